@@ -1,0 +1,75 @@
+#include "moxing/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <cstdlib>
+#include <mutex>
+
+#include "moxing/error.h"
+
+namespace mox {
+namespace {
+
+constexpr std::array<const char*, 5> kLevelNames = {"debug", "info", "warning", "error", "off"};
+
+struct Logger {
+  std::mutex mu;
+  LogSink sink;                       // guarded by mu
+  LogLevel level = LogLevel::kInfo;   // guarded by mu
+  std::shared_ptr<spdlog::logger> terminal;
+};
+
+Logger& logger() {
+  static Logger* instance = [] {
+    auto* l = new Logger;  // never destroyed: background threads may log at exit
+    l->terminal = std::make_shared<spdlog::logger>("moxing", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    l->terminal->set_pattern("%v");
+    l->terminal->set_level(spdlog::level::trace);
+    l->terminal->flush_on(spdlog::level::trace);
+    if (const char* name = std::getenv("MOX_LOG_LEVEL")) {
+      for (size_t i = 0; i < kLevelNames.size(); ++i)
+        if (kLevelNames[i] == std::string_view(name)) l->level = static_cast<LogLevel>(i);
+    }
+    return l;
+  }();
+  return *instance;
+}
+
+void write(LogLevel level, std::string_view line) {
+  Logger& l = logger();
+  std::lock_guard lock(l.mu);
+  if (level < l.level) return;
+  if (l.sink) {
+    l.sink(level, line);
+    return;
+  }
+  const char* prefix = level == LogLevel::kWarning ? "WARNING: " : level == LogLevel::kError ? "ERROR: " : "";
+  l.terminal->info("{}{}", prefix, line);
+}
+
+}  // namespace
+
+void set_log_sink(LogSink sink) {
+  std::lock_guard lock(logger().mu);
+  logger().sink = std::move(sink);
+}
+
+void set_log_level(LogLevel level) {
+  std::lock_guard lock(logger().mu);
+  logger().level = level;
+}
+
+LogLevel parse_log_level(const std::string& name) {
+  for (size_t i = 0; i < kLevelNames.size(); ++i)
+    if (name == kLevelNames[i]) return static_cast<LogLevel>(i);
+  throw InvalidArgumentError("unknown log level '" + name + "': use debug, info, warning, error or off");
+}
+
+void log_debug(std::string_view line) { write(LogLevel::kDebug, line); }
+void log_info(std::string_view line) { write(LogLevel::kInfo, line); }
+void log_warning(std::string_view line) { write(LogLevel::kWarning, line); }
+void log_error(std::string_view line) { write(LogLevel::kError, line); }
+
+}  // namespace mox

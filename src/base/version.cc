@@ -1,0 +1,7 @@
+#include "moxing/version.h"
+
+namespace mox {
+
+const char* version() { return MOX_VERSION; }
+
+}  // namespace mox

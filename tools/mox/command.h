@@ -1,0 +1,30 @@
+// What a command of the program is. Exit codes everywhere: 0 done, 1 failed, 2 wrong usage.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace mox::cli {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+// `args` are the words after the command's name. Throws mox::Error; main prints it and exits with 1
+// (2 for an InvalidArgumentError).
+using CommandFn = int (*)(const std::vector<std::string>& args);
+
+struct Command {
+  const char* name;
+  const char* summary;  // one line for `mox --help`
+  CommandFn run;        // nullptr: lives in the engine's command library
+};
+
+// file_command.cc
+int run_file(const std::vector<std::string>& args);
+
+// engine_loader.cc: loads the command library and runs `name` of it.
+int run_engine_command(const std::string& name, const std::vector<std::string>& args);
+
+}  // namespace mox::cli

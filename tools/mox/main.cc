@@ -1,0 +1,64 @@
+// mox: one program, a command table.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "moxing/error.h"
+#include "moxing/version.h"
+
+namespace {
+
+using mox::cli::Command;
+
+constexpr Command kCommands[] = {
+    {"train", "train a built-in network on a data set", nullptr},
+    {"eval", "evaluate a checkpoint", nullptr},
+    {"predict", "classify images with a checkpoint", nullptr},
+    {"export", "export a checkpoint for TF-Serving", nullptr},
+    {"file", "ls, cat, cp, sync, mv, rm, … on local and s3:// paths", mox::cli::run_file},
+};
+
+void print_help(std::FILE* out) {
+  std::fprintf(out, "mox %s: train image networks; move files to and from object stores\n\nUsage: mox COMMAND [OPTIONS]\n\nCommands:\n",
+               mox::version());
+  for (const Command& c : kCommands) std::fprintf(out, "  %-9s %s\n", c.name, c.summary);
+  std::fprintf(out, "\n`mox COMMAND --help` tells more. `mox --version` prints the version.\n");
+}
+
+int run_command(const Command& command, const std::vector<std::string>& args) {
+  try {
+    return command.run ? command.run(args) : mox::cli::run_engine_command(command.name, args);
+  } catch (const mox::InvalidArgumentError& e) {
+    std::fprintf(stderr, "mox %s: %s\n", command.name, e.what());
+    return mox::cli::kUsage;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "mox %s: %s\n", command.name, e.what());
+    return mox::cli::kFailed;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    print_help(stderr);
+    return mox::cli::kUsage;
+  }
+  const std::string name = argv[1];
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_help(stdout);
+    return mox::cli::kDone;
+  }
+  if (name == "--version" || name == "-v") {
+    std::printf("mox %s\n", mox::version());
+    return mox::cli::kDone;
+  }
+  for (const Command& command : kCommands)
+    if (name == command.name) return run_command(command, std::vector<std::string>(argv + 2, argv + argc));
+  std::fprintf(stderr, "mox: unknown command '%s'; there are:", name.c_str());
+  for (const Command& c : kCommands) std::fprintf(stderr, " %s", c.name);
+  std::fprintf(stderr, "\n");
+  return mox::cli::kUsage;
+}
