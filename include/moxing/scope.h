@@ -66,6 +66,8 @@ class MOX_EXPORT Scope : public tensorflow::Scope {
   Scope var_scope(tensorflow::DataType force_dtype) const;
   // Operations named `name/…`, placed on `device` when that is not empty; variables are not affected. A tower.
   Scope tower(const std::string& name, const std::string& device) const;
+  // Variable names count from the top, dtypes are not forced: for slots of optimizers and the global step.
+  Scope without_variable_scope() const;
   // get_variable returns what exists, and never creates.
   Scope reuse_variables() const;
 
@@ -104,6 +106,8 @@ class MOX_EXPORT Scope : public tensorflow::Scope {
 // Throws Error with what the graph refused while it was built (a shape that does not fit, a missing input).
 MOX_EXPORT void check(const Scope& scope, const std::string& what);
 
+// The int64 variable `global_step`, created when missing: counts the updates of the model, over restarts.
+MOX_EXPORT Variable get_or_create_global_step(const Scope& scope);
 // All variables, in the order of their creation.
 MOX_EXPORT std::vector<Variable> global_variables(const Scope& scope);
 // The sizes that are known while the graph is built, -1 for the others; InvalidArgumentError when not even the rank is.

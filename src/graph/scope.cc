@@ -86,6 +86,14 @@ Scope Scope::tower(const std::string& name, const std::string& device) const {
   return scope;
 }
 
+Scope Scope::without_variable_scope() const {
+  Scope scope = *this;
+  scope.variable_scope_.clear();
+  scope.force_dtype_.reset();
+  scope.reuse_ = false;
+  return scope;
+}
+
 Scope Scope::reuse_variables() const {
   Scope scope = *this;
   scope.reuse_ = true;
@@ -170,6 +178,11 @@ std::vector<tf::Output> Scope::get_collection(const std::string& key) const {
 }
 
 std::vector<tf::Output> get_collection(const Scope& scope, const std::string& key) { return scope.get_collection(key); }
+
+Variable get_or_create_global_step(const Scope& scope) {
+  return scope.without_variable_scope().get_variable_object(
+      "global_step", {}, {.initializer = zeros_initializer(), .trainable = false, .dtype = tf::DT_INT64});
+}
 
 std::vector<Variable> global_variables(const Scope& scope) { return scope.state().variables; }
 
