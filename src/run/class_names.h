@@ -1,0 +1,14 @@
+// labels.txt: the class list that goes with a model, so that a label never means another class after deployment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mox {
+
+// dir/labels.txt, `0: name` a line.
+void write_class_names(const std::string& dir, const std::vector<std::string>& names);
+// Empty when dir has none.
+std::vector<std::string> read_class_names(const std::string& dir);
+
+}  // namespace mox
