@@ -1,0 +1,209 @@
+#include "moxing/scope.h"
+
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+#include "moxing/initializers.h"
+#include "tensorflow/cc/framework/scope_internal.h"
+#include "tensorflow/cc/ops/logging_ops.h"
+#include "tensorflow/cc/ops/standard_ops.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+GraphState::GraphState()
+    : graph(tf::OpRegistry::Global()),
+      refiner(graph.versions().producer(), graph.op_registry()),
+      root(tf::NewInternalScope(&graph, &status, &refiner)) {
+  refiner.set_function_library_for_shape_inference(&graph.flib_def());
+}
+
+tf::GraphDef GraphState::to_graph_def() const {
+  tf::GraphDef def;
+  graph.ToGraphDef(&def);
+  return def;
+}
+
+void throw_if_error(const absl::Status& status, const std::string& what) {
+  if (status.ok()) return;
+  const std::string message = what + ": " + std::string(status.message());
+  if (absl::IsNotFound(status)) throw NotFoundError(message);
+  if (absl::IsInvalidArgument(status)) throw InvalidArgumentError(message);
+  if (absl::IsDataLoss(status)) throw DataError(message);
+  throw RunError(message);
+}
+
+void check(const Scope& scope, const std::string& what) { throw_if_error(scope.status(), what); }
+
+namespace {
+
+std::string join_scope(const std::string& scope, const std::string& name) {
+  return scope.empty() ? name : scope + "/" + name;
+}
+
+tf::TensorShape checked_shape(const Variable& variable, const tf::TensorShape& shape) {
+  if (variable.shape != shape)
+    throw InvalidArgumentError("variable " + variable.name + " exists with shape " + variable.shape.DebugString() +
+                               ", asked for with " + shape.DebugString() +
+                               "; use another name or variable scope for another variable");
+  return shape;
+}
+
+Initializer default_initializer(const tf::TensorShape& shape) {
+  return shape.dims() >= 2 ? xavier_initializer() : zeros_initializer();
+}
+
+}  // namespace
+
+Scope Scope::new_root() {
+  auto state = std::make_shared<GraphState>();
+  return Scope(state->root, state);
+}
+
+Scope Scope::with(const tf::Scope& base) const {
+  Scope scope = *this;
+  static_cast<tf::Scope&>(scope) = base;
+  return scope;
+}
+
+Scope Scope::var_scope(const std::string& name) const {
+  Scope scope = with(NewSubScope(name));
+  scope.variable_scope_ = join_scope(variable_scope_, name);
+  return scope;
+}
+
+Scope Scope::var_scope(tf::DataType force_dtype) const {
+  Scope scope = *this;
+  scope.force_dtype_ = force_dtype;
+  return scope;
+}
+
+Scope Scope::tower(const std::string& name, const std::string& device) const {
+  tf::Scope base = name.empty() ? tf::Scope(*this) : NewSubScope(name);
+  Scope scope = with(device.empty() ? base : base.WithDevice(device));
+  scope.tower_ = name;
+  return scope;
+}
+
+Scope Scope::without_variable_scope() const {
+  Scope scope = *this;
+  scope.variable_scope_.clear();
+  scope.force_dtype_.reset();
+  scope.reuse_ = false;
+  return scope;
+}
+
+Scope Scope::reuse_variables() const {
+  Scope scope = *this;
+  scope.reuse_ = true;
+  return scope;
+}
+
+std::pair<int64_t, int64_t> Scope::next_seed() const {
+  if (state_->seed == 0) return {0, 0};
+  return {state_->seed, ++state_->seed_count};
+}
+
+namespace {
+
+Variable create_variable(const Scope& scope, const std::string& name, const tf::TensorShape& shape, tf::DataType dtype,
+                         const VariableOptions& options) {
+  GraphState& state = scope.state();
+  const tf::Scope root = state.root.WithDevice(state.variable_device);
+  Variable variable;
+  variable.name = name;
+  variable.shape = shape;
+  variable.dtype = dtype;
+  variable.trainable = options.trainable;
+  variable.handle = ops::VarHandleOp(root.WithOpName(name), dtype, shape, ops::VarHandleOp::SharedName(name));
+  const Initializer init = options.initializer ? options.initializer : default_initializer(shape);
+  const Scope init_scope = scope.with(root.NewSubScope(name).NewSubScope("Initializer"));
+  tf::Output value = init(init_scope, shape, dtype);
+  variable.initializer = ops::AssignVariableOp(root.WithOpName(name + "/Assign"), variable.handle, value).operation;
+  check(scope, "creating variable " + name);
+  state.variable_index[name] = state.variables.size();
+  state.variables.push_back(variable);
+  return variable;
+}
+
+void add_weight_decay(const Scope& scope, const Variable& variable, const std::string& tower, float weight_decay) {
+  bool& done = scope.state().regularized[{tower, variable.name}];
+  if (done) return;
+  done = true;
+  const tf::Scope s = scope.NewSubScope("Regularizer");
+  scope.add_to_collection(collections::kRegularizationLosses,
+                          ops::Multiply(s.WithOpName("l2_regularizer"), ops::L2Loss(s, variable.value), weight_decay));
+}
+
+}  // namespace
+
+Variable Scope::get_variable_object(const std::string& name, const tf::TensorShape& shape,
+                                    const VariableOptions& options) const {
+  const std::string full_name = join_scope(variable_scope_, name);
+  const tf::DataType dtype = force_dtype_.value_or(options.dtype);
+  auto found = state_->variable_index.find(full_name);
+  Variable variable;
+  if (found != state_->variable_index.end()) {
+    variable = state_->variables[found->second];
+    checked_shape(variable, shape);
+  } else if (reuse_) {
+    throw InvalidArgumentError("variable " + full_name +
+                               " does not exist, and this scope only reuses variables: a later device or mode asked for "
+                               "a variable that the first did not create");
+  } else {
+    variable = create_variable(*this, full_name, shape, dtype, options);
+  }
+  // Each user reads for itself: a read's name tells where it is used, and gradients go to the handle.
+  variable.value = ops::ReadVariableOp(WithOpName(name + "/read").WithDevice(state_->variable_device), variable.handle,
+                                       variable.dtype);
+  if (options.weight_decay > 0) add_weight_decay(*this, variable, tower_, options.weight_decay);
+  return variable;
+}
+
+tf::Output Scope::get_variable(const std::string& name, const tf::TensorShape& shape,
+                               const VariableOptions& options) const {
+  const Variable variable = get_variable_object(name, shape, options);
+  if (variable.dtype == options.dtype) return variable.value;
+  return ops::Cast(WithOpName(name + "/cast"), variable.value, options.dtype);
+}
+
+void Scope::add_to_collection(const std::string& key, const tf::Output& tensor) const {
+  state_->collections[{tower_, key}].push_back(tensor);
+}
+
+std::vector<tf::Output> Scope::get_collection(const std::string& key) const {
+  auto found = state_->collections.find({tower_, key});
+  return found == state_->collections.end() ? std::vector<tf::Output>() : found->second;
+}
+
+std::vector<tf::Output> get_collection(const Scope& scope, const std::string& key) { return scope.get_collection(key); }
+
+Variable get_or_create_global_step(const Scope& scope) {
+  return scope.without_variable_scope().get_variable_object(
+      "global_step", {}, {.initializer = zeros_initializer(), .trainable = false, .dtype = tf::DT_INT64});
+}
+
+std::vector<Variable> global_variables(const Scope& scope) { return scope.state().variables; }
+
+std::vector<int64_t> static_shape(const Scope& scope, const tf::Output& tensor) {
+  check(scope, "building the graph");
+  auto* context = scope.state().refiner.GetContext(tensor.node());
+  auto handle = context->output(tensor.index());
+  if (!context->RankKnown(handle))
+    throw InvalidArgumentError("tensor " + tensor.name() +
+                               " has no known rank here; give it one (set_shape, or a reshape) before a layer uses it");
+  std::vector<int64_t> shape(context->Rank(handle));
+  for (size_t i = 0; i < shape.size(); ++i) {
+    auto dim = context->Dim(handle, i);
+    shape[i] = context->ValueKnown(dim) ? context->Value(dim) : -1;
+  }
+  return shape;
+}
+
+void scalar_summary(const Scope& scope, const std::string& tag, const tf::Output& value) {
+  const tf::Output as_float = value.type() == tf::DT_FLOAT ? value : tf::Output(ops::Cast(scope, value, tf::DT_FLOAT));
+  scope.add_to_collection(collections::kSummaries, ops::ScalarSummary(scope.WithOpName("summary"), tag, as_float));
+}
+
+}  // namespace mox
