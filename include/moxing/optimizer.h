@@ -1,9 +1,12 @@
 // Optimizers: what turns gradients into new values of the variables.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "moxing/export.h"
@@ -31,5 +34,52 @@ class MOX_EXPORT Optimizer {
 
 // Called once, after model_fn was built for every device.
 using OptimizerFn = std::function<std::unique_ptr<Optimizer>(const Scope& scope)>;
+
+// A number, a float scalar of the graph, or a schedule that builds one when the optimizer is made.
+class MOX_EXPORT LearningRate {
+ public:
+  using Schedule = std::function<tensorflow::Output(const Scope& scope)>;
+
+  template <typename T>
+  requires std::is_arithmetic_v<T> LearningRate(T value) : LearningRate(constant(static_cast<float>(value))) {}
+  template <typename T>
+  requires std::convertible_to<T, tensorflow::Output> LearningRate(const T& tensor) : LearningRate(existing(tensor)) {}
+  LearningRate(Schedule schedule);
+
+  // The tensor, in the graph of `scope`. Error when a tensor is not a float scalar.
+  tensorflow::Output build(const Scope& scope) const;
+
+ private:
+  static Schedule constant(float value);
+  static Schedule existing(const tensorflow::Output& tensor);
+
+  Schedule schedule_;
+};
+
+// What each optimizer reads is in its line; the others ignore it. Defaults are TensorFlow's.
+struct OptimizerOptions {
+  std::optional<float> momentum;                   // momentum: 0.9; rmsprop: 0
+  bool use_nesterov = false;                       // momentum: look ahead
+  float beta1 = 0.9f;                              // adam, adamw, lamb: decay of the first moment
+  float beta2 = 0.999f;                            // adam, adamw, lamb: decay of the second moment
+  std::optional<float> epsilon;                    // adam, adadelta: 1e-8; adamw: 1e-7; lamb: 1e-6; rmsprop: 1e-10
+  float rho = 0.95f;                               // adadelta: decay
+  float decay = 0.9f;                              // rmsprop: decay of the mean square
+  bool centered = false;                           // rmsprop: normalise by the variance
+  float initial_accumulator_value = 0.1f;          // adagrad, ftrl
+  float learning_rate_power = -0.5f;               // ftrl: at most 0
+  float l1_regularization_strength = 0;            // ftrl
+  float l2_regularization_strength = 0;            // ftrl
+  float l2_shrinkage_regularization_strength = 0;  // ftrl
+  std::optional<float> weight_decay;               // adamw: 0.004; lamb: 0.01; decoupled from the gradient
+  // adamw, lamb: variables whose name contains a match of one of these regular expressions are not decayed.
+  std::vector<std::string> exclude_from_weight_decay = {};
+};
+
+// The built-in optimizer `name`. InvalidArgumentError that lists the known ones for another name.
+MOX_EXPORT OptimizerFn get_optimizer_fn(const std::string& name, LearningRate learning_rate,
+                                        const OptimizerOptions& options = {});
+// The names that get_optimizer_fn knows, sorted.
+MOX_EXPORT std::vector<std::string> optimizer_names();
 
 }  // namespace mox

@@ -1,0 +1,18 @@
+// The preprocessing families, one function each. Private to the engine; a new one is a file and a line in families.cc.
+#pragma once
+
+#include "moxing/preprocessing.h"
+
+namespace mox::preprocess {
+
+struct Request {
+  bool training;
+  int height, width;  // of the output, pixels
+  AugmentationOptions options;
+};
+
+using Family = tensorflow::Output (*)(const Scope&, const tensorflow::Output& image, const Request&);
+
+tensorflow::Output lenet(const Scope& scope, const tensorflow::Output& image, const Request& request);
+
+}  // namespace mox::preprocess
