@@ -1,0 +1,4 @@
+// All data sets.
+#pragma once
+
+#include "moxing/dataset.h"
