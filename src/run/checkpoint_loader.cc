@@ -58,6 +58,9 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
     }
     found.checkpoint.values[variable.name] = std::move(value);
   }
+  tf::Tensor step;
+  if (reader.Contains("global_step") && reader.Lookup("global_step", &step).ok() && step.dtype() == tf::DT_INT64 && step.NumElements() == 1)
+    found.checkpoint.global_step = step.flat<int64_t>()(0);
   return found;
 }
 

@@ -14,6 +14,7 @@ namespace mox {
 struct LoadedCheckpoint {
   std::string prefix;                                // "": nothing to load, variables are initialised
   std::map<std::string, tensorflow::Tensor> values;  // by variable name
+  int64_t global_step = 0;                           // of the checkpoint, also where the model has no such variable
 };
 
 // The three rules: log_dir's newest whole checkpoint; else checkpoint_path, by the patterns; else nothing in TRAIN and a

@@ -51,7 +51,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed
-  const int64_t first_global_step = session.global_step();
+  const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
   RunResult result;
   result.global_step = first_global_step;
   result.checkpoint = checkpoint.prefix;

@@ -113,7 +113,7 @@ TEST(Checkpoint, AMissingStateFileDoesNotHideCheckpoints) {
 TEST(Checkpoint, AFailingSaveLetsTrainingGoOn) {
   // A folder in the way of one checkpoint's file stands for a disk that refuses it.
   TempDir dir;
-  fs::create_directories(dir.path("model.ckpt-4.index/x"));
+  fs::create_directories(data_file(dir.path("model.ckpt-4")) + "/x");
   LogCapture log;
   RunOptions options = toy_options(dir.path(), 6);
   options.save_model_steps = 2;
@@ -125,7 +125,7 @@ TEST(Checkpoint, AFailingSaveLetsTrainingGoOn) {
 
 TEST(Checkpoint, AFailingLastSaveIsTheRunsError) {
   TempDir dir;
-  fs::create_directories(dir.path("model.ckpt-3.index/x"));
+  fs::create_directories(data_file(dir.path("model.ckpt-3")) + "/x");
   EXPECT_NE(error_of<RunError>([&] { run(toy_options(dir.path(), 3)); }).find("the last checkpoint was not saved"), std::string::npos);
 }
 

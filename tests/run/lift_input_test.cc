@@ -45,7 +45,8 @@ TEST(LiftInput, OperationsOnSamplesAreLifted) {
 TEST(LiftInput, BatchesPassAsTheyAre) {
   auto input = [](const Scope& s, ModeKeys) {
     Output n = counting_input(s, 2)[0];
-    return std::vector<Output>{ops::Stack(s, {n, ops::Add(s, n, int64_t{100})})};
+    Output later = ops::Add(s, n, int64_t{100});
+    return std::vector<Output>{ops::Stack(s, std::initializer_list<tensorflow::Input>{n, later})};
   };
   EXPECT_EQ(batches(input, 2, false, 0), (Batches{{0, 100}, {1, 101}}));
 }
