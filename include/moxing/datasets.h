@@ -2,3 +2,4 @@
 #pragma once
 
 #include "moxing/dataset.h"
+#include "moxing/tensor_dataset.h"
