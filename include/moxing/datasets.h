@@ -1,0 +1,5 @@
+// All data sets.
+#pragma once
+
+#include "moxing/dataset.h"
+#include "moxing/tensor_dataset.h"
