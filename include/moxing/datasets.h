@@ -2,3 +2,5 @@
 #pragma once
 
 #include "moxing/dataset.h"
+#include "moxing/image_dataset.h"
+#include "moxing/metadata.h"

@@ -92,7 +92,7 @@ absl::Status read_into(const std::string& path, int64_t size, tf::tstring* conte
   tf::Env* env = tf::Env::Default();
   // A local file may have changed since it was listed.
   if (size < 0 || !is_remote(path)) {
-    tf::uint64 now = 0;
+    uint64_t now = 0;
     if (const auto status = env->GetFileSize(path, &now); !status.ok()) return failed(status);
     size = static_cast<int64_t>(now);
   }
