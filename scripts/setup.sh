@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building, testing and the demo need: Debian packages and a .venv with TensorFlow. Run it as often as you
-# like: it is done in a second when nothing is missing. Parts that only one room needs are in setup.d/.
+# like: it is done in a second when nothing is missing. Parts that only one room needs are in setup.d/; those that only
+# tests need end in -test.sh and are run by `setup.sh test`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,7 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive $run_as_root apt-get install -q -y --no-install-recommends $missing
 fi
 
-python_packages="tensorflow-cpu==2.21.0 nanobind==2.10.2 scikit-build-core pytest tensorboard"
+python_packages="tensorflow-cpu==2.21.0 nanobind scikit-build-core pytest tensorboard"
 stamp=.venv/.mox-setup
 if [ ! -x .venv/bin/python ] || [ "$(cat $stamp 2>/dev/null)" != "$python_packages" ]; then
   echo "setup: installing into .venv: $python_packages"
@@ -31,5 +32,8 @@ if [ ! -x .venv/bin/python ] || [ "$(cat $stamp 2>/dev/null)" != "$python_packag
 fi
 
 for part in scripts/setup.d/*.sh; do
-  [ -e "$part" ] && sh "$part"
+  case "$part" in
+    *-test.sh) [ "${1:-}" = test ] && sh "$part" ;;
+    *) sh "$part" ;;
+  esac
 done
