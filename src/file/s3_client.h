@@ -33,7 +33,7 @@ void create_bucket(const char* operation, const Location& bucket);
 struct GetOptions {
   int64_t offset = 0;
   int64_t length = -1;    // -1: to the end
-  std::string etag;       // "" : any; otherwise the read fails when the object is another one by now
+  std::string etag = {};  // "" : any; otherwise the read fails when the object is another one by now
   bool ranged = true;     // false: no Range header, for a whole object; the store sends its checksum then
 };
 // Hands over the bytes in order; `on_info` comes first (size is that of the whole object). Goes on where it was when a

@@ -68,7 +68,7 @@ void read_object(const char* operation, const Location& object, const std::funct
   char* data = nullptr;
   int64_t received = 0;
   const s3::ObjectInfo info = s3::get(
-      operation, object, {.offset = 0, .length = first}, [&](const s3::ObjectInfo& found) { data = allocate(found.size); },
+      operation, object, {.offset = 0, .length = first, .etag = {}}, [&](const s3::ObjectInfo& found) { data = allocate(found.size); },
       [&](const char* bytes, size_t size) {
         std::memcpy(data + received, bytes, size);
         received += static_cast<int64_t>(size);

@@ -1,0 +1,53 @@
+// Real object stores on free loopback ports, for as long as the test program runs.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mox::test {
+
+// A program in the background, on a folder of its own; ended and cleaned up by the destructor, or with this process.
+class Server {
+ public:
+  // kind: "versitygw" or "minio". Throws with what to do when the program is missing or does not start.
+  Server(const std::string& kind, bool tls);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  std::string endpoint() const;  // http://127.0.0.1:PORT
+  int port() const { return port_; }
+  // The folder whose subfolders are the buckets.
+  const std::string& data_folder() const { return data_; }
+  void stop();
+  void start();
+
+ private:
+  std::vector<std::string> command() const;
+  std::string kind_;
+  bool tls_;
+  std::string root_, data_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+// The one server of this kind in this process.
+Server& server(const std::string& kind, bool tls = false);
+
+inline constexpr char kAccessKey[] = "AKMOXTEST";
+inline constexpr char kSecretKey[] = "secret-of-the-tests";
+
+// A certificate for 127.0.0.1 that only the tests trust: the paths of certificate and key.
+std::pair<std::string, std::string> test_certificate();
+
+// set_auth for this server.
+void use_server(const Server& server, bool tls = false);
+
+int free_port();
+void wait_for_port(int port);
+
+}  // namespace mox::test
