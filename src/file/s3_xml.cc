@@ -166,7 +166,7 @@ std::string delete_body(const std::vector<std::string>& keys) {
   root.append_child("Quiet").text().set("true");
   for (const std::string& key : keys) root.append_child("Object").append_child("Key").text().set(key.c_str());
   std::ostringstream text;
-  document.save(text, "", pugi::format_raw);
+  document.save(text, "", pugi::format_raw | pugi::format_no_declaration);
   return text.str();
 }
 

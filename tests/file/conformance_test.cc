@@ -19,17 +19,19 @@ struct Storage {
   const char* name;
   const char* server;          // nullptr: local disk
   bool tls = false;
-  bool file_beside_folder;     // may hold `x` and `x/y`
+  enum { kRefuses, kHidesFolder, kBoth } file_beside_folder;  // of one name: not possible; possible, but the folder
+                                                             // is not listed (MinIO); two things side by side
 };
 
 void PrintTo(const Storage& storage, std::ostream* out) { *out << storage.name; }
 
 constexpr Storage kStorages[] = {
-    {"local", nullptr, false, false},
-    {"versitygw", "versitygw", false, false},
-    {"versitygw_tls", "versitygw", true, false},
-    {"minio", "minio", false, true},
-    {"minio_tls", "minio", true, true},
+    {"local", nullptr, false, Storage::kRefuses},
+    {"versitygw", "versitygw", false, Storage::kRefuses},
+    {"versitygw_tls", "versitygw", true, Storage::kRefuses},
+    {"minio", "minio", false, Storage::kHidesFolder},
+    {"fake_store", "fake_store", false, Storage::kBoth},
+    {"minio_tls", "minio", true, Storage::kHidesFolder},
 };
 
 using Names = std::vector<std::string>;
@@ -280,7 +282,7 @@ TEST_P(Conformance, RemoveFollowsTheTable) {
 
 TEST_P(Conformance, FileBesideFolderOfTheSameName) {
   put("x/y", "below");
-  if (!GetParam().file_beside_folder) {
+  if (GetParam().file_beside_folder == Storage::kRefuses) {
     EXPECT_THROW(file::write(path("x"), "file"), mox::Error);
     EXPECT_EQ(file::read(path("x/y")), "below");
     return;
@@ -288,6 +290,13 @@ TEST_P(Conformance, FileBesideFolderOfTheSameName) {
   file::write(path("x"), "file");
   EXPECT_EQ(file::read(path("x")), "file");
   EXPECT_FALSE(file::stat(path("x")).is_directory);
+  if (GetParam().file_beside_folder == Storage::kHidesFolder) {
+    EXPECT_EQ(file::read(path("x/y")), "below");
+    EXPECT_EQ(file::list_directory(root_), Names{"x"});
+    file::remove(path("x"));
+    EXPECT_EQ(file::list_directory(root_, {.recursive = true}), (Names{"x", "x/y"}));
+    return;
+  }
   EXPECT_TRUE(file::is_directory(path("x")));
   EXPECT_EQ(file::list_directory(root_, {.remove_sep = false}), (Names{"x", "x/"}));
   file::remove(path("x"));
@@ -296,6 +305,9 @@ TEST_P(Conformance, FileBesideFolderOfTheSameName) {
   file::remove(path("x/"), true);
   EXPECT_EQ(file::read(path("x")), "file");
   EXPECT_FALSE(file::exists(path("x/y")));
+  put("x/y", "below");
+  file::remove(path("x"), true);  // each row of the table for its own thing: both go
+  EXPECT_EQ(file::list_directory(root_), Names{});
 }
 
 TEST_P(Conformance, StrangeNames) {

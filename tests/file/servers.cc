@@ -23,6 +23,7 @@ namespace mox::test {
 namespace {
 
 std::string server_program(const std::string& kind) {
+  if (kind == "fake_store") return MOX_TEST_FAKE_STORE;
   const char* folder = std::getenv("MOX_SERVERS");
   const std::string path = std::string(folder && *folder ? folder : MOX_TEST_SERVERS) + "/" + kind;
   if (!fs::exists(path)) throw std::runtime_error("no " + path + ": run scripts/setup.d/20-file.sh once");
@@ -106,6 +107,7 @@ std::string Server::endpoint() const { return (tls_ ? "https://127.0.0.1:" : "ht
 std::vector<std::string> Server::command() const {
   const std::string address = "127.0.0.1:" + std::to_string(port_);
   if (kind_ == "minio") return {server_program(kind_), "server", "--quiet", "--certs-dir", root_ + "/certs", "--address", address, data_};
+  if (kind_ == "fake_store") return {"/usr/bin/env", "python3", server_program(kind_), std::to_string(port_)};
   std::vector<std::string> words = {server_program(kind_), "--port", address, "--access", kAccessKey, "--secret", kSecretKey,
                                     "--keep-alive", "--quiet"};
   if (tls_) words.insert(words.end(), {"--cert", root_ + "/certs/public.crt", "--key", root_ + "/certs/private.key"});
