@@ -31,6 +31,7 @@ T get_flag(const std::string& name) {
 // Before run, outside the user's functions. InvalidArgumentError that names the flag and its values when the type or
 // the value does not fit. Integers are taken for number flags, strings are parsed as on the command line.
 MOX_EXPORT void set_flag(const std::string& name, const FlagValue& value);
+inline void set_flag(const std::string& name, bool value) { set_flag(name, FlagValue(value)); }
 inline void set_flag(const std::string& name, int value) { set_flag(name, FlagValue(int64_t{value})); }
 inline void set_flag(const std::string& name, const char* value) { set_flag(name, FlagValue(std::string(value))); }
 
