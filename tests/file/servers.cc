@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <cstdio>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -116,25 +118,31 @@ std::vector<std::string> Server::command() const {
 }
 
 void Server::start() {
-  const std::vector<std::string> words = command();
-  const std::string log = root_ + "/log";
-  pid_ = ::fork();
-  if (pid_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    ::dup2(fd, 1);
-    ::dup2(fd, 2);
-    ::setenv("MINIO_ROOT_USER", kAccessKey, 1);
-    ::setenv("MINIO_ROOT_PASSWORD", kSecretKey, 1);
-    ::setenv("MINIO_BROWSER", "off", 1);
-    ::setenv("GOMAXPROCS", "2", 1);
-    std::vector<char*> argv;
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
+  pid_ = start_program(command(), root_ + "/log",
+                       {{"MINIO_ROOT_USER", kAccessKey}, {"MINIO_ROOT_PASSWORD", kSecretKey}, {"MINIO_BROWSER", "off"}, {"GOMAXPROCS", "2"}});
   wait_for_port(port_);
+}
+
+pid_t start_program(const std::vector<std::string>& words, const std::string& log,
+                    const std::vector<std::pair<std::string, std::string>>& environment) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const int fd = ::open(log.empty() ? "/dev/null" : log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::dup2(fd, 1);
+  ::dup2(fd, 2);
+  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  ::execv(argv[0], argv.data());
+  ::_exit(127);
+}
+
+int wait_for_program(pid_t pid) {
+  int status = -1;
+  ::waitpid(pid, &status, 0);
+  return status;
 }
 
 void Server::stop() {
@@ -142,6 +150,53 @@ void Server::stop() {
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
   pid_ = -1;
+}
+
+FaultProxy::FaultProxy(const Server& upstream) : port_(free_port()) {
+  pid_ = start_program({"/usr/bin/env", "python3", MOX_TEST_FAULT_PROXY, std::to_string(port_), std::to_string(upstream.port())});
+  wait_for_port(port_);
+}
+
+FaultProxy::~FaultProxy() {
+  ::kill(pid_, SIGKILL);
+  wait_for_program(pid_);
+}
+
+std::string FaultProxy::control(const std::string& query) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port_));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("no proxy");
+  const std::string request = "GET /-control?" + query + " HTTP/1.1\r\n\r\n";
+  if (::write(fd, request.data(), request.size()) < 0) throw std::runtime_error("the proxy does not listen");
+  std::string answer;
+  char buffer[65536];
+  while (const ssize_t got = ::read(fd, buffer, sizeof buffer)) {
+    if (got < 0) break;
+    answer.append(buffer, static_cast<size_t>(got));
+  }
+  ::close(fd);
+  return answer.substr(answer.find("\r\n\r\n") + 4);
+}
+
+void FaultProxy::fault(const std::string& kind, int count, const std::string& method, const std::string& path, double delay) {
+  std::string escaped;  // a regular expression in a query
+  for (const char c : path) {
+    char text[8];
+    std::snprintf(text, sizeof text, "%%%02X", static_cast<unsigned char>(c));
+    escaped += text;
+  }
+  control("kind=" + kind + "&count=" + std::to_string(count) + "&method=" + (method == "PUT|POST" ? "PUT%7CPOST" : method) +
+          "&path=" + escaped + "&delay=" + std::to_string(delay));
+}
+
+std::vector<std::string> FaultProxy::report() {
+  std::vector<std::string> lines;
+  std::istringstream text(control("report=1"));
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
 }
 
 Server& server(const std::string& kind, bool tls) {

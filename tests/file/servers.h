@@ -35,6 +35,24 @@ class Server {
   pid_t pid_ = -1;
 };
 
+// A fault_proxy.py in front of a server.
+class FaultProxy {
+ public:
+  explicit FaultProxy(const Server& upstream);
+  ~FaultProxy();
+  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  // The next `count` requests that match are broken in this way; see fault_proxy.py.
+  void fault(const std::string& kind, int count, const std::string& method = ".*", const std::string& path = ".*",
+             double delay = 0);
+  // "METHOD PATH" of what reached the server since the last call.
+  std::vector<std::string> report();
+
+ private:
+  std::string control(const std::string& query);
+  int port_;
+  pid_t pid_;
+};
+
 // The one server of this kind in this process.
 Server& server(const std::string& kind, bool tls = false);
 
@@ -46,6 +64,12 @@ std::pair<std::string, std::string> test_certificate();
 
 // set_auth for this server.
 void use_server(const Server& server, bool tls = false);
+
+// Starts a program; it ends with this process at the latest. Output goes to `log`, "" : nowhere.
+pid_t start_program(const std::vector<std::string>& words, const std::string& log = "",
+                    const std::vector<std::pair<std::string, std::string>>& environment = {});
+// The exit status as waitpid gives it.
+int wait_for_program(pid_t pid);
 
 int free_port();
 void wait_for_port(int port);
