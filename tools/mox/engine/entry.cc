@@ -1,6 +1,7 @@
 // The command library's entry: one table, one line a command.
 #include "engine/entry.h"
 
+#include "engine/nets_command.h"
 #include "moxing/error.h"
 
 namespace mox::cli {
@@ -12,7 +13,7 @@ struct EngineCommand {
 };
 
 constexpr EngineCommand kEngineCommands[] = {
-    {"", nullptr},
+    {"nets", run_nets},
 };
 
 }  // namespace
