@@ -48,8 +48,8 @@ struct BatchNormOptions {
   float renorm_decay = 0.99f;
   float renorm_rmax = 3;          // r stays within [1/rmax, rmax]
   float renorm_dmax = 5;          // d stays within [-dmax, dmax]
-  Initializer gamma_initializer;  // default: ones
-  Activation activation;          // default: none
+  Initializer gamma_initializer = {};  // default: ones
+  Activation activation = {};          // default: none
   std::string data_format = "NHWC";
 };
 
@@ -66,12 +66,12 @@ struct Conv2dOptions {
   Size2d rate = 1;  // dilation; not together with a stride
   int groups = 1;   // each group of outputs sees its own group of input channels
   Activation activation = relu;
-  Normalizer normalizer;  // given: no biases
+  Normalizer normalizer = {};  // given: no biases
   bool use_bias = true;
   float weight_decay = 0;           // of weights
   float bias_weight_decay = 0;      // of biases
-  Initializer weights_initializer;  // default: Xavier, uniform
-  Initializer biases_initializer;   // default: zeros
+  Initializer weights_initializer = {};  // default: Xavier, uniform
+  Initializer biases_initializer = {};   // default: zeros
   std::string data_format = "NHWC";
 };
 
@@ -86,12 +86,12 @@ struct SeparableConv2dOptions {
   Padding padding = Padding::kSame;
   Size2d rate = 1;  // dilation of the depthwise step; not together with a stride
   Activation activation = relu;
-  Normalizer normalizer;  // given: no biases
+  Normalizer normalizer = {};  // given: no biases
   bool use_bias = true;
   float weight_decay = 0;             // of both weights
-  Initializer weights_initializer;    // of the depthwise step; default: Xavier, uniform
-  Initializer pointwise_initializer;  // default: weights_initializer
-  Initializer biases_initializer;     // default: zeros
+  Initializer weights_initializer = {};    // of the depthwise step; default: Xavier, uniform
+  Initializer pointwise_initializer = {};  // default: weights_initializer
+  Initializer biases_initializer = {};     // default: zeros
   std::string data_format = "NHWC";
 };
 
@@ -107,12 +107,12 @@ MOX_EXPORT tensorflow::Output depthwise_conv2d(const Scope& scope, const tensorf
 
 struct FullyConnectedOptions {
   Activation activation = relu;
-  Normalizer normalizer;  // given: no biases
+  Normalizer normalizer = {};  // given: no biases
   bool use_bias = true;
   float weight_decay = 0;           // of weights
   float bias_weight_decay = 0;      // of biases
-  Initializer weights_initializer;  // default: Xavier, uniform
-  Initializer biases_initializer;   // default: zeros
+  Initializer weights_initializer = {};  // default: Xavier, uniform
+  Initializer biases_initializer = {};   // default: zeros
 };
 
 // [batch, features] -> [batch, num_outputs]. Variables `weights` [features, num_outputs], `biases`.

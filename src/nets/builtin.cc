@@ -14,9 +14,55 @@ namespace ops = tensorflow::ops;
 namespace nets {
 namespace {
 
+// clang-format off
 constexpr Network kNetworks[] = {
+    // name, image size, labels offset, logits pattern, channels, function
+    {"alexnet_v2", 224, 1, "fc8", 3, alexnet_v2},
+    {"cifarnet", 32, 0, "logits", 3, cifarnet},
+    {"overfeat", 231, 1, "fc8", 3, overfeat},
+    {"vgg_a", 224, 1, "fc8", 3, vgg},
+    {"vgg_16", 224, 1, "fc8", 3, vgg},
+    {"vgg_19", 224, 1, "fc8", 3, vgg},
+    {"vgg_a_bn", 224, 1, "fc8", 3, vgg},
+    {"vgg_16_bn", 224, 1, "fc8", 3, vgg},
+    {"vgg_19_bn", 224, 1, "fc8", 3, vgg},
+    {"inception_v1", 224, 0, "Logits", 3, inception_v1},
+    {"inception_v2", 224, 0, "Logits", 3, inception_v2},
+    {"inception_v3", 299, 0, "Logits", 3, inception_v3},
+    {"inception_v4", 299, 0, "Logits", 3, inception_v4},
+    {"inception_resnet_v2", 299, 0, "Logits", 3, inception_resnet_v2},
     {"lenet", 28, 0, "fc4", 1, lenet},
+    {"resnet_v1_18", 224, 1, "logits", 3, resnet_v1_18},
+    {"resnet_v1_50", 224, 1, "logits", 3, resnet_v1},
+    {"resnet_v1_50_8k", 224, 1, "logits", 3, resnet_v1},
+    {"resnet_v1_101", 224, 1, "logits", 3, resnet_v1},
+    {"resnet_v1_152", 224, 1, "logits", 3, resnet_v1},
+    {"resnet_v1_200", 224, 1, "logits", 3, resnet_v1},
+    {"resnet_v2_50", 224, 1, "logits", 3, resnet_v2},
+    {"resnet_v2_101", 224, 1, "logits", 3, resnet_v2},
+    {"resnet_v2_152", 224, 1, "logits", 3, resnet_v2},
+    {"resnet_v2_200", 224, 1, "logits", 3, resnet_v2},
+    {"resnext_b_50", 224, 1, "logits", 3, resnext},
+    {"resnext_b_101", 224, 1, "logits", 3, resnext},
+    {"resnext_c_50", 224, 1, "logits", 3, resnext},
+    {"resnext_c_101", 224, 1, "logits", 3, resnext},
+    {"pvanet", 224, 0, "logits", 3, pvanet},
+    {"mobilenet_v1", 224, 0, "Logits", 3, mobilenet_v1},
+    {"mobilenet_v1_075", 224, 0, "Logits", 3, mobilenet_v1},
+    {"mobilenet_v1_050", 224, 0, "Logits", 3, mobilenet_v1},
+    {"mobilenet_v1_025", 224, 0, "Logits", 3, mobilenet_v1},
+    {"mobilenet_v2", 224, 0, "Logits", 3, mobilenet_v2},
+    {"mobilenet_v2_140", 224, 0, "Logits", 3, mobilenet_v2},
+    {"mobilenet_v2_035", 224, 0, "Logits", 3, mobilenet_v2},
+    {"resnet_v1_20", 32, 1, "logits", 3, resnet_v1_cifar},
+    {"resnet_v1_110", 32, 1, "logits", 3, resnet_v1_cifar},
+    {"nasnet_cifar", 32, 0, "FC", 3, nasnet_family},
+    {"nasnet_mobile", 224, 0, "FC", 3, nasnet_family},
+    {"nasnet_large", 331, 0, "FC", 3, nasnet_family},
+    {"pnasnet_large", 331, 0, "FC", 3, nasnet_family},
+    {"pnasnet_mobile", 224, 0, "FC", 3, nasnet_family},
 };
+// clang-format on
 
 }  // namespace
 

@@ -14,9 +14,7 @@ NetworkOutput lenet(const Scope& scope, const tensorflow::Output& images, const 
   x = net.end_point("Flatten", net.flatten(s, x));
   x = net.end_point("fc3", layers::fully_connected(s, x, 1024, "fc3", net.dense));
   x = net.end_point("dropout3", net.dropout(s, x, 0.5f, "dropout3"));
-  layers::FullyConnectedOptions linear = net.dense;
-  linear.activation = nullptr;
-  return net.finish(scope, layers::fully_connected(s, x, params.num_classes, "fc4", linear));
+  return net.finish(scope, net.linear(s, x, params.num_classes, "fc4"));
 }
 
 }  // namespace mox::nets

@@ -36,6 +36,16 @@ tf::Output Net::conv2d(const Scope& scope, const tf::Output& x, int num_outputs,
   return layers::conv2d(scope, x, num_outputs, kernel, name, options);
 }
 
+tf::Output Net::conv2d_same(const Scope& scope, const tf::Output& x, int num_outputs, int kernel,
+                            const std::string& name, int stride, layers::Conv2dOptions options) const {
+  options.stride = stride;
+  if (stride == 1) return layers::conv2d(scope, x, num_outputs, kernel, name, options);
+  options.padding = Padding::kValid;
+  const int before = (kernel - 1) / 2, after = kernel - 1 - before;
+  const tf::Output padded = layers::pad2d(scope, x, {before, after, before, after}, name + "/Pad", data_format());
+  return layers::conv2d(scope, padded, num_outputs, kernel, name, options);
+}
+
 tf::Output Net::linear_conv2d(const Scope& scope, const tf::Output& x, int num_outputs, KernelSize kernel,
                               const std::string& name) const {
   layers::Conv2dOptions options = conv;
@@ -60,6 +70,27 @@ tf::Output Net::avg_pool(const Scope& scope, const tf::Output& x, KernelSize ker
   return layers::avg_pool2d(scope, x, kernel, name, {stride, padding, data_format()});
 }
 
+tf::Output Net::final_pool(const Scope& scope, const tf::Output& x, int size, const std::string& name) const {
+  const Size2d image = image_size(scope, x, false);
+  const int height = image.height < 0 ? size : std::min(size, image.height);
+  const int width = image.width < 0 ? size : std::min(size, image.width);
+  return avg_pool(scope, x, {height, width}, name, 1, Padding::kValid);
+}
+
+tf::Output Net::subsample(const Scope& scope, const tf::Output& x, int stride, int offset) const {
+  if (stride == 1) return x;
+  const tf::Output padded = offset == 0 ? x : layers::pad2d(scope, x, {0, offset, 0, offset}, "Pad", data_format());
+  const NativeLayout layout(scope, padded, data_format());
+  std::vector<int> begin(4, 0), strides(4, 1);
+  const int h = layout.height_axis();
+  begin[h] = begin[h + 1] = offset;
+  strides[h] = strides[h + 1] = stride;
+  // Masks: every dimension to its end.
+  const tf::Output end = int_vector(scope, {0, 0, 0, 0});
+  return layout.finish(scope, ops::StridedSlice(scope.WithOpName("subsample"), layout.inputs(), int_vector(scope, begin),
+                                                end, int_vector(scope, strides), ops::StridedSlice::EndMask(15)));
+}
+
 tf::Output Net::global_pool(const Scope& scope, const tf::Output& x, const std::string& name) const {
   return layers::global_avg_pool(scope, x, name, true, data_format());
 }
@@ -72,8 +103,16 @@ tf::Output Net::flatten(const Scope& scope, const tf::Output& x, const std::stri
   return layers::flatten(scope, x, name, data_format());
 }
 
-tf::Output Net::squeeze(const Scope& scope, const tf::Output& x, const std::string& name) const {
-  return layers::spatial_squeeze(scope, x, name, data_format());
+tf::Output Net::squeeze_logits(const Scope& scope, const tf::Output& x, const std::string& name) const {
+  const Size2d size = image_size(scope, x, false);
+  if (size.height == 1 && size.width == 1) return layers::spatial_squeeze(scope, x, name, data_format());
+  return layers::global_avg_pool(scope, x, name, false, data_format());
+}
+
+tf::Output Net::linear(const Scope& scope, const tf::Output& x, int num_outputs, const std::string& name) const {
+  layers::FullyConnectedOptions options = dense;
+  options.activation = nullptr;
+  return layers::fully_connected(scope, x, num_outputs, name, options);
 }
 
 tf::Output Net::dropout(const Scope& scope, const tf::Output& x, float keep_prob, const std::string& name) const {
@@ -87,13 +126,26 @@ tf::Output Net::add(const Scope& scope, const tf::Output& a, const tf::Output& b
   return layers::nhwc_to_nchw(scope, ops::AddV2(scope.WithOpName("add"), before_a, before_b));
 }
 
-std::pair<int64_t, int64_t> Net::image_size(const Scope& scope, const tf::Output& x) const {
-  const std::vector<int64_t> shape = static_shape(scope, x);
-  return data_format() == "NHWC" ? std::pair(shape.at(1), shape.at(2)) : std::pair(shape.at(2), shape.at(3));
+tf::Output Net::scale(const Scope& scope, const tf::Output& x, float factor) const {
+  const tf::Output before = before_transpose(x);
+  const tf::Output by = ops::Cast(scope, ops::Const(scope, factor), x.type());
+  if (!before.node()) return ops::Multiply(scope.WithOpName("scale"), x, by);
+  return layers::nhwc_to_nchw(scope, ops::Multiply(scope.WithOpName("scale"), before, by));
 }
 
-int64_t Net::channels(const Scope& scope, const tf::Output& x) const {
-  return channels_of(scope, x, channel_axis(), params_.name);
+Size2d Net::image_size(const Scope& scope, const tf::Output& x, bool needed) const {
+  const std::vector<int64_t> shape = static_shape(scope, x);
+  const int axis = data_format() == "NHWC" ? 1 : 2;
+  const Size2d size(static_cast<int>(shape.at(axis)), static_cast<int>(shape.at(axis + 1)));
+  if (needed && (size.height < 0 || size.width < 0))
+    throw InvalidArgumentError("network " + params_.name +
+                               " must know the images' height and width while it is built: set the images' shape, or "
+                               "give image_height and image_width");
+  return size;
+}
+
+int Net::channels(const Scope& scope, const tf::Output& x) const {
+  return static_cast<int>(channels_of(scope, x, channel_axis(), params_.name));
 }
 
 tf::Output Net::end_point(const std::string& name, const tf::Output& x) {
@@ -106,6 +158,19 @@ NetworkOutput Net::finish(const Scope& scope, const tf::Output& logits, const st
   end_point(logits_name, logits);
   end_point(predictions_name, layers::softmax(scope, logits, predictions_name));
   return output(logits);
+}
+
+NetworkOutput finish_with_head(Net& net, const Scope& scope, const tf::Output& inputs, const ConvHead& head) {
+  const std::string prefix = net.params().name + "/";
+  tf::Output x = net.conv2d(scope, inputs, head.fc6, head.fc6_kernel, "fc6", 1, Padding::kValid);
+  net.end_point(prefix + "fc6", x);
+  x = net.dropout(scope, x, 0.5f, "dropout6");
+  x = net.end_point(prefix + "fc7", net.conv2d(scope, x, head.fc7, 1, "fc7"));
+  x = net.dropout(scope, x, 0.5f, "dropout7");
+  const tf::Output logits =
+      net.squeeze_logits(scope, net.linear_conv2d(scope, x, net.params().num_classes, 1, "fc8"), "fc8/squeezed");
+  net.end_point(prefix + "fc8", logits);
+  return net.output(logits);
 }
 
 }  // namespace mox::nets

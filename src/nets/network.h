@@ -3,6 +3,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "moxing/layers.h"
 #include "moxing/nets.h"
@@ -40,6 +41,9 @@ class Net {
                             const std::string& name, layers::Size2d stride = 1) const;
   tensorflow::Output conv2d(const Scope& scope, const tensorflow::Output& x, int num_outputs, layers::KernelSize kernel,
                             const std::string& name, layers::Size2d stride, layers::Padding padding) const;
+  // Padded evenly on both sides for any stride, which "SAME" is not: where the image's corner is depends on it.
+  tensorflow::Output conv2d_same(const Scope& scope, const tensorflow::Output& x, int num_outputs, int kernel,
+                                 const std::string& name, int stride, layers::Conv2dOptions options) const;
   // No normalizer, no activation, biases from zero: the logits of most families.
   tensorflow::Output linear_conv2d(const Scope& scope, const tensorflow::Output& x, int num_outputs,
                                    layers::KernelSize kernel, const std::string& name) const;
@@ -49,20 +53,30 @@ class Net {
                               const std::string& name, layers::Size2d stride, layers::Padding padding) const;
   tensorflow::Output avg_pool(const Scope& scope, const tensorflow::Output& x, layers::KernelSize kernel,
                               const std::string& name, layers::Size2d stride, layers::Padding padding) const;
+  // The mean over a window of `size`, or over the whole image where that is smaller.
+  tensorflow::Output final_pool(const Scope& scope, const tensorflow::Output& x, int size,
+                                const std::string& name) const;
   tensorflow::Output global_pool(const Scope& scope, const tensorflow::Output& x, const std::string& name) const;
+  // Every `stride`th row and column, beginning at `offset` (0 or 1; beyond the image there are zeros).
+  tensorflow::Output subsample(const Scope& scope, const tensorflow::Output& x, int stride, int offset = 0) const;
   tensorflow::Output concat(const Scope& scope, const std::vector<tensorflow::Output>& xs) const;
   tensorflow::Output flatten(const Scope& scope, const tensorflow::Output& x,
                              const std::string& name = "Flatten") const;
-  tensorflow::Output squeeze(const Scope& scope, const tensorflow::Output& x,
-                             const std::string& name = "SpatialSqueeze") const;
+  // Logits [batch, 1, 1, n] -> [batch, n]; the mean over the places where the image is larger than the network's own.
+  tensorflow::Output squeeze_logits(const Scope& scope, const tensorflow::Output& x,
+                                    const std::string& name = "SpatialSqueeze") const;
+  // A dense layer without activation.
+  tensorflow::Output linear(const Scope& scope, const tensorflow::Output& x, int num_outputs,
+                            const std::string& name) const;
   // `keep_prob` unless the caller of get_model_fn set another.
   tensorflow::Output dropout(const Scope& scope, const tensorflow::Output& x, float keep_prob,
                              const std::string& name) const;
-  // a + b, element by element, and an activation; in the format before our own transposes where both have one.
+  // a + b and x * factor, element by element, in the format before our own transposes where there are some.
   tensorflow::Output add(const Scope& scope, const tensorflow::Output& a, const tensorflow::Output& b) const;
-  // [height, width] of an image tensor, in either format; -1 where unknown.
-  std::pair<int64_t, int64_t> image_size(const Scope& scope, const tensorflow::Output& x) const;
-  int64_t channels(const Scope& scope, const tensorflow::Output& x) const;
+  tensorflow::Output scale(const Scope& scope, const tensorflow::Output& x, float factor) const;
+  // The size of an image tensor in either format. InvalidArgumentError where `needed` and not known.
+  layers::Size2d image_size(const Scope& scope, const tensorflow::Output& x, bool needed = true) const;
+  int channels(const Scope& scope, const tensorflow::Output& x) const;
 
   // Adds an end point and returns it.
   tensorflow::Output end_point(const std::string& name, const tensorflow::Output& x);
@@ -75,5 +89,13 @@ class Net {
   Params params_;
   std::vector<std::pair<std::string, tensorflow::Output>> end_points_;
 };
+
+// The dense layers of AlexNet, OverFeat and VGG as convolutions, with dropout between them: end points fc6, fc7, fc8.
+struct ConvHead {
+  int fc6 = 4096;
+  layers::KernelSize fc6_kernel = 7;
+  int fc7 = 4096;
+};
+NetworkOutput finish_with_head(Net& net, const Scope& scope, const tensorflow::Output& x, const ConvHead& head);
 
 }  // namespace mox::nets

@@ -1,6 +1,7 @@
 // The command library's entry: one table, one line a command.
 #include "engine/entry.h"
 
+#include "engine/nets_command.h"
 #include "moxing/error.h"
 #include "moxing/export.h"
 
@@ -17,6 +18,7 @@ constexpr EngineCommand kEngineCommands[] = {
     {"eval", run_eval},
     {"predict", run_predict},
     {"export", run_export},
+    {"nets", run_nets},
 };
 
 }  // namespace

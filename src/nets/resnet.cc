@@ -1,0 +1,45 @@
+#include "nets/resnet.h"
+
+namespace mox::nets::resnet {
+
+namespace tf = tensorflow;
+
+std::vector<Block> bottleneck_blocks(const std::string& name) {
+  auto blocks = [](int second, int third) {
+    return std::vector<Block>{{64, 3, 2}, {128, second, 2}, {256, third, 2}, {512, 3, 1}};
+  };
+  auto ends_with = [&](const std::string& depth) {
+    return name.size() > depth.size() && name.compare(name.size() - depth.size(), depth.size(), depth) == 0;
+  };
+  if (ends_with("_101")) return blocks(4, 23);
+  if (ends_with("_152")) return blocks(8, 36);
+  if (ends_with("_200")) return blocks(24, 36);
+  return blocks(4, 6);
+}
+
+void set_defaults(Net& net) {
+  net.batch_norm.decay = 0.997f;
+  net.batch_norm.epsilon = 1e-5f;
+  net.batch_norm.scale = true;
+  net.normalize_convolutions();
+  net.conv.weights_initializer = variance_scaling_initializer();
+  net.pool.padding = layers::Padding::kSame;
+}
+
+std::string unit_name(int unit) { return "unit_" + std::to_string(unit); }
+
+tf::Output conv(Net& net, const Scope& scope, const tf::Output& x, int outputs, int kernel, const std::string& name,
+                int stride, const layers::Conv2dOptions& options) {
+  return net.end_point(scope.variable_scope_name() + "/" + name,
+                       net.conv2d_same(scope, x, outputs, kernel, name, stride, options));
+}
+
+NetworkOutput finish(Net& net, const Scope& scope, const Scope& outer, const tf::Output& inputs) {
+  const std::string& name = net.params().name;
+  tf::Output x = net.end_point("global_pool", net.global_pool(scope, inputs, "pool5"));
+  x = net.end_point(name + "/logits", net.linear_conv2d(scope, x, net.params().num_classes, 1, "logits"));
+  x = net.squeeze_logits(scope, x);
+  return net.finish(outer, x, name + "/spatial_squeeze", "predictions");
+}
+
+}  // namespace mox::nets::resnet
