@@ -212,6 +212,23 @@ TEST(Optimizers, ASecondOptimizerHasItsOwnSlots) {
   EXPECT_EQ(powers, (std::vector<std::string>{"beta1_power", "beta2_power", "beta1_power_1", "beta2_power_1"}));
 }
 
+TEST(Optimizers, TwoLossesOfOneAdamAreOneStep) {
+  Problem one, two;
+  const auto together = get_optimizer_fn("adam", 0.1)(one.scope)->apply_gradients(one.scope, one.pairs);
+  auto optimizer = get_optimizer_fn("adam", 0.1)(two.scope);
+  auto apart = optimizer->apply_gradients(two.scope, {two.pairs[0]});
+  for (const auto& update : optimizer->apply_gradients(two.scope, {two.pairs[1]})) apart.push_back(update);
+  GraphRun run_one(one.scope), run_two(two.scope);
+  for (int step = 0; step < 5; ++step) {
+    one.feed(&run_one, step);
+    two.feed(&run_two, step);
+    run_one.run(together);
+    run_two.run(apart);
+  }
+  for (int i : {0, 1})
+    EXPECT_EQ(run_one.fetch_floats(one.pairs[i].variable.value), run_two.fetch_floats(two.pairs[i].variable.value));
+}
+
 TEST(Optimizers, UpdatesAndSlotsLiveWithTheirVariable) {
   Scope scope = Scope::new_root();
   const std::string device = "/job:localhost/replica:0/task:0/device:CPU:0";
