@@ -70,13 +70,13 @@ Samples gather(const std::vector<std::string>& inputs) {
   return samples;
 }
 
-// Samples `first` to the end, in order.
+// Samples `first` to the end, in order; of an array all.
 InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t first) {
   return [&f, &samples, first](const Scope& s, ModeKeys mode) {
     const ClassifierConfig& c = f.classifier;
     Output image;
     if (samples.paths.empty()) {
-      image = make_tensor_dataset({{"image", samples.array.Slice(first, samples.size())}}, {}, {.num_epochs = 1})->get(s, {"image"})[0];
+      image = make_tensor_dataset({{"image", samples.array}}, {}, {.num_epochs = 1})->get(s, {"image"})[0];
     } else {
       tf::Tensor paths(tf::DT_STRING, {samples.size() - first});
       for (int64_t i = first; i < samples.size(); ++i) paths.flat<tf::tstring>()(i - first) = samples.paths[i];
@@ -113,9 +113,9 @@ RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_s
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) {
       const tf::Tensor& rows = dict.at(f.values);
-      const int64_t n = rows.dim_size(0);
-      scores->Slice(*done, *done + n).flat<float>() = rows.flat<float>();
-      *done += n;
+      const auto values = rows.flat<float>();
+      std::copy_n(values.data(), values.size(), scores->flat<float>().data() + *done * f.classifier.num_classes);
+      *done += rows.dim_size(0);
     }
   };
   return run(options);
