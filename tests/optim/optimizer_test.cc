@@ -260,8 +260,9 @@ TEST(Optimizers, SixteenBitVariablesAndGradients) {
 TEST(LearningRate, TakesNumbersTensorsAndSchedules) {
   Scope scope = Scope::new_root();
   const tf::Output tensor = ops::Multiply(scope, ops::Const(scope, 0.5f), 0.5f);
-  const std::vector<LearningRate> rates = {
-      0.25, 0.25f, tensor, LearningRate::Schedule([](const Scope& s) -> tf::Output { return ops::Const(s, 0.25); })};
+  const LearningRate::Schedule schedule = [](const Scope& s) -> tf::Output { return ops::Const(s, 0.25); };
+  const auto lambda = [](const Scope& s) -> tf::Output { return ops::Const(s, 0.25f); };
+  const std::vector<LearningRate> rates = {0.25, 0.25f, tensor, schedule, lambda};
   std::vector<tf::Output> built;
   for (const LearningRate& rate : rates) built.push_back(get_optimizer_fn("sgd", rate)(scope)->learning_rate());
   GraphRun run(scope);
@@ -272,6 +273,7 @@ TEST(LearningRate, RefusesWhatIsNone) {
   Scope scope = Scope::new_root();
   EXPECT_THROW(LearningRate(-0.1), InvalidArgumentError);
   EXPECT_THROW(LearningRate(std::nan("")), InvalidArgumentError);
+  EXPECT_THROW(LearningRate(LearningRate::Schedule()), InvalidArgumentError);
   EXPECT_THROW(get_optimizer_fn("sgd", ops::Const(scope, {1.f, 2.f}))(scope), InvalidArgumentError);
   EXPECT_THROW(get_optimizer_fn("sgd", ops::Const(scope, 1))(scope), InvalidArgumentError);
 }
