@@ -19,6 +19,7 @@ constexpr EngineCommand kEngineCommands[] = {
     {"predict", run_predict},
     {"export", run_export},
     {"nets", run_nets},
+    {"lr", run_lr},
 };
 
 }  // namespace
