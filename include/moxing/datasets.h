@@ -1,6 +1,8 @@
 // All data sets.
 #pragma once
 
+#include "moxing/convert.h"
 #include "moxing/dataset.h"
 #include "moxing/image_dataset.h"
 #include "moxing/metadata.h"
+#include "moxing/tfrecord.h"

@@ -115,12 +115,25 @@ bool file_exists(const std::string& path) { return tf::Env::Default()->FileExist
 void write_whole_file(const std::string& path, const std::string& content) {
   tf::Env* env = tf::Env::Default();
   const std::string what = "data file " + path + " cannot be written";
-  throw_if_error(env->RecursivelyCreateDir(path.substr(0, path.rfind('/'))), what);
+  if (path.find('/') != std::string::npos)
+    throw_if_error(env->RecursivelyCreateDir(path.substr(0, path.rfind('/'))), what);
   const std::string temporary = path + ".tmp-" + std::to_string(env->NowNanos());
   auto status = tf::WriteStringToFile(env, temporary, content);
   if (status.ok()) status = env->RenameFile(temporary, path);
   if (!status.ok()) env->DeleteFile(temporary).IgnoreError();
   throw_if_error(status, what);
+}
+
+void copy_file(const std::string& from, const std::string& to) { write_whole_file(to, read_whole_file(from)); }
+
+void make_folders(const std::string& folder) {
+  throw_if_error(tf::Env::Default()->RecursivelyCreateDir(folder), "data folder " + folder + " cannot be made");
+}
+
+void remove_folder(const std::string& folder) {
+  int64_t files = 0, folders = 0;
+  throw_if_error(tf::Env::Default()->DeleteRecursively(folder, &files, &folders),
+                 "data folder " + folder + " cannot be removed");
 }
 
 std::vector<FolderEntry> list_folder(const std::string& folder) {

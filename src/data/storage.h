@@ -17,6 +17,11 @@ bool file_exists(const std::string& path);
 // Writes under another name, then renames: a reader never sees half of it. Makes the folders.
 void write_whole_file(const std::string& path, const std::string& content);
 
+void copy_file(const std::string& from, const std::string& to);
+void make_folders(const std::string& folder);
+// With all that is in it.
+void remove_folder(const std::string& folder);
+
 // "folder/name".
 std::string join_path(const std::string& folder, const std::string& name);
 // What is after the last '/'.
