@@ -93,7 +93,7 @@ struct Prepared {
 Prepared prepare(const ImageClassificationRawMetadata& metadata, const ImageFile& image) {
   const std::string path = data::join_path(metadata.data_dir(), image.name);
   tf::tstring content;
-  if (auto status = data::read_into(path, image.size, &content); !status.ok()) return {"", std::string(status.message())};
+  if (auto status = data::read_into(path, &content); !status.ok()) return {"", std::string(status.message())};
   data::ImageInfo info;
   if (auto status = data::inspect_image({content.data(), content.size()}, &info); !status.ok())
     return {"", "image " + path + ": " + std::string(status.message())};

@@ -112,7 +112,7 @@ DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern
   data::parallel_for(images.size(), kThreads, [&](size_t i) {
     const std::string path = data::join_path(metadata.data_dir(), images[i].name);
     tf::tstring content;
-    const auto status = data::read_into(path, images[i].size, &content);
+    const auto status = data::read_into(path, &content);
     if (status.ok())
       builder.add(path, {content.data(), content.size()}, images[i].label);
     else

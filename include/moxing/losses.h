@@ -1,0 +1,51 @@
+// Losses and metrics of classifiers. Logits of 16 bits are cast to 32 first.
+#pragma once
+
+#include <string>
+
+#include "moxing/export.h"
+#include "moxing/scope.h"
+
+namespace mox::losses {
+
+struct CrossEntropyOptions {
+  // Multiplies each sample's loss. The result is the sum over the samples divided by the number of samples whose
+  // weight is not 0 (tf.losses' SUM_BY_NONZERO_WEIGHTS).
+  float weight = 1;
+  tensorflow::Output sample_weights;              // [batch], optional: multiplies as well
+  float label_smoothing = 0;                      // > 0: labels * (1 - s) + s / num_classes
+  std::string collection = collections::kLosses;  // joined by the loss; "" for none
+};
+
+// `labels` [batch, classes]: a distribution a row, e.g. from one_hot_encoding. Returns a scalar.
+MOX_EXPORT tensorflow::Output softmax_cross_entropy(const Scope& scope, const tensorflow::Output& onehot_labels,
+                                                    const tensorflow::Output& logits,
+                                                    const CrossEntropyOptions& options = {},
+                                                    const std::string& name = "softmax_cross_entropy_loss");
+// `labels` [batch] of int32 or int64: the class's index.
+MOX_EXPORT tensorflow::Output sparse_softmax_cross_entropy(
+    const Scope& scope, const tensorflow::Output& labels, const tensorflow::Output& logits,
+    const CrossEntropyOptions& options = {}, const std::string& name = "sparse_softmax_cross_entropy_loss");
+
+// For labels of several classes at once: `labels` [batch, classes] of 0 and 1. The mean over all elements.
+MOX_EXPORT tensorflow::Output sigmoid_cross_entropy(const Scope& scope, const tensorflow::Output& labels,
+                                                    const tensorflow::Output& logits,
+                                                    const CrossEntropyOptions& options = {},
+                                                    const std::string& name = "sigmoid_cross_entropy_loss");
+
+// `loss` plus the sum of REGULARIZATION_LOSSES of this tower.
+MOX_EXPORT tensorflow::Output add_regularization(const Scope& scope, const tensorflow::Output& loss);
+
+}  // namespace mox::losses
+
+namespace mox::metrics {
+
+// bool [batch]: is the label among the k best logits?
+MOX_EXPORT tensorflow::Output in_top_k(const Scope& scope, const tensorflow::Output& logits,
+                                       const tensorflow::Output& labels, int k, const std::string& name = "InTopK");
+// The share of labels that are among the k best logits.
+MOX_EXPORT tensorflow::Output accuracy(const Scope& scope, const tensorflow::Output& logits,
+                                       const tensorflow::Output& labels, int k = 1,
+                                       const std::string& name = "accuracy");
+
+}  // namespace mox::metrics

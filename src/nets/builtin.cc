@@ -1,0 +1,121 @@
+// The table of networks: name, image size, labels offset, variables of the last layer, channels, function.
+#include "nets/builtin.h"
+
+#include "graph/layout.h"
+#include "moxing/error.h"
+#include "nets/families.h"
+#include "tensorflow/cc/ops/image_ops.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+namespace nets {
+namespace {
+
+constexpr Network kNetworks[] = {
+    {"lenet", 28, 0, "fc4", 1, lenet},
+};
+
+}  // namespace
+
+const Network& find_network(const std::string& name) {
+  for (const Network& network : kNetworks)
+    if (name == network.name) return network;
+  std::string known;
+  for (const Network& network : kNetworks) known += std::string(known.empty() ? "" : ", ") + network.name;
+  throw InvalidArgumentError("there is no network '" + name + "'; there are: " + known);
+}
+
+}  // namespace nets
+
+namespace {
+
+bool is_floating(tf::DataType type) {
+  return type == tf::DT_FLOAT || type == tf::DT_HALF || type == tf::DT_BFLOAT16 || type == tf::DT_DOUBLE;
+}
+
+void check_images(const Scope& scope, const std::string& name, const tf::Output& images) {
+  const std::vector<int64_t> shape = static_shape(scope, images);
+  if (shape.size() != 4)
+    throw InvalidArgumentError("network " + name + " got images of " + std::to_string(shape.size()) +
+                               " dimensions; expected [batch, height, width, channels]");
+  if (!is_floating(images.type()))
+    throw InvalidArgumentError("network " + name + " got images of type " + tf::DataTypeString(images.type()) +
+                               "; expected a floating point type: use get_data_augmentation_fn in input_fn, or cast "
+                               "the images and bring them to the range that the network was trained with");
+}
+
+void check_options(const std::string& name, int num_classes, const ModelFnOptions& options) {
+  if (num_classes < 1)
+    throw InvalidArgumentError("get_model_fn('" + name + "'): num_classes is " + std::to_string(num_classes) +
+                               "; it must be at least 1");
+  check_data_format(options.data_format);
+  if ((options.image_height > 0) != (options.image_width > 0) || options.image_height < 0 || options.image_width < 0)
+    throw InvalidArgumentError("get_model_fn('" + name + "'): image_height is " + std::to_string(options.image_height) +
+                               " and image_width " + std::to_string(options.image_width) + "; give both, or neither");
+  for (float keep : {options.dropout_keep_prob, options.drop_path_keep_prob})
+    if (keep < 0 || keep > 1)
+      throw InvalidArgumentError("get_model_fn('" + name + "'): a keep probability of " + std::to_string(keep) +
+                                 "; it must be within 0 (the network's own) and 1");
+}
+
+std::string list_names(const std::vector<std::pair<std::string, tf::Output>>& end_points) {
+  std::string names;
+  for (const auto& [name, output] : end_points) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+}  // namespace
+
+bool NetworkOutput::has(const std::string& name) const {
+  return std::any_of(end_points.begin(), end_points.end(), [&](const auto& e) { return e.first == name; });
+}
+
+const tf::Output& NetworkOutput::operator[](const std::string& name) const {
+  for (const auto& [key, output] : end_points)
+    if (key == name) return output;
+  throw InvalidArgumentError("the network has no end point '" + name + "'; it has: " + list_names(end_points));
+}
+
+tf::Output default_preprocess(const Scope& scope, const tf::Output& images, ModeKeys mode, int image_height,
+                              int image_width) {
+  if (mode != ModeKeys::PREDICT && mode != ModeKeys::EXPORT) return images;
+  tf::Output x = is_floating(images.type()) ? images : tf::Output(ops::Cast(scope, images, tf::DT_FLOAT));
+  if (image_height == 0) return x;
+  const tf::Output resized = ops::ResizeBilinear(scope.WithOpName("resize_images"), x, {image_height, image_width});
+  return resized.type() == x.type() ? resized : tf::Output(ops::Cast(scope, resized, x.type()));
+}
+
+NetworkFn get_model_fn(const std::string& name, ModeKeys run_mode, int num_classes, const ModelFnOptions& options) {
+  const nets::Network& network = nets::find_network(name);
+  check_options(name, num_classes, options);
+  const nets::Params params{name, run_mode == ModeKeys::TRAIN, num_classes, options};
+  return [&network, params, run_mode](const Scope& scope, const tf::Output& images) {
+    const ModelFnOptions& o = params.options;
+    tf::Output x = images;
+    if (o.preprocess && o.preprocess_fn)
+      x = o.preprocess_fn(scope, x);
+    else if (o.preprocess)
+      x = default_preprocess(scope, x, run_mode, o.image_height, o.image_width);
+    check_images(scope, params.name, x);
+    if (o.data_format == "NCHW") x = layers::nhwc_to_nchw(scope, x);
+    NetworkOutput output = network.build(scope, x, params);
+    check(scope, "building network " + params.name);
+    return output;
+  };
+}
+
+ModelMeta get_model_meta(const std::string& name) {
+  const nets::Network& network = nets::find_network(name);
+  return {network.image_size, network.labels_offset, network.logits_pattern, network.channels};
+}
+
+std::vector<std::string> network_names() {
+  std::vector<std::string> names;
+  for (const nets::Network& network : nets::kNetworks) names.push_back(network.name);
+  return names;
+}
+
+}  // namespace mox
