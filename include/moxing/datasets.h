@@ -5,5 +5,6 @@
 #include "moxing/dataset.h"
 #include "moxing/image_dataset.h"
 #include "moxing/metadata.h"
+#include "moxing/preview.h"
 #include "moxing/tensor_dataset.h"
 #include "moxing/tfrecord.h"

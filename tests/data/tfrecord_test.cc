@@ -121,7 +121,7 @@ TEST_F(TFRecordTest, ImageLabelAndNames) {
   EXPECT_EQ(static_shape(scope, out[0]), (std::vector<int64_t>{-1, 8, 8, 3}));
   PipelineRunner runner(scope, out);
   ASSERT_TRUE(runner.next());
-  EXPECT_EQ((runner[0].tensor<uint8_t, 4>()(0, 0, 0, 0)), 219);
+  EXPECT_EQ((runner[0].tensor<uint8_t, 4>()(0, 0, 0, 0)), 220);
   EXPECT_EQ(runner[1].matrix<float>()(3, 3), 1);
   EXPECT_EQ(std::string(runner[2].vec<tf::tstring>()(3)), "d");
   EXPECT_EQ(std::string(runner[3].vec<tf::tstring>()(0)), path(0) + ", record at byte 0");

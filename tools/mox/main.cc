@@ -17,6 +17,7 @@ constexpr Command kCommands[] = {
     {"eval", "evaluate a checkpoint", nullptr},
     {"predict", "classify images with a checkpoint", nullptr},
     {"export", "export a checkpoint for TF-Serving", nullptr},
+    {"data", "convert, split, stat and preview data sets", nullptr},
     {"file", "ls, cat, cp, sync, mv, rm, … on local and s3:// paths", mox::cli::run_file},
 };
 

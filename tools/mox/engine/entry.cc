@@ -17,6 +17,7 @@ constexpr EngineCommand kEngineCommands[] = {
     {"eval", run_eval},
     {"predict", run_predict},
     {"export", run_export},
+    {"data", run_data},
 };
 
 }  // namespace
