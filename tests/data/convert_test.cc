@@ -133,7 +133,7 @@ TEST_F(ConvertTest, Stat) {
 
 TEST_F(ConvertTest, PreviewDrawsAGrid) {
   PreviewOptions options;
-  options.model_name = "resnet_v1_50";
+  options.model_name = "inception_v1";
   options.data_url = src_.path();
   options.output_url = dst_.path("grid.png");
   options.rows = 2;
