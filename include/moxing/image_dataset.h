@@ -10,6 +10,7 @@
 
 #include "moxing/dataset.h"
 #include "moxing/metadata.h"
+#include "moxing/preprocessing.h"
 
 namespace mox {
 
@@ -27,8 +28,6 @@ struct RawSample {
   tensorflow::Output label_desc;
 };
 using PreprocessFn = std::function<RawSample(const Scope& scope, const RawSample& sample)>;
-// One decoded image [height, width, channels] to another; see get_data_augmentation_fn.
-using AugmentationFn = std::function<tensorflow::Output(const Scope& scope, const tensorflow::Output& image)>;
 
 // What all data sets of images share.
 struct ImageDatasetOptions {

@@ -181,7 +181,7 @@ BodyFunction add_function(const Scope& scope, const DatasetNode& input, const Ma
   }
   // The name counts over the process: two graphs may meet in one session.
   static std::atomic<int64_t> count{0};
-  function.name = "mox_input_" + std::to_string(++count);
+  function.name = "mox_data_" + std::to_string(++count);
   tf::FunctionDefLibrary library = inner.graph()->flib_def().ToProto();
   tf::FunctionDef* def = library.add_function();
   throw_if_error(tf::GraphToFunctionDef(*inner.graph(), function.name, def), "building a function of the input pipeline");

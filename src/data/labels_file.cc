@@ -97,10 +97,8 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
   const std::vector<Line> lines = lines_of(content);
   if (lines.empty()) throw DataError("labels file " + path + " has no names in it");
   std::vector<std::string> names;
-  std::set<std::string> seen;
   const auto take = [&](size_t line, const std::string& name) {
     if (name.empty()) broken(line, "class " + std::to_string(names.size()) + " has no name");
-    if (!seen.insert(name).second) broken(line, "the name '" + name + "' is there twice");
     names.push_back(name);
   };
   if (next_pair(lines[0].text, 0).begin != 0) {
@@ -127,6 +125,12 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
 std::vector<std::string> read_labels(const std::string& path) {
   if (!file_exists(path)) return {};
   return parse_labels(path, read_whole_file(path));
+}
+
+void check_distinct(const std::string& path, const std::vector<std::string>& names) {
+  std::set<std::string> seen;
+  for (const auto& name : names)
+    if (!seen.insert(name).second) throw DataError("labels file " + path + ": the name '" + name + "' is there twice");
 }
 
 std::string format_labels(const std::vector<std::string>& names) {

@@ -74,7 +74,7 @@ Dataset::Pipeline MultilabelClassificationRawDataset::build(const Scope& scope, 
     descriptions.vec<tf::tstring>()(i) = descriptions_[i];
   }
   const auto files = data::read_raw_files(scope, {metadata_.data_dir(), &images_, {labels, descriptions}}, options_);
-  return {data::image_stages(scope, files, options_, metadata_.num_classes(), keys)};
+  return {data::image_stages(scope, files, options_, metadata_.num_classes(), data::new_broken_counter(), keys)};
 }
 
 }  // namespace mox

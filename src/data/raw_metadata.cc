@@ -48,7 +48,7 @@ constexpr int kListThreads = 16;
 
 std::map<std::string, int64_t> ClassMetadata::names_to_labels() const {
   std::map<std::string, int64_t> map;
-  for (size_t i = 0; i < labels_list_.size(); ++i) map[labels_list_[i]] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < labels_list_.size(); ++i) map.emplace(labels_list_[i], static_cast<int64_t>(i));
   return map;
 }
 
@@ -68,6 +68,7 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
     throw DataError("data folder " + base_dir + " has no class folders in it; expected " + base_dir + "/CLASS/IMAGE");
   const std::string labels_path = data::join_path(base_dir, options.labels_filename);
   labels_list_ = data::read_labels(labels_path);
+  data::check_distinct(labels_path, labels_list_);
   if (labels_list_.empty())
     labels_list_ = folders;
   else
@@ -108,7 +109,9 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
         entry.name.compare(entry.name.size() - suffix.size(), suffix.size(), suffix) == 0)
       label_files_.push_back(entry.name);
 
-  labels_list_ = data::read_labels(data::join_path(base_dir, options.labels_filename));
+  const std::string labels_path = data::join_path(base_dir, options.labels_filename);
+  labels_list_ = data::read_labels(labels_path);
+  data::check_distinct(labels_path, labels_list_);
   if (!labels_list_.empty()) return;
   std::vector<std::vector<std::string>> names(label_files_.size());
   data::parallel_for(label_files_.size(), kListThreads, [&](size_t i) {

@@ -39,10 +39,10 @@ struct ReadOptions {
 
 absl::Status read_sample(const ReadOptions& options, const std::string& path, int64_t size, int64_t version,
                          tf::tstring* content) {
-  if (!options.cache) return read_into(path, size, content);
+  if (!options.cache) return read_into(path, content);
   const std::string key = path + "\n" + std::to_string(size) + "\n" + std::to_string(version);
   if (options.cache->read(key, content)) return absl::OkStatus();
-  const auto status = read_into(path, size, content);
+  const auto status = read_into(path, content);
   if (status.ok()) options.cache->write(key, std::string_view(content->data(), content->size()));
   return status;
 }

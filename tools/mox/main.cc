@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"export", "export a checkpoint for TF-Serving", nullptr},
     {"nets", "list the built-in networks, or show one", nullptr},
     {"lr", "show or draw a learning rate strategy", nullptr},
+    {"data", "convert, split, stat and preview data sets", nullptr},
     {"file", "ls, cat, cp, sync, mv, rm, … on local and s3:// paths", mox::cli::run_file},
 };
 

@@ -20,6 +20,7 @@ constexpr EngineCommand kEngineCommands[] = {
     {"export", run_export},
     {"nets", run_nets},
     {"lr", run_lr},
+    {"data", run_data},
 };
 
 }  // namespace
