@@ -1,6 +1,7 @@
 // All of MoXing.
 #pragma once
 
+#include "moxing/class_names.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
 #include "moxing/file.h"

@@ -61,4 +61,19 @@ struct RunResult {
 // user function throws comes out as it is. SIGINT and SIGTERM end the run after a checkpoint (`interrupted`).
 MOX_EXPORT RunResult run(const RunOptions& options);
 
+// Exports a checkpoint without a run.
+struct ExportOptions {
+  struct Input {
+    tensorflow::DataType dtype;
+    tensorflow::PartialTensorShape shape;  // with the batch dimension, usually -1
+  };
+  ModelFn model_fn;                         // built in EXPORT mode; needed
+  std::vector<Input> inputs;                // what model_fn gets; needed
+  std::string checkpoint_path;              // folder or prefix; needed
+  std::string log_dir;                      // the model goes to log_dir/<version>; needed
+  std::vector<std::string> class_names;     // written to assets/labels.txt; empty: none
+};
+// Returns the folder. Errors as run's.
+MOX_EXPORT std::string export_model(const ExportOptions& options);
+
 }  // namespace mox

@@ -4,7 +4,7 @@
 #include "data/idx.h"
 #include "data/memory_dataset.h"
 #include "data/pipeline.h"
-#include "data/read_file.h"
+#include "data/storage.h"
 #include "moxing/dataset.h"
 #include "moxing/error.h"
 
@@ -16,11 +16,14 @@ namespace {
 const std::vector<std::string> kDigits = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 const std::vector<std::string> kClothes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+const std::vector<std::string> kThings = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                          "dog",      "frog",       "horse", "ship", "truck"};
 
 const std::vector<BuiltinDataset>& builtin_datasets() {
   static const std::vector<BuiltinDataset> table = {
       {{"mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kDigits}, open_idx},
       {{"fashion_mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kClothes}, open_idx},
+      {{"cifar10", {{"train", 50000}, {"test", 10000}}, 10, {32, 32, 3}, kThings}, open_cifar10},
   };
   return table;
 }

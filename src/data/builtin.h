@@ -19,5 +19,8 @@ struct BuiltinDataset {
 // MNIST's four idx files, packed or not.
 std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& split, const std::string& dir,
                                   const DatasetOptions& options);
+// CIFAR-10's binary version, in the folder itself or in cifar-10-batches-bin/.
+std::unique_ptr<Dataset> open_cifar10(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                      const DatasetOptions& options);
 
 }  // namespace mox::data

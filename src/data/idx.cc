@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "data/read_file.h"
+#include "data/storage.h"
 #include "moxing/error.h"
 
 namespace mox::data {

@@ -13,11 +13,19 @@ struct Entry {
   OptimizerFactory make;
 };
 
-constexpr Entry kOptimizers[] = {
+// clang-format off
+constexpr Entry kOptimizers[] = {  // sorted: an error lists them in this order
+    {"adadelta", make_adadelta},
+    {"adagrad", make_adagrad},
     {"adam", make_adam},
+    {"adamw", make_adamw},
+    {"ftrl", make_ftrl},
+    {"lamb", make_lamb},
     {"momentum", make_momentum},
+    {"rmsprop", make_rmsprop},
     {"sgd", make_sgd},
 };
+// clang-format on
 
 }  // namespace
 

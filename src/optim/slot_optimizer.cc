@@ -10,30 +10,47 @@ namespace ops = tensorflow::ops;
 
 Optimizer::~Optimizer() = default;
 
-Scope on_variable_device(const Scope& scope, const Variable& variable) {
-  return scope.with(scope.WithDevice(variable.handle.node()->requested_device()));
+std::vector<GradientAndVariable> Optimizer::prepare_gradients(const Scope&,
+                                                              const std::vector<GradientAndVariable>& gradients) {
+  return gradients;
 }
 
-Variable create_unique_variable(const Scope& scope, const Variable& primary, const std::string& name,
+std::string device_of(const Variable& variable) { return variable.handle.node()->requested_device(); }
+
+Scope on_variable_device(const Scope& scope, const Variable& variable) {
+  return scope.with(scope.WithDevice(device_of(variable)));
+}
+
+Variable create_unique_variable(const Scope& scope, const std::string& device, const std::string& name,
                                 const tf::TensorShape& shape, tf::DataType dtype, const Initializer& initializer) {
   GraphState& state = scope.state();
   std::string unique = name;
   for (int i = 1; state.variable_index.count(unique); ++i) unique = name + "_" + std::to_string(i);
-  // Variables are created on the state's device; a slot must live beside its variable.
-  const std::string device = std::exchange(state.variable_device, primary.handle.node()->requested_device());
+  // The state's device is for the model's variables.
+  const std::string before = std::exchange(state.variable_device, device);
   try {
     Variable variable = scope.without_variable_scope().get_variable_object(
         unique, shape, {.initializer = initializer, .trainable = false, .dtype = dtype});
-    state.variable_device = device;
+    state.variable_device = before;
     return variable;
   } catch (...) {
-    state.variable_device = device;
+    state.variable_device = before;
     throw;
   }
 }
 
 tf::Output as_dtype(const Scope& scope, const tf::Output& tensor, tf::DataType dtype) {
   return tensor.type() == dtype ? tensor : tf::Output(ops::Cast(scope, tensor, dtype));
+}
+
+tf::Output euclidean_norm(const Scope& scope, const tf::Output& tensor) {
+  // L2Loss is half the sum of squares, in one kernel.
+  return ops::Sqrt(scope, ops::Multiply(scope, ops::L2Loss(scope, as_dtype(scope, tensor, tf::DT_FLOAT)), 2.f));
+}
+
+tf::Output trust_ratio(const Scope& scope, const tf::Output& weights, const tf::Output& step) {
+  const tf::Output both = ops::LogicalAnd(scope, ops::Greater(scope, weights, 0.f), ops::Greater(scope, step, 0.f));
+  return ops::SelectV2(scope, both, ops::DivNoNan(scope, weights, step), 1.f);
 }
 
 SlotOptimizer::SlotOptimizer(std::string name, const Scope& scope, const LearningRate& learning_rate)
@@ -62,8 +79,8 @@ Variable SlotOptimizer::slot(const Scope& scope, const Variable& variable, const
                              const Initializer& initializer) {
   auto found = slots_.find({variable.name, key});
   if (found != slots_.end()) return found->second;
-  Variable created =
-      create_unique_variable(scope, variable, variable.name + "/" + name_, variable.shape, variable.dtype, initializer);
+  Variable created = create_unique_variable(scope, device_of(variable), variable.name + "/" + name_, variable.shape,
+                                            variable.dtype, initializer);
   return slots_[{variable.name, key}] = created;
 }
 

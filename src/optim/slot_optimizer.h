@@ -14,13 +14,20 @@ namespace mox {
 // `scope` with its operations placed where `variable` lives.
 Scope on_variable_device(const Scope& scope, const Variable& variable);
 
-// A variable beside `primary`: on its device, not trainable, `name` made unique by _1, _2, … as TF 1 does.
-Variable create_unique_variable(const Scope& scope, const Variable& primary, const std::string& name,
+// A variable on `device`, not trainable, `name` made unique by _1, _2, … as TF 1 does.
+Variable create_unique_variable(const Scope& scope, const std::string& device, const std::string& name,
                                 const tensorflow::TensorShape& shape, tensorflow::DataType dtype,
                                 const Initializer& initializer);
+// Where `variable` lives.
+std::string device_of(const Variable& variable);
 
 // `tensor` in `dtype`, cast where needed.
 tensorflow::Output as_dtype(const Scope& scope, const tensorflow::Output& tensor, tensorflow::DataType dtype);
+
+// The Euclidean norm as a float scalar, whatever the dtype: 16-bit sums of squares overflow.
+tensorflow::Output euclidean_norm(const Scope& scope, const tensorflow::Output& tensor);
+// weights / step, 1 where either norm is 0 (a fresh variable, no gradient).
+tensorflow::Output trust_ratio(const Scope& scope, const tensorflow::Output& weights, const tensorflow::Output& step);
 
 // One update a variable, then what a whole step needs. Derived classes build the update.
 class SlotOptimizer : public Optimizer {
@@ -59,6 +66,12 @@ class SlotOptimizer : public Optimizer {
 using OptimizerFactory = std::unique_ptr<Optimizer> (*)(const Scope&, const LearningRate&, const OptimizerOptions&);
 std::unique_ptr<Optimizer> make_sgd(const Scope&, const LearningRate&, const OptimizerOptions&);
 std::unique_ptr<Optimizer> make_momentum(const Scope&, const LearningRate&, const OptimizerOptions&);
+std::unique_ptr<Optimizer> make_adadelta(const Scope&, const LearningRate&, const OptimizerOptions&);
+std::unique_ptr<Optimizer> make_adagrad(const Scope&, const LearningRate&, const OptimizerOptions&);
+std::unique_ptr<Optimizer> make_adamw(const Scope&, const LearningRate&, const OptimizerOptions&);
+std::unique_ptr<Optimizer> make_ftrl(const Scope&, const LearningRate&, const OptimizerOptions&);
+std::unique_ptr<Optimizer> make_lamb(const Scope&, const LearningRate&, const OptimizerOptions&);
+std::unique_ptr<Optimizer> make_rmsprop(const Scope&, const LearningRate&, const OptimizerOptions&);
 std::unique_ptr<Optimizer> make_adam(const Scope&, const LearningRate&, const OptimizerOptions&);
 
 }  // namespace mox

@@ -17,7 +17,11 @@ struct FamilyEntry {
   preprocess::Family build;
 };
 
+constexpr FamilyEntry kCifarnet = {"cifarnet_preprocessing", preprocess::cifarnet};
+constexpr FamilyEntry kInception = {"inception_preprocessing", preprocess::inception};
 constexpr FamilyEntry kLenet = {"lenet_preprocessing", preprocess::lenet};
+constexpr FamilyEntry kPvanet = {"pvanet_preprocessing", preprocess::pvanet};
+constexpr FamilyEntry kVgg = {"vgg_preprocessing", preprocess::vgg};
 
 struct NetworkEntry {
   const char* name;
@@ -25,10 +29,56 @@ struct NetworkEntry {
   int image_size;
 };
 
-// Sorted by name: the list of an error message is this order.
-constexpr NetworkEntry kNetworks[] = {
+// clang-format off
+constexpr NetworkEntry kNetworks[] = {  // sorted: an error lists them in this order
+    {"alexnet_v2", kVgg, 224},
+    {"cifarnet", kCifarnet, 32},
+    {"inception", kInception, 299},
+    {"inception_resnet_v2", kInception, 299},
+    {"inception_v1", kInception, 224},
+    {"inception_v2", kInception, 224},
+    {"inception_v3", kInception, 299},
+    {"inception_v4", kInception, 299},
     {"lenet", kLenet, 28},
+    {"mobilenet_v1", kInception, 224},
+    {"mobilenet_v1_025", kInception, 224},
+    {"mobilenet_v1_050", kInception, 224},
+    {"mobilenet_v1_075", kInception, 224},
+    {"mobilenet_v2", kInception, 224},
+    {"mobilenet_v2_035", kInception, 224},
+    {"mobilenet_v2_140", kInception, 224},
+    {"nasnet_cifar", kCifarnet, 32},
+    {"nasnet_large", kInception, 331},
+    {"nasnet_mobile", kInception, 224},
+    {"overfeat", kVgg, 224},
+    {"pnasnet_large", kInception, 331},
+    {"pnasnet_mobile", kInception, 224},
+    {"pvanet", kPvanet, 224},
+    {"resnet_v1_101", kVgg, 224},
+    {"resnet_v1_110", kCifarnet, 32},
+    {"resnet_v1_152", kVgg, 224},
+    {"resnet_v1_18", kVgg, 224},
+    {"resnet_v1_20", kCifarnet, 32},
+    {"resnet_v1_200", kVgg, 224},
+    {"resnet_v1_50", kVgg, 224},
+    {"resnet_v1_50_8k", kVgg, 224},
+    {"resnet_v2_101", kVgg, 224},
+    {"resnet_v2_152", kVgg, 224},
+    {"resnet_v2_200", kVgg, 224},
+    {"resnet_v2_50", kVgg, 224},
+    {"resnext_b_101", kVgg, 224},
+    {"resnext_b_50", kVgg, 224},
+    {"resnext_c_101", kVgg, 224},
+    {"resnext_c_50", kVgg, 224},
+    {"vgg", kVgg, 224},
+    {"vgg_16", kVgg, 224},
+    {"vgg_16_bn", kVgg, 224},
+    {"vgg_19", kVgg, 224},
+    {"vgg_19_bn", kVgg, 224},
+    {"vgg_a", kVgg, 224},
+    {"vgg_a_bn", kVgg, 224},
 };
+// clang-format on
 
 const NetworkEntry& find_network(const std::string& name) {
   for (const NetworkEntry& entry : kNetworks)

@@ -13,6 +13,10 @@ struct Request {
 
 using Family = tensorflow::Output (*)(const Scope&, const tensorflow::Output& image, const Request&);
 
+tensorflow::Output cifarnet(const Scope& scope, const tensorflow::Output& image, const Request& request);
+tensorflow::Output inception(const Scope& scope, const tensorflow::Output& image, const Request& request);
 tensorflow::Output lenet(const Scope& scope, const tensorflow::Output& image, const Request& request);
+tensorflow::Output pvanet(const Scope& scope, const tensorflow::Output& image, const Request& request);
+tensorflow::Output vgg(const Scope& scope, const tensorflow::Output& image, const Request& request);
 
 }  // namespace mox::preprocess

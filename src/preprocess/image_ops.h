@@ -2,6 +2,9 @@
 // functions of the same names. Private to the engine.
 #pragma once
 
+#include <functional>
+#include <string>
+
 #include "moxing/scope.h"
 
 namespace mox::preprocess {
@@ -24,5 +27,24 @@ Output crop(const Scope& scope, const Output& image, const Output& offset_height
             int height, int width, int channels);
 // Cuts evenly what is too much, pads evenly with zeros what is missing.
 Output resize_image_with_crop_or_pad(const Scope& scope, const Output& image, int height, int width);
+
+// The image, known to have `channels` channels; InvalidArgumentError, or an error when it runs, when it has others.
+Output require_channels(const Scope& scope, const Output& image, int channels, const std::string& who);
+// The middle of an image that is at least as large.
+Output central_crop(const Scope& scope, const Output& image, int height, int width);
+// (x - mean) / max(standard deviation, 1 / sqrt(number of values)), over the whole image.
+Output per_image_standardization(const Scope& scope, const Output& image);
+
+// Random, seeded by the graph.
+Output random_float(const Scope& scope, float low, float high);
+Output random_int(const Scope& scope, const Output& low, const tensorflow::Input& end);
+// A box anywhere in the image; fails with both sizes when the image is smaller.
+Output random_crop(const Scope& scope, const Output& image, int height, int width);
+Output random_flip_left_right(const Scope& scope, const Output& image);
+Output random_brightness(const Scope& scope, const Output& image, float max_delta);
+Output random_contrast(const Scope& scope, const Output& image, float low, float high);
+// One of `cases` functions of the image, each as likely; only that one runs.
+Output random_case(const Scope& scope, const Output& image, int cases,
+                   const std::function<Output(const Output& image, int chosen)>& build);
 
 }  // namespace mox::preprocess

@@ -1,4 +1,4 @@
-#include "run/class_names.h"
+#include "moxing/class_names.h"
 
 #include <sstream>
 

@@ -5,7 +5,7 @@
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/checkpoint_loader.h"
-#include "run/class_names.h"
+#include "moxing/class_names.h"
 #include "run/engine_session.h"
 #include "run/exporter.h"
 #include "run/signals.h"

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "absl/log/globals.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
@@ -15,6 +16,11 @@ namespace {
 
 std::string restore_name(size_t i) { return "mox_restore/" + std::to_string(i); }
 std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
+
+// TensorFlow's start-up notes are not for MoXing's users; TF_CPP_MIN_LOG_LEVEL brings them back.
+void quiet_runtime() {
+  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kWarning);
+}
 
 tf::SessionOptions session_options(const RunConfig& config) {
   tf::SessionOptions options;
@@ -54,6 +60,7 @@ void EngineSession::add_variable_ops() {
 }
 
 void EngineSession::create(const RunConfig& config) {
+  quiet_runtime();
   tf::Session* session = nullptr;
   throw_if_error(tf::NewSession(session_options(config), &session), "starting TensorFlow's runtime");
   session_.reset(session);

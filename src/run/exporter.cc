@@ -7,7 +7,7 @@
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
-#include "run/class_names.h"
+#include "moxing/class_names.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/variable.pb.h"
 #include "tensorflow/core/lib/io/path.h"

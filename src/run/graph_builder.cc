@@ -284,15 +284,12 @@ BuiltGraph build_run_graph(const RunOptions& options, const RunConfig& config, s
   return RunGraphBuilder(options, config).build(batch);
 }
 
-BuiltGraph build_export_graph(const RunOptions& options, const RunConfig& config, const std::vector<InputTensor>& batch) {
+BuiltGraph build_export_graph(const ModelFn& model_fn, const RunConfig& config, const std::vector<InputTensor>& batch) {
   Scope root = Scope::new_root();
   std::vector<tf::Output> inputs;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    tf::PartialTensorShape shape = batch[i].shape;
-    if (options.auto_batch) shape.set_dim(0, -1);
-    inputs.push_back(ops::Placeholder(root.WithOpName("input_" + std::to_string(i)), batch[i].dtype, ops::Placeholder::Shape(shape)));
-  }
-  const ModelSpec spec = options.model_fn(root, inputs, ModeKeys::EXPORT);
+  for (size_t i = 0; i < batch.size(); ++i)
+    inputs.push_back(ops::Placeholder(root.WithOpName("input_" + std::to_string(i)), batch[i].dtype, ops::Placeholder::Shape(batch[i].shape)));
+  const ModelSpec spec = model_fn(root, inputs, ModeKeys::EXPORT);
   check(root, "model_fn in EXPORT mode");
   check_spec(root, spec, config, ModeKeys::EXPORT);
   BuiltGraph built;

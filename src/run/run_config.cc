@@ -20,6 +20,8 @@ void reject_if(bool wrong, const std::string& message) {
   if (wrong) throw InvalidArgumentError(message);
 }
 
+}  // namespace
+
 // Nine hours later is too late to find out: writes a file now.
 void check_writable(const std::string& log_dir) {
   tf::Env* env = tf::Env::Default();
@@ -30,8 +32,6 @@ void check_writable(const std::string& log_dir) {
     throw InvalidArgumentError("log_dir '" + log_dir + "' cannot be written: " + std::string(status.message()));
   env->DeleteFile(probe).IgnoreError();
 }
-
-}  // namespace
 
 void apply_flags(RunConfig* config) {
   config->num_gpus = get_flag<int64_t>("num_gpus");

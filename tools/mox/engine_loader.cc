@@ -17,8 +17,6 @@ std::string command_library() {
 }  // namespace
 
 int run_engine_command(const std::string& name, const std::vector<std::string>& args) {
-  // TensorFlow's start-up chatter is not for users of a program; TF_CPP_MIN_LOG_LEVEL set by hand still wins.
-  setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
   const std::string path = command_library();
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (!library) throw Error("cannot load the engine: " + std::string(dlerror()) + "; is tensorflow-cpu 2.21.0 installed?");

@@ -2,17 +2,21 @@
 #include "engine/entry.h"
 
 #include "moxing/error.h"
+#include "moxing/export.h"
 
 namespace mox::cli {
 namespace {
 
 struct EngineCommand {
   const char* name;
-  int (*run)(const std::vector<std::string>& args);
+  CommandFn run;
 };
 
 constexpr EngineCommand kEngineCommands[] = {
-    {"", nullptr},
+    {"train", run_train},
+    {"eval", run_eval},
+    {"predict", run_predict},
+    {"export", run_export},
 };
 
 }  // namespace

@@ -4,11 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "moxing/export.h"
+
 namespace mox {
 
 // dir/labels.txt, `0: name` a line.
-void write_class_names(const std::string& dir, const std::vector<std::string>& names);
+MOX_EXPORT void write_class_names(const std::string& dir, const std::vector<std::string>& names);
 // Empty when dir has none.
-std::vector<std::string> read_class_names(const std::string& dir);
+MOX_EXPORT std::vector<std::string> read_class_names(const std::string& dir);
 
 }  // namespace mox

@@ -1,37 +1,10 @@
-#include "data/read_file.h"
+#include "data/storage.h"
 
 #include <zlib.h>
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 
 #include "moxing/error.h"
 
 namespace mox::data {
-
-std::string read_whole_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    const std::string reason = std::strerror(errno);
-    if (!file_exists(path)) throw NotFoundError("data file " + path + " does not exist");
-    throw DataError("data file " + path + " cannot be opened: " + reason);
-  }
-  std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) throw DataError("data file " + path + " could not be read to its end: " + std::strerror(errno));
-  return content;
-}
-
-bool file_exists(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored);
-}
-
-std::string join_path(const std::string& folder, const std::string& name) {
-  if (folder.empty() || folder.back() == '/') return folder + name;
-  return folder + "/" + name;
-}
 
 namespace {
 
