@@ -4,6 +4,7 @@ Importing it takes MoXing's own flags (`--num_gpus=2`, see get_help) out of sys.
 """
 import importlib
 
+from moxing.tensorflow import _runtime  # noqa: F401  first: it loads TensorFlow without its notes
 from moxing.errors import DataError, Error, InvalidArgumentError, NotFoundError, RunError, UnsupportedError
 from moxing.tensorflow.datasets import get_dataset, get_dataset_meta
 from moxing.tensorflow.executor import (ExportKeys, ExportSpec, ModeKeys, ModelSpec, RunResult, get_collection, get_flag,

@@ -1,4 +1,6 @@
 """What MoXing notes about a tf.Graph while user functions build it."""
+from tensorflow.python.eager import context
+
 from moxing.tensorflow._runtime import tf
 
 
@@ -35,6 +37,11 @@ def new_graph(seed):
     with graph.as_default():
         tf.get_variable_scope().set_use_resource(True)
     return graph
+
+
+def user_seed():
+    """What tf.set_random_seed set outside of our graphs; None when it was not called."""
+    return context.global_seed() if tf.executing_eagerly() else tf.get_default_graph().seed
 
 
 def fragment_seed():

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from moxing.errors import Error, InvalidArgumentError, UnsupportedError
+from moxing.tensorflow._graph_state import user_seed
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor import user_functions
 from moxing.tensorflow.executor.graph_builder import GraphBuilder
@@ -136,7 +137,7 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
 
 def _run(functions, config, mode, auto_batch):
     errors = user_functions.PythonErrors()
-    builder = GraphBuilder(functions, config, mode, auto_batch, tf.get_default_graph().seed, errors)
+    builder = GraphBuilder(functions, config, mode, auto_batch, user_seed(), errors)
     built = builder.build()
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn

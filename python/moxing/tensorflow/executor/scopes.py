@@ -43,20 +43,16 @@ def tower_collections(graph, tower, shared_losses):
 
 
 def _forcing_getter(force_dtype):
-    def getter(get, name, *args, **kwargs):
-        initializer = kwargs.get("initializer")
-        asked = kwargs.get("dtype")
-        if asked is None:
-            asked = initializer.dtype if tf.is_tensor(initializer) else tf.float32
-        asked = tf.as_dtype(asked)
+    def forced(getter, name, dtype=None, initializer=None, **kwargs):
+        from_tensor = tf.is_tensor(initializer)
+        asked = tf.as_dtype(initializer.dtype if from_tensor else dtype or tf.float32)
         if not asked.is_floating or asked == force_dtype:
-            return get(name, *args, **kwargs)
-        kwargs["dtype"] = force_dtype
-        if tf.is_tensor(initializer):
-            kwargs["initializer"] = tf.cast(initializer, force_dtype)
-        return tf.cast(get(name, *args, **kwargs), asked, name="Cast")
+            return getter(name, dtype=dtype, initializer=initializer, **kwargs)
+        if from_tensor:
+            initializer = tf.cast(initializer, force_dtype)
+        return tf.cast(getter(name, dtype=force_dtype, initializer=initializer, **kwargs), asked, name="Cast")
 
-    return getter
+    return forced
 
 
 @contextlib.contextmanager
