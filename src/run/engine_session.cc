@@ -17,9 +17,9 @@ namespace {
 std::string restore_name(size_t i) { return "mox_restore/" + std::to_string(i); }
 std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 
-// TensorFlow's start-up notes are not for MoXing's users; TF_CPP_MIN_LOG_LEVEL brings them back.
+// TensorFlow's notes are not for MoXing's users, errors come as exceptions; TF_CPP_MIN_LOG_LEVEL brings them back.
 void quiet_runtime() {
-  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kWarning);
+  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kError);
 }
 
 tf::SessionOptions session_options(const RunConfig& config) {
@@ -102,6 +102,19 @@ std::vector<tf::Tensor> EngineSession::run(Callable callable) {
   if (status.ok()) return fetched;
   if (absl::IsOutOfRange(status)) throw EndOfInput();
   throw RunError(std::string(status.message()));
+}
+
+std::vector<tf::Tensor> EngineSession::run_traced(const std::vector<std::string>& fetches,
+                                                  const std::vector<std::string>& targets, tf::StepStats* stats) {
+  tf::RunOptions options;
+  options.set_trace_level(tf::RunOptions::FULL_TRACE);
+  tf::RunMetadata metadata;
+  std::vector<tf::Tensor> fetched;
+  const absl::Status status = session_->Run(options, {}, fetches, targets, &fetched, &metadata);
+  if (absl::IsOutOfRange(status)) throw EndOfInput();
+  if (!status.ok()) throw RunError(std::string(status.message()));
+  *stats = metadata.step_stats();
+  return fetched;
 }
 
 NamedValues EngineSession::read_variables() {

@@ -24,6 +24,7 @@ struct RunConfig {
   double save_model_secs = -1;
   int64_t save_model_steps = -1;
   int keep_checkpoint_max = 5;
+  int64_t trace_step = -1;
   bool export_model = false;
   int num_gpus = 1;
   bool log_first_clone = true;
@@ -31,6 +32,7 @@ struct RunConfig {
   std::vector<std::string> include_patterns, exclude_patterns;  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
   OutputFn output_fn;
+  std::function<void()> begin_fn;  // before the first step
   // Called between steps: Python looks at its signals here. Throwing ends the run like an error in a user function.
   std::function<void()> between_steps;
 };
