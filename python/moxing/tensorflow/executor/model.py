@@ -68,12 +68,13 @@ def check_made_by_get_variable(num_gpus):
     for variable in tf.global_variables():
         if id(variable) in known:
             continue
-        fix = f"use tf.get_variable('{variable.op.name}', initializer=…)"
+        name = variable.op.name if num_gpus == 1 else variable.op.name.removeprefix("tower_0/")
+        fix = f"use tf.get_variable('{name}', initializer=…)"
         if num_gpus == 1:
-            engine.log_warning(f"model_fn made the variable '{variable.op.name}' with tf.Variable, which devices cannot share; {fix}")
+            engine.log_warning(f"model_fn made the variable '{name}' with tf.Variable, which devices cannot share; {fix}")
         else:
-            raise InvalidArgumentError(f"model_fn made the variable '{variable.op.name}' with tf.Variable: each of the {num_gpus} "
-                                       f"devices would get its own; {fix}")
+            raise InvalidArgumentError(f"model_fn made the variable '{name}' with tf.Variable: each of the {num_gpus} devices "
+                                       f"would get its own; {fix}")
 
 
 def variable_infos(mode):
