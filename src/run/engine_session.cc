@@ -1,5 +1,6 @@
 #include "run/engine_session.h"
 
+#include <thread>
 #include <unordered_map>
 
 #include "absl/log/globals.h"
@@ -42,7 +43,13 @@ EngineSession::EngineSession(BuiltGraph& graph, const RunConfig& config) : graph
 }
 
 EngineSession::~EngineSession() {
-  if (session_) session_->Close().IgnoreError();
+  if (!session_) return;
+  if (!aborted_) {
+    session_->Close().IgnoreError();
+    return;
+  }
+  // What stalled the step (a Python generator that sleeps) may not end for long: nobody waits for it.
+  std::thread([session = std::move(session_)]() mutable { session.reset(); }).detach();
 }
 
 void EngineSession::add_variable_ops() {
@@ -140,6 +147,9 @@ int64_t EngineSession::global_step() {
   return 0;
 }
 
-void EngineSession::abort() { session_->Close().IgnoreError(); }
+void EngineSession::abort() {
+  aborted_ = true;
+  session_->Close().IgnoreError();
+}
 
 }  // namespace mox

@@ -1,6 +1,7 @@
 // A session of TensorFlow's runtime on a built graph, with what a run does to it: initialise, restore, read, step.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,6 +53,7 @@ class EngineSession {
   std::unique_ptr<tensorflow::Session> session_;
   Callable read_all_ = 0;
   bool read_prepared_ = false;
+  std::atomic<bool> aborted_{false};
 };
 
 }  // namespace mox
