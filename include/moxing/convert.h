@@ -11,9 +11,9 @@
 
 namespace mox {
 
-// Copies a data set of class folders to dst_dir/NAME/CLASS, one NAME a part: {{"train", 0.8}, {"eval", 0.2}}. Each class
-// is split by these fractions, which add up to at most 1, always in the same way. InvalidArgumentError when a part is
-// there already, unless `overwrite`.
+// Copies a data set of class folders to dst_dir/NAME/CLASS, one NAME a part: {{"train", 0.8}, {"eval", 0.2}}. Each
+// class is split by these fractions, which add up to at most 1, always in the same way. InvalidArgumentError when a
+// part is there already, unless `overwrite`.
 using SplitSpec = std::vector<std::pair<std::string, double>>;
 MOX_EXPORT std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpec& split_spec,
                                                                              const std::string& src_dir,
@@ -52,7 +52,7 @@ struct DatasetStat {
     std::string reason;
   };
   std::vector<Class> classes;
-  std::map<std::string, int64_t> formats;        // "JPEG" -> images
+  std::map<std::string, int64_t> formats;  // "JPEG" -> images
   int64_t samples = 0;
   int64_t bytes = 0;
   int64_t min_height = 0, max_height = 0, min_width = 0, max_width = 0;

@@ -62,9 +62,9 @@ class MOX_EXPORT File {
   std::string name_, mode_;
   bool readable_ = false, writable_ = false;
   std::unique_ptr<Stream> stream_;
-  std::string buffer_;      // read from the stream, not handed out yet: buffer_[buffer_at_…]
+  std::string buffer_;  // read from the stream, not handed out yet: buffer_[buffer_at_…]
   size_t buffer_at_ = 0;
-  int exceptions_ = 0;      // in flight when the file was opened
+  int exceptions_ = 0;  // in flight when the file was opened
 };
 
 }  // namespace mox::file

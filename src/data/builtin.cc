@@ -56,9 +56,9 @@ std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& sp
   const tensorflow::Tensor images = read_idx_images(image_path);
   const tensorflow::Tensor labels = read_idx_labels(label_path, meta.num_classes);
   if (images.dim_size(1) != meta.image_shape[0] || images.dim_size(2) != meta.image_shape[1])
-    throw DataError("data file " + image_path + " is broken at byte 8: images of " + std::to_string(images.dim_size(1)) +
-                    "x" + std::to_string(images.dim_size(2)) + ", expected " + std::to_string(meta.image_shape[0]) +
-                    "x" + std::to_string(meta.image_shape[1]));
+    throw DataError("data file " + image_path + " is broken at byte 8: images of " +
+                    std::to_string(images.dim_size(1)) + "x" + std::to_string(images.dim_size(2)) + ", expected " +
+                    std::to_string(meta.image_shape[0]) + "x" + std::to_string(meta.image_shape[1]));
   if (images.dim_size(0) != labels.dim_size(0))
     throw DataError("data files do not belong together: " + image_path + " has " + std::to_string(images.dim_size(0)) +
                     " images (byte 4), " + label_path + " has " + std::to_string(labels.dim_size(0)) +
@@ -89,9 +89,10 @@ class SlimRecords : public ImageClassificationTFRecordDataset {
 std::unique_ptr<Dataset> open_slim_records(const DatasetMeta& meta, const std::string& split, const std::string& dir,
                                            const DatasetOptions& options) {
   if (options.batch_size > 0)
-    throw InvalidArgumentError("data set " + meta.name +
-                               " has images of different sizes, which cannot be joined to batches: leave out batch_size "
-                               "and resize the images, or use ImageClassificationTFRecordDataset with image_size");
+    throw InvalidArgumentError(
+        "data set " + meta.name +
+        " has images of different sizes, which cannot be joined to batches: leave out batch_size "
+        "and resize the images, or use ImageClassificationTFRecordDataset with image_size");
   const bool flowers = meta.name == "flowers";
   const std::string pattern = flowers ? "flowers_" + split + "_*.tfrecord" : split + "-*";
   const size_t published_files = flowers ? 5 : split == "train" ? 1024 : 128;

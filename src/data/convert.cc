@@ -124,7 +124,8 @@ RecordImage parse_record(const tf::tstring& record, const std::string& name, con
   const int64_t number = label->second.int64_list().value(0);
   if (!names.empty()) {
     if (number < 0 || number >= static_cast<int64_t>(names.size()))
-      throw DataError(name + ": label " + std::to_string(number) + ", expected 0 to " + std::to_string(names.size() - 1));
+      throw DataError(name + ": label " + std::to_string(number) + ", expected 0 to " +
+                      std::to_string(names.size() - 1));
     image.class_name = names[number];
   } else if (image.class_name.empty()) {
     image.class_name = std::to_string(number);
@@ -138,7 +139,8 @@ RecordImage parse_record(const tf::tstring& record, const std::string& name, con
 
 }  // namespace
 
-ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir, const ConvertOptions& options) {
+ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
+                                   const ConvertOptions& options) {
   const ImageClassificationRawMetadata metadata(src_dir);
   std::vector<const ImageFile*> images;
   int64_t bytes = 0;
@@ -181,8 +183,8 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
   return summary;
 }
 
-ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern, const std::string& dst_dir,
-                                   const ConvertOptions& options) {
+ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
+                                   const std::string& dst_dir, const ConvertOptions& options) {
   ImageTFRecordMetadataOptions metadata_options;
   metadata_options.num_samples = 1;  // not counted: every record is read anyway
   const ImageClassificationTFRecordMetadata metadata(src_dir, {file_pattern}, metadata_options);

@@ -69,29 +69,26 @@ DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage&
 // The manual's preprocess_fn takes a whole batch of files.
 DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded, const Stage& stage) {
   const ImageDatasetOptions& options = stage.options;
-  const DatasetNode files =
-      batch(scope, skip_broken(scope, encoded, options.max_broken_samples, stage.broken_counter), options.batch_size,
-            options.drop_remainder);
+  const DatasetNode files = batch(scope, skip_broken(scope, encoded, options.max_broken_samples, stage.broken_counter),
+                                  options.batch_size, options.drop_remainder);
   // Several batches at once, but not so many that they fill the memory.
   const int64_t parallel = std::max<int64_t>(1, options.preprocess_threads / options.batch_size);
-  DatasetNode node = map(
-      scope, files,
-      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-        RawSample sample = options.preprocess_fn(s, sample_of(element));
-        if (options.label_one_hot) sample.label = one_hot(s, sample.label, stage.num_classes);
-        return stage.select(sample, element);
-      },
-      {.captured = {}, .parallel = parallel});
+  DatasetNode node = map(scope, files,
+                         [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+                           RawSample sample = options.preprocess_fn(s, sample_of(element));
+                           if (options.label_one_hot) sample.label = one_hot(s, sample.label, stage.num_classes);
+                           return stage.select(sample, element);
+                         },
+                         {.captured = {}, .parallel = parallel});
   if (!options.augmentation_fn || !stage.wants_image()) return node;
   const auto image = std::find(stage.keys.begin(), stage.keys.end(), "image") - stage.keys.begin();
-  node = map(
-      scope, unbatch(scope, node),
-      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-        std::vector<tf::Output> outputs = element;
-        outputs[image] = options.augmentation_fn(s, element[image]);
-        return outputs;
-      },
-      {.captured = {}, .parallel = options.preprocess_threads});
+  node = map(scope, unbatch(scope, node),
+             [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+               std::vector<tf::Output> outputs = element;
+               outputs[image] = options.augmentation_fn(s, element[image]);
+               return outputs;
+             },
+             {.captured = {}, .parallel = options.preprocess_threads});
   return batch(scope, node, options.batch_size, options.drop_remainder);
 }
 
@@ -154,8 +151,8 @@ tf::Output checked_label(const Scope& scope, const tf::Output& label, const tf::
 }
 
 DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
-                         int64_t num_classes, const std::string& broken_counter,
-                         const std::vector<std::string>& keys, const std::vector<std::string>& further) {
+                         int64_t num_classes, const std::string& broken_counter, const std::vector<std::string>& keys,
+                         const std::vector<std::string>& further) {
   if (options.label_one_hot && num_classes < 1)
     throw InvalidArgumentError("label_one_hot needs the number of classes: give num_classes to the metadata");
   const Stage stage{options, num_classes, broken_counter, keys, further};
@@ -175,11 +172,13 @@ DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const I
 DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDatasetOptions& options) {
   const std::string reader = options.reader_class.empty() ? "ParallelReader" : options.reader_class;
   if (reader != "ParallelReader" && reader != "AsyncRawGenerator")
-    throw InvalidArgumentError("there is no reader_class '" + reader + "'; there are: ParallelReader, AsyncRawGenerator");
+    throw InvalidArgumentError("there is no reader_class '" + reader +
+                               "'; there are: ParallelReader, AsyncRawGenerator");
   for (const auto& [key, value] : options.reader_kwargs)
     if (key != "num_readers" && key != "capacity")
       throw InvalidArgumentError("reader_kwargs has no '" + key + "'; it has: num_readers, capacity");
-  const int64_t readers = reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
+  const int64_t readers =
+      reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
   const int64_t capacity = reader_number(options, "capacity", options.capacity);
   if (readers < 1) throw InvalidArgumentError("num_readers is " + std::to_string(readers) + ", expected at least 1");
 

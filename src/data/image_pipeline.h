@@ -13,8 +13,7 @@ void check_image_options(const ImageDatasetOptions& options);
 // num_classes is for one-hot labels; 0 when it is not known. `further` names the components after the fourth, which
 // pass as they are.
 DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
-                         int64_t num_classes, const std::string& broken_counter,
-                         const std::vector<std::string>& keys,
+                         int64_t num_classes, const std::string& broken_counter, const std::vector<std::string>& keys,
                          const std::vector<std::string>& further = {});
 
 // Leaves out elements that fail, at most max_broken different ones in all places of a pipeline that have one `counter`.

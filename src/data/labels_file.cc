@@ -68,7 +68,8 @@ std::vector<NumberedName> pairs_of(const std::vector<Line>& lines) {
       // Only in a file of one line do further numbers begin further pairs: names may have numbers in them.
       const PairStart next = lines.size() == 1 ? next_pair(line.text, pair.name) : PairStart{};
       std::string name = trimmed(line.text.substr(pair.name, next.begin - pair.name));
-      if (next.begin != std::string::npos && !name.empty() && name.back() == ',') name = trimmed(name.substr(0, name.size() - 1));
+      if (next.begin != std::string::npos && !name.empty() && name.back() == ',')
+        name = trimmed(name.substr(0, name.size() - 1));
       pairs.push_back({line.number, line.text.substr(pair.begin, pair.name - 1 - pair.begin), name});
       pair = next;
     }

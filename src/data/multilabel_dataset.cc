@@ -33,7 +33,8 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
                                                                        MultilabelDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
   data::check_image_options(options_);
-  if (options_.label_sep.empty()) throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
+  if (options_.label_sep.empty())
+    throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
   options_.label_one_hot = false;
   for (const auto& image : metadata_.images()) {
     if (metadata_.has_label_file(image))

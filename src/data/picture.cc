@@ -11,14 +11,14 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr int64_t kDot = 2;     // pixels a dot of a letter
+constexpr int64_t kDot = 2;  // pixels a dot of a letter
 constexpr int64_t kDotsWide = 3, kDotsHigh = 5;
 
 // Rows of three dots, from the top.
 const char* dots_of(char c) {
-  static constexpr const char* kDigits[] = {
-      "111101101101111", "010110010010111", "111001111100111", "111001111001111", "101101111001001",
-      "111100111001111", "111100111101111", "111001001001001", "111101111101111", "111101111001111"};
+  static constexpr const char* kDigits[] = {"111101101101111", "010110010010111", "111001111100111", "111001111001111",
+                                            "101101111001001", "111100111001111", "111100111101111", "111001001001001",
+                                            "111101111101111", "111101111001111"};
   static constexpr const char* kLetters[] = {
       "010101111101101", "110101110101110", "011100100100011", "110101101101110", "111100110100111", "111100110100100",
       "011100101101011", "101101111101101", "111010010010111", "001001001101010", "101101110101101", "100100100100111",
@@ -28,12 +28,18 @@ const char* dots_of(char c) {
   if (c >= '0' && c <= '9') return kDigits[c - '0'];
   if (std::isalpha(static_cast<unsigned char>(c))) return kLetters[std::toupper(static_cast<unsigned char>(c)) - 'A'];
   switch (c) {
-    case '-': return "000000111000000";
-    case '_': return "000000000000111";
-    case '.': return "000000000000010";
-    case '/': return "001001010100100";
-    case ':': return "000010000010000";
-    default: return "000000000000000";
+    case '-':
+      return "000000111000000";
+    case '_':
+      return "000000000000111";
+    case '.':
+      return "000000000000010";
+    case '/':
+      return "001001010100100";
+    case ':':
+      return "000010000010000";
+    default:
+      return "000000000000000";
   }
 }
 

@@ -50,7 +50,8 @@ std::unique_ptr<tf::Session> start_session(const Scope& scope) {
   std::vector<std::pair<std::string, tf::Tensor>> feeds;
   for (const auto& [name, tensor] : scope.state().iterator_feeds) feeds.emplace_back(name + ":0", tensor);
   if (!scope.state().iterator_initializers.empty())
-    throw_if_error(session->Run(feeds, {}, scope.state().iterator_initializers, nullptr), "starting the input pipeline");
+    throw_if_error(session->Run(feeds, {}, scope.state().iterator_initializers, nullptr),
+                   "starting the input pipeline");
   return session;
 }
 

@@ -18,7 +18,8 @@ bool has_image_name(const std::string& name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string::npos) return true;
   std::string extension = name.substr(dot + 1);
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   for (const char* known : {"jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"})
     if (extension == known) return true;
   return false;
@@ -81,8 +82,7 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
   });
   int64_t total_left_out = 0;
   for (size_t i = 0; i < by_class.size(); ++i) {
-    if (by_class[i].empty())
-      log_warning("data folder " + base_dir + ": class '" + labels_list_[i] + "' has no images");
+    if (by_class[i].empty()) log_warning("data folder " + base_dir + ": class '" + labels_list_[i] + "' has no images");
     for (auto& image : by_class[i]) {
       image.label = static_cast<int64_t>(i);
       images_.push_back(std::move(image));

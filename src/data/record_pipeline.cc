@@ -27,7 +27,8 @@ DatasetNode file_columns(const Scope& scope, const BaseTFRecordMetadata& metadat
   MapOptions columns;
   columns.captured = {fed_tensor(scope, "file_names", paths), fed_tensor(scope, "file_sizes", sizes),
                       fed_tensor(scope, "file_versions", versions)};
-  const auto gather = [](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
+  const auto gather = [](const Scope& s, const std::vector<tf::Output>& element,
+                         const std::vector<tf::Output>& tensors) {
     std::vector<tf::Output> outputs;
     for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
     return outputs;
@@ -36,23 +37,25 @@ DatasetNode file_columns(const Scope& scope, const BaseTFRecordMetadata& metadat
 }
 
 // Reads that many files at once, a record of each in turn, always in the same order.
-DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRecordReadOptions& options, int64_t parallel) {
+DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRecordReadOptions& options,
+                       int64_t parallel) {
   const auto one_file = [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-    return std::vector<tf::Output>{
-        dataset_op(s, nullptr,
-                   {.op = "MoxRecordsDataset",
-                    .inputs = {element[0], element[1], element[2],
-                               ops::Const(s, tf::Input::Initializer(options.cache_dir)),
-                               ops::Const(s, options.remove_cache_on_finish)},
-                    .types = {tf::DT_STRING, tf::DT_STRING},
-                    .shapes = {kScalar, kScalar}})
-            .variant};
+    return std::vector<tf::Output>{dataset_op(s, nullptr,
+                                              {.op = "MoxRecordsDataset",
+                                               .inputs = {element[0], element[1], element[2],
+                                                          ops::Const(s, tf::Input::Initializer(options.cache_dir)),
+                                                          ops::Const(s, options.remove_cache_on_finish)},
+                                               .types = {tf::DT_STRING, tf::DT_STRING},
+                                               .shapes = {kScalar, kScalar}})
+                                       .variant};
   };
   DatasetNode node{{}, {tf::DT_STRING, tf::DT_STRING}, {kScalar, kScalar}};
   tf::NameAttrList f;
   f.set_name(add_function(scope, files, one_file, {}).name);
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("interleave"), "ParallelInterleaveDatasetV4");
-  const auto number = [&](int64_t value) { return tf::NodeBuilder::NodeOut(tf::Output(ops::Const(scope, value)).node()); };
+  const auto number = [&](int64_t value) {
+    return tf::NodeBuilder::NodeOut(tf::Output(ops::Const(scope, value)).node());
+  };
   builder.Input(files.variant.node(), files.variant.index())
       .Input(std::vector<tf::NodeBuilder::NodeOut>{})
       .Input(number(parallel))
@@ -76,8 +79,9 @@ DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRec
 tf::Tensor default_of(const std::string& key, const Feature& feature) {
   if (!feature.default_value) return tf::Tensor(feature.dtype, tf::TensorShape({0}));  // "required" to the parser
   if (feature.default_value->dtype() != feature.dtype)
-    throw InvalidArgumentError("feature " + key + ": the default is " + tf::DataTypeString(feature.default_value->dtype()) +
-                               ", the feature " + tf::DataTypeString(feature.dtype));
+    throw InvalidArgumentError("feature " + key + ": the default is " +
+                               tf::DataTypeString(feature.default_value->dtype()) + ", the feature " +
+                               tf::DataTypeString(feature.dtype));
   return *feature.default_value;
 }
 

@@ -79,9 +79,13 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
     tf::Tensor record(tf::DT_STRING, {});
     absl::Status error;
     switch (file_->next(&record.scalar<tf::tstring>()(), &error)) {
-      case RecordFile::Result::kBroken: return error;
-      case RecordFile::Result::kEnd: *end = true; return absl::OkStatus();
-      case RecordFile::Result::kRecord: break;
+      case RecordFile::Result::kBroken:
+        return error;
+      case RecordFile::Result::kEnd:
+        *end = true;
+        return absl::OkStatus();
+      case RecordFile::Result::kRecord:
+        break;
     }
     tf::Tensor name(tf::DT_STRING, {});
     name.scalar<tf::tstring>()() = dataset()->source_.path + ", record at byte " + std::to_string(file_->offset());
@@ -95,7 +99,8 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
     std::string path = source.path;
     if (source.cache)
       path = source.cache->local_copy(
-          source.path + "\n" + std::to_string(source.size) + "\n" + std::to_string(source.version), source.path, source.size);
+          source.path + "\n" + std::to_string(source.size) + "\n" + std::to_string(source.version), source.path,
+          source.size);
     std::unique_ptr<tf::RandomAccessFile> file;
     const auto status = tf::Env::Default()->NewRandomAccessFile(path, &file);
     if (!status.ok())

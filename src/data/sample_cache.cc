@@ -45,9 +45,7 @@ class Descriptor {
   }
   bool is_open() const { return fd_ >= 0; }
   bool read_all(char* data, size_t size) const { return transfer(::read, data, size); }
-  bool write_all(const char* data, size_t size) const {
-    return transfer(::write, data, size);
-  }
+  bool write_all(const char* data, size_t size) const { return transfer(::write, data, size); }
 
  private:
   template <typename Call, typename Char>
@@ -77,7 +75,8 @@ std::string resolve(const std::string& dir) {
   if (dir != "ENV") return dir;
   const char* path = std::getenv("DLS_LOCAL_CACHE_PATH");
   if (!path || !*path)
-    throw InvalidArgumentError("cache_dir is ENV, but DLS_LOCAL_CACHE_PATH is not set; set it to a folder on a local disk");
+    throw InvalidArgumentError(
+        "cache_dir is ENV, but DLS_LOCAL_CACHE_PATH is not set; set it to a folder on a local disk");
   return path;
 }
 

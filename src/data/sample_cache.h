@@ -27,8 +27,8 @@ class MOX_EXPORT SampleCache {  // exported for its tests
   bool read(const std::string& key, tensorflow::tstring* value);
   // A write that fails turns writing off, with one warning: a full disk must not stop a training.
   void write(const std::string& key, std::string_view value);
-  // The path of a copy of `source` on local disk, made now when it is not there; `source` itself when it cannot be made.
-  // The copy is checked by its size only: the file's own checksums must tell the rest. `size` -1: unknown.
+  // The path of a copy of `source` on local disk, made now when it is not there; `source` itself when it cannot be
+  // made. The copy is checked by its size only: the file's own checksums must tell the rest. `size` -1: unknown.
   std::string local_copy(const std::string& key, const std::string& source, int64_t size);
 
   const std::string& folder() const { return folder_; }

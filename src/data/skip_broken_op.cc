@@ -68,7 +68,8 @@ class SkipBrokenDataset : public UnaryDataset {
 // The kernels' own words: TensorFlow puts the names of datasets before them and of graph nodes behind.
 std::string plain_message(const absl::Status& status) {
   std::string message(status.message());
-  constexpr std::string_view kBegin = "Error in user-defined function passed to", kIterator = "transformation with iterator: ";
+  constexpr std::string_view kBegin = "Error in user-defined function passed to",
+                             kIterator = "transformation with iterator: ";
   while (message.rfind(kBegin, 0) == 0) {
     const size_t iterator = message.find(kIterator);
     const size_t end = iterator == std::string::npos ? iterator : message.find(": ", iterator + kIterator.size());
@@ -118,7 +119,8 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
         log_warning("input: broken sample " + std::to_string(dataset()->broken_->count()) + " of at most " +
                     std::to_string(limit) + " is left out: " + message);
         break;
-      case BrokenSamples::Answer::kKnown: break;
+      case BrokenSamples::Answer::kKnown:
+        break;
     }
     ++skipped_;
     return absl::OkStatus();
@@ -139,17 +141,18 @@ class SkipBrokenOp : public tf::data::UnaryDatasetOpKernel {
   explicit SkipBrokenOp(tf::OpKernelConstruction* context) : UnaryDatasetOpKernel(context), attrs_(context) {}
 
  protected:
-  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input, tf::data::DatasetBase** output) override {
+  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input,
+                   tf::data::DatasetBase** output) override {
     int64_t limit = 0;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "limit", &limit));
     tf::tstring counter;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "counter", &counter));
     BrokenSamples* broken = nullptr;
-    OP_REQUIRES_OK(context, context->resource_manager()->LookupOrCreate<BrokenSamples>(
-                                "mox", counter, &broken, [](BrokenSamples** made) {
-                                  *made = new BrokenSamples;
-                                  return absl::OkStatus();
-                                }));
+    OP_REQUIRES_OK(context, context->resource_manager()->LookupOrCreate<BrokenSamples>("mox", counter, &broken,
+                                                                                       [](BrokenSamples** made) {
+                                                                                         *made = new BrokenSamples;
+                                                                                         return absl::OkStatus();
+                                                                                       }));
     *output = new SkipBrokenDataset(context, input, attrs_, limit, tf::core::RefCountPtr<BrokenSamples>(broken));
   }
 

@@ -44,14 +44,16 @@ void split_class(std::vector<const ImageFile*> images, const SplitSpec& spec, st
   size_t begin = 0;
   for (const auto& [name, fraction] : spec) {
     sum += fraction;
-    const auto end = std::min(images.size(), static_cast<size_t>(std::llround(sum * static_cast<double>(images.size()))));
+    const auto end =
+        std::min(images.size(), static_cast<size_t>(std::llround(sum * static_cast<double>(images.size()))));
     for (; begin < end; ++begin) jobs->push_back({images[begin], &name});
   }
 }
 
 }  // namespace
 
-std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpec& split_spec, const std::string& src_dir,
+std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpec& split_spec,
+                                                                  const std::string& src_dir,
                                                                   const std::string& dst_dir, bool overwrite) {
   check_spec(split_spec);
   for (const auto& part : split_spec) {

@@ -22,8 +22,8 @@ const tf::Output& feature_of(const ParsedFeatures& features, const std::string& 
   if (found != features.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& feature : features) known.push_back(feature.first);
-  throw InvalidArgumentError("an item asks for the feature '" + key + "', which keys_to_features lacks; it has: " +
-                             data::join_names(known));
+  throw InvalidArgumentError("an item asks for the feature '" + key +
+                             "', which keys_to_features lacks; it has: " + data::join_names(known));
 }
 
 tf::Tensor scalar_string(const std::string& value) {
@@ -82,20 +82,19 @@ Dataset::Pipeline BaseTFRecordDataset::build(const Scope& scope, const std::vect
   const ItemsToHandlers items = items_to_handlers();
   const std::string counter = data::new_broken_counter();
   data::DatasetNode node = data::read_records(scope, metadata_, options_, counter);
-  node = data::map(
-      scope, node,
-      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-        const ParsedFeatures parsed = data::parse_features(s, element[0], element[1], features);
-        std::vector<tf::Output> outputs;
-        for (const auto& key : keys)
-          for (const auto& [item, handler] : items)
-            if (item == key) {
-              outputs.push_back(handler(s, parsed, element[1]));
-              break;
-            }
-        return outputs;
-      },
-      {.captured = {}, .parallel = options_.preprocess_threads});
+  node = data::map(scope, node,
+                   [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+                     const ParsedFeatures parsed = data::parse_features(s, element[0], element[1], features);
+                     std::vector<tf::Output> outputs;
+                     for (const auto& key : keys)
+                       for (const auto& [item, handler] : items)
+                         if (item == key) {
+                           outputs.push_back(handler(s, parsed, element[1]));
+                           break;
+                         }
+                     return outputs;
+                   },
+                   {.captured = {}, .parallel = options_.preprocess_threads});
   node = data::skip_broken(scope, node, options_.max_broken_samples, counter);
   const bool batches = options_.batch_size > 0;
   if (batches) node = data::batch(scope, node, options_.batch_size, options_.drop_remainder);
@@ -139,11 +138,13 @@ Dataset::Pipeline ImageClassificationTFRecordDataset::build(const Scope& scope, 
   const bool has_names = !metadata_.labels_list().empty();
   if (!has_names) features["image/class/text"].default_value = scalar_string("");
   const int64_t num_classes = metadata_.num_classes();
-  const auto parse = [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tables) {
+  const auto parse = [&](const Scope& s, const std::vector<tf::Output>& element,
+                         const std::vector<tf::Output>& tables) {
     const ParsedFeatures parsed = data::parse_features(s, element[0], element[1], features);
     tf::Output label = parsed.at("image/class/label");
     if (num_classes > 0) label = data::checked_label(s, label, element[1], num_classes);
-    const tf::Output description = has_names ? tf::Output(ops::GatherV2(s, tables[0], label, 0)) : parsed.at("image/class/text");
+    const tf::Output description =
+        has_names ? tf::Output(ops::GatherV2(s, tables[0], label, 0)) : parsed.at("image/class/text");
     std::vector<tf::Output> outputs = {element[1], parsed.at("image/encoded"), label, description};
     for (const auto& key : custom) outputs.push_back(parsed.at(key));
     return outputs;

@@ -24,9 +24,14 @@ int64_t count_records(const std::string& path, int64_t size) {
   absl::Status error;
   for (int64_t count = 0;;) {
     switch (file.skip(&error)) {
-      case data::RecordFile::Result::kRecord: ++count; break;
-      case data::RecordFile::Result::kBroken: log_warning("counting samples: " + std::string(error.message())); break;
-      case data::RecordFile::Result::kEnd: return count;
+      case data::RecordFile::Result::kRecord:
+        ++count;
+        break;
+      case data::RecordFile::Result::kBroken:
+        log_warning("counting samples: " + std::string(error.message()));
+        break;
+      case data::RecordFile::Result::kEnd:
+        return count;
     }
   }
 }
@@ -36,7 +41,8 @@ int64_t count_records(const std::string& path, int64_t size) {
 BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,
                                            const TFRecordMetadataOptions& options)
     : data_dir_(options.redirect_dir.empty() ? base_dir : options.redirect_dir), num_samples_(options.num_samples) {
-  if (file_patterns.empty()) throw InvalidArgumentError("no file_pattern is given; expected one such as *train*.tfrecord");
+  if (file_patterns.empty())
+    throw InvalidArgumentError("no file_pattern is given; expected one such as *train*.tfrecord");
   for (const auto& entry : data::list_folder(base_dir)) {
     const bool matches = std::any_of(file_patterns.begin(), file_patterns.end(), [&](const std::string& pattern) {
       return ::fnmatch(pattern.c_str(), entry.name.c_str(), 0) == 0;

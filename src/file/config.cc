@@ -116,7 +116,8 @@ Config resolve(const AuthOptions& set) {
   config.retry_wait = pick(set.retry_wait, number_from<double>("MOX_RETRY_WAIT"), config.retry_wait);
   config.timeout = pick(set.client_timeout, number_from<double>("MOX_CLIENT_TIMEOUT"), config.timeout);
   config.list_max_keys = std::max(1, pick(set.list_max_keys, number_from<int>("MOX_LIST_MAX_KEYS"), 1000));
-  config.ca_bundle = from_environment({"MOX_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"}).value_or("");
+  config.ca_bundle =
+      from_environment({"MOX_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"}).value_or("");
   if (config.ca_bundle.empty())
     config.ca_bundle = first_existing({"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                        "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"});

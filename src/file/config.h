@@ -10,18 +10,18 @@ namespace mox::file {
 
 struct Config {
   std::string ak, sk, token;
-  std::string host;         // host[:port], as in the Host header
+  std::string host;  // host[:port], as in the Host header
   bool is_secure = true;
   bool ssl_verify = true;
   bool long_connections = true;
   bool path_style = true;
-  bool is_obs = false;      // Huawei's store: its own append, and its signature of listings in version 1
+  bool is_obs = false;  // Huawei's store: its own append, and its signature of listings in version 1
   std::string region = "us-east-1";
   int attempts = 10;
   double retry_wait = 0.1;  // seconds; doubled for each further attempt up to kLongestWait
   double timeout = 30;      // seconds without a byte
   int list_max_keys = 1000;
-  std::string ca_bundle;    // "" : curl's own choice
+  std::string ca_bundle;  // "" : curl's own choice
 
   // "http://host:port": what errors name.
   std::string endpoint() const { return (is_secure ? "https://" : "http://") + host; }

@@ -1,5 +1,6 @@
 // copy, copy_parallel, sync, rename, append_remote, copy_once_per_host.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,8 +23,6 @@
 #include "file/sync_rule.h"
 #include "moxing/log.h"
 
-#include <fmt/format.h>
-
 namespace mox::file {
 namespace {
 
@@ -33,7 +32,10 @@ constexpr int kThreadsOfOneFile = 16;
 class FolderCopy {
  public:
   FolderCopy(const Location& src, const Location& dst, const CopyOptions& options, const char* title)
-      : src_(src), dst_(dst), options_(options), job_(options.threads, &counters_),
+      : src_(src),
+        dst_(dst),
+        options_(options),
+        job_(options.threads, &counters_),
         progress_(counters_, fmt::format("{} {} -> {}", title, src.str(), dst.str()), /*quiet=*/false) {}
 
   CopySummary run() {
@@ -115,8 +117,9 @@ class FolderCopy {
   bool check_name(const std::string& name) {
     if (!dst_.is_local() || is_safe_relative(name)) return true;
     try {
-      throw OsError(EINVAL, "copy '" + src_.folder_prefix() + name + "': the name leads outside of the destination folder '" +
-                                dst_.str() + "' or is no name on a local disk; nothing was written for it, copy it by itself");
+      throw OsError(EINVAL, "copy '" + src_.folder_prefix() + name +
+                                "': the name leads outside of the destination folder '" + dst_.str() +
+                                "' or is no name on a local disk; nothing was written for it, copy it by itself");
     } catch (...) {
       job_.fail(src_.child(name).str(), std::current_exception());
     }
@@ -158,7 +161,8 @@ class FolderCopy {
   }
 
   static std::string note_line(const std::string& name, const Stat& st) {
-    return percent_encode(name, true) + " " + std::to_string(st.length) + " " + std::to_string(st.mtime_nsec) + " " + st.etag + "\n";
+    return percent_encode(name, true) + " " + std::to_string(st.length) + " " + std::to_string(st.mtime_nsec) + " " +
+           st.etag + "\n";
   }
 
   void load_note() {
@@ -213,7 +217,7 @@ class FolderCopy {
   CopyOptions options_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   CopyCounters counters_;
-  std::unique_ptr<StateNote> note_;               // which files an earlier run of this copy finished
+  std::unique_ptr<StateNote> note_;  // which files an earlier run of this copy finished
   std::unordered_set<std::string> finished_;
   std::unordered_map<std::string, Stat> destination_;  // sync: what is there
   int64_t deleted_ = 0;
@@ -284,13 +288,16 @@ Location file_target(const Location& src, const Location& dst) {
 void check_not_inside(const Location& src, const Location& dst) {
   const std::string from = src.folder_prefix(), to = dst.folder_prefix();
   if (src.is_local() != dst.is_local() || src.bucket != dst.bucket || to.compare(0, from.size(), from) != 0) return;
-  throw InvalidArgumentError("copy '" + src.str() + "' to '" + dst.str() + "': the destination is the source or lies inside of it");
+  throw InvalidArgumentError("copy '" + src.str() + "' to '" + dst.str() +
+                             "': the destination is the source or lies inside of it");
 }
 
-CopySummary copy_tree(const std::string& src_url, const std::string& dst_url, const CopyOptions& options, const char* title) {
+CopySummary copy_tree(const std::string& src_url, const std::string& dst_url, const CopyOptions& options,
+                      const char* title) {
   const Location src = parse_path(src_url);
   const Location dst = parse_path(dst_url);
-  if (options.threads < 0) throw InvalidArgumentError("threads is " + std::to_string(options.threads) + ", expected 0 or more");
+  if (options.threads < 0)
+    throw InvalidArgumentError("threads is " + std::to_string(options.threads) + ", expected 0 or more");
   const Stat st = need_stat(title, src);
   if (!st.is_directory) {
     const CopySummary summary = copy_one(src, st, file_target(src, dst), options);
@@ -361,7 +368,8 @@ void rename(const std::string& src_url, const std::string& dst_url) {
 
 CopySummary copy_once_per_host(const std::string& src_url, const std::string& dst_dir, const CopyOptions& options) {
   const Location dst = parse_path(dst_dir).as_file();
-  if (!dst.is_local()) throw InvalidArgumentError("copy_once_per_host to '" + dst_dir + "': the destination is a local folder");
+  if (!dst.is_local())
+    throw InvalidArgumentError("copy_once_per_host to '" + dst_dir + "': the destination is a local folder");
   file_system(dst).make_folder(parent_of(dst), /*parents=*/true);
   const std::string lock_path = dst.path + ".moxlock";
   Descriptor lock("lock", lock_path, O_RDWR | O_CREAT);

@@ -58,11 +58,11 @@ class CopyJob {
   CopyCounters* counters_;
   std::mutex mu_;
   std::condition_variable work_, space_;
-  std::deque<CopyItem> items_;                  // guarded by mu_
-  std::vector<std::shared_ptr<Active>> active_; // guarded by mu_: files with parts that wait or run
-  int busy_ = 0;                                // guarded by mu_: threads with an item or part
-  bool all_added_ = false;                      // guarded by mu_
-  std::vector<CopyFailure> failures_;           // guarded by mu_
+  std::deque<CopyItem> items_;                    // guarded by mu_
+  std::vector<std::shared_ptr<Active>> active_;   // guarded by mu_: files with parts that wait or run
+  int busy_ = 0;                                  // guarded by mu_: threads with an item or part
+  bool all_added_ = false;                        // guarded by mu_
+  std::vector<CopyFailure> failures_;             // guarded by mu_
   std::exception_ptr first_error_, fatal_error_;  // guarded by mu_
   std::vector<std::thread> workers_;
 };

@@ -32,15 +32,18 @@ std::unique_ptr<AtomicFile> open_target(const Location& dst, const std::string& 
     return std::make_unique<AtomicFile>(dst.path, suffix);
   } catch (const OsError& e) {
     if (e.code() != EEXIST && e.code() != ENOTDIR) throw;
-    throw MoxFileNameDuplicateException("copy to '" + dst.path + "': a file has the name of a folder of this path; a local "
-                                        "disk cannot hold both, so choose another destination (" + e.what() + ")");
+    throw MoxFileNameDuplicateException("copy to '" + dst.path +
+                                        "': a file has the name of a folder of this path; a local "
+                                        "disk cannot hold both, so choose another destination (" +
+                                        e.what() + ")");
   }
 }
 
 [[noreturn]] void throw_corrupted(const Location& src, const std::string& expected, const std::string& got) {
-  throw MoxFileReadException("copy '" + src.str() + "' at " + current_config()->endpoint() + ": checksum mismatch: the store says " +
-                                 expected + ", received " + got + "; nothing was written, copy it again",
-                             {200, "ChecksumMismatch", "", "", current_config()->host, "/" + src.bucket + "/" + src.key});
+  throw MoxFileReadException(
+      "copy '" + src.str() + "' at " + current_config()->endpoint() + ": checksum mismatch: the store says " +
+          expected + ", received " + got + "; nothing was written, copy it again",
+      {200, "ChecksumMismatch", "", "", current_config()->host, "/" + src.bucket + "/" + src.key});
 }
 
 class SmallDownload : public Transfer {
@@ -60,8 +63,10 @@ class SmallDownload : public Transfer {
         },
         [&](const char* data, size_t size) {
           write_fully(target->fd(), data, static_cast<int64_t>(size), dst_.path);
-          if (md5) md5->update(data, size);
-          else crc = crc32c(crc, data, size);
+          if (md5)
+            md5->update(data, size);
+          else
+            crc = crc32c(crc, data, size);
           counters_->bytes += static_cast<int64_t>(size);
         });
     if (md5) {
@@ -122,14 +127,16 @@ class LargeDownload : public Transfer {
     if (entry.done == LedgerEntry::kDone && crc_on_disk(offset, length) == entry.crc) return;
     uint32_t crc = 0;
     int64_t at = offset;
-    s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag}, nullptr, [&](const char* data, size_t size) {
-      pwrite_fully(target_->fd(), data, static_cast<int64_t>(size), at, dst_.path);
-      crc = crc32c(crc, data, size);
-      at += static_cast<int64_t>(size);
-      counters_->bytes += static_cast<int64_t>(size);
-    });
+    s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag}, nullptr,
+            [&](const char* data, size_t size) {
+              pwrite_fully(target_->fd(), data, static_cast<int64_t>(size), at, dst_.path);
+              crc = crc32c(crc, data, size);
+              at += static_cast<int64_t>(size);
+              counters_->bytes += static_cast<int64_t>(size);
+            });
     entry = {LedgerEntry::kDone, crc};
-    if (resumable_) pwrite_fully(target_->fd(), reinterpret_cast<const char*>(&entry), sizeof entry, entry_offset(index), dst_.path);
+    if (resumable_)
+      pwrite_fully(target_->fd(), reinterpret_cast<const char*>(&entry), sizeof entry, entry_offset(index), dst_.path);
   }
 
   void finish() override {
@@ -151,8 +158,10 @@ class LargeDownload : public Transfer {
 
   void read_ledger() {
     Ledger ledger;
-    const int64_t got = pread_fully(target_->fd(), reinterpret_cast<char*>(&ledger), sizeof ledger, info_.size, dst_.path);
-    if (got == sizeof ledger && ledger.magic == Ledger::kMagic && ledger.size == info_.size && ledger.part_size == part_size_) {
+    const int64_t got =
+        pread_fully(target_->fd(), reinterpret_cast<char*>(&ledger), sizeof ledger, info_.size, dst_.path);
+    if (got == sizeof ledger && ledger.magic == Ledger::kMagic && ledger.size == info_.size &&
+        ledger.part_size == part_size_) {
       pread_fully(target_->fd(), reinterpret_cast<char*>(entries_.data()),
                   static_cast<int64_t>(entries_.size() * sizeof(LedgerEntry)), entry_offset(0), dst_.path);
       return;
@@ -166,7 +175,8 @@ class LargeDownload : public Transfer {
     std::vector<char> buffer(1 << 20);
     uint32_t crc = 0;
     while (length > 0) {
-      const int64_t got = pread_fully(target_->fd(), buffer.data(), std::min<int64_t>(length, 1 << 20), offset, dst_.path);
+      const int64_t got =
+          pread_fully(target_->fd(), buffer.data(), std::min<int64_t>(length, 1 << 20), offset, dst_.path);
       if (got == 0) break;
       crc = crc32c(crc, buffer.data(), static_cast<size_t>(got));
       offset += got;
@@ -179,7 +189,8 @@ class LargeDownload : public Transfer {
     if (!info_.crc32c.empty()) {
       uint32_t crc = entries_[0].crc;
       for (size_t i = 1; i < entries_.size(); ++i)
-        crc = crc32c_combine(crc, entries_[i].crc, std::min(part_size_, info_.size - static_cast<int64_t>(i) * part_size_));
+        crc = crc32c_combine(crc, entries_[i].crc,
+                             std::min(part_size_, info_.size - static_cast<int64_t>(i) * part_size_));
       if (crc32c_base64(crc) != info_.crc32c) throw_corrupted(src_, info_.crc32c, crc32c_base64(crc));
     } else if (info_.etag_is_md5) {
       Digest md5(Digest::Kind::kMd5);
@@ -206,7 +217,8 @@ class LargeDownload : public Transfer {
 
 }  // namespace
 
-std::unique_ptr<Transfer> make_download(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters) {
+std::unique_ptr<Transfer> make_download(const Location& src, const Stat& st, const Location& dst,
+                                        CopyCounters* counters) {
   if (st.length <= 2 * part_size_for(st.length)) return std::make_unique<SmallDownload>(src, st, dst, counters);
   return std::make_unique<LargeDownload>(src, st, dst, counters);
 }

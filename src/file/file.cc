@@ -1,5 +1,3 @@
-#include "moxing/file_stream.h"
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -8,6 +6,7 @@
 
 #include "file/file_system.h"
 #include "moxing/file_error.h"
+#include "moxing/file_stream.h"
 #include "moxing/log.h"
 
 namespace mox::file {
@@ -17,7 +16,8 @@ constexpr int64_t kReadAhead = 64 << 10;
 
 }  // namespace
 
-File::File(const std::string& name, const std::string& mode) : name_(name), mode_(mode), exceptions_(std::uncaught_exceptions()) {
+File::File(const std::string& name, const std::string& mode)
+    : name_(name), mode_(mode), exceptions_(std::uncaught_exceptions()) {
   const OpenMode parsed = parse_mode(mode);
   const Location location = parse_path(name);
   readable_ = parsed.read;

@@ -1,7 +1,7 @@
 // Matching of patterns; the search for what matches is in glob.cc.
-#include "file/glob.h"
-
 #include <utility>
+
+#include "file/glob.h"
 
 namespace mox::file {
 namespace {

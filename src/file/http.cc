@@ -17,7 +17,7 @@ namespace mox::file {
 namespace {
 
 constexpr long kBufferSize = 256 << 10;
-constexpr long kLongestConnect = 10;         // seconds
+constexpr long kLongestConnect = 10;  // seconds
 constexpr size_t kLargestErrorBody = 1 << 20;
 
 // Handles that wait for their next request, each with its open connection; the last one used is the first to go.
@@ -73,7 +73,8 @@ void take_header_line(std::string_view line, HttpResponse* response) {
   if (line.rfind("HTTP/", 0) == 0) {  // also after a 100 Continue
     response->headers.clear();
     const size_t space = line.find(' ');
-    if (space != std::string_view::npos) std::from_chars(line.data() + space + 1, line.data() + line.size(), response->status);
+    if (space != std::string_view::npos)
+      std::from_chars(line.data() + space + 1, line.data() + line.size(), response->status);
     return;
   }
   const size_t colon = line.find(':');
@@ -83,8 +84,10 @@ void take_header_line(std::string_view line, HttpResponse* response) {
   std::string_view value = line.substr(colon + 1);
   const char* spaces = " \t\r\n";
   const size_t first = value.find_first_not_of(spaces);
-  if (first == std::string_view::npos) value = {};
-  else value = value.substr(first, value.find_last_not_of(spaces) - first + 1);
+  if (first == std::string_view::npos)
+    value = {};
+  else
+    value = value.substr(first, value.find_last_not_of(spaces) - first + 1);
   response->headers[name] = std::string(value);
 }
 

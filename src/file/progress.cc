@@ -19,7 +19,8 @@ constexpr auto kLogEvery = std::chrono::seconds(10);
 std::string bar(double share) {
   constexpr int kWidth = 24;
   const int filled = static_cast<int>(share * kWidth);
-  return "[" + std::string(static_cast<size_t>(filled), '=') + std::string(static_cast<size_t>(kWidth - filled), ' ') + "]";
+  return "[" + std::string(static_cast<size_t>(filled), '=') + std::string(static_cast<size_t>(kWidth - filled), ' ') +
+         "]";
 }
 
 }  // namespace

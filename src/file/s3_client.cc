@@ -47,8 +47,10 @@ ObjectInfo info_of(const HttpResponse& response) {
   if (!object.key.empty()) call.headers = {{"range", "bytes=0-0"}};
   if (object.key.empty()) call.query = {{"max-keys", "1"}};
   s3_call(call);
-  throw MoxFileRespException(std::string(operation) + " '" + object.str() + "': the store refuses HEAD with status 403 but "
-                             "allows GET; allow both in the bucket's policy", {403, "AccessDenied", "", "", "", ""});
+  throw MoxFileRespException(std::string(operation) + " '" + object.str() +
+                                 "': the store refuses HEAD with status 403 but "
+                                 "allows GET; allow both in the bucket's policy",
+                             {403, "AccessDenied", "", "", "", ""});
 }
 
 // The state of a download that may be broken off and gone on with.
@@ -73,15 +75,16 @@ struct Download {
     call.headers.clear();
     if (options.ranged || received > 0) call.headers.emplace_back("range", range());
     if (!etag.empty()) call.headers.emplace_back("if-match", "\"" + etag + "\"");
-    if (!options.ranged && received == 0 && checksums_supported()) call.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
+    if (!options.ranged && received == 0 && checksums_supported())
+      call.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
   }
 };
 
 [[noreturn]] void throw_changed(const char* operation, const Location& object, const HttpResponse& response) {
-  throw MoxFileReadException(std::string(operation) + " '" + object.str() +
-                                 "': the object was replaced while it was read; read it again",
-                             {response.status, "PreconditionFailed", "", response.header("x-amz-request-id"),
-                              current_config()->host, "/" + object.bucket + "/" + object.key});
+  throw MoxFileReadException(
+      std::string(operation) + " '" + object.str() + "': the object was replaced while it was read; read it again",
+      {response.status, "PreconditionFailed", "", response.header("x-amz-request-id"), current_config()->host,
+       "/" + object.bucket + "/" + object.key});
 }
 
 }  // namespace
@@ -129,14 +132,16 @@ ObjectInfo get(const char* operation, const Location& object, const GetOptions& 
   call.on_data = [&](const char* data, size_t size) {
     const int64_t skipped = std::min<int64_t>(download.to_skip, static_cast<int64_t>(size));
     download.to_skip -= skipped;
-    const int64_t wanted = std::min<int64_t>(static_cast<int64_t>(size) - skipped, download.expected() - download.received);
+    const int64_t wanted =
+        std::min<int64_t>(static_cast<int64_t>(size) - skipped, download.expected() - download.received);
     if (wanted <= 0) return;
     on_data(data + skipped, static_cast<size_t>(wanted));
     download.received += wanted;
   };
   call.verify = [&](const HttpResponse&) {
     if (download.received == download.expected()) return std::string();
-    return "the body had " + std::to_string(download.received) + " bytes, expected " + std::to_string(download.expected());
+    return "the body had " + std::to_string(download.received) + " bytes, expected " +
+           std::to_string(download.expected());
   };
   call.before_repeat = [&](S3Call& again) { download.set_headers(again); };
   const HttpResponse response = s3_call(call);
@@ -199,7 +204,8 @@ void remove_objects(const char* operation, const Location& bucket, const std::ve
   }
 }
 
-std::optional<int64_t> append_at(const char* operation, const Location& object, int64_t position, const BodySource& body) {
+std::optional<int64_t> append_at(const char* operation, const Location& object, int64_t position,
+                                 const BodySource& body) {
   S3Call call{.operation = operation, .target = object, .method = "POST", .body = &body, .accept_statuses = {405, 409}};
   call.query = {{"append", ""}, {"position", std::to_string(position)}};
   // Were it repeated after its answer was lost, the position would be behind: then the next one is what was wanted.

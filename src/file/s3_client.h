@@ -12,8 +12,8 @@
 
 namespace mox::file::s3 {
 
-inline constexpr int64_t kSmallestPart = 5 << 20;         // of a multipart upload, but the last
-inline constexpr int64_t kLargestPart = 5LL << 30;        // and of a CopyObject
+inline constexpr int64_t kSmallestPart = 5 << 20;   // of a multipart upload, but the last
+inline constexpr int64_t kLargestPart = 5LL << 30;  // and of a CopyObject
 inline constexpr int kMostParts = 10000;
 
 struct ObjectInfo {
@@ -60,7 +60,8 @@ struct Upload {
 };
 Upload create_upload(const char* operation, const Location& object, bool checksums, int64_t source_mtime_nsec = 0);
 // `crc` receives the part's CRC32C.
-S3Part upload_part(const char* operation, const Upload& upload, int number, const BodySource& body, uint32_t* crc = nullptr);
+S3Part upload_part(const char* operation, const Upload& upload, int number, const BodySource& body,
+                   uint32_t* crc = nullptr);
 S3Part upload_part_copy(const char* operation, const Upload& upload, int number, const Location& src, int64_t offset,
                         int64_t length, const std::string& src_etag);
 // `full_crc` is the CRC32C of the whole, "" when unknown; `size` is checked against the store's.
@@ -81,6 +82,7 @@ void remove_object(const char* operation, const Location& object);
 void remove_objects(const char* operation, const Location& bucket, const std::vector<std::string>& keys);
 
 // Huawei's append: nullopt when the object was not made by append. Returns the next position.
-std::optional<int64_t> append_at(const char* operation, const Location& object, int64_t position, const BodySource& body);
+std::optional<int64_t> append_at(const char* operation, const Location& object, int64_t position,
+                                 const BodySource& body);
 
 }  // namespace mox::file::s3

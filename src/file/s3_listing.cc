@@ -58,7 +58,8 @@ class PageReader {
 // Turns keys in byte order into entries; folders that only exist as part of a key are told before what is in them.
 class EntryMaker {
  public:
-  EntryMaker(const Location& folder, const EntryVisitor& visit) : folder_(folder), prefix_(folder.folder_prefix()), visit_(visit) {}
+  EntryMaker(const Location& folder, const EntryVisitor& visit)
+      : folder_(folder), prefix_(folder.folder_prefix()), visit_(visit) {}
 
   bool object(const S3Object& object) {
     const std::string name = object.key.substr(prefix_.size());
@@ -95,7 +96,9 @@ class EntryMaker {
   }
 
  private:
-  std::string path_of(const std::string& name) const { return folder_.scheme + "://" + folder_.bucket + "/" + prefix_ + name; }
+  std::string path_of(const std::string& name) const {
+    return folder_.scheme + "://" + folder_.bucket + "/" + prefix_ + name;
+  }
 
   const Location& folder_;
   std::string prefix_;
@@ -110,7 +113,8 @@ bool visit_page(const S3Page& page, EntryMaker& entries) {
   while (o < page.objects.size() || p < page.prefixes.size()) {
     const bool take_object =
         p == page.prefixes.size() || (o < page.objects.size() && page.objects[o].key < page.prefixes[p]);
-    if (take_object ? !entries.object(page.objects[o++]) : !entries.folders(page.prefixes[p++].substr(skip))) return false;
+    if (take_object ? !entries.object(page.objects[o++]) : !entries.folders(page.prefixes[p++].substr(skip)))
+      return false;
   }
   return true;
 }
@@ -151,7 +155,8 @@ void remove_objects_below(const Location& folder) {
     const auto send = [&] {
       if (keys.empty()) return;
       wait_down_to(kRemovalsInFlight - 1);
-      in_flight.push_back(run_in_background([prefix, keys = std::move(keys)] { s3::remove_objects("remove", prefix, keys); }));
+      in_flight.push_back(
+          run_in_background([prefix, keys = std::move(keys)] { s3::remove_objects("remove", prefix, keys); }));
       keys.clear();
     };
     do {

@@ -43,7 +43,8 @@ Upload create_upload(const char* operation, const Location& object, bool checksu
     note_checksums_unsupported();
   }
   const std::string id = parse_field(response.body, "UploadId");
-  if (id.empty()) throw DataError(std::string(operation) + " '" + object.str() + "': the store began an upload without a name");
+  if (id.empty())
+    throw DataError(std::string(operation) + " '" + object.str() + "': the store began an upload without a name");
   return {object, id, checksums};
 }
 
@@ -64,8 +65,9 @@ S3Part upload_part(const char* operation, const Upload& upload, int number, cons
 S3Part upload_part_copy(const char* operation, const Upload& upload, int number, const Location& src, int64_t offset,
                         int64_t length, const std::string& src_etag) {
   S3Call call{.operation = operation, .target = upload.object, .method = "PUT", .query = part_query(upload, number)};
-  call.headers = {{"x-amz-copy-source", percent_encode("/" + src.bucket + "/" + src.key, true)},
-                  {"x-amz-copy-source-range", "bytes=" + std::to_string(offset) + "-" + std::to_string(offset + length - 1)}};
+  call.headers = {
+      {"x-amz-copy-source", percent_encode("/" + src.bucket + "/" + src.key, true)},
+      {"x-amz-copy-source-range", "bytes=" + std::to_string(offset) + "-" + std::to_string(offset + length - 1)}};
   if (!src_etag.empty()) call.headers.emplace_back("x-amz-copy-source-if-match", "\"" + src_etag + "\"");
   call.verify = error_inside;
   const HttpResponse response = s3_call(call);
@@ -108,8 +110,11 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
 
 void abort_upload(const Upload& upload) noexcept {
   try {
-    S3Call call{.operation = "abort upload", .target = upload.object, .method = "DELETE",
-                .query = {{"uploadId", upload.id}}, .accept_statuses = {404}};
+    S3Call call{.operation = "abort upload",
+                .target = upload.object,
+                .method = "DELETE",
+                .query = {{"uploadId", upload.id}},
+                .accept_statuses = {404}};
     s3_call(call);
   } catch (const std::exception& e) {
     log_warning(std::string("an upload that was broken off could not be removed from the store: ") + e.what());
@@ -119,8 +124,11 @@ void abort_upload(const Upload& upload) noexcept {
 std::optional<std::vector<S3Part>> list_parts(const char* operation, const Upload& upload) {
   std::vector<S3Part> parts;
   for (int from = 0;;) {
-    S3Call call{.operation = operation, .target = upload.object, .method = "GET",
-                .query = {{"uploadId", upload.id}}, .accept_statuses = {404}};
+    S3Call call{.operation = operation,
+                .target = upload.object,
+                .method = "GET",
+                .query = {{"uploadId", upload.id}},
+                .accept_statuses = {404}};
     if (from > 0) call.query.emplace_back("part-number-marker", std::to_string(from));
     const HttpResponse response = s3_call(call);
     if (response.status == 404) return std::nullopt;
@@ -134,7 +142,8 @@ std::optional<std::vector<S3Part>> list_parts(const char* operation, const Uploa
 std::vector<S3Upload> list_uploads(const char* operation, const Location& prefix) {
   Location bucket = prefix;
   bucket.key.clear();
-  S3Call call{.operation = operation, .target = bucket, .method = "GET", .query = {{"uploads", ""}, {"prefix", prefix.key}}};
+  S3Call call{
+      .operation = operation, .target = bucket, .method = "GET", .query = {{"uploads", ""}, {"prefix", prefix.key}}};
   return parse_uploads(s3_call(call).body);
 }
 

@@ -99,7 +99,9 @@ void S3ReadStream::truncate(int64_t) { throw_not_writable(object_); }
 
 int64_t S3ReadStream::seek(int64_t offset, int whence) {
   const int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position_ : info_->size;
-  if (base + offset < 0) throw OsError(EINVAL, "seek '" + object_.str() + "': the position " + std::to_string(base + offset) + " is negative");
+  if (base + offset < 0)
+    throw OsError(EINVAL,
+                  "seek '" + object_.str() + "': the position " + std::to_string(base + offset) + " is negative");
   position_ = base + offset;
   const bool inside = !chunks_.empty() && position_ >= chunks_.front()->offset &&
                       position_ <= chunks_.back()->offset + chunks_.back()->length;

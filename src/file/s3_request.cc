@@ -75,8 +75,8 @@ HttpRequest signed_request(const S3Call& call, const Config& config) {
     input.headers.emplace_back("x-amz-date", input.amz_date);
     input.headers.emplace_back("x-amz-content-sha256", input.payload_hash);
     if (!config.token.empty()) input.headers.emplace_back("x-amz-security-token", config.token);
-    request.header_lines.push_back("authorization: " +
-                                   authorization(input, {config.ak, config.sk, config.token, Regions::get().of(config)}));
+    request.header_lines.push_back(
+        "authorization: " + authorization(input, {config.ak, config.sk, config.token, Regions::get().of(config)}));
   }
   for (const auto& [name, value] : input.headers) request.header_lines.push_back(name + ": " + value);
   request.header_lines.push_back("Host: " + input.host);
@@ -119,21 +119,23 @@ Response describe(const S3Call& call, const HttpResponse& response, const Config
 
 const char* advice(const Response& response) {
   const std::string& code = response.code;
-  if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "ExpiredToken" || code == "InvalidToken")
+  if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "ExpiredToken" ||
+      code == "InvalidToken")
     return "check ak, sk and token in set_auth or the environment";
   if (response.status == 403) return "check ak and sk, and what the bucket's policy allows them";
   if (code == "NoSuchBucket") return "check the bucket's name, or make it with make_dirs";
   if (response.status == 404) return "check the path";
   if (response.status == 301 || response.status == 307) return "the bucket is in another region: set server and region";
   if (response.status == 412) return "the object was changed meanwhile: start again";
-  if (response.status == 429 || response.status == 503) return "the store is overloaded: use fewer threads, or more retries";
+  if (response.status == 429 || response.status == 503)
+    return "the store is overloaded: use fewer threads, or more retries";
   if (response.status >= 500) return "the store failed: give its operator the request id";
   return "see the store's documentation for this code";
 }
 
 std::string error_text(const S3Call& call, const Response& response, const Config& config) {
-  std::string text = std::string(call.operation) + " '" + call.target.str() + "' at " + config.endpoint() + ": status " +
-                     std::to_string(response.status) + " " + response.code;
+  std::string text = std::string(call.operation) + " '" + call.target.str() + "' at " + config.endpoint() +
+                     ": status " + std::to_string(response.status) + " " + response.code;
   if (!response.message.empty()) text += ": " + response.message;
   if (!response.request_id.empty()) text += " (request id " + response.request_id + ")";
   if (call.attempts_made > 1) text += " after " + std::to_string(call.attempts_made) + " attempts";
@@ -219,7 +221,8 @@ HttpResponse s3_call(S3Call& call) {
       if (!result.error.empty()) result.failure = HttpFailure::kBroken;
     }
     const bool answered = result.failure == HttpFailure::kNone;
-    const Next next = answered ? judge_response(call, result.response, *config, attempt) : judge_failure(result, attempt);
+    const Next next =
+        answered ? judge_response(call, result.response, *config, attempt) : judge_failure(result, attempt);
     if (next == Next::kDone) return std::move(result.response);
     if (next == Next::kRepeatAtOnce) continue;
     if (next == Next::kGiveUp || attempt >= config->attempts) {

@@ -13,7 +13,7 @@ namespace mox::file {
 
 struct S3Call {
   const char* operation = "";  // for error texts: what the user asked for
-  Location target = {};             // bucket and key
+  Location target = {};        // bucket and key
   std::string method = {};
   Query query = {};
   Headers headers = {};  // all are signed

@@ -57,7 +57,9 @@ void S3SpoolStream::write(const char* data, int64_t size) {
 
 int64_t S3SpoolStream::seek(int64_t offset, int whence) {
   const int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position_ : size();
-  if (base + offset < 0) throw OsError(EINVAL, "seek '" + object_.str() + "': the position " + std::to_string(base + offset) + " is negative");
+  if (base + offset < 0)
+    throw OsError(EINVAL,
+                  "seek '" + object_.str() + "': the position " + std::to_string(base + offset) + " is negative");
   return position_ = base + offset;
 }
 

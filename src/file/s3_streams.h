@@ -41,8 +41,8 @@ class S3ReadStream : public Stream {
   std::optional<s3::ObjectInfo> info_;
   std::deque<std::shared_ptr<Chunk>> chunks_;  // in sequence, without gaps
   int64_t position_ = 0;
-  int64_t next_length_;      // of the chunk to ask for next; doubles while reading goes on in sequence
-  size_t depth_ = 1;         // chunks in flight; grows likewise
+  int64_t next_length_;  // of the chunk to ask for next; doubles while reading goes on in sequence
+  size_t depth_ = 1;     // chunks in flight; grows likewise
   bool closed_ = false;
 };
 

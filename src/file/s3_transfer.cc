@@ -51,14 +51,16 @@ int64_t part_size_for(int64_t size) {
 }
 
 BodySource slice(const BodySource& body, int64_t offset, int64_t size) {
-  return {size, [read = body.read, offset](int64_t at, char* into, int64_t count) { return read(offset + at, into, count); }};
+  return {size,
+          [read = body.read, offset](int64_t at, char* into, int64_t count) { return read(offset + at, into, count); }};
 }
 
 BodySource body_of_file(int fd, int64_t size, const std::string& path) {
   return {size, [fd, path](int64_t offset, char* into, int64_t count) {
             const int64_t got = pread_fully(fd, into, count, offset, path);
             if (got != count)
-              throw MoxFileReadException("read '" + path + "': the file became shorter while it was sent; copy it again", {});
+              throw MoxFileReadException(
+                  "read '" + path + "': the file became shorter while it was sent; copy it again", {});
             return got;
           }};
 }
@@ -68,7 +70,8 @@ void read_object(const char* operation, const Location& object, const std::funct
   char* data = nullptr;
   int64_t received = 0;
   const s3::ObjectInfo info = s3::get(
-      operation, object, {.offset = 0, .length = first, .etag = {}}, [&](const s3::ObjectInfo& found) { data = allocate(found.size); },
+      operation, object, {.offset = 0, .length = first, .etag = {}},
+      [&](const s3::ObjectInfo& found) { data = allocate(found.size); },
       [&](const char* bytes, size_t size) {
         std::memcpy(data + received, bytes, size);
         received += static_cast<int64_t>(size);
@@ -79,8 +82,8 @@ void read_object(const char* operation, const Location& object, const std::funct
   for_each_part(static_cast<int>((rest + part - 1) / part), [&](int index) {
     char* into = data + received + index * part;
     s3::get(operation, object,
-            {.offset = received + index * part, .length = std::min(part, rest - index * part), .etag = info.etag}, nullptr,
-            [&into](const char* bytes, size_t size) {
+            {.offset = received + index * part, .length = std::min(part, rest - index * part), .etag = info.etag},
+            nullptr, [&into](const char* bytes, size_t size) {
               std::memcpy(into, bytes, size);
               into += size;
             });

@@ -15,7 +15,8 @@ S3WriteStream::S3WriteStream(const Location& object, bool append)
 }
 
 int64_t S3WriteStream::read(char*, int64_t) {
-  throw OsError(EBADF, "read '" + object_.str() + "': the file is open for writing only; open it with mode r, w+ or r+");
+  throw OsError(EBADF,
+                "read '" + object_.str() + "': the file is open for writing only; open it with mode r, w+ or r+");
 }
 
 void S3WriteStream::write(const char* data, int64_t size) {
@@ -33,8 +34,9 @@ void S3WriteStream::write(const char* data, int64_t size) {
 int64_t S3WriteStream::seek(int64_t offset, int whence) {
   const int64_t wanted = whence == SEEK_SET ? offset : size_ + offset;
   if (wanted == size_) return size_;
-  throw OsError(ESPIPE, "seek '" + object_.str() + "': an object that is being written has no other position than its end; "
-                        "open it with mode w+ or r+");
+  throw OsError(ESPIPE, "seek '" + object_.str() +
+                            "': an object that is being written has no other position than its end; "
+                            "open it with mode w+ or r+");
 }
 
 void S3WriteStream::truncate(int64_t size) {

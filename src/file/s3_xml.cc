@@ -55,8 +55,8 @@ std::string url_decode(const std::string& text) {
 
 pugi::xml_node load(pugi::xml_document* document, const std::string& xml, const char* what) {
   // parse_ws_pcdata_single keeps a key that is one space.
-  const auto result =
-      document->load_buffer(xml.data(), xml.size(), pugi::parse_default | pugi::parse_ws_pcdata_single, pugi::encoding_utf8);
+  const auto result = document->load_buffer(xml.data(), xml.size(), pugi::parse_default | pugi::parse_ws_pcdata_single,
+                                            pugi::encoding_utf8);
   const pugi::xml_node root = document->document_element();
   if (!result || !root)
     throw DataError(std::string("the store's answer to ") + what + " is not the XML that was expected (" +
@@ -97,7 +97,8 @@ S3Page parse_list(const std::string& xml) {
     page.objects.push_back({decode(field(item, "Key")), number(field(item, "Size")),
                             parse_time_nsec(field(item, "LastModified")), unquoted(field(item, "ETag"))});
   }
-  for (const pugi::xml_node item : root.children("CommonPrefixes")) page.prefixes.push_back(decode(field(item, "Prefix")));
+  for (const pugi::xml_node item : root.children("CommonPrefixes"))
+    page.prefixes.push_back(decode(field(item, "Prefix")));
   page.truncated = field(root, "IsTruncated") == "true";
   page.next = field(root, "NextContinuationToken");
   if (page.next.empty()) page.next = decode(field(root, "NextMarker"));

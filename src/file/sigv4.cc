@@ -71,7 +71,8 @@ std::string percent_encode(std::string_view text, bool keep_slash) {
 
 std::string encode_query(const Query& query) {
   std::vector<std::pair<std::string, std::string>> encoded;
-  for (const auto& [name, value] : query) encoded.emplace_back(percent_encode(name, false), percent_encode(value, false));
+  for (const auto& [name, value] : query)
+    encoded.emplace_back(percent_encode(name, false), percent_encode(value, false));
   std::sort(encoded.begin(), encoded.end());
   std::string result;
   for (const auto& [name, value] : encoded) result += (result.empty() ? "" : "&") + name + "=" + value;
@@ -88,8 +89,8 @@ std::string canonical_request(const SignInput& input, std::string* signed_header
     names += (names.empty() ? "" : ";") + name;
   }
   if (signed_headers) *signed_headers = names;
-  return input.method + "\n" + percent_encode(input.path, true) + "\n" + encode_query(input.query) + "\n" + lines + "\n" +
-         names + "\n" + input.payload_hash;
+  return input.method + "\n" + percent_encode(input.path, true) + "\n" + encode_query(input.query) + "\n" + lines +
+         "\n" + names + "\n" + input.payload_hash;
 }
 
 std::string string_to_sign(const SignInput& input, const std::string& region, const std::string& canonical) {

@@ -20,11 +20,11 @@ struct Credentials {
 struct SignInput {
   std::string method;
   std::string host;
-  std::string path;           // begins with '/'
+  std::string path;  // begins with '/'
   Query query;
-  Headers headers;            // further headers to sign
-  std::string payload_hash;   // hex SHA-256, or kUnsignedPayload
-  std::string amz_date;       // 20130524T000000Z
+  Headers headers;           // further headers to sign
+  std::string payload_hash;  // hex SHA-256, or kUnsignedPayload
+  std::string amz_date;      // 20130524T000000Z
   std::string service = "s3";
 };
 

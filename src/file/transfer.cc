@@ -10,7 +10,8 @@ namespace {
 
 class LocalTransfer : public Transfer {
  public:
-  LocalTransfer(const Location& src, const Location& dst, CopyCounters* counters) : src_(src), dst_(dst), counters_(counters) {}
+  LocalTransfer(const Location& src, const Location& dst, CopyCounters* counters)
+      : src_(src), dst_(dst), counters_(counters) {}
   void run_part(int) override { counters_->bytes += copy_local_file(src_.path, dst_.path); }
 
  private:
@@ -48,7 +49,8 @@ class LargeStoreCopy : public Transfer {
   void run_part(int index) override {
     const int64_t offset = index * part_size_;
     const int64_t length = std::min(part_size_, st_.length - offset);
-    parts_[static_cast<size_t>(index)] = s3::upload_part_copy("copy", upload_, index + 1, src_, offset, length, st_.etag);
+    parts_[static_cast<size_t>(index)] =
+        s3::upload_part_copy("copy", upload_, index + 1, src_, offset, length, st_.etag);
     counters_->bytes += length;
   }
   void finish() override { s3::complete_upload("copy", upload_, parts_, st_.length, ""); }
@@ -65,12 +67,14 @@ class LargeStoreCopy : public Transfer {
 
 }  // namespace
 
-std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters) {
+std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, const Location& dst,
+                                          CopyCounters* counters) {
   if (st.length <= kOneRequest) return std::make_unique<SmallStoreCopy>(src, st, dst, counters);
   return std::make_unique<LargeStoreCopy>(src, st, dst, counters);
 }
 
-std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters) {
+std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst,
+                                        CopyCounters* counters) {
   if (src.is_local() && dst.is_local()) return std::make_unique<LocalTransfer>(src, dst, counters);
   if (src.is_local()) return make_upload(src, st, dst, counters);
   if (dst.is_local()) return make_download(src, st, dst, counters);

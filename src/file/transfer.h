@@ -31,10 +31,13 @@ class Transfer {
 };
 
 // `st` is the source's. The destination names the file itself, not a folder.
-std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters);
+std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst,
+                                        CopyCounters* counters);
 
 std::unique_ptr<Transfer> make_upload(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters);
-std::unique_ptr<Transfer> make_download(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters);
-std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters);
+std::unique_ptr<Transfer> make_download(const Location& src, const Stat& st, const Location& dst,
+                                        CopyCounters* counters);
+std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, const Location& dst,
+                                          CopyCounters* counters);
 
 }  // namespace mox::file

@@ -40,7 +40,8 @@ BodySource counted(BodySource body, CopyCounters* counters) {
 
 class SmallUpload : public Transfer {
  public:
-  SmallUpload(const Location& src, const Location& dst, CopyCounters* counters) : src_(src), dst_(dst), counters_(counters) {}
+  SmallUpload(const Location& src, const Location& dst, CopyCounters* counters)
+      : src_(src), dst_(dst), counters_(counters) {}
   void run_part(int) override {
     const OpenSource source = open_source(src_);
     // Most files fit into memory: read once, for the checksums and for the request.
@@ -49,7 +50,8 @@ class SmallUpload : public Transfer {
       data.resize(static_cast<size_t>(pread_fully(source.file.get(), data.data(), source.size, 0, src_.path)));
       s3::put("copy", dst_, counted(body_of(data), counters_), {source.mtime_nsec});
     } else {
-      s3::put("copy", dst_, counted(body_of_file(source.file.get(), source.size, src_.path), counters_), {source.mtime_nsec});
+      s3::put("copy", dst_, counted(body_of_file(source.file.get(), source.size, src_.path), counters_),
+              {source.mtime_nsec});
     }
   }
 
@@ -61,7 +63,8 @@ class SmallUpload : public Transfer {
 // What has no size beforehand: a pipe, a device.
 class PipeUpload : public Transfer {
  public:
-  PipeUpload(const Location& src, const Location& dst, CopyCounters* counters) : src_(src), dst_(dst), counters_(counters) {}
+  PipeUpload(const Location& src, const Location& dst, CopyCounters* counters)
+      : src_(src), dst_(dst), counters_(counters) {}
   void run_part(int) override {
     Descriptor file("copy", src_.path, O_RDONLY);
     S3Assembler assembler("copy", dst_);
@@ -122,8 +125,11 @@ class LargeUpload : public Transfer {
 
  private:
   nlohmann::json describe() const {
-    return {{"upload", upload_.id},           {"checksums", upload_.checksums}, {"size", source_.size},
-            {"mtime_nsec", source_.mtime_nsec}, {"part_size", part_size_}};
+    return {{"upload", upload_.id},
+            {"checksums", upload_.checksums},
+            {"size", source_.size},
+            {"mtime_nsec", source_.mtime_nsec},
+            {"part_size", part_size_}};
   }
 
   // Takes over the parts that an earlier run has sent; false when there is no such upload for this file any more.
@@ -151,7 +157,8 @@ class LargeUpload : public Transfer {
     std::vector<char> buffer(1 << 20);
     uint32_t crc = 0;
     for (int64_t done = 0; done < piece.size;) {
-      const int64_t got = piece.read(done, buffer.data(), std::min<int64_t>(static_cast<int64_t>(buffer.size()), piece.size - done));
+      const int64_t got =
+          piece.read(done, buffer.data(), std::min<int64_t>(static_cast<int64_t>(buffer.size()), piece.size - done));
       crc = crc32c(crc, buffer.data(), static_cast<size_t>(got));
       done += got;
     }
@@ -172,7 +179,8 @@ class LargeUpload : public Transfer {
 
 }  // namespace
 
-std::unique_ptr<Transfer> make_upload(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters) {
+std::unique_ptr<Transfer> make_upload(const Location& src, const Stat& st, const Location& dst,
+                                      CopyCounters* counters) {
   if (!S_ISREG(st.mode)) return std::make_unique<PipeUpload>(src, dst, counters);
   if (st.length <= 2 * part_size_for(st.length)) return std::make_unique<SmallUpload>(src, dst, counters);
   return std::make_unique<LargeUpload>(src, dst, counters);

@@ -59,10 +59,18 @@ void EngineSession::add_variable_ops() {
     devices.push_back(require_node(index, variable.handle, "variable " + variable.name).device());
   for (size_t i = 0; i < graph_.variables.size(); ++i) {
     const VariableInfo& variable = graph_.variables[i];
-    NodeMaker(&graph_.graph, restore_name(i), "Placeholder").attr("dtype", variable.dtype).attr("shape", variable.shape);
-    NodeMaker(&graph_.graph, restore_name(i) + "/assign", "AssignVariableOp").input(variable.handle).input(restore_name(i))
-        .attr("dtype", variable.dtype).device(devices[i]);
-    NodeMaker(&graph_.graph, save_name(i), "ReadVariableOp").input(variable.handle).attr("dtype", variable.dtype).device(devices[i]);
+    NodeMaker(&graph_.graph, restore_name(i), "Placeholder")
+        .attr("dtype", variable.dtype)
+        .attr("shape", variable.shape);
+    NodeMaker(&graph_.graph, restore_name(i) + "/assign", "AssignVariableOp")
+        .input(variable.handle)
+        .input(restore_name(i))
+        .attr("dtype", variable.dtype)
+        .device(devices[i]);
+    NodeMaker(&graph_.graph, save_name(i), "ReadVariableOp")
+        .input(variable.handle)
+        .attr("dtype", variable.dtype)
+        .device(devices[i]);
   }
 }
 

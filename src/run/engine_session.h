@@ -34,8 +34,8 @@ class EngineSession {
   // Throws EndOfInput, or RunError with the operation that failed.
   std::vector<tensorflow::Tensor> run(Callable callable);
   // The same once, with the time of every operation in `stats`.
-  std::vector<tensorflow::Tensor> run_traced(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
-                                             tensorflow::StepStats* stats);
+  std::vector<tensorflow::Tensor> run_traced(const std::vector<std::string>& fetches,
+                                             const std::vector<std::string>& targets, tensorflow::StepStats* stats);
 
   // All variables as they are now. No copy is made: the next update of a variable copies it on write.
   NamedValues read_variables();

@@ -85,7 +85,8 @@ StepLoop::~StepLoop() = default;
 
 StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   Wants wants;
-  wants.log = config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
+  wants.log =
+      config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
   wants.summary = summaries_ && step % config_.save_summary_steps == 0;
   wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
   return wants;
@@ -96,7 +97,8 @@ const StepLoop::Step& StepLoop::prepared(Wants wants) {
   if (found != steps_.end()) return found->second;
   std::vector<std::string> fetches;
   if (config_.mode == ModeKeys::TRAIN)
-    for (const TowerInfo& tower : graph_.towers) fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
+    for (const TowerInfo& tower : graph_.towers)
+      fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
   Step step;
   step.log_info = fetches.size();
   const size_t logged = config_.log_first_clone ? 1 : graph_.towers.size();
@@ -121,7 +123,8 @@ std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
     return local_step_ == config_.trace_step ? run_traced_step(step) : session_.run(step.callable);
   } catch (const RunError& e) {
     if (watchdog_->broke_off()) throw;
-    throw RunError(fmt::format("step {} (global step {}) failed: {}", local_step_, first_global_step_ + local_step_, e.what()));
+    throw RunError(
+        fmt::format("step {} (global step {}) failed: {}", local_step_, first_global_step_ + local_step_, e.what()));
   }
 }
 
@@ -149,10 +152,11 @@ void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step
       const double value = scalar_value(fetched[i++], loss);
       if (std::isfinite(value)) continue;
       const std::string last = checkpoints_->last_saved();
-      throw RunError(fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
-                                 "learning rate, or look at the input of that step",
-                                 value, step, first_global_step_ + step, loss,
-                                 last.empty() ? "this run has saved no checkpoint yet" : "the last checkpoint is " + last));
+      throw RunError(
+          fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
+                      "learning rate, or look at the input of that step",
+                      value, step, first_global_step_ + step, loss,
+                      last.empty() ? "this run has saved no checkpoint yet" : "the last checkpoint is " + last));
     }
   }
 }
@@ -163,7 +167,8 @@ Metrics StepLoop::log_info_of(const std::vector<tf::Tensor>& fetched, const Step
   const auto& names = graph_.towers[0].log_info;
   for (size_t i = 0; i < names.size(); ++i) {
     double sum = 0;
-    for (size_t t = 0; t < logged; ++t) sum += scalar_value(fetched[step.log_info + t * names.size() + i], names[i].name);
+    for (size_t t = 0; t < logged; ++t)
+      sum += scalar_value(fetched[step.log_info + t * names.size() + i], names[i].name);
     metrics.emplace_back(names[i].name, sum / logged);
   }
   return metrics;

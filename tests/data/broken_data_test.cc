@@ -48,11 +48,14 @@ TEST_F(BrokenImageTest, StopsWithThePathByDefault) {
   const std::string path = dir_.write("c/2.jpg", "");
   EXPECT_EQ(error().substr(0, error().find(';')), "image " + path + ": the file is empty, expected an image");
   dir_.write("c/2.jpg", good_.substr(0, good_.size() / 2));
-  EXPECT_NE(error().find("image " + path + ": the JPEG is damaged or cut off (364 bytes)"), std::string::npos) << error();
+  EXPECT_NE(error().find("image " + path + ": the JPEG is damaged or cut off (364 bytes)"), std::string::npos)
+      << error();
   dir_.write("c/2.jpg", "just some text");
-  EXPECT_NE(error().find("image " + path + ": not an image: it begins with 'just som'; expected JPEG, PNG, BMP, GIF or "
+  EXPECT_NE(error().find("image " + path +
+                         ": not an image: it begins with 'just som'; expected JPEG, PNG, BMP, GIF or "
                          "WebP (14 bytes)"),
-            std::string::npos) << error();
+            std::string::npos)
+      << error();
   EXPECT_NE(error().find("max_broken_samples"), std::string::npos);
 }
 

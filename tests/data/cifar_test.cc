@@ -38,8 +38,9 @@ TEST(Cifar10Test, ReadsPlanesAsPixels) {
 
 TEST(Cifar10Test, NamesWhatIsBroken) {
   TempDir dir;
-  EXPECT_NE(message_of<NotFoundError>([&] { get_dataset("cifar10", "test", dir.path()); }).find("has no test_batch.bin"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of<NotFoundError>([&] { get_dataset("cifar10", "test", dir.path()); }).find("has no test_batch.bin"),
+      std::string::npos);
   const std::string path = dir.write("test_batch.bin", record(3) + record(4).substr(0, 1000));
   EXPECT_EQ(message_of<DataError>([&] { get_dataset("cifar10", "test", dir.path()); }),
             "data file " + path + " is broken at byte 3073: its size, 4073, is not a multiple of a record's, 3073");

@@ -54,14 +54,16 @@ TEST_F(ConvertTest, SplitKeepsTheFractionsOfEachClass) {
   const auto before = tree(dst_.path());
   EXPECT_EQ(message_of<InvalidArgumentError>([&] {
               split_image_classification_dataset({{"train", 0.8}}, src_.path(), dst_.path());
-            }), "folder " + dst_.path("train") + " is there already; set overwrite to replace it");
+            }),
+            "folder " + dst_.path("train") + " is there already; set overwrite to replace it");
   split_image_classification_dataset({{"train", 0.8}, {"eval", 0.2}}, src_.path(), dst_.path(), true);
   EXPECT_EQ(tree(dst_.path()), before);  // the same split each time
 }
 
 TEST_F(ConvertTest, SplitSpecIsChecked) {
   const auto error = [&](const SplitSpec& spec) {
-    return message_of<InvalidArgumentError>([&] { split_image_classification_dataset(spec, src_.path(), dst_.path()); });
+    return message_of<InvalidArgumentError>(
+        [&] { split_image_classification_dataset(spec, src_.path(), dst_.path()); });
   };
   EXPECT_NE(error({}).find("split_spec is empty"), std::string::npos);
   EXPECT_NE(error({{"a", 0.8}, {"b", 0.3}}).find("add up to 1.1"), std::string::npos);
@@ -102,8 +104,10 @@ TEST_F(ConvertTest, RecordsCannotWriteElsewhere) {
   ASSERT_TRUE(example.ParseFromString(image_record(image_, 0)));
   (*example.mutable_features()->mutable_feature())["image/filename"].mutable_bytes_list()->add_value("../../out.jpg");
   write_records(src_.path("x.tfrecord"), {example.SerializeAsString()});
-  EXPECT_NE(message_of<DataError>([&] { tfrecord_to_folders(src_.path(), "x.tfrecord", dst_.path()); })
-                .find("cannot be the name of a folder or file"), std::string::npos);
+  EXPECT_NE(message_of<DataError>([&] {
+              tfrecord_to_folders(src_.path(), "x.tfrecord", dst_.path());
+            }).find("cannot be the name of a folder or file"),
+            std::string::npos);
 }
 
 TEST_F(ConvertTest, Stat) {

@@ -35,8 +35,10 @@ TEST_F(RawMetadataTest, FoldersInByteOrder) {
 }
 
 TEST_F(RawMetadataTest, LabelsFileInItsThreeForms) {
-  for (const char* content : {"0: rose\n1: daisy\n2: Tulip\n", "0: rose 1: daisy 2: Tulip", "0: rose, 1: daisy, 2: Tulip",
-                              "rose\ndaisy\nTulip\n", "\xef\xbb\xbf" "0:rose\r\n1:daisy\r\n2:Tulip\r\n\r\n",
+  for (const char* content : {"0: rose\n1: daisy\n2: Tulip\n", "0: rose 1: daisy 2: Tulip",
+                              "0: rose, 1: daisy, 2: Tulip", "rose\ndaisy\nTulip\n",
+                              "\xef\xbb\xbf"
+                              "0:rose\r\n1:daisy\r\n2:Tulip\r\n\r\n",
                               "2: Tulip\n0: rose\n1: daisy"}) {
     dir_.write("labels.txt", content);
     EXPECT_EQ(labels(), (Names{"rose", "daisy", "Tulip"})) << content;

@@ -51,9 +51,9 @@ TEST_F(MultilabelTest, LabelsFileAndSeparator) {
 
 TEST_F(MultilabelTest, MissingLabelFile) {
   std::remove(dir_.path("labels/1.jpg.txt").c_str());
-  EXPECT_EQ(message_of<NotFoundError>([&] { labels({}); }),
-            "image " + dir_.path("images/1.jpg") + " has no label file " + dir_.path("labels/1.jpg.txt") +
-                "; set skip_label_not_found to leave such images out");
+  EXPECT_EQ(message_of<NotFoundError>([&] { labels({}); }), "image " + dir_.path("images/1.jpg") +
+                                                                " has no label file " + dir_.path("labels/1.jpg.txt") +
+                                                                "; set skip_label_not_found to leave such images out");
   MultilabelDatasetOptions options;
   options.skip_label_not_found = true;
   EXPECT_EQ(labels(options), (Rows{{1, 1}, {0, 0}}));

@@ -27,8 +27,9 @@ TEST(PhotographsTest, DecodeAsTensorFlowDoes) {
   ASSERT_GT(files.size(), 500u);
   for (int i = 0; i < kImages; ++i) {
     const fs::path& file = files[i * files.size() / kImages];
-    dir.write(std::string(file.extension() == ".png" ? "png/" : "jpeg/") + std::to_string(i) + file.extension().string(),
-              read_file(file.string()));
+    dir.write(
+        std::string(file.extension() == ".png" ? "png/" : "jpeg/") + std::to_string(i) + file.extension().string(),
+        read_file(file.string()));
   }
   RawDatasetOptions options;
   options.num_epochs = 1;
@@ -36,7 +37,8 @@ TEST(PhotographsTest, DecodeAsTensorFlowDoes) {
   auto scope = Scope::new_root();
   ImageClassificationRawDataset dataset(ImageClassificationRawMetadata(dir.path()), options);
   auto out = dataset.get(scope, {"image", "image_name"});
-  const auto reference = ops::DecodeImage(scope, ops::ReadFile(scope, out[1]), ops::DecodeImage::Channels(3).ExpandAnimations(false));
+  const auto reference =
+      ops::DecodeImage(scope, ops::ReadFile(scope, out[1]), ops::DecodeImage::Channels(3).ExpandAnimations(false));
   const tensorflow::Output same = ops::ReduceAll(scope, ops::Equal(scope, out[0], reference.image), {0, 1, 2});
   PipelineRunner runner(scope, {same, out[1]});
   std::set<std::string> seen;

@@ -17,7 +17,8 @@ class RawDatasetTest : public ::testing::Test {
  protected:
   RawDatasetTest() {
     const std::string image = read_file(std::string(MOX_TEST_IMAGES) + "/baseline.jpg");
-    for (int i = 0; i < 20; ++i) dir_.write((i % 2 ? "odd/" : "even/") + std::string(1, static_cast<char>('a' + i)) + ".jpg", image);
+    for (int i = 0; i < 20; ++i)
+      dir_.write((i % 2 ? "odd/" : "even/") + std::string(1, static_cast<char>('a' + i)) + ".jpg", image);
   }
   ImageClassificationRawDataset dataset(const RawDatasetOptions& options) {
     return ImageClassificationRawDataset(ImageClassificationRawMetadata(dir_.path()), options);

@@ -173,7 +173,8 @@ TEST_F(TFRecordTest, BrokenDataChecksum) {
   EXPECT_EQ(metadata().num_samples(), 12);  // the headers are whole
   EXPECT_NE(error(once()).find("TFRecord file " + path(1) + ", record at byte " + std::to_string(record) +
                                ": the checksum of the data does not fit"),
-            std::string::npos) << error(once());
+            std::string::npos)
+      << error(once());
   auto options = once();
   options.max_broken_samples = 1;
   EXPECT_EQ(sorted(labels(options)), (std::vector<int64_t>{0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11}));
@@ -191,7 +192,8 @@ TEST_F(TFRecordTest, BrokenLengthChecksumEndsTheFile) {
   EXPECT_EQ(metadata().num_samples(), 10);
   EXPECT_NE(log_.find("record at byte " + std::to_string(2 * record) +
                       ": the checksum of the length does not fit; the rest of the file cannot be read"),
-            std::string::npos) << log_;
+            std::string::npos)
+      << log_;
   auto options = once();
   EXPECT_NE(error(options).find("the checksum of the length does not fit"), std::string::npos) << error(options);
   options.max_broken_samples = 1;
@@ -214,14 +216,16 @@ TEST_F(TFRecordTest, WrongRecordsAreNamed) {
   const std::string good = image_record(image_, 0);
   tf::Example no_image;
   (*no_image.mutable_features()->mutable_feature())["image/class/label"].mutable_int64_list()->add_value(1);
-  write_records(path(1), {good, no_image.SerializeAsString(), good, "not an example", image_record("no image", 2), good});
+  write_records(path(1),
+                {good, no_image.SerializeAsString(), good, "not an example", image_record("no image", 2), good});
   auto options = once();
   options.num_parallel = 1;
   EXPECT_NE(error(options).find(path(1) + ", record at byte"), std::string::npos) << error(options);
   EXPECT_NE(error(options).find("image/encoded"), std::string::npos) << error(options);
   options.max_broken_samples = 3;
   EXPECT_EQ(labels(options), (std::vector<int64_t>{0, 1, 2, 3, 0, 0, 0, 8, 9, 10, 11}));
-  EXPECT_NE(log_.find("broken sample 3 of at most 3 is left out: image " + path(1) + ", record at byte"), std::string::npos)
+  EXPECT_NE(log_.find("broken sample 3 of at most 3 is left out: image " + path(1) + ", record at byte"),
+            std::string::npos)
       << log_;
 }
 
@@ -259,9 +263,10 @@ TEST_F(TFRecordTest, GetTfrecordWithHandlers) {
   options.num_epochs = 1;
   options.shuffle = false;
   options.batch_size = 4;
-  auto dataset = get_tfrecord(dir_.path(), "*train_1*", features,
-                              {{"picture", image_handler("image/encoded", ImageSize{6, 9})},
-                               {"class", tensor_handler("image/class/label")}}, 0, options);
+  auto dataset = get_tfrecord(
+      dir_.path(), "*train_1*", features,
+      {{"picture", image_handler("image/encoded", ImageSize{6, 9})}, {"class", tensor_handler("image/class/label")}}, 0,
+      options);
   EXPECT_EQ(dataset->keys(), (std::vector<std::string>{"picture", "class"}));
   EXPECT_EQ(dataset->num_samples(), 4);
   PipelineRunner runner(scope, dataset->get(scope, {"class", "picture"}));
@@ -271,7 +276,8 @@ TEST_F(TFRecordTest, GetTfrecordWithHandlers) {
   EXPECT_FALSE(runner.next());
   EXPECT_NE(message_of<InvalidArgumentError>([&] {
               get_tfrecord(dir_.path(), "*", features, {{"x", tensor_handler("nothing")}})->get(scope, {"x"});
-            }).find("asks for the feature 'nothing'"), std::string::npos);
+            }).find("asks for the feature 'nothing'"),
+            std::string::npos);
 }
 
 // A user's own data set: one derived class.

@@ -17,10 +17,14 @@ namespace {
 
 struct Storage {
   const char* name;
-  const char* server;          // nullptr: local disk
+  const char* server;  // nullptr: local disk
   bool tls = false;
-  enum { kRefuses, kHidesFolder, kBoth } file_beside_folder;  // of one name: not possible; possible, but the folder
-                                                             // is not listed (MinIO); two things side by side
+  enum {
+    kRefuses,
+    kHidesFolder,
+    kBoth
+  } file_beside_folder;  // of one name: not possible; possible, but the folder
+                         // is not listed (MinIO); two things side by side
 };
 
 void PrintTo(const Storage& storage, std::ostream* out) { *out << storage.name; }
@@ -219,8 +223,8 @@ TEST_P(Conformance, Glob) {
   EXPECT_EQ(file::glob(path("g/[[]x].jpg")), (Names{path("g/[x].jpg")}));
   EXPECT_EQ(file::glob(path("g/?.p?g")), (Names{path("g/c.png")}));
   EXPECT_EQ(file::glob(path("*/s/*.jpg")), (Names{path("g/s/d.jpg")}));
-  EXPECT_EQ(file::glob(path("g/**/*.jpg")), (Names{path("g/[x].jpg"), path("g/a.jpg"), path("g/b.jpg"),
-                                                    path("g/s/d.jpg"), path("g/s/t/e.jpg")}));
+  EXPECT_EQ(file::glob(path("g/**/*.jpg")),
+            (Names{path("g/[x].jpg"), path("g/a.jpg"), path("g/b.jpg"), path("g/s/d.jpg"), path("g/s/t/e.jpg")}));
   EXPECT_EQ(file::glob(path("g/**/t/*")), (Names{path("g/s/t/e.jpg")}));
   EXPECT_EQ(file::glob(path("g/*/")), (Names{path("g/s/")}));
   EXPECT_EQ(file::glob(path("g/a.jpg")), (Names{path("g/a.jpg")}));
@@ -311,8 +315,8 @@ TEST_P(Conformance, FileBesideFolderOfTheSameName) {
 }
 
 TEST_P(Conformance, StrangeNames) {
-  Names names = {"with space", "plus+sign", "per%cent", "100%25", "quote'\"", "a&b=c;d", "k?q#f", "ünï/cødé/文件",
-                 "(a)!*~,$@:", "back\\slash", "<xml>&amp;", "trailing.", "tab\tin", "e\xCC\x81"};
+  Names names = {"with space",    "plus+sign",  "per%cent",    "100%25",     "quote'\"",  "a&b=c;d", "k?q#f",
+                 "ünï/cødé/文件", "(a)!*~,$@:", "back\\slash", "<xml>&amp;", "trailing.", "tab\tin", "e\xCC\x81"};
   for (const std::string& name : names) {
     put("s/" + name, "of " + name);
     EXPECT_EQ(file::read(path("s/" + name)), "of " + name) << name;

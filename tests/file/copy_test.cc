@@ -95,7 +95,8 @@ TEST_F(Copy, SingleFilesAndTargets) {
 TEST_F(Copy, FileList) {
   make_tree(local_ + "/src");
   file::copy_parallel(local_ + "/src", store_ + "/some", {.file_list = {"a.txt", "sub"}});
-  EXPECT_EQ(file::list_directory(store_ + "/some", {.recursive = true, .skip_dir = true}), (Names{"a.txt", "sub/b.bin", "sub/deep/c"}));
+  EXPECT_EQ(file::list_directory(store_ + "/some", {.recursive = true, .skip_dir = true}),
+            (Names{"a.txt", "sub/b.bin", "sub/deep/c"}));
   try {
     file::copy_parallel(local_ + "/src", store_ + "/more", {.file_list = {"a.txt", "missing"}});
     FAIL();
@@ -104,7 +105,8 @@ TEST_F(Copy, FileList) {
     EXPECT_NE(e.summary().failed[0].path.find("missing"), std::string::npos);
     EXPECT_EQ(e.summary().files, 1);
   }
-  EXPECT_THROW(file::copy_parallel(local_ + "/src", store_ + "/x", {.file_list = {"../etc"}}), mox::InvalidArgumentError);
+  EXPECT_THROW(file::copy_parallel(local_ + "/src", store_ + "/x", {.file_list = {"../etc"}}),
+               mox::InvalidArgumentError);
 }
 
 TEST_F(Copy, SyncSendsOnlyWhatDiffers) {
@@ -152,7 +154,8 @@ TEST_F(Copy, FileAndFolderOfOneNameCannotBothBeLocal) {
 TEST_F(Copy, KeysNeverLeaveTheDestination) {
   use("fake_store");
   const std::string outside = local_ + "/outside";
-  for (const std::string key : {std::string("../outside"), std::string("a/../../outside"), "/" + outside.substr(1), std::string("b//c"), std::string("./d")})
+  for (const std::string key : {std::string("../outside"), std::string("a/../../outside"), "/" + outside.substr(1),
+                                std::string("b//c"), std::string("./d")})
     file::write(store_ + "/evil/" + key, "must not be written");
   file::write(store_ + "/evil/good", "fine");
   try {
@@ -243,8 +246,11 @@ class KilledCopy : public Copy {
   }
   pid_t start(const std::string& src, const std::string& dst) {
     return mox::test::start_program({MOX_TEST_PROGRAM, "file", "cp", "-r", "--threads", "2", src, dst}, local_ + "/log",
-                                    {{"MOX_SERVER", proxy_.endpoint()}, {"MOX_AK", mox::test::kAccessKey}, {"MOX_SK", mox::test::kSecretKey},
-                                     {"MOX_IS_SECURE", "0"}, {"MOX_FILE_LARGE_FILE_PART_SIZE", "5242880"}});
+                                    {{"MOX_SERVER", proxy_.endpoint()},
+                                     {"MOX_AK", mox::test::kAccessKey},
+                                     {"MOX_SK", mox::test::kSecretKey},
+                                     {"MOX_IS_SECURE", "0"},
+                                     {"MOX_FILE_LARGE_FILE_PART_SIZE", "5242880"}});
   }
   // Requests since the last call.
   int count(const std::string& request) {

@@ -85,7 +85,7 @@ TEST(SigV4, EncodingAndSpaces) {
 }
 
 TEST(Checksum, Crc32cOfKnownInputs) {
-  EXPECT_EQ(crc32c(0, "123456789", 9), 0xE3069283u);             // the check value of CRC-32C
+  EXPECT_EQ(crc32c(0, "123456789", 9), 0xE3069283u);                    // the check value of CRC-32C
   EXPECT_EQ(crc32c(0, std::string(32, '\0').data(), 32), 0x8A9136AAu);  // RFC 3720, B.4
   EXPECT_EQ(crc32c(0, std::string(32, '\xff').data(), 32), 0x62A8AB43u);
   EXPECT_EQ(crc32c_base64(0xE3069283u), "4waSgw==");
@@ -103,9 +103,11 @@ TEST(Checksum, CombineIsTheCrcOfBoth) {
 
 TEST(Xml, ListingWithEncodedKeys) {
   const S3Page page = parse_list(
-      "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><EncodingType>url</EncodingType>"
+      "<?xml version=\"1.0\"?><ListBucketResult "
+      "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><EncodingType>url</EncodingType>"
       "<IsTruncated>true</IsTruncated><NextContinuationToken>a+b%</NextContinuationToken>"
-      "<Contents><Key>a%2Bb+c%0A</Key><Size>12</Size><ETag>&quot;abc&quot;</ETag><LastModified>2013-05-24T00:00:00.250Z</LastModified></Contents>"
+      "<Contents><Key>a%2Bb+c%0A</Key><Size>12</Size><ETag>&quot;abc&quot;</"
+      "ETag><LastModified>2013-05-24T00:00:00.250Z</LastModified></Contents>"
       "<CommonPrefixes><Prefix>d%2F/</Prefix></CommonPrefixes></ListBucketResult>");
   ASSERT_EQ(page.objects.size(), 1u);
   EXPECT_EQ(page.objects[0].key, "a+b c\n");
@@ -118,7 +120,8 @@ TEST(Xml, ListingWithEncodedKeys) {
 }
 
 TEST(Xml, ListingsOfVersion1GoOnAfterTheLastName) {
-  const S3Page page = parse_list("<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a+b</Key></Contents></ListBucketResult>");
+  const S3Page page = parse_list(
+      "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a+b</Key></Contents></ListBucketResult>");
   EXPECT_EQ(page.next, "a+b");
 }
 
@@ -189,8 +192,10 @@ TEST(Glob, Components) {
 }
 
 TEST(Mode, AllSpellings) {
-  for (const char* mode : {"r", "w", "a", "r+", "w+", "a+", "rb", "br", "b+w", "ab+", "+br", "rt"}) EXPECT_NO_THROW(parse_mode(mode)) << mode;
-  for (const char* mode : {"", "b", "rw", "r++", "rbt", "x", "rr"}) EXPECT_THROW(parse_mode(mode), mox::InvalidArgumentError) << mode;
+  for (const char* mode : {"r", "w", "a", "r+", "w+", "a+", "rb", "br", "b+w", "ab+", "+br", "rt"})
+    EXPECT_NO_THROW(parse_mode(mode)) << mode;
+  for (const char* mode : {"", "b", "rw", "r++", "rbt", "x", "rr"})
+    EXPECT_THROW(parse_mode(mode), mox::InvalidArgumentError) << mode;
 }
 
 }  // namespace

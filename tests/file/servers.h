@@ -13,7 +13,8 @@ namespace mox::test {
 // A program in the background, on a folder of its own; ended and cleaned up by the destructor, or with this process.
 class Server {
  public:
-  // kind: "versitygw", "minio" or "fake_store" (fake_store.py). Throws with what to do when the program is missing or does not start.
+  // kind: "versitygw", "minio" or "fake_store" (fake_store.py). Throws with what to do when the program is missing or
+  // does not start.
   Server(const std::string& kind, bool tls);
   ~Server();
   Server(const Server&) = delete;

@@ -1,7 +1,7 @@
 // File: modes, seeking, flush, memory.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -156,7 +156,8 @@ TEST_P(StreamTest, RandomAccessGivesTheRightBytes) {
     const int64_t at = seed % data.size();
     const int64_t count = (seed >> 8) % 70000;
     f.seek(at);
-    ASSERT_TRUE(f.read(count) == data.substr(static_cast<size_t>(at), static_cast<size_t>(count))) << at << " " << count;
+    ASSERT_TRUE(f.read(count) == data.substr(static_cast<size_t>(at), static_cast<size_t>(count)))
+        << at << " " << count;
   }
   f.seek(0);
   EXPECT_TRUE(f.read() == data);
@@ -170,7 +171,8 @@ TEST_P(StreamTest, ClosedFilesSaySo) {
   EXPECT_THROW(f.write("x"), file::OsError);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, StreamTest, ::testing::Values("local", "versitygw", "minio"), [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(All, StreamTest, ::testing::Values("local", "versitygw", "minio"),
+                         [](const auto& info) { return std::string(info.param); });
 
 // The peak of this process, so in a test of its own program run: 1 GiB through 100 MiB.
 TEST(StreamMemory, ObjectsOfAnySizeNeedLittle) {

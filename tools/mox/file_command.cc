@@ -24,7 +24,10 @@ constexpr Command kFileCommands[] = {
 };
 
 void print_help(std::FILE* out) {
-  std::fputs("Usage: mox file COMMAND [OPTIONS] PATH...\n\nPaths are local or s3://bucket/key (obs:// is the same), in any mix.\n\nCommands:\n", out);
+  std::fputs(
+      "Usage: mox file COMMAND [OPTIONS] PATH...\n\nPaths are local or s3://bucket/key (obs:// is the same), in any "
+      "mix.\n\nCommands:\n",
+      out);
   for (const Command& c : kFileCommands) std::fprintf(out, "  %-11s %s\n", c.name, c.summary);
   std::fputs(
       "\nExamples:\n"

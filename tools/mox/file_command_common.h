@@ -15,7 +15,8 @@ namespace mox::cli {
 bool parse(CLI::App* app, const std::vector<std::string>& args, int* code);
 
 // Runs `work` for each path; a failure is printed and the others still run. The exit code of it all.
-int for_each_path(const char* command, const std::vector<std::string>& paths, const std::function<void(const std::string&)>& work);
+int for_each_path(const char* command, const std::vector<std::string>& paths,
+                  const std::function<void(const std::string&)>& work);
 
 // "2026-11-24 06:00:00" in local time.
 std::string time_text(int64_t mtime_nsec);

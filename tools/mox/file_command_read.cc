@@ -18,7 +18,10 @@ using nlohmann::json;
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 json to_json(const std::string& path, const file::Stat& st) {
-  json value = {{"path", path}, {"type", st.is_directory ? "folder" : "file"}, {"length", st.length}, {"mtime_nsec", st.mtime_nsec}};
+  json value = {{"path", path},
+                {"type", st.is_directory ? "folder" : "file"},
+                {"length", st.length},
+                {"mtime_nsec", st.mtime_nsec}};
   if (!st.etag.empty()) value["etag"] = st.etag;
   return value;
 }
@@ -53,7 +56,8 @@ bool parse(CLI::App* app, const std::vector<std::string>& args, int* code) {
   }
 }
 
-int for_each_path(const char* command, const std::vector<std::string>& paths, const std::function<void(const std::string&)>& work) {
+int for_each_path(const char* command, const std::vector<std::string>& paths,
+                  const std::function<void(const std::string&)>& work) {
   int code = kDone;
   for (const std::string& path : paths) {
     try {

@@ -17,7 +17,8 @@ using nlohmann::json;
 
 void print_summary(const file::CopySummary& s) {
   json failed = json::array();
-  for (const file::CopyFailure& failure : s.failed) failed.push_back({{"path", failure.path}, {"message", failure.message}});
+  for (const file::CopyFailure& failure : s.failed)
+    failed.push_back({{"path", failure.path}, {"message", failure.message}});
   const json value = {{"files", s.files},     {"bytes", s.bytes},     {"skipped", s.skipped},
                       {"deleted", s.deleted}, {"seconds", s.seconds}, {"failed", failed}};
   fmt::print("{}\n", value.dump(-1, ' ', false, json::error_handler_t::replace));
@@ -41,7 +42,9 @@ struct CopyArguments {
 
 void add_copy_options(CLI::App* app, CopyArguments* arguments) {
   app->add_option("PATHS", arguments->paths, "one or more sources, then the destination")->required()->expected(2, -1);
-  app->add_option("--threads", arguments->options.threads, "transfers at once")->capture_default_str()->check(CLI::Range(0, 256));
+  app->add_option("--threads", arguments->options.threads, "transfers at once")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 256));
   app->add_flag("--json", arguments->as_json, "print the summary as one JSON object");
 }
 
@@ -58,8 +61,10 @@ int run_copies(const char* command, CopyArguments& arguments, bool folders,
       if (arguments.as_json) print_summary(summary);
     } catch (const file::CopyError& e) {
       if (arguments.as_json) print_summary(e.summary());
-      for (const file::CopyFailure& failure : e.summary().failed) std::fprintf(stderr, "mox file %s: %s\n", command, failure.message.c_str());
-      throw Error(fmt::format("{} files failed; run the same command again: what is finished is not sent again", e.summary().failed.size()));
+      for (const file::CopyFailure& failure : e.summary().failed)
+        std::fprintf(stderr, "mox file %s: %s\n", command, failure.message.c_str());
+      throw Error(fmt::format("{} files failed; run the same command again: what is finished is not sent again",
+                              e.summary().failed.size()));
     }
   });
 }
@@ -68,32 +73,38 @@ int run_copies(const char* command, CopyArguments& arguments, bool folders,
 
 int file_cp(const std::vector<std::string>& args) {
   CLI::App app(
-      "Copy files, and with -r the content of folders. Atomic at the destination, verified, resumed when it was broken off.\n"
-      "Examples:\n  mox file cp a.bin s3://bucket/a.bin\n  mox file cp -r --threads 32 ./data s3://bucket/data", "mox file cp");
+      "Copy files, and with -r the content of folders. Atomic at the destination, verified, resumed when it was broken "
+      "off.\n"
+      "Examples:\n  mox file cp a.bin s3://bucket/a.bin\n  mox file cp -r --threads 32 ./data s3://bucket/data",
+      "mox file cp");
   CopyArguments arguments;
   add_copy_options(&app, &arguments);
   app.add_flag("-r,--recursive", arguments.recursive, "folders: copy what is in them");
   int code = kDone;
   if (!parse(&app, args, &code)) return code;
-  return run_copies("cp", arguments, arguments.recursive, [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
-    return file::copy_parallel(src, dst, options);
-  });
+  return run_copies("cp", arguments, arguments.recursive,
+                    [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
+                      return file::copy_parallel(src, dst, options);
+                    });
 }
 
 int file_sync(const std::vector<std::string>& args) {
-  CLI::App app("Copy what differs in size, time or checksum.\nExample: mox file sync s3://bucket/data ./data", "mox file sync");
+  CLI::App app("Copy what differs in size, time or checksum.\nExample: mox file sync s3://bucket/data ./data",
+               "mox file sync");
   CopyArguments arguments;
   add_copy_options(&app, &arguments);
   app.add_flag("--delete", arguments.options.delete_extra, "remove from the destination what the source lacks");
   int code = kDone;
   if (!parse(&app, args, &code)) return code;
-  return run_copies("sync", arguments, true, [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
-    return file::sync(src, dst, options);
-  });
+  return run_copies("sync", arguments, true,
+                    [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
+                      return file::sync(src, dst, options);
+                    });
 }
 
 int file_mv(const std::vector<std::string>& args) {
-  CLI::App app("Rename or move a file or folder; across stores too.\nExample: mox file mv a.bin s3://bucket/a.bin", "mox file mv");
+  CLI::App app("Rename or move a file or folder; across stores too.\nExample: mox file mv a.bin s3://bucket/a.bin",
+               "mox file mv");
   std::vector<std::string> paths;
   app.add_option("PATHS", paths, "source and destination")->required()->expected(2);
   int code = kDone;
@@ -123,19 +134,23 @@ int file_rm(const std::vector<std::string>& args) {
 }
 
 int file_mkdir(const std::vector<std::string>& args) {
-  CLI::App app("Make a folder; s3://bucket makes a bucket.\nExample: mox file mkdir -p s3://bucket/a/b", "mox file mkdir");
+  CLI::App app("Make a folder; s3://bucket makes a bucket.\nExample: mox file mkdir -p s3://bucket/a/b",
+               "mox file mkdir");
   std::vector<std::string> paths;
   bool parents = false;
   app.add_option("PATH", paths, "folders")->required();
   app.add_flag("-p,--parents", parents, "make parents too; what is there already is fine");
   int code = kDone;
   if (!parse(&app, args, &code)) return code;
-  return for_each_path("mkdir", paths, [&](const std::string& path) { parents ? file::make_dirs(path) : file::mk_dir(path); });
+  return for_each_path("mkdir", paths,
+                       [&](const std::string& path) { parents ? file::make_dirs(path) : file::mk_dir(path); });
 }
 
 int file_append(const std::vector<std::string>& args) {
-  CLI::App app("Add to the end of a file; from standard input when no source is given.\n"
-               "Examples:\n  echo done | mox file append s3://bucket/log.txt\n  mox file append part2.bin s3://bucket/all.bin", "mox file append");
+  CLI::App app(
+      "Add to the end of a file; from standard input when no source is given.\n"
+      "Examples:\n  echo done | mox file append s3://bucket/log.txt\n  mox file append part2.bin s3://bucket/all.bin",
+      "mox file append");
   std::vector<std::string> paths;
   app.add_option("PATHS", paths, "[source] destination")->required()->expected(1, 2);
   int code = kDone;

@@ -25,7 +25,9 @@ constexpr Command kCommands[] = {
 };
 
 void print_help(std::FILE* out) {
-  std::fprintf(out, "mox %s: train image networks; move files to and from object stores\n\nUsage: mox COMMAND [OPTIONS]\n\nCommands:\n",
+  std::fprintf(out,
+               "mox %s: train image networks; move files to and from object stores\n\nUsage: mox COMMAND "
+               "[OPTIONS]\n\nCommands:\n",
                mox::version());
   for (const Command& c : kCommands) std::fprintf(out, "  %-9s %s\n", c.name, c.summary);
   std::fprintf(out, "\n`mox COMMAND --help` tells more. `mox --version` prints the version.\n");

@@ -23,15 +23,19 @@ int convert(const std::vector<std::string>& args) {
   CLI::App app("Converts class folders to TFRecord files as TF-slim writes them, or back.", "mox data convert");
   app.add_option("SRC", src, "folder of the data set")->required();
   app.add_option("DST", dst, "folder to write to")->required();
-  app.add_option("--to", to, "tfrecord or folders")->check(CLI::IsMember({"tfrecord", "folders"}))->capture_default_str();
-  app.add_option("--file_pattern", pattern, "with --to=folders: the files to read, e.g. 'train-*'; default: *.tfrecord");
+  app.add_option("--to", to, "tfrecord or folders")
+      ->check(CLI::IsMember({"tfrecord", "folders"}))
+      ->capture_default_str();
+  app.add_option("--file_pattern", pattern,
+                 "with --to=folders: the files to read, e.g. 'train-*'; default: *.tfrecord");
   app.add_option("--prefix", options.prefix, "files are named PREFIX-00000-of-00005.tfrecord")->capture_default_str();
   app.add_option("--num_shards", options.num_shards, "files to write; 0: one for each 128 MiB")->capture_default_str();
   app.add_option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out")
       ->capture_default_str();
   if (const int code = parse_command_line(app, args); code >= 0) return code;
-  const ConvertSummary summary = to == "tfrecord" ? folders_to_tfrecord(src, dst, options)
-                                                  : tfrecord_to_folders(src, pattern.empty() ? "*.tfrecord" : pattern, dst, options);
+  const ConvertSummary summary = to == "tfrecord"
+                                     ? folders_to_tfrecord(src, dst, options)
+                                     : tfrecord_to_folders(src, pattern.empty() ? "*.tfrecord" : pattern, dst, options);
   fmt::print("{} samples in {} files, {} broken left out\n", summary.samples, summary.files, summary.broken);
   return kDone;
 }
@@ -55,7 +59,8 @@ SplitSpec parse_split(const std::string& text) {
 int split(const std::vector<std::string>& args) {
   std::string src, dst, spec = "train=0.8,eval=0.2";
   bool overwrite = false;
-  CLI::App app("Copies class folders to DST/train/CLASS, DST/eval/CLASS, … by fractions of each class.", "mox data split");
+  CLI::App app("Copies class folders to DST/train/CLASS, DST/eval/CLASS, … by fractions of each class.",
+               "mox data split");
   app.add_option("SRC", src, "folder of the data set")->required();
   app.add_option("DST", dst, "folder to write to")->required();
   app.add_option("--split", spec, "NAME=FRACTION,…")->capture_default_str();
@@ -70,8 +75,13 @@ json as_json(const DatasetStat& stat) {
   json classes = json::array(), broken = json::array();
   for (const auto& c : stat.classes) classes.push_back({{"name", c.name}, {"count", c.count}, {"bytes", c.bytes}});
   for (const auto& b : stat.broken) broken.push_back({{"path", b.path}, {"reason", b.reason}});
-  return {{"samples", stat.samples}, {"bytes", stat.bytes}, {"classes", classes}, {"formats", stat.formats},
-          {"height", {stat.min_height, stat.max_height}}, {"width", {stat.min_width, stat.max_width}}, {"broken", broken}};
+  return {{"samples", stat.samples},
+          {"bytes", stat.bytes},
+          {"classes", classes},
+          {"formats", stat.formats},
+          {"height", {stat.min_height, stat.max_height}},
+          {"width", {stat.min_width, stat.max_width}},
+          {"broken", broken}};
 }
 
 void print_stat(const DatasetStat& stat) {
@@ -79,20 +89,23 @@ void print_stat(const DatasetStat& stat) {
   for (const auto& c : stat.classes) width = std::max(width, c.name.size());
   fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", "label", "class", width, "images", "bytes");
   for (size_t i = 0; i < stat.classes.size(); ++i)
-    fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", i, stat.classes[i].name, width, stat.classes[i].count, stat.classes[i].bytes);
+    fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", i, stat.classes[i].name, width, stat.classes[i].count,
+               stat.classes[i].bytes);
   fmt::print("{} images, {} bytes, {} to {} high, {} to {} wide\n", stat.samples, stat.bytes, stat.min_height,
              stat.max_height, stat.min_width, stat.max_width);
   for (const auto& [format, count] : stat.formats) fmt::print("{}: {}\n", format, count);
   fmt::print("broken: {}\n", stat.broken.size());
   for (size_t i = 0; i < stat.broken.size() && i < kBrokenShown; ++i)
     fmt::print("  {}: {}\n", stat.broken[i].path, stat.broken[i].reason);
-  if (stat.broken.size() > kBrokenShown) fmt::print("  … and {} more; --json lists all\n", stat.broken.size() - kBrokenShown);
+  if (stat.broken.size() > kBrokenShown)
+    fmt::print("  … and {} more; --json lists all\n", stat.broken.size() - kBrokenShown);
 }
 
 int stat(const std::vector<std::string>& args) {
   std::string url, pattern;
   bool as_object = false;
-  CLI::App app("Prints classes, counts, sizes and broken files; exit code 1 when something is broken.", "mox data stat");
+  CLI::App app("Prints classes, counts, sizes and broken files; exit code 1 when something is broken.",
+               "mox data stat");
   app.add_option("URL", url, "folder of the data set")->required();
   app.add_option("--file_pattern", pattern, "TFRecord files, e.g. 'train-*'; default: class folders");
   app.add_flag("--json", as_object, "print one JSON object");
