@@ -16,7 +16,7 @@ bool is_fatal(const std::exception_ptr& error) {
   } catch (const MoxFileRespException& e) {
     const std::string& code = e.resp().code;
     return e.resp().status == 0 || code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "ExpiredToken" ||
-           code == "InvalidToken" || code == "AccessDenied";
+           code == "InvalidToken" || code == "AccessDenied" || e.resp().status == 404;
   } catch (const MoxFileNotExistsException& e) {
     return e.resp().code == "NoSuchBucket";
   } catch (const OsError& e) {

@@ -209,7 +209,7 @@ Server& server(const std::string& kind, bool tls) {
 void use_server(const Server& server, bool tls) {
   if (tls) ::setenv("MOX_CA_BUNDLE", test_certificate().first.c_str(), 1);
   file::set_auth({.ak = kAccessKey, .sk = kSecretKey, .server = server.endpoint(), .is_secure = tls, .ssl_verify = true,
-                  .retry_wait = 0.02});
+                  .path_style = true, .retry = 10, .retry_wait = 0.02, .client_timeout = 60, .list_max_keys = 1000, .token = ""});
 }
 
 }  // namespace mox::test
