@@ -43,6 +43,8 @@ struct RunOptions {
   double save_model_secs = -1;             // seconds between checkpoints; negative: not given. Wins over steps
   int64_t save_model_steps = -1;           // steps between checkpoints; with neither given: every 600 seconds
   std::string export_model;                // export_keys::TF_SERVING, or "" for none
+  std::function<void()> begin_fn;          // called once: all is checked and restored, the first step comes
+  int64_t trace_step = -1;                 // this step's timeline goes to log_dir/timeline-N.json; -1: none
   int keep_checkpoint_max = 5;             // older ones are removed; 0: all stay
   int64_t random_seed = 0;                 // of initial values and dropout; 0: another one in every run
 };

@@ -125,9 +125,10 @@ class InputLifter {
   std::string dataset_of(const tf::NodeDef& get_next, int number) {
     const tf::NodeDef& iterator = node(node_of(get_next.input(0)));
     if (iterator.op() == "OneShotIterator") {
-      // Its factory is a function that returns the data set: called in place.
+      // Its factory is a function that returns the data set: called in place. Stateful: a data set is no constant that
+      // could be folded.
       const std::string name = options_.name + "/source_" + std::to_string(number);
-      NodeMaker call(&result_.graph, name, "PartitionedCall");
+      NodeMaker call(&result_.graph, name, "StatefulPartitionedCall");
       call.attr("f", iterator.attr().at("dataset_factory"))
           .attr("Tin", tf::DataTypeVector{})
           .attr("Tout", tf::DataTypeVector{tf::DT_VARIANT});

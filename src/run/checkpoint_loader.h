@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "run/built_graph.h"
+#include "moxing/export.h"
 #include "run/run_config.h"
 #include "tensorflow/core/framework/tensor.h"
 
@@ -24,8 +25,8 @@ LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, con
 
 // True when `name` matches one of the include patterns (or there are none) and none of the exclude patterns.
 // Patterns are regular expressions that match anywhere in the name. InvalidArgumentError for a broken one.
-bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
+MOX_EXPORT bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
                       const std::vector<std::string>& exclude);
-std::vector<std::string> split_patterns(const std::string& comma_separated);
+MOX_EXPORT std::vector<std::string> split_patterns(const std::string& comma_separated);
 
 }  // namespace mox

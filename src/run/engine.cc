@@ -56,6 +56,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   result.global_step = first_global_step;
   result.checkpoint = checkpoint.prefix;
   if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty()) write_class_names(config.log_dir, graph.class_names);
+  if (config.begin_fn) config.begin_fn();
   if (!already_done(config, first_global_step)) {
     StepLoop loop(graph, config, session, first_global_step);
     result = loop.run();

@@ -1,5 +1,6 @@
 #include "run/engine_session.h"
 
+#include <thread>
 #include <unordered_map>
 
 #include "absl/log/globals.h"
@@ -17,9 +18,9 @@ namespace {
 std::string restore_name(size_t i) { return "mox_restore/" + std::to_string(i); }
 std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 
-// TensorFlow's start-up notes are not for MoXing's users; TF_CPP_MIN_LOG_LEVEL brings them back.
+// TensorFlow's notes are not for MoXing's users, errors come as exceptions; TF_CPP_MIN_LOG_LEVEL brings them back.
 void quiet_runtime() {
-  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kWarning);
+  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kError);
 }
 
 tf::SessionOptions session_options(const RunConfig& config) {
@@ -42,7 +43,13 @@ EngineSession::EngineSession(BuiltGraph& graph, const RunConfig& config) : graph
 }
 
 EngineSession::~EngineSession() {
-  if (session_) session_->Close().IgnoreError();
+  if (!session_) return;
+  if (!aborted_) {
+    session_->Close().IgnoreError();
+    return;
+  }
+  // What stalled the step (a Python generator that sleeps) may not end for long: nobody waits for it.
+  std::thread([session = std::move(session_)]() mutable { session.reset(); }).detach();
 }
 
 void EngineSession::add_variable_ops() {
@@ -104,6 +111,19 @@ std::vector<tf::Tensor> EngineSession::run(Callable callable) {
   throw RunError(std::string(status.message()));
 }
 
+std::vector<tf::Tensor> EngineSession::run_traced(const std::vector<std::string>& fetches,
+                                                  const std::vector<std::string>& targets, tf::StepStats* stats) {
+  tf::RunOptions options;
+  options.set_trace_level(tf::RunOptions::FULL_TRACE);
+  tf::RunMetadata metadata;
+  std::vector<tf::Tensor> fetched;
+  const absl::Status status = session_->Run(options, {}, fetches, targets, &fetched, &metadata);
+  if (absl::IsOutOfRange(status)) throw EndOfInput();
+  if (!status.ok()) throw RunError(std::string(status.message()));
+  *stats = metadata.step_stats();
+  return fetched;
+}
+
 NamedValues EngineSession::read_variables() {
   if (!read_prepared_) {
     std::vector<std::string> fetches;
@@ -127,6 +147,9 @@ int64_t EngineSession::global_step() {
   return 0;
 }
 
-void EngineSession::abort() { session_->Close().IgnoreError(); }
+void EngineSession::abort() {
+  aborted_ = true;
+  session_->Close().IgnoreError();
+}
 
 }  // namespace mox

@@ -23,7 +23,9 @@ RunConfig config_of(const RunOptions& options) {
   config.save_model_steps = options.save_model_steps;
   config.keep_checkpoint_max = options.keep_checkpoint_max;
   config.export_model = !options.export_model.empty();
+  config.trace_step = options.trace_step;
   config.output_fn = options.output_fn;
+  config.begin_fn = options.begin_fn;
   return config;
 }
 

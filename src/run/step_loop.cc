@@ -13,6 +13,9 @@
 #include "moxing/log.h"
 #include "run/signals.h"
 #include "run/tensor_values.h"
+#include "run/timeline.h"
+#include "tensorflow/core/lib/io/path.h"
+#include "tensorflow/core/platform/env.h"
 
 namespace mox {
 
@@ -109,16 +112,33 @@ const StepLoop::Step& StepLoop::prepared(Wants wants) {
     for (const TowerInfo& tower : graph_.towers)
       for (const NamedTensor& info : tower.output_info) fetches.push_back(info.tensor);
   step.callable = session_.prepare(fetches, graph_.train_ops);
+  step.fetches = fetches;
   return steps_[wants.key()] = step;
 }
 
 std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
   try {
-    return session_.run(step.callable);
+    return local_step_ == config_.trace_step ? run_traced_step(step) : session_.run(step.callable);
   } catch (const RunError& e) {
     if (watchdog_->broke_off()) throw;
     throw RunError(fmt::format("step {} (global step {}) failed: {}", local_step_, first_global_step_ + local_step_, e.what()));
   }
+}
+
+std::vector<tf::Tensor> StepLoop::run_traced_step(const Step& step) {
+  constexpr int kRows = 20;
+  tf::StepStats stats;
+  // Once more before: the first run of these fetches also plans the graph, which is not the step's time.
+  session_.run_traced(step.fetches, graph_.train_ops, &stats);
+  ++local_step_;
+  std::vector<tf::Tensor> fetched = session_.run_traced(step.fetches, graph_.train_ops, &stats);
+  log_info("time of step " + std::to_string(local_step_) + " by operation:\n" + cost_table(stats, kRows));
+  if (!config_.log_dir.empty()) {
+    const std::string path = tf::io::JoinPath(config_.log_dir, "timeline-" + std::to_string(local_step_) + ".json");
+    throw_if_error(tf::WriteStringToFile(tf::Env::Default(), path, timeline_json(stats)), "writing " + path);
+    log_info("timeline (open it in chrome://tracing): " + path);
+  }
+  return fetched;
 }
 
 void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step) {

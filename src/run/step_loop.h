@@ -32,12 +32,14 @@ class StepLoop {
   // A prepared step and where its fetches are in the result.
   struct Step {
     EngineSession::Callable callable = 0;
+    std::vector<std::string> fetches;
     size_t log_info = 0, learning_rate = 0, summaries = 0, outputs = 0;
   };
 
   Wants wants_of(int64_t step) const;
   const Step& prepared(Wants wants);
   std::vector<tensorflow::Tensor> run_step(const Step& step);
+  std::vector<tensorflow::Tensor> run_traced_step(const Step& step);
   void check_losses(const std::vector<tensorflow::Tensor>& fetched, int64_t step);
   Metrics log_info_of(const std::vector<tensorflow::Tensor>& fetched, const Step& step) const;
   void collect_outputs(const std::vector<tensorflow::Tensor>& fetched, const Step& step);

@@ -19,7 +19,7 @@ struct TrainFlags {
   int64_t batch_size = 32, max_number_of_steps = 0, log_every_n_steps = 10, save_summary_steps = 100, save_model_steps = -1;
   double save_model_secs = -1;
   int keep_checkpoint_max = 5;
-  int64_t seed = 0;
+  int64_t seed = 0, trace_step = -1;
   bool json = false;
 };
 
@@ -40,6 +40,7 @@ void add_flags(CLI::App& app, TrainFlags* f) {
   app.add_option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay")->capture_default_str();
   app.add_option("--export_model", f->export_model, "TF_SERVING: export after training")->check(CLI::IsMember({"TF_SERVING"}));
   app.add_option("--seed", f->seed, "of initial values and order; 0: another one in every run")->capture_default_str();
+  app.add_option("--trace_step", f->trace_step, "write a timeline of this step to train_url, and log the costliest operations");
   app.add_flag("--json", f->json, "print the result as one JSON object on standard output");
 }
 
@@ -64,6 +65,7 @@ RunOptions run_options(const TrainFlags& f) {
   options.keep_checkpoint_max = f.keep_checkpoint_max;
   options.export_model = f.export_model;
   options.random_seed = f.seed;
+  options.trace_step = f.trace_step;
   return options;
 }
 
@@ -79,8 +81,9 @@ int run_train(const std::vector<std::string>& args) {
   if (flags.classifier.dataset_name.empty()) throw InvalidArgumentError("--dataset_name is needed, e.g. fashion_mnist");
   if (flags.classifier.data_url.empty()) throw InvalidArgumentError("--data_url is needed: the folder of the data set's files");
   complete(&flags.classifier);
-  const RunOptions options = run_options(flags);
-  write_config(flags.classifier, flags.train_url);
+  RunOptions options = run_options(flags);
+  // Not earlier: a command that fails its checks must not change what a finished run says of itself.
+  options.begin_fn = [&] { write_config(flags.classifier, flags.train_url); };
   log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
                        flags.classifier.dataset_name, flags.classifier.data_url, flags.train_url));
   const RunResult result = run(options);
