@@ -19,7 +19,7 @@ struct Config {
   std::string region = "us-east-1";
   int attempts = 10;
   double retry_wait = 0.1;  // seconds; doubled for each further attempt up to kLongestWait
-  double timeout = 30;      // seconds without a byte
+  double timeout = 60;      // seconds without a byte
   int list_max_keys = 1000;
   std::string ca_bundle;  // "" : curl's own choice
 

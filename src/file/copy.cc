@@ -101,7 +101,7 @@ class FolderCopy {
   }
 
   void make_folder(const std::string& name) {
-    if (!check_name(name)) return;
+    if (dst_.is_local() && !is_safe_relative(name)) return;  // the files in it are told one by one
     try {
       if (dst_.is_local()) {
         file_system(dst_).make_folder(dst_.child(name), /*parents=*/true);

@@ -3,8 +3,11 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -67,6 +70,10 @@ struct Exchange {
   int64_t sent = 0;
   bool headers_reported = false;
   std::exception_ptr thrown;  // by a callback of the caller
+  double timeout = 0;         // seconds
+  curl_off_t moved = -1;      // bytes up and down when something moved last
+  std::chrono::steady_clock::time_point moved_at = std::chrono::steady_clock::now();
+  bool stalled = false;
 };
 
 void take_header_line(std::string_view line, HttpResponse* response) {
@@ -146,6 +153,18 @@ int on_seek(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+// curl's own low-speed limit averages over several seconds; this one is exact.
+int on_progress(void* user, curl_off_t, curl_off_t down, curl_off_t, curl_off_t up) {
+  auto* exchange = static_cast<Exchange*>(user);
+  const auto now = std::chrono::steady_clock::now();
+  if (down + up != exchange->moved) {
+    exchange->moved = down + up;
+    exchange->moved_at = now;
+  }
+  exchange->stalled = std::chrono::duration<double>(now - exchange->moved_at).count() >= exchange->timeout;
+  return exchange->stalled ? 1 : 0;
+}
+
 HttpFailure classify(CURLcode code) {
   switch (code) {
     case CURLE_OK:
@@ -178,8 +197,6 @@ void set_transport_options(CURL* handle, const Config& config) {
   curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, kBufferSize);
   const long timeout = std::max(1L, std::lround(std::ceil(config.timeout)));
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, std::min(timeout, kLongestConnect));
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, timeout);
   curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, config.long_connections ? 0L : 1L);
   if (!config.is_secure) return;
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, config.ssl_verify ? 1L : 0L);
@@ -206,6 +223,9 @@ void set_callbacks(CURL* handle, Exchange* exchange) {
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, exchange);
   curl_easy_setopt(handle, CURLOPT_READFUNCTION, on_read);
   curl_easy_setopt(handle, CURLOPT_READDATA, exchange);
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, exchange);
   curl_easy_setopt(handle, CURLOPT_SEEKFUNCTION, on_seek);
   curl_easy_setopt(handle, CURLOPT_SEEKDATA, exchange);
 }
@@ -248,7 +268,7 @@ HttpResult http_perform(const HttpRequest& request, const Config& config) {
   HttpResult result;
   CURL* handle = HandlePool::get().take();
   if (!handle) throw Error("curl_easy_init failed: out of memory?");
-  Exchange exchange{&request, &result, 0, false, nullptr};
+  Exchange exchange{.request = &request, .result = &result, .thrown = nullptr, .timeout = config.timeout};
   char error_text[CURL_ERROR_SIZE] = "";
   static const std::string user_agent = std::string("moxing/") + version();
   set_transport_options(handle, config);
@@ -269,6 +289,10 @@ HttpResult http_perform(const HttpRequest& request, const Config& config) {
   if (exchange.thrown) std::rethrow_exception(exchange.thrown);
   result.failure = classify(code);
   if (code != CURLE_OK) result.error = error_text[0] ? error_text : curl_easy_strerror(code);
+  if (exchange.stalled) {
+    result.failure = HttpFailure::kBroken;
+    result.error = fmt::format("no byte moved for {} s", config.timeout);
+  }
   // A server that refuses an upload may close before it has read all: what it said counts.
   if (result.failure == HttpFailure::kBroken && result.response.status >= 300) result.failure = HttpFailure::kNone;
   return result;

@@ -123,7 +123,10 @@ ObjectInfo get(const char* operation, const Location& object, const GetOptions& 
   download.set_headers(call);
   call.on_headers = [&](const HttpResponse& response) {
     download.to_skip = response.status == 200 ? options.offset + download.received : 0;
-    if (download.have_info) return;
+    if (download.have_info) {
+      download.info.size = info_of(response).size;  // the same object by its ETag: the first answer's length was wrong
+      return;
+    }
     download.have_info = true;
     download.info = info_of(response);
     download.etag = download.info.etag;
@@ -146,6 +149,10 @@ ObjectInfo get(const char* operation, const Location& object, const GetOptions& 
   call.before_repeat = [&](S3Call& again) { download.set_headers(again); };
   const HttpResponse response = s3_call(call);
   if (response.status == 412) throw_changed(operation, object, response);
+  if (response.status == 416 && download.received > 0) {  // it ends where we are: the first answer's length was wrong
+    download.info.size = options.offset + download.received;
+    return download.info;
+  }
   if (response.status == 416 && options.offset > 0) return download.info;
   if (response.status == 416) {  // an empty object has no first byte
     GetOptions whole = options;

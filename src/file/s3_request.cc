@@ -124,7 +124,8 @@ const char* advice(const Response& response) {
     return "check ak, sk and token in set_auth or the environment";
   if (response.status == 403) return "check ak and sk, and what the bucket's policy allows them";
   if (code == "NoSuchBucket") return "check the bucket's name, or make it with make_dirs";
-  if (response.status == 404) return "check the path";
+  if (code.rfind("NoSuch", 0) == 0) return "check the path";
+  if (response.status == 404) return "check the path, and ak and sk";
   if (response.status == 301 || response.status == 307) return "the bucket is in another region: set server and region";
   if (response.status == 412) return "the object was changed meanwhile: start again";
   if (response.status == 429 || response.status == 503)
@@ -205,7 +206,8 @@ void wait_before(int attempt, const HttpResponse& response, const Config& config
 void throw_response(const S3Call& call, const HttpResponse& response, const Config& config) {
   const Response described = describe(call, response, config);
   const std::string text = error_text(call, described, config);
-  if (response.status == 404) throw MoxFileNotExistsException(text, described);
+  // Some servers answer 404, too, when it is the user that they do not know.
+  if (response.status == 404 && described.code.rfind("NoSuch", 0) == 0) throw MoxFileNotExistsException(text, described);
   throw MoxFileRespException(text, described);
 }
 

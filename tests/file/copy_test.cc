@@ -147,8 +147,10 @@ TEST_F(Copy, FileAndFolderOfOneNameCannotBothBeLocal) {
   file::write(store_ + "/d/x", "file");
   file::write(store_ + "/d/x/y", "below");
   EXPECT_THROW(file::copy_parallel(store_ + "/d", local_ + "/d"), file::MoxFileNameDuplicateException);
-  file::make_dirs(local_ + "/there/x");
-  EXPECT_THROW(file::copy(store_ + "/d/x", local_ + "/there/x/"), mox::Error) << "x/x is fine, but not over a folder";
+  file::write(store_ + "/e/z", "file");
+  file::make_dirs(local_ + "/there/z");
+  EXPECT_THROW(file::copy_parallel(store_ + "/e", local_ + "/there"), file::MoxFileNameDuplicateException);
+  EXPECT_TRUE(file::is_directory(local_ + "/there/z"));
 }
 
 TEST_F(Copy, KeysNeverLeaveTheDestination) {
@@ -165,7 +167,7 @@ TEST_F(Copy, KeysNeverLeaveTheDestination) {
     EXPECT_EQ(e.summary().failed.size(), 5u);
     EXPECT_EQ(e.summary().files, 1);
   }
-  EXPECT_EQ(file::list_directory(local_ + "/in", {.recursive = true}), (Names{"dst", "dst/good"}));
+  EXPECT_EQ(file::list_directory(local_ + "/in", {.recursive = true}), (Names{"dst", "dst/b", "dst/good"}));
   EXPECT_FALSE(file::exists(outside));
 }
 

@@ -32,6 +32,8 @@ def etag_of(data):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: two would wait for each other's acknowledgement
+    disable_nagle_algorithm = True
 
     def log_message(self, *args):
         pass
@@ -59,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = urllib.parse.unquote(parts.path, errors="surrogateescape")
         bucket, _, key = path[1:].partition("/")
         host = self.headers.get("Host", "")
-        virtual = re.match(r"([a-z0-9-]+)\.localhost(:\d+)?$", host)
+        virtual = re.match(r"(?!obs\.)([a-z0-9-]+)\.localhost(:\d+)?$", host)
         if virtual:
             bucket, key = virtual.group(1), path[1:]
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
