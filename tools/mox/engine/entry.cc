@@ -1,18 +1,22 @@
 // The command library's entry: one table, one line a command.
 #include "engine/entry.h"
 
-#include "engine/nets_command.h"
 #include "moxing/error.h"
+#include "moxing/export.h"
 
 namespace mox::cli {
 namespace {
 
 struct EngineCommand {
   const char* name;
-  int (*run)(const std::vector<std::string>& args);
+  CommandFn run;
 };
 
 constexpr EngineCommand kEngineCommands[] = {
+    {"train", run_train},
+    {"eval", run_eval},
+    {"predict", run_predict},
+    {"export", run_export},
     {"nets", run_nets},
 };
 

@@ -4,6 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "moxing/export.h"
+#include "command.h"
 
-namespace mox::cli {}  // namespace mox::cli
+namespace mox::cli {
+
+int run_train(const std::vector<std::string>& args);    // train_command.cc
+int run_eval(const std::vector<std::string>& args);     // eval_command.cc
+int run_predict(const std::vector<std::string>& args);  // predict_command.cc
+int run_export(const std::vector<std::string>& args);   // export_command.cc
+int run_nets(const std::vector<std::string>& args);     // nets_command.cc
+
+}  // namespace mox::cli

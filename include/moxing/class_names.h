@@ -1,0 +1,16 @@
+// labels.txt: the class list that goes with a model, so that a label never means another class after deployment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "moxing/export.h"
+
+namespace mox {
+
+// dir/labels.txt, `0: name` a line.
+MOX_EXPORT void write_class_names(const std::string& dir, const std::vector<std::string>& names);
+// Empty when dir has none.
+MOX_EXPORT std::vector<std::string> read_class_names(const std::string& dir);
+
+}  // namespace mox

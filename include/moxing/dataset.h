@@ -1,0 +1,70 @@
+// What every data set is, and the built-in ones by name.
+//
+// A data set adds a tf.data pipeline to the graph: reading, decoding and batching run in the runtime's threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "moxing/export.h"
+#include "moxing/scope.h"
+#include "tensorflow/cc/framework/ops.h"
+
+namespace mox {
+
+// What the built-in data sets share.
+struct DatasetOptions {
+  int64_t capacity = 256;       // samples that are read ahead of the training step
+  std::optional<bool> shuffle;  // whole epochs, each in another order; default: only in the split `train`
+  int64_t num_epochs = 0;       // 0: forever
+  int64_t seed = 0;             // 0: the graph's seed, and without one another order in each run
+  int64_t batch_size = 0;       // > 0: the data set delivers batches, [batch_size, …]
+  bool drop_remainder = false;  // drop a last batch that is not full
+  int64_t shard_index = 0;      // this worker's part of each epoch …
+  int64_t num_shards = 1;       // … of that many; all workers need the same seed
+};
+
+class MOX_EXPORT Dataset {
+ public:
+  virtual ~Dataset();
+
+  // One output a key, in their order, of the next sample (or batch). Each call makes an iterator of its own.
+  // InvalidArgumentError for a key that is not in keys().
+  std::vector<tensorflow::Output> get(const Scope& scope, const std::vector<std::string>& keys);
+
+  virtual std::vector<std::string> keys() const = 0;
+  // Samples in one epoch of the whole data set, all shards.
+  virtual int64_t num_samples() const = 0;
+  // In the order of the labels; empty when they are not known.
+  virtual std::vector<std::string> class_names() const = 0;
+
+ protected:
+  struct Pipeline;  // data/pipeline.h: the dataset node that has one component a key
+  virtual Pipeline build(const Scope& scope, const std::vector<std::string>& keys) = 0;
+};
+
+struct DatasetMeta {
+  std::string name;
+  std::vector<std::pair<std::string, int64_t>> splits_to_sizes;  // the split to train on first
+  int64_t num_classes = 0;
+  std::vector<int64_t> image_shape;      // height, width, channels; -1: differs from image to image
+  std::vector<std::string> class_names;  // in the order of the labels; empty: in labels.txt beside the data
+
+  // InvalidArgumentError that lists the splits when there is none of that name.
+  MOX_EXPORT int64_t split_size(const std::string& split_name) const;
+};
+
+// mnist, fashion_mnist, …; an unknown name is an InvalidArgumentError that lists the known ones.
+MOX_EXPORT DatasetMeta get_dataset_meta(const std::string& name);
+MOX_EXPORT std::vector<std::string> dataset_names();
+
+// The built-in data set `name`, read from the files in dataset_dir as they are published. NotFoundError when they are
+// not there, DataError (path, offset, what was expected) when they are broken. Keys: image, label.
+MOX_EXPORT std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string& split_name,
+                                                const std::string& dataset_dir, const DatasetOptions& options = {});
+
+}  // namespace mox

@@ -1,0 +1,124 @@
+// What a data set on disk holds: samples, classes and their names. Metadata is read once, when it is made.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "moxing/export.h"
+
+namespace mox {
+
+// The classes of a data set, numbered from 0.
+class MOX_EXPORT ClassMetadata {
+ public:
+  int64_t num_classes() const { return static_cast<int64_t>(labels_list_.size()); }
+  const std::vector<std::string>& labels_list() const { return labels_list_; }
+  std::map<std::string, int64_t> names_to_labels() const;
+  std::map<int64_t, std::string> labels_to_names() const;
+
+ protected:
+  ~ClassMetadata() = default;
+  std::vector<std::string> labels_list_;
+};
+
+// One image file. `version` changes when the file does (its time of change): the cache asks for it.
+struct ImageFile {
+  std::string name;  // relative to the data set's folder
+  int64_t size = 0;
+  int64_t version = 0;
+  int64_t label = 0;
+};
+
+struct RawMetadataOptions {
+  std::string redirect_dir;                    // read the images from this copy of base_dir
+  std::string labels_filename = "labels.txt";  // used when base_dir has it
+};
+
+// Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt the classes are in the byte order of the
+// folders' names; with it, a class that only one of the two has is an error. Hidden files, files that are no images by
+// their names, and links back to a folder above are left out. An empty class folder is a class, with a warning.
+class MOX_EXPORT ImageClassificationRawMetadata : public ClassMetadata {
+ public:
+  explicit ImageClassificationRawMetadata(const std::string& base_dir, const RawMetadataOptions& options = {});
+
+  int64_t total_num_samples() const { return static_cast<int64_t>(images_.size()); }
+  const std::vector<ImageFile>& images() const { return images_; }
+  // Where the images are read from: redirect_dir, else base_dir.
+  const std::string& data_dir() const { return data_dir_; }
+
+ private:
+  std::string data_dir_;
+  std::vector<ImageFile> images_;
+};
+
+struct MultilabelMetadataOptions {
+  std::string images_sub_dir = "images";
+  std::string labels_sub_dir = "labels";
+  std::string labels_extension = "txt";        // images/1.jpg has its labels in labels/1.jpg.txt
+  std::string redirect_dir;                    // read the images from this copy of base_dir
+  std::string labels_filename = "labels.txt";  // used when base_dir has it
+};
+
+// Images with several labels each. Without labels.txt the classes are all the names in the label files, in byte order;
+// names have no white space then.
+class MOX_EXPORT MultilabelClassificationRawMetadata : public ClassMetadata {
+ public:
+  explicit MultilabelClassificationRawMetadata(const std::string& base_dir,
+                                               const MultilabelMetadataOptions& options = {});
+
+  int64_t total_num_samples() const { return static_cast<int64_t>(images_.size()); }
+  const std::vector<ImageFile>& images() const { return images_; }
+  const std::string& data_dir() const { return data_dir_; }
+  // The path of the image's label file, and whether it is there.
+  std::string label_path(const ImageFile& image) const;
+  bool has_label_file(const ImageFile& image) const;
+
+ private:
+  std::string base_dir_;
+  std::string data_dir_;
+  MultilabelMetadataOptions options_;
+  std::vector<ImageFile> images_;
+  std::vector<std::string> label_files_;  // names in the labels' folder, sorted
+};
+
+struct TFRecordMetadataOptions {
+  std::string redirect_dir;  // read the files from this copy of base_dir
+  int64_t num_samples = 0;   // 0: counted from the record headers, all files at once
+};
+
+// TFRecord files of base_dir whose names match one of the patterns (*, ?, [..]).
+class MOX_EXPORT BaseTFRecordMetadata {
+ public:
+  BaseTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,
+                       const TFRecordMetadataOptions& options = {});
+  virtual ~BaseTFRecordMetadata();
+
+  int64_t num_samples() const { return num_samples_; }
+  int64_t total_num_samples() const { return num_samples_; }
+  const std::vector<ImageFile>& files() const { return files_; }
+  const std::string& data_dir() const { return data_dir_; }
+
+ private:
+  std::string data_dir_;
+  std::vector<ImageFile> files_;
+  int64_t num_samples_ = 0;
+};
+
+struct ImageTFRecordMetadataOptions : TFRecordMetadataOptions {
+  int64_t num_classes = 0;                   // 0: as many as label_map_file names
+  std::string label_map_file = "labels.txt"; // in base_dir; used when it is there
+};
+
+class MOX_EXPORT ImageClassificationTFRecordMetadata : public BaseTFRecordMetadata, public ClassMetadata {
+ public:
+  ImageClassificationTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,
+                                      const ImageTFRecordMetadataOptions& options = {});
+  int64_t num_classes() const { return num_classes_; }
+
+ private:
+  int64_t num_classes_ = 0;
+};
+
+}  // namespace mox

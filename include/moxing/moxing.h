@@ -1,0 +1,21 @@
+// All of MoXing.
+#pragma once
+
+#include "moxing/class_names.h"
+#include "moxing/datasets.h"
+#include "moxing/error.h"
+#include "moxing/file.h"
+#include "moxing/flags.h"
+#include "moxing/initializers.h"
+#include "moxing/layers.h"
+#include "moxing/learning_rate_scheduler.h"
+#include "moxing/log.h"
+#include "moxing/losses.h"
+#include "moxing/mode_keys.h"
+#include "moxing/model_spec.h"
+#include "moxing/nets.h"
+#include "moxing/optimizer.h"
+#include "moxing/preprocessing.h"
+#include "moxing/run.h"
+#include "moxing/scope.h"
+#include "moxing/version.h"

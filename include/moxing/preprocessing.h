@@ -1,0 +1,44 @@
+// What is done to an image before a network sees it, by the network's name.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "moxing/export.h"
+#include "moxing/mode_keys.h"
+#include "moxing/scope.h"
+
+namespace mox {
+
+// Takes one image [height, width, channels] (uint8, or float: 0..1 for inception, 0..255 for the others; sizes may be
+// unknown) and returns a float image [output_height, output_width, channels].
+using AugmentationFn = std::function<tensorflow::Output(const Scope& scope, const tensorflow::Output& image)>;
+
+// Each family reads what its line says; defaults are TF-slim's.
+struct AugmentationOptions {
+  int resize_side_min = 0;  // vgg, pvanet: the shorter side, in EVAL and at least in TRAIN; 0 = 256, or more where
+                            // the output would not fit
+  int resize_side_max = 0;  // vgg, pvanet: the shorter side, at most in TRAIN; 0 = twice resize_side_min
+  bool fast_mode = true;    // inception: bilinear resize, no change of hue and contrast
+  float central_fraction = 0.875;  // inception: the part of each side that EVAL keeps
+  float area_min = 0.05f;          // inception: the least part of the image that a TRAIN crop covers
+  int padding = 4;                 // cifarnet: black pixels on each side before the TRAIN crop
+};
+
+// The augmentation that belongs to network `name` (a network's name, or a family's). Random in TRAIN; the same image
+// gives the same result in EVAL, PREDICT and EXPORT. 0 = the network's default size. InvalidArgumentError that lists
+// the known names for another name.
+MOX_EXPORT AugmentationFn get_data_augmentation_fn(const std::string& name, ModeKeys run_mode, int output_height = 0,
+                                                   int output_width = 0, const AugmentationOptions& options = {});
+
+struct PreprocessingMeta {
+  std::string family;          // "vgg_preprocessing", …: the manual's PreprocessingKeys
+  int default_image_size = 0;  // pixels a side
+};
+// The family and size of network `name`; errors as above.
+MOX_EXPORT PreprocessingMeta get_preprocessing_meta(const std::string& name);
+// The names that get_data_augmentation_fn knows, sorted.
+MOX_EXPORT std::vector<std::string> preprocessing_names();
+
+}  // namespace mox

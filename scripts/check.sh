@@ -1,0 +1,37 @@
+#!/bin/sh
+# What can be checked without running the code: formatting, the dependency rule, names that must not be in the tree.
+set -eu
+cd "$(dirname "$0")/.."
+build=build/release
+failed=0
+complain() { echo "check: $*" >&2; failed=1; }
+
+# base and file never link TensorFlow: `mox file` must start in milliseconds.
+for binary in $build/lib/libmoxing_file.so $build/bin/mox; do
+  if readelf -d "$binary" | grep -q 'NEEDED.*tensorflow'; then complain "$binary links TensorFlow"; fi
+done
+if grep -rlE '#include "tensorflow/' src/base src/file include/moxing/file.h include/moxing/error.h include/moxing/flags.h 2>/dev/null; then
+  complain "TensorFlow's headers in base or file"
+fi
+
+# Rooms include only what lies below them: base <- file; base <- graph <- {data, nets, preprocess, optim} <- run.
+below() { # below ROOM "rooms it may include"
+  for other in base file graph data nets preprocess optim cluster run; do
+    case " $2 $1 " in *" $other "*) continue ;; esac
+    if grep -rnE "#include \"$other/" "src/$1" 2>/dev/null; then complain "src/$1 includes src/$other"; fi
+  done
+}
+below base ""
+below file "base"
+below graph "base"
+below data "base file graph"
+below nets "base graph"
+below preprocess "base graph"
+below optim "base graph"
+below cluster "base graph"
+below run "base file graph data nets preprocess optim cluster"
+
+if command -v clang-format >/dev/null; then
+  git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror 2>&1 | grep -m 5 'error:' && complain "run \`make format\`"
+fi
+exit $failed

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs what building, testing and the demo need: Debian packages and a .venv with TensorFlow. Run it as often as you
+# like: it is done in a second when nothing is missing. Parts that only one room needs are in setup.d/; those that only
+# tests need end in -test.sh and are run by `setup.sh test`.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="g++ cmake ninja-build ccache make git python3 python3-venv python3-dev nlohmann-json3-dev libcli11-dev libfmt-dev
+libspdlog-dev libpugixml-dev zlib1g-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist ca-certificates"
+missing=""
+for package in $packages; do
+  dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
+done
+run_as_root=""
+[ "$(id -u)" = 0 ] || run_as_root="sudo"
+if [ -n "$missing" ]; then
+  echo "setup: installing$missing"
+  # An old list of packages names versions that are gone; update it before the first installation.
+  $run_as_root apt-get update -q
+  # shellcheck disable=SC2086  # one word a package
+  DEBIAN_FRONTEND=noninteractive $run_as_root apt-get install -q -y --no-install-recommends $missing
+fi
+
+python_packages="tensorflow-cpu==2.21.0 nanobind scikit-build-core pytest tensorboard"
+stamp=.venv/.mox-setup
+if [ ! -x .venv/bin/python ] || [ "$(cat $stamp 2>/dev/null)" != "$python_packages" ]; then
+  echo "setup: installing into .venv: $python_packages"
+  [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
+  # shellcheck disable=SC2086
+  .venv/bin/pip install -q --disable-pip-version-check $python_packages
+  echo "$python_packages" > $stamp
+fi
+
+for part in scripts/setup.d/*.sh; do
+  case "$part" in
+    *-test.sh) [ "${1:-}" = test ] && sh "$part" ;;
+    *) sh "$part" ;;
+  esac
+done

@@ -1,0 +1,93 @@
+// The table of built-in data sets: a new one is a line here and a function that opens it.
+#include "data/builtin.h"
+
+#include "data/idx.h"
+#include "data/memory_dataset.h"
+#include "data/pipeline.h"
+#include "data/storage.h"
+#include "moxing/dataset.h"
+#include "moxing/error.h"
+
+namespace mox {
+
+namespace data {
+namespace {
+
+const std::vector<std::string> kDigits = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+const std::vector<std::string> kClothes = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                           "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+const std::vector<std::string> kThings = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                          "dog",      "frog",       "horse", "ship", "truck"};
+
+const std::vector<BuiltinDataset>& builtin_datasets() {
+  static const std::vector<BuiltinDataset> table = {
+      {{"mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kDigits}, open_idx},
+      {{"fashion_mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kClothes}, open_idx},
+      {{"cifar10", {{"train", 50000}, {"test", 10000}}, 10, {32, 32, 3}, kThings}, open_cifar10},
+  };
+  return table;
+}
+
+const BuiltinDataset& find_builtin(const std::string& name) {
+  for (const auto& dataset : builtin_datasets())
+    if (dataset.meta.name == name) return dataset;
+  throw InvalidArgumentError("there is no built-in data set '" + name + "'; there are: " + join_names(dataset_names()));
+}
+
+// The file as published or unpacked.
+std::string plain_or_gz(const std::string& dir, const std::string& name) {
+  const std::string plain = join_path(dir, name);
+  if (file_exists(plain)) return plain;
+  if (file_exists(plain + ".gz")) return plain + ".gz";
+  throw NotFoundError("data set folder " + dir + " has neither " + name + " nor " + name + ".gz");
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                  const DatasetOptions& options) {
+  const std::string prefix = split == "train" ? "train" : "t10k";
+  const std::string image_path = plain_or_gz(dir, prefix + "-images-idx3-ubyte");
+  const std::string label_path = plain_or_gz(dir, prefix + "-labels-idx1-ubyte");
+  const tensorflow::Tensor images = read_idx_images(image_path);
+  const tensorflow::Tensor labels = read_idx_labels(label_path, meta.num_classes);
+  if (images.dim_size(1) != meta.image_shape[0] || images.dim_size(2) != meta.image_shape[1])
+    throw DataError("data file " + image_path + " is broken at byte 8: images of " + std::to_string(images.dim_size(1)) +
+                    "x" + std::to_string(images.dim_size(2)) + ", expected " + std::to_string(meta.image_shape[0]) +
+                    "x" + std::to_string(meta.image_shape[1]));
+  if (images.dim_size(0) != labels.dim_size(0))
+    throw DataError("data files do not belong together: " + image_path + " has " + std::to_string(images.dim_size(0)) +
+                    " images (byte 4), " + label_path + " has " + std::to_string(labels.dim_size(0)) +
+                    " labels (byte 4)");
+  return std::make_unique<MemoryDataset>(MemoryColumns{{{"image", images}, {"label", labels}}, meta.class_names},
+                                         split == "train", options);
+}
+
+}  // namespace data
+
+int64_t DatasetMeta::split_size(const std::string& split_name) const {
+  std::vector<std::string> names;
+  for (const auto& [split, size] : splits_to_sizes) {
+    if (split == split_name) return size;
+    names.push_back(split);
+  }
+  throw InvalidArgumentError("data set " + name + " has no split '" + split_name +
+                             "'; it has: " + data::join_names(names));
+}
+
+DatasetMeta get_dataset_meta(const std::string& name) { return data::find_builtin(name).meta; }
+
+std::vector<std::string> dataset_names() {
+  std::vector<std::string> names;
+  for (const auto& dataset : data::builtin_datasets()) names.push_back(dataset.meta.name);
+  return names;
+}
+
+std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string& split_name,
+                                     const std::string& dataset_dir, const DatasetOptions& options) {
+  const data::BuiltinDataset& dataset = data::find_builtin(name);
+  dataset.meta.split_size(split_name);
+  return dataset.open(dataset.meta, split_name, dataset_dir, options);
+}
+
+}  // namespace mox

@@ -1,0 +1,26 @@
+// How built-in data sets are opened. Private to the engine.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "moxing/dataset.h"
+
+namespace mox::data {
+
+using OpenFn = std::unique_ptr<Dataset> (*)(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                            const DatasetOptions& options);
+
+struct BuiltinDataset {
+  DatasetMeta meta;
+  OpenFn open;
+};
+
+// MNIST's four idx files, packed or not.
+std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                  const DatasetOptions& options);
+// CIFAR-10's binary version, in the folder itself or in cifar-10-batches-bin/.
+std::unique_ptr<Dataset> open_cifar10(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                      const DatasetOptions& options);
+
+}  // namespace mox::data

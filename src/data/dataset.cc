@@ -1,0 +1,116 @@
+#include "moxing/dataset.h"
+
+#include <random>
+
+#include "data/pipeline.h"
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+Dataset::~Dataset() = default;
+
+std::vector<tf::Output> Dataset::get(const Scope& scope, const std::vector<std::string>& wanted) {
+  const std::vector<std::string> known = keys();
+  if (wanted.empty()) throw InvalidArgumentError("no key was asked for; the data set has: " + data::join_names(known));
+  for (const auto& key : wanted)
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      throw InvalidArgumentError("the data set has no '" + key + "'; it has: " + data::join_names(known));
+  const Scope inner = scope.with(scope.NewSubScope("input"));
+  const Pipeline pipeline = build(inner, wanted);
+  scope.state().text_collections["class_names"] = class_names();
+  scope.state().text_collections["num_samples"] = {std::to_string(num_samples())};
+  auto outputs = data::iterate(inner, pipeline.node);
+  check(scope, "building the input pipeline");
+  return outputs;
+}
+
+namespace data {
+
+std::string join_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+int64_t SampleOrder::samples_per_shard() const { return (num_samples - shard_index + num_shards - 1) / num_shards; }
+
+SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle) {
+  auto at_least = [](const char* name, int64_t value, int64_t least) {
+    if (value < least)
+      throw InvalidArgumentError(std::string("data set: ") + name + " is " + std::to_string(value) +
+                                 ", expected at least " + std::to_string(least));
+  };
+  at_least("capacity", options.capacity, 1);
+  at_least("num_epochs", options.num_epochs, 0);
+  at_least("batch_size", options.batch_size, 0);
+  at_least("num_shards", options.num_shards, 1);
+  at_least("shard_index", options.shard_index, 0);
+  if (options.shard_index >= options.num_shards)
+    throw InvalidArgumentError("data set: shard_index is " + std::to_string(options.shard_index) +
+                               ", expected less than num_shards, " + std::to_string(options.num_shards));
+  if (num_samples <= options.shard_index)
+    throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +
+                               std::to_string(options.shard_index) + " of " + std::to_string(options.num_shards));
+  SampleOrder order{num_samples,  shuffle, options.num_epochs, options.seed != 0 ? options.seed : scope.next_seed().first,
+                    options.shard_index, options.num_shards};
+  if (order.seed == 0) {
+    // Shards must agree on the order even when nobody gave a seed.
+    order.seed = options.num_shards > 1 ? 1 : static_cast<int64_t>(std::random_device{}()) + 1;
+  }
+  return order;
+}
+
+namespace {
+
+// Sample numbers of these places in the shard's endless row of epochs.
+tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& places) {
+  const int64_t per_epoch = order.samples_per_shard();
+  const tf::Output epoch = ops::FloorDiv(s, places, per_epoch);
+  tf::Output in_epoch = ops::FloorMod(s, places, per_epoch);
+  in_epoch = ops::Add(s, ops::Multiply(s, in_epoch, order.num_shards), order.shard_index);
+  if (!order.shuffle) return in_epoch;
+  const tf::Output seeds =
+      ops::Stack(s,
+                 std::initializer_list<tf::Input>{ops::Add(s, ops::ZerosLike(s, epoch), order.seed), epoch,
+                                                  ops::ZerosLike(s, epoch)},
+                 ops::Stack::Axis(1));
+  tf::NodeBuilder builder(s.GetUniqueNameForOp("permute"), "RandomIndexShuffle");
+  const tf::Output last = ops::Const(s, order.num_samples - 1);
+  tf::Node* node = nullptr;
+  builder.Input(in_epoch.node(), in_epoch.index())
+      .Input(seeds.node(), seeds.index())
+      .Input(last.node(), last.index())
+      .Attr("rounds", 4);
+  throw_if_error(builder.Finalize(s.graph(), &node), "building the order of the samples");
+  throw_if_error(s.DoShapeInference(node), "building the order of the samples");
+  return tf::Output(node, 0);
+}
+
+}  // namespace
+
+DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder) {
+  const bool forever = order.num_epochs == 0;
+  int64_t total = forever ? std::numeric_limits<int64_t>::max() / 2 : order.samples_per_shard() * order.num_epochs;
+  if (drop_remainder || forever) total -= total % size;
+  const bool all_full = total % size == 0;
+  return map(scope, range(scope, 0, total, size),
+             [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+               const tf::Output begin = element[0];
+               tf::Output places;
+               if (all_full) {
+                 tf::Tensor steps(tf::DT_INT64, {size});
+                 for (int64_t i = 0; i < size; ++i) steps.vec<int64_t>()(i) = i;
+                 places = ops::Add(s, ops::Const(s, steps), begin);
+               } else {
+                 places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
+               }
+               return std::vector<tf::Output>{numbers_at(s, order, places)};
+             });
+}
+
+}  // namespace data
+}  // namespace mox

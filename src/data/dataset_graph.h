@@ -1,0 +1,75 @@
+// tf.data graphs built in C++: one small function a dataset op. The wheel exports no C++ classes for these ops.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "moxing/scope.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/framework/types.h"
+
+namespace mox::data {
+
+// A dataset in the graph and what its elements are made of.
+struct DatasetNode {
+  tensorflow::Output variant;
+  tensorflow::DataTypeVector types;
+  std::vector<tensorflow::PartialTensorShape> shapes;
+};
+
+constexpr int64_t kForever = -1;
+
+// begin, begin + step, … below end: int64 scalars.
+DatasetNode range(const Scope& scope, int64_t begin, int64_t end, int64_t step = 1);
+// The rows of the components, which agree in their first size.
+DatasetNode tensor_slices(const Scope& scope, const std::vector<tensorflow::Output>& components);
+// Picks from a buffer of that many elements; in another order each time it is repeated. Seed 0: another in each run.
+DatasetNode shuffle(const Scope& scope, const DatasetNode& input, int64_t buffer_size, int64_t seed);
+DatasetNode repeat(const Scope& scope, const DatasetNode& input, int64_t count = kForever);
+DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder);
+DatasetNode unbatch(const Scope& scope, const DatasetNode& input);
+DatasetNode prefetch(const Scope& scope, const DatasetNode& input, int64_t elements);
+// Runs what is before it in `threads` threads of its own.
+DatasetNode private_threads(const Scope& scope, const DatasetNode& input, int64_t threads);
+
+// Builds the body of a map in a graph of its own; `captured` are the outer tensors, same order.
+using MapBody = std::function<std::vector<tensorflow::Output>(const Scope& body,
+                                                              const std::vector<tensorflow::Output>& element,
+                                                              const std::vector<tensorflow::Output>& captured)>;
+struct MapOptions {
+  std::vector<tensorflow::Output> captured;  // tensors from outside that the body reads
+  int64_t parallel = 0;                      // > 0: that many elements at once
+  bool deterministic = true;                 // keep the order when elements are made in parallel
+};
+DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& body, const MapOptions& options = {});
+// Keeps the elements for which the body's one output, a bool, is true.
+DatasetNode filter(const Scope& scope, const DatasetNode& input, const MapBody& body);
+
+// Any other dataset op: `inputs` after the input dataset (left out when that is null).
+struct OpSpec {
+  const char* op;
+  std::vector<tensorflow::Output> inputs;
+  tensorflow::DataTypeVector types;
+  std::vector<tensorflow::PartialTensorShape> shapes;
+};
+DatasetNode dataset_op(const Scope& scope, const DatasetNode* input, const OpSpec& spec);
+
+// A placeholder of the tensor's type and shape, fed once when iterators are initialised: the GraphDef stays small.
+tensorflow::Output fed_tensor(const Scope& scope, const std::string& name, const tensorflow::Tensor& value);
+
+// Adds the iterator, its initialiser (listed in the graph's state) and the op that gets the next element.
+std::vector<tensorflow::Output> iterate(const Scope& scope, const DatasetNode& input);
+
+// The function library entry made of `body`; returns the function's name and the types and shapes it returns.
+struct BodyFunction {
+  std::string name;
+  tensorflow::DataTypeVector types;
+  std::vector<tensorflow::PartialTensorShape> shapes;
+};
+BodyFunction add_function(const Scope& scope, const DatasetNode& input, const MapBody& body,
+                          const std::vector<tensorflow::Output>& captured);
+
+}  // namespace mox::data

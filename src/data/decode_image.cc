@@ -1,0 +1,189 @@
+#include "data/decode_image.h"
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "tensorflow/core/lib/gif/gif_io.h"
+#include "tensorflow/core/lib/jpeg/jpeg_mem.h"
+#include "tensorflow/core/lib/png/png_io.h"
+#include "tensorflow/core/lib/webp/webp_io.h"
+
+namespace mox::data {
+
+namespace {
+
+using Allocate = std::function<uint8_t*(int64_t height, int64_t width)>;
+
+// Pixels of one image, in a buffer that is used again by the thread.
+struct Pixels {
+  int64_t height = 0;
+  int64_t width = 0;
+  int channels = 0;
+  std::vector<uint8_t> bytes;
+
+  uint8_t* resize(int64_t new_height, int64_t new_width, int new_channels) {
+    height = new_height;
+    width = new_width;
+    channels = new_channels;
+    const auto size = static_cast<size_t>(height * width * channels);
+    if (bytes.size() < size) bytes.resize(size);
+    return bytes.data();
+  }
+};
+
+absl::Status broken(const std::string& what, size_t size) {
+  return absl::DataLossError(what + " (" + std::to_string(size) + " bytes)");
+}
+
+absl::Status decode_jpeg(std::string_view content, int channels, Pixels* out) {
+  tensorflow::jpeg::UncompressFlags flags;
+  flags.components = channels;
+  flags.dct_method = JDCT_IFAST;
+  int64_t warnings = 0;
+  const uint8_t* done =
+      tensorflow::jpeg::Uncompress(content.data(), static_cast<int>(content.size()), flags, &warnings,
+                                   [&](int width, int height, int c) { return out->resize(height, width, c); });
+  return done ? absl::OkStatus() : broken("the JPEG is damaged or cut off", content.size());
+}
+
+absl::Status decode_png(std::string_view content, int channels, Pixels* out) {
+  tensorflow::png::DecodeContext context;
+  if (!tensorflow::png::CommonInitDecode(content, channels, 8, &context))
+    return broken("the PNG's header is damaged or cut off", content.size());
+  uint8_t* bytes = out->resize(context.height, context.width, channels);
+  if (!tensorflow::png::CommonFinishDecode(bytes, static_cast<int>(context.width) * channels, &context))
+    return broken("the PNG is damaged or cut off", content.size());
+  return absl::OkStatus();
+}
+
+absl::Status decode_gif(std::string_view content, Pixels* out) {
+  std::string error;
+  const uint8_t* done = tensorflow::gif::Decode(
+      content.data(), static_cast<int>(content.size()),
+      [&](int, int width, int height, int channels) { return out->resize(height, width, channels); }, &error,
+      /*expand_animations=*/false);
+  return done ? absl::OkStatus() : broken("the GIF is damaged or cut off: " + error, content.size());
+}
+
+absl::Status decode_webp(std::string_view content, Pixels* out) {
+  int width = 0, height = 0, channels = 0;
+  bool animated = false;
+  if (!tensorflow::webp::DecodeWebPHeader(content, &width, &height, &channels, &animated))
+    return broken("the WebP's header is damaged or cut off", content.size());
+  if (animated) {
+    std::string error;
+    const uint8_t* done = tensorflow::webp::DecodeWebPAnimation(
+        content, [&](int, int w, int h, int c) { return out->resize(h, w, c); }, &error, /*expand_animations=*/false);
+    return done ? absl::OkStatus() : broken("the WebP is damaged or cut off: " + error, content.size());
+  }
+  if (!tensorflow::webp::DecodeWebPImage(content, out->resize(height, width, channels), width, height, channels))
+    return broken("the WebP is damaged or cut off", content.size());
+  return absl::OkStatus();
+}
+
+absl::Status decode_any(std::string_view content, int channels, Pixels* out) {
+  switch (image_format(content)) {
+    case ImageFormat::kJpeg: return decode_jpeg(content, channels, out);
+    case ImageFormat::kPng: return decode_png(content, channels, out);
+    case ImageFormat::kGif: return decode_gif(content, out);
+    case ImageFormat::kWebp: return decode_webp(content, out);
+    case ImageFormat::kBmp:
+      return decode_bmp(content, [&](int64_t height, int64_t width) { return out->resize(height, width, 3); });
+    case ImageFormat::kUnknown: break;
+  }
+  if (content.empty()) return absl::DataLossError("the file is empty, expected an image");
+  std::string begin;
+  for (char c : content.substr(0, 8)) begin += c >= ' ' && c <= '~' ? c : '.';
+  return broken("not an image: it begins with '" + begin + "'; expected JPEG, PNG, BMP, GIF or WebP", content.size());
+}
+
+// Where output pixel (y, x) is taken from, after the EXIF orientation was undone.
+struct Source {
+  int64_t step_y = 0, step_x = 0, begin = 0;  // in pixels of the decoded image
+  int64_t height = 0, width = 0;              // as seen by the user
+};
+
+Source source_of(const Pixels& image, int orientation) {
+  const int64_t h = image.height, w = image.width;
+  switch (orientation) {
+    case 2: return {w, -1, w - 1, h, w};               // mirrored
+    case 3: return {-w, -1, h * w - 1, h, w};          // upside down
+    case 4: return {-w, 1, (h - 1) * w, h, w};         // upside down, mirrored
+    case 5: return {1, w, 0, w, h};                    // transposed
+    case 6: return {1, -w, (h - 1) * w, w, h};         // turned: rotate clockwise
+    case 7: return {-1, -w, h * w - 1, w, h};          // transposed along the other diagonal
+    case 8: return {-1, w, w - 1, w, h};               // turned: rotate counterclockwise
+    default: return {w, 1, 0, h, w};
+  }
+}
+
+inline uint8_t grey(const uint8_t* rgb) { return static_cast<uint8_t>((rgb[0] * 299 + rgb[1] * 587 + rgb[2] * 114 + 500) / 1000); }
+
+void copy_pixel(const uint8_t* from, int channels, uint8_t* to, int wanted) {
+  if (wanted == 1) {
+    *to = channels >= 3 ? grey(from) : from[0];
+    return;
+  }
+  for (int c = 0; c < 3; ++c) to[c] = channels >= 3 ? from[c] : from[0];
+}
+
+// Nearest neighbour as TF 1's resize_images: pixel i comes from floor(i * input / output).
+std::vector<int64_t> nearest(int64_t input, int64_t output, int64_t step) {
+  std::vector<int64_t> from(static_cast<size_t>(output));
+  const float scale = static_cast<float>(input) / static_cast<float>(output);
+  for (int64_t i = 0; i < output; ++i)
+    from[static_cast<size_t>(i)] = std::min(static_cast<int64_t>(static_cast<float>(i) * scale), input - 1) * step;
+  return from;
+}
+
+}  // namespace
+
+ImageFormat image_format(std::string_view content) {
+  const auto begins = [&](std::string_view magic) { return content.substr(0, magic.size()) == magic; };
+  if (begins("\xff\xd8\xff")) return ImageFormat::kJpeg;
+  if (begins("\x89PNG\r\n\x1a\n")) return ImageFormat::kPng;
+  if (begins("GIF8")) return ImageFormat::kGif;
+  if (begins("BM")) return ImageFormat::kBmp;
+  if (begins("RIFF") && content.size() >= 12 && content.substr(8, 4) == "WEBP") return ImageFormat::kWebp;
+  return ImageFormat::kUnknown;
+}
+
+const char* to_string(ImageFormat format) {
+  switch (format) {
+    case ImageFormat::kJpeg: return "JPEG";
+    case ImageFormat::kPng: return "PNG";
+    case ImageFormat::kBmp: return "BMP";
+    case ImageFormat::kGif: return "GIF";
+    case ImageFormat::kWebp: return "WebP";
+    case ImageFormat::kUnknown: break;
+  }
+  return "unknown";
+}
+
+absl::Status decode_image(std::string_view content, const DecodeOptions& options, const Allocate& allocate) {
+  thread_local Pixels image;
+  if (auto status = decode_any(content, options.channels, &image); !status.ok()) return status;
+  const bool turn = options.apply_exif && image_format(content) == ImageFormat::kJpeg;
+  const Source source = source_of(image, turn ? exif_orientation(content) : 1);
+  const bool resize = options.height > 0;
+  const int64_t height = resize ? options.height : source.height;
+  const int64_t width = resize ? options.width : source.width;
+  uint8_t* out = allocate(height, width);
+  if (!out) return absl::ResourceExhaustedError("no memory for an image of " + std::to_string(height) + "x" + std::to_string(width));
+  if (!resize && source.step_x == 1 && source.step_y == image.width && image.channels == options.channels) {
+    std::memcpy(out, image.bytes.data(), static_cast<size_t>(height * width * options.channels));
+    return absl::OkStatus();
+  }
+  const auto rows = nearest(source.height, height, source.step_y);
+  const auto columns = nearest(source.width, width, source.step_x);
+  for (int64_t row : rows)
+    for (int64_t column : columns) {
+      copy_pixel(image.bytes.data() + (source.begin + row + column) * image.channels, image.channels, out,
+                 options.channels);
+      out += options.channels;
+    }
+  return absl::OkStatus();
+}
+
+}  // namespace mox::data

@@ -1,0 +1,36 @@
+// Image files to pixels: JPEG (also progressive, grey, CMYK), PNG, BMP, GIF (first frame), WebP. The format is told by
+// the content, never by the name.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace mox::data {
+
+enum class ImageFormat { kUnknown, kJpeg, kPng, kBmp, kGif, kWebp };
+ImageFormat image_format(std::string_view content);
+const char* to_string(ImageFormat format);
+
+struct DecodeOptions {
+  int channels = 3;         // 1 or 3
+  int64_t height = 0;       // > 0, with width: resized, nearest neighbour as TF 1's resize_images
+  int64_t width = 0;
+  bool apply_exif = false;  // turn the image as its EXIF orientation says
+};
+
+// Decodes into the memory that `allocate(height, width)` returns, rows of `channels` bytes a pixel. An error tells what
+// is wrong with the content; the caller adds the path.
+absl::Status decode_image(std::string_view content, const DecodeOptions& options,
+                          const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
+
+// bmp.cc: uncompressed 1, 4, 8, 24 and 32 bit images. `allocate` as above, always 3 channels.
+absl::Status decode_bmp(std::string_view content, const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
+
+// exif.cc: the orientation 1 to 8 of a JPEG; 1 when it says nothing.
+int exif_orientation(std::string_view jpeg);
+
+}  // namespace mox::data

@@ -1,0 +1,193 @@
+#include "data/image_pipeline.h"
+
+#include "data/storage.h"
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+
+namespace mox::data {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+namespace {
+
+// Batches that are ready when the training step asks.
+constexpr int64_t kBatchesAhead = 2;
+constexpr int64_t kAsyncReads = 64;
+// Names that one step of the pipeline takes from the list: it hides the step's fixed cost.
+constexpr int64_t kNamesPerStep = 64;
+
+RawSample sample_of(const std::vector<tf::Output>& element) { return {element[0], element[1], element[2], element[3]}; }
+
+std::vector<tf::Output> select(const RawSample& sample, const std::vector<std::string>& keys) {
+  std::vector<tf::Output> outputs;
+  for (const auto& key : keys)
+    outputs.push_back(key == "image"   ? sample.image
+                      : key == "label" ? sample.label
+                      : key == "label_desc" ? sample.label_desc
+                                            : sample.image_name);
+  return outputs;
+}
+
+tf::Output one_hot(const Scope& s, const tf::Output& label, int64_t num_classes) {
+  return ops::OneHot(s, label, static_cast<int32_t>(num_classes), 1.0f, 0.0f);
+}
+
+DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
+                    int64_t num_classes, const std::vector<std::string>& keys) {
+  const auto body = [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+    RawSample sample = sample_of(element);
+    if (options.preprocess_fn)
+      sample = options.preprocess_fn(s, sample);
+    else if (std::find(keys.begin(), keys.end(), "image") != keys.end())
+      sample.image = decode(s, sample.image, sample.image_name, options.image_size, options.apply_exif_orientation);
+    if (options.augmentation_fn) sample.image = options.augmentation_fn(s, sample.image);
+    if (options.label_one_hot) sample.label = one_hot(s, sample.label, num_classes);
+    return select(sample, keys);
+  };
+  return skip_broken(scope, map(scope, encoded, body, {.captured = {}, .parallel = options.preprocess_threads}),
+                     options.max_broken_samples);
+}
+
+// The manual's preprocess_fn takes a whole batch of files.
+DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
+                                 int64_t num_classes, const std::vector<std::string>& keys) {
+  const DatasetNode files = batch(scope, skip_broken(scope, encoded, options.max_broken_samples), options.batch_size,
+                                  options.drop_remainder);
+  // Several batches at once, but not so many that they fill the memory.
+  const int64_t parallel = std::max<int64_t>(1, options.preprocess_threads / options.batch_size);
+  DatasetNode node = map(
+      scope, files,
+      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+        RawSample sample = options.preprocess_fn(s, sample_of(element));
+        if (options.label_one_hot) sample.label = one_hot(s, sample.label, num_classes);
+        return select(sample, keys);
+      },
+      {.captured = {}, .parallel = parallel});
+  const auto image = std::find(keys.begin(), keys.end(), "image") - keys.begin();
+  if (!options.augmentation_fn || image == static_cast<std::ptrdiff_t>(keys.size())) return node;
+  node = map(
+      scope, unbatch(scope, node),
+      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+        std::vector<tf::Output> outputs = element;
+        outputs[image] = options.augmentation_fn(s, element[image]);
+        return outputs;
+      },
+      {.captured = {}, .parallel = options.preprocess_threads});
+  return batch(scope, node, options.batch_size, options.drop_remainder);
+}
+
+int64_t reader_number(const RawDatasetOptions& options, const std::string& key, int64_t fallback) {
+  const auto found = options.reader_kwargs.find(key);
+  return found == options.reader_kwargs.end() ? fallback : found->second;
+}
+
+}  // namespace
+
+void check_image_options(const ImageDatasetOptions& options) {
+  if (options.batch_size > 0 && !options.image_size && !options.preprocess_fn && !options.augmentation_fn)
+    throw InvalidArgumentError(
+        "batch_size is given, but images of different sizes cannot be joined: give image_size, preprocess_fn or "
+        "augmentation_fn too");
+  if (options.image_size && (options.image_size->height < 1 || options.image_size->width < 1))
+    throw InvalidArgumentError("image_size is " + std::to_string(options.image_size->height) + "x" +
+                               std::to_string(options.image_size->width) + ", expected at least 1x1");
+  if (options.preprocess_threads < 1)
+    throw InvalidArgumentError("preprocess_threads is " + std::to_string(options.preprocess_threads) +
+                               ", expected at least 1");
+  if (options.max_broken_samples < 0)
+    throw InvalidArgumentError("max_broken_samples is " + std::to_string(options.max_broken_samples) +
+                               ", expected at least 0");
+}
+
+DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken) {
+  return dataset_op(scope, &input,
+                    {.op = "MoxSkipBrokenDataset", .inputs = {ops::Const(scope, max_broken)}, .types = {}, .shapes = {}});
+}
+
+tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Output& name,
+                  const std::optional<ImageSize>& size, bool apply_exif) {
+  tf::NodeBuilder builder(scope.GetUniqueNameForOp("decode"), "MoxDecodeImage");
+  builder.Input(content.node(), content.index()).Input(name.node(), name.index()).Attr("apply_exif", apply_exif);
+  if (size) builder.Attr("height", size->height).Attr("width", size->width);
+  scope.UpdateBuilder(&builder);
+  tf::Node* node = nullptr;
+  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
+  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
+  return tf::Output(node, 0);
+}
+
+DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
+                         int64_t num_classes, const std::vector<std::string>& keys) {
+  if (options.label_one_hot && num_classes < 1)
+    throw InvalidArgumentError("label_one_hot needs the number of classes: give num_classes to the metadata");
+  const bool batches = options.batch_size > 0;
+  DatasetNode node;
+  if (batches && options.preprocess_fn) {
+    node = preprocessed_batches(scope, encoded, options, num_classes, keys);
+  } else {
+    node = decoded(scope, encoded, options, num_classes, keys);
+    if (batches) node = batch(scope, node, options.batch_size, options.drop_remainder);
+  }
+  node = prefetch(scope, node, batches ? kBatchesAhead : options.preprocess_threads);
+  if (options.private_num_threads > 0) node = private_threads(scope, node, options.private_num_threads);
+  return node;
+}
+
+DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDatasetOptions& options) {
+  const std::string reader = options.reader_class.empty() ? "ParallelReader" : options.reader_class;
+  if (reader != "ParallelReader" && reader != "AsyncRawGenerator")
+    throw InvalidArgumentError("there is no reader_class '" + reader + "'; there are: ParallelReader, AsyncRawGenerator");
+  for (const auto& [key, value] : options.reader_kwargs)
+    if (key != "num_readers" && key != "capacity")
+      throw InvalidArgumentError("reader_kwargs has no '" + key + "'; it has: num_readers, capacity");
+  const int64_t readers = reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
+  const int64_t capacity = reader_number(options, "capacity", options.capacity);
+  if (readers < 1) throw InvalidArgumentError("num_readers is " + std::to_string(readers) + ", expected at least 1");
+
+  const auto& files = *raw.files;
+  const auto count = static_cast<int64_t>(files.size());
+  const SampleOrder order = checked_order(scope,
+                                          {.capacity = capacity,
+                                           .shuffle = options.shuffle,
+                                           .num_epochs = options.num_epochs,
+                                           .seed = options.seed,
+                                           .batch_size = options.batch_size,
+                                           .shard_index = options.shard_index,
+                                           .num_shards = options.num_shards},
+                                          count, options.shuffle);
+  tf::Tensor paths(tf::DT_STRING, {count}), sizes(tf::DT_INT64, {count}), versions(tf::DT_INT64, {count});
+  for (int64_t i = 0; i < count; ++i) {
+    paths.vec<tf::tstring>()(i) = join_path(raw.dir, files[i].name);
+    sizes.vec<int64_t>()(i) = files[i].size;
+    versions.vec<int64_t>()(i) = files[i].version;
+  }
+  MapOptions columns;
+  columns.captured = {fed_tensor(scope, "image_names", paths), fed_tensor(scope, "image_sizes", sizes),
+                      fed_tensor(scope, "image_versions", versions)};
+  for (const auto& tensor : raw.extra) columns.captured.push_back(fed_tensor(scope, "image_labels", tensor));
+  DatasetNode node = sample_numbers(scope, order, std::min(kNamesPerStep, count), false);
+  node = map(
+      scope, node,
+      [](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
+        std::vector<tf::Output> outputs;
+        for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
+        return outputs;
+      },
+      columns);
+  node = unbatch(scope, node);
+  DatasetNode out = node;
+  out.types.erase(out.types.begin() + 1, out.types.begin() + 3);
+  out.shapes.erase(out.shapes.begin() + 1, out.shapes.begin() + 3);
+  out.types.insert(out.types.begin() + 1, tf::DT_STRING);
+  out.shapes.insert(out.shapes.begin() + 1, tf::PartialTensorShape(std::vector<int64_t>{}));
+  return dataset_op(scope, &node,
+                    {.op = "MoxReadFilesDataset",
+                     .inputs = {ops::Const(scope, readers), ops::Const(scope, capacity),
+                                ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
+                                ops::Const(scope, options.remove_cache_on_finish)},
+                     .types = out.types,
+                     .shapes = out.shapes});
+}
+
+}  // namespace mox::data

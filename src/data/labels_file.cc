@@ -1,0 +1,151 @@
+#include "data/labels_file.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "data/pipeline.h"
+#include "data/storage.h"
+#include "moxing/error.h"
+
+namespace mox::data {
+
+namespace {
+
+constexpr char kBlank[] = " \t\r";
+
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
+}
+
+struct Line {
+  size_t number;  // from 1
+  std::string text;
+};
+
+std::vector<Line> lines_of(std::string content) {
+  if (content.rfind("\xef\xbb\xbf", 0) == 0) content.erase(0, 3);  // a byte order mark
+  std::vector<Line> lines;
+  size_t number = 0;
+  for (size_t at = 0; at < content.size(); ++number) {
+    const size_t end = std::min(content.find('\n', at), content.size());
+    const std::string text = trimmed(content.substr(at, end - at));
+    if (!text.empty()) lines.push_back({number + 1, text});
+    at = end + 1;
+  }
+  return lines;
+}
+
+// Where a `number:` begins at or after `from`: at the start, or after a blank.
+struct PairStart {
+  size_t begin = std::string::npos;  // of the number
+  size_t name = 0;                   // after the colon
+};
+
+PairStart next_pair(const std::string& text, size_t from) {
+  for (size_t i = from; i < text.size(); ++i) {
+    if (i > 0 && text[i - 1] != ' ' && text[i - 1] != '\t' && text[i - 1] != ',') continue;
+    size_t end = i;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    if (end > i && end < text.size() && text[end] == ':') return {i, end + 1};
+  }
+  return {};
+}
+
+struct NumberedName {
+  size_t line;
+  std::string number;
+  std::string name;
+};
+
+std::vector<NumberedName> pairs_of(const std::vector<Line>& lines) {
+  std::vector<NumberedName> pairs;
+  for (const Line& line : lines) {
+    PairStart pair = next_pair(line.text, 0);
+    while (pair.begin != std::string::npos) {
+      // Only in a file of one line do further numbers begin further pairs: names may have numbers in them.
+      const PairStart next = lines.size() == 1 ? next_pair(line.text, pair.name) : PairStart{};
+      std::string name = trimmed(line.text.substr(pair.name, next.begin - pair.name));
+      if (next.begin != std::string::npos && !name.empty() && name.back() == ',') name = trimmed(name.substr(0, name.size() - 1));
+      pairs.push_back({line.number, line.text.substr(pair.begin, pair.name - 1 - pair.begin), name});
+      pair = next;
+    }
+  }
+  return pairs;
+}
+
+std::string quoted(const std::vector<std::string>& names) {
+  std::vector<std::string> shown;
+  for (const auto& name : names) {
+    if (shown.size() == 5) {
+      shown.push_back("… (" + std::to_string(names.size()) + " in all)");
+      break;
+    }
+    shown.push_back("'" + name + "'");
+  }
+  return join_names(shown);
+}
+
+}  // namespace
+
+std::vector<std::string> parse_labels(const std::string& path, const std::string& content) {
+  const auto broken = [&](size_t line, const std::string& what) {
+    throw DataError("labels file " + path + ", line " + std::to_string(line) + ": " + what);
+  };
+  const std::vector<Line> lines = lines_of(content);
+  if (lines.empty()) throw DataError("labels file " + path + " has no names in it");
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  const auto take = [&](size_t line, const std::string& name) {
+    if (name.empty()) broken(line, "class " + std::to_string(names.size()) + " has no name");
+    if (!seen.insert(name).second) broken(line, "the name '" + name + "' is there twice");
+    names.push_back(name);
+  };
+  if (next_pair(lines[0].text, 0).begin != 0) {
+    for (const Line& line : lines) take(line.number, line.text);
+    return names;
+  }
+  for (const Line& line : lines)
+    if (next_pair(line.text, 0).begin != 0) broken(line.number, "got '" + line.text + "', expected `number: name`");
+  std::map<int64_t, NumberedName> by_number;
+  for (const auto& pair : pairs_of(lines)) {
+    const int64_t number = pair.number.size() > 9 ? 1'000'000'000 : std::stoll(pair.number);
+    if (!by_number.emplace(number, pair).second) broken(pair.line, "class " + pair.number + " is there twice");
+  }
+  for (const auto& [number, pair] : by_number) {
+    if (number != static_cast<int64_t>(names.size()))
+      broken(pair.line, "class " + pair.number + " follows " +
+                            (names.empty() ? "nothing" : "class " + std::to_string(names.size() - 1)) +
+                            "; expected the numbers 0, 1, 2, … without a gap");
+    take(pair.line, pair.name);
+  }
+  return names;
+}
+
+std::vector<std::string> read_labels(const std::string& path) {
+  if (!file_exists(path)) return {};
+  return parse_labels(path, read_whole_file(path));
+}
+
+std::string format_labels(const std::vector<std::string>& names) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) text += std::to_string(i) + ": " + names[i] + "\n";
+  return text;
+}
+
+void check_same_classes(const std::string& path, const std::vector<std::string>& in_file, const std::string& where,
+                        const std::vector<std::string>& found) {
+  const std::set<std::string> a(in_file.begin(), in_file.end()), b(found.begin(), found.end());
+  std::vector<std::string> only_file, only_found;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(only_file));
+  std::set_difference(b.begin(), b.end(), a.begin(), a.end(), std::back_inserter(only_found));
+  if (only_file.empty() && only_found.empty()) return;
+  std::string text = "labels file " + path + " does not agree with " + where + ":";
+  if (!only_found.empty()) text += " the file lacks " + quoted(only_found) + ";";
+  if (!only_file.empty()) text += " the file alone has " + quoted(only_file) + ";";
+  throw InvalidArgumentError(text + " correct the file, or remove it to take the names as they are found");
+}
+
+}  // namespace mox::data

@@ -1,0 +1,20 @@
+// labels.txt: class names by number. Three forms: `0: name` a line; all pairs in one line; bare names, one a line.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mox::data {
+
+// The names in the order of their numbers, which must be 0, 1, 2, … DataError that names the line otherwise.
+std::vector<std::string> parse_labels(const std::string& path, const std::string& content);
+// The names in the file; none when it is not there.
+std::vector<std::string> read_labels(const std::string& path);
+// `0: name` lines.
+std::string format_labels(const std::vector<std::string>& names);
+
+// InvalidArgumentError that names the classes which only one of the two has.
+void check_same_classes(const std::string& path, const std::vector<std::string>& in_file, const std::string& where,
+                        const std::vector<std::string>& found);
+
+}  // namespace mox::data

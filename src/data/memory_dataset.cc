@@ -1,0 +1,42 @@
+#include "data/memory_dataset.h"
+
+namespace mox::data {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+namespace {
+// Rows that one step of the pipeline gathers when samples are delivered one by one: it hides the step's fixed cost.
+constexpr int64_t kRowsPerStep = 64;
+}  // namespace
+
+std::vector<std::string> MemoryDataset::keys() const {
+  std::vector<std::string> names;
+  for (const auto& column : columns_.columns) names.push_back(column.first);
+  return names;
+}
+
+Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
+  const SampleOrder order = checked_order(scope, options_, num_samples(), options_.shuffle.value_or(shuffle_));
+  MapOptions map_options;
+  for (const auto& key : keys)
+    for (const auto& [name, tensor] : columns_.columns)
+      if (name == key) map_options.captured.push_back(fed_tensor(scope, "all_" + name + "s", tensor));
+  const bool batches = options_.batch_size > 0;
+  const int64_t rows = batches ? options_.batch_size : std::min(kRowsPerStep, num_samples());
+  DatasetNode node = sample_numbers(scope, order, rows, batches && options_.drop_remainder);
+  node = map(
+      scope, node,
+      [](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
+        std::vector<tf::Output> outputs;
+        for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
+        return outputs;
+      },
+      map_options);
+  const int64_t ahead = std::max<int64_t>(1, options_.capacity / rows);
+  node = prefetch(scope, node, ahead);
+  if (!batches) node = unbatch(scope, node);
+  return {node};
+}
+
+}  // namespace mox::data

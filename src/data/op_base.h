@@ -1,0 +1,72 @@
+// What the project's own dataset ops share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensorflow/core/framework/dataset.h"
+
+namespace mox::data {
+
+// A dataset made of another one; keeps it alive. The subclass makes the iterator.
+class UnaryDataset : public tensorflow::data::DatasetBase {
+ public:
+  UnaryDataset(tensorflow::OpKernelContext* context, const tensorflow::data::DatasetBase* input,
+               tensorflow::DataTypeVector types, std::vector<tensorflow::PartialTensorShape> shapes)
+      : DatasetBase(tensorflow::data::DatasetContext(context)),
+        input_(input),
+        types_(std::move(types)),
+        shapes_(std::move(shapes)) {
+    input_->Ref();
+  }
+  ~UnaryDataset() override { input_->Unref(); }
+
+  const tensorflow::DataTypeVector& output_dtypes() const override { return types_; }
+  const std::vector<tensorflow::PartialTensorShape>& output_shapes() const override { return shapes_; }
+  absl::Status InputDatasets(std::vector<const DatasetBase*>* inputs) const override {
+    inputs->push_back(input_);
+    return absl::OkStatus();
+  }
+  absl::Status CheckExternalState() const override { return absl::OkStatus(); }
+  const DatasetBase* input() const { return input_; }
+
+ protected:
+  // Our pipelines are not rewritten: TensorFlow leaves out datasets that say so.
+  absl::Status AsGraphDefInternal(tensorflow::data::SerializationContext*, DatasetGraphDefBuilder*,
+                                  tensorflow::Node**) const override {
+    return absl::UnimplementedError(DebugString() + " is not serialized");
+  }
+
+ private:
+  const DatasetBase* const input_;
+  tensorflow::DataTypeVector types_;
+  std::vector<tensorflow::PartialTensorShape> shapes_;
+};
+
+// An iterator of such a dataset. Its position is not saved: a restarted training begins a new epoch.
+template <class DatasetType>
+class PipelineIterator : public tensorflow::data::DatasetIterator<DatasetType> {
+ public:
+  using tensorflow::data::DatasetIterator<DatasetType>::DatasetIterator;
+
+ protected:
+  absl::Status SaveInternal(tensorflow::data::SerializationContext*, tensorflow::data::IteratorStateWriter*) override {
+    return absl::UnimplementedError("the position in " + this->dataset()->DebugString() + " cannot be saved");
+  }
+  absl::Status RestoreInternal(tensorflow::data::IteratorContext*, tensorflow::data::IteratorStateReader*) override {
+    return absl::UnimplementedError("the position in " + this->dataset()->DebugString() + " cannot be restored");
+  }
+};
+
+// The kernel's attrs output_types and output_shapes, checked when the kernel is made.
+struct OutputAttrs {
+  explicit OutputAttrs(tensorflow::OpKernelConstruction* context) {
+    OP_REQUIRES_OK(context, context->GetAttr("output_types", &types));
+    OP_REQUIRES_OK(context, context->GetAttr("output_shapes", &shapes));
+  }
+  tensorflow::DataTypeVector types;
+  std::vector<tensorflow::PartialTensorShape> shapes;
+};
+
+}  // namespace mox::data

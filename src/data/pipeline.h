@@ -1,0 +1,38 @@
+// What a data set's build() returns. Private to the engine.
+#pragma once
+
+#include "data/dataset_graph.h"
+#include "moxing/dataset.h"
+
+namespace mox {
+
+struct Dataset::Pipeline {
+  data::DatasetNode node;  // one component a key
+};
+
+namespace data {
+
+// The order in which the samples of a data set are read: epochs one after the other, each shuffled as a whole by a
+// keyed permutation, so that no order is stored and all workers agree on it.
+struct SampleOrder {
+  int64_t num_samples = 0;
+  bool shuffle = false;
+  int64_t num_epochs = 0;  // 0: forever
+  int64_t seed = 0;
+  int64_t shard_index = 0;
+  int64_t num_shards = 1;
+
+  int64_t samples_per_shard() const;
+};
+
+// Vectors of sample numbers, `size` at a time; the last one is shorter unless it is dropped.
+DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder);
+
+// InvalidArgumentError for options that make no sense; fills in the seed.
+SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle);
+
+// "a, b, c".
+std::string join_names(const std::vector<std::string>& names);
+
+}  // namespace data
+}  // namespace mox

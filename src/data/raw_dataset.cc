@@ -1,0 +1,28 @@
+#include "data/image_pipeline.h"
+#include "moxing/error.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+ImageClassificationRawDataset::ImageClassificationRawDataset(ImageClassificationRawMetadata metadata,
+                                                             RawDatasetOptions options)
+    : metadata_(std::move(metadata)), options_(std::move(options)) {
+  data::check_image_options(options_);
+}
+
+std::vector<std::string> ImageClassificationRawDataset::keys() const { return data::image_keys(); }
+
+Dataset::Pipeline ImageClassificationRawDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
+  const auto& images = metadata_.images();
+  const auto count = static_cast<int64_t>(images.size());
+  tf::Tensor labels(tf::DT_INT64, {count}), descriptions(tf::DT_STRING, {count});
+  for (int64_t i = 0; i < count; ++i) {
+    labels.vec<int64_t>()(i) = images[i].label;
+    descriptions.vec<tf::tstring>()(i) = metadata_.labels_list()[images[i].label];
+  }
+  const auto files = data::read_raw_files(scope, {metadata_.data_dir(), &images, {labels, descriptions}}, options_);
+  return {data::image_stages(scope, files, options_, metadata_.num_classes(), keys)};
+}
+
+}  // namespace mox

@@ -1,0 +1,187 @@
+#include "data/sample_cache.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "data/storage.h"
+#include "moxing/error.h"
+#include "moxing/log.h"
+#include "tensorflow/core/lib/hash/crc32c.h"
+
+namespace mox::data {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char kMagic[8] = {'M', 'O', 'X', 'C', 'A', 'C', 'H', '1'};
+
+struct EntryHeader {
+  char magic[8];
+  uint64_t key_size;
+  uint64_t value_size;
+  uint32_t checksum;  // of key and value
+  uint32_t unused;
+};
+
+uint32_t checksum_of(std::string_view key, std::string_view value) {
+  return tensorflow::crc32c::Extend(tensorflow::crc32c::Value(key.data(), key.size()), value.data(), value.size());
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  bool is_open() const { return fd_ >= 0; }
+  bool read_all(char* data, size_t size) const { return transfer(::read, data, size); }
+  bool write_all(const char* data, size_t size) const {
+    return transfer(::write, data, size);
+  }
+
+ private:
+  template <typename Call, typename Char>
+  bool transfer(Call call, Char* data, size_t size) const {
+    while (size > 0) {
+      const ssize_t n = call(fd_, data, size);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return false;
+      data += n;
+      size -= static_cast<size_t>(n);
+    }
+    return true;
+  }
+  int fd_;
+};
+
+// FNV-1a: names the entry's file; the key inside tells two keys with one name apart.
+std::string hash_name(const std::string& key) {
+  uint64_t value = 0xcbf29ce484222325u;
+  for (const char c : key) value = (value ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
+  char text[17];
+  std::snprintf(text, sizeof text, "%016lx", static_cast<unsigned long>(value));
+  return text;
+}
+
+std::string resolve(const std::string& dir) {
+  if (dir != "ENV") return dir;
+  const char* path = std::getenv("DLS_LOCAL_CACHE_PATH");
+  if (!path || !*path)
+    throw InvalidArgumentError("cache_dir is ENV, but DLS_LOCAL_CACHE_PATH is not set; set it to a folder on a local disk");
+  return path;
+}
+
+struct OpenCaches {
+  std::mutex mutex;
+  std::map<std::string, std::weak_ptr<SampleCache>> by_folder;
+};
+
+OpenCaches& open_caches() {
+  static OpenCaches caches;
+  return caches;
+}
+
+}  // namespace
+
+std::shared_ptr<SampleCache> SampleCache::open(const std::string& dir, bool remove_on_finish) {
+  // Only what is below this folder is ever removed.
+  const std::string folder = join_path(resolve(dir), "mox-cache");
+  std::error_code error;
+  fs::create_directories(join_path(folder, "writing"), error);
+  if (error)
+    throw InvalidArgumentError("cache_dir: folder " + folder + " cannot be made: " + error.message() +
+                               "; give a folder on a local disk that this user may write");
+  OpenCaches& caches = open_caches();
+  std::lock_guard lock(caches.mutex);
+  auto cache = caches.by_folder[folder].lock();
+  if (!cache) {
+    cache.reset(new SampleCache(folder));
+    caches.by_folder[folder] = cache;
+  }
+  if (!remove_on_finish) cache->keep_ = true;
+  return cache;
+}
+
+SampleCache::SampleCache(std::string folder) : folder_(std::move(folder)) { remove_abandoned_writes(); }
+
+SampleCache::~SampleCache() {
+  if (keep_) return;
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+// Temporary files are named after the process that writes them.
+void SampleCache::remove_abandoned_writes() const {
+  std::error_code error;
+  for (const auto& item : fs::directory_iterator(join_path(folder_, "writing"), error)) {
+    const pid_t writer = std::atoi(item.path().filename().c_str());
+    if (writer <= 0 || (::kill(writer, 0) != 0 && errno == ESRCH)) fs::remove(item.path(), error);
+  }
+}
+
+std::string SampleCache::entry_path(const std::string& key) const {
+  const std::string name = hash_name(key);
+  return folder_ + "/" + name.substr(0, 2) + "/" + name.substr(2);
+}
+
+bool SampleCache::read(const std::string& key, tensorflow::tstring* value) {
+  const std::string path = entry_path(key);
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return false;
+  EntryHeader header;
+  std::string found(key.size(), '\0');
+  struct stat stat;
+  const bool whole = file.read_all(reinterpret_cast<char*>(&header), sizeof header) &&
+                     std::memcmp(header.magic, kMagic, sizeof kMagic) == 0 && header.key_size == key.size() &&
+                     ::stat(path.c_str(), &stat) == 0 &&
+                     static_cast<uint64_t>(stat.st_size) == sizeof header + header.key_size + header.value_size &&
+                     file.read_all(found.data(), found.size()) && found == key;
+  if (whole) {
+    value->resize_uninitialized(header.value_size);
+    if (file.read_all(value->mdata(), value->size()) &&
+        checksum_of(key, std::string_view(value->data(), value->size())) == header.checksum)
+      return true;
+  }
+  log_warning("cache entry " + path + " is damaged and is written again");
+  ::unlink(path.c_str());
+  return false;
+}
+
+void SampleCache::write(const std::string& key, std::string_view value) {
+  if (!writes_) return;
+  const std::string temporary =
+      folder_ + "/writing/" + std::to_string(::getpid()) + "-" + std::to_string(count_.fetch_add(1));
+  EntryHeader header{};
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  header.key_size = key.size();
+  header.value_size = value.size();
+  header.checksum = checksum_of(key, value);
+  {
+    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!file.is_open() || !file.write_all(reinterpret_cast<const char*>(&header), sizeof header) ||
+        !file.write_all(key.data(), key.size()) || !file.write_all(value.data(), value.size()))
+      return stop_writing(temporary, std::strerror(errno));
+  }
+  const std::string path = entry_path(key);
+  std::error_code error;
+  fs::create_directories(fs::path(path).parent_path(), error);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) stop_writing(temporary, std::strerror(errno));
+}
+
+void SampleCache::stop_writing(const std::string& path, const std::string& reason) {
+  ::unlink(path.c_str());
+  if (writes_.exchange(false))
+    log_warning("cache_dir: cannot write " + path + ": " + reason +
+                "; nothing more is cached in this run, and what is missing is read from the source");
+}
+
+}  // namespace mox::data

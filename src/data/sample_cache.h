@@ -1,0 +1,44 @@
+// A cache of whole files on local disk, for sources that are slow to read again.
+//
+// Entries are written under a temporary name and renamed, carry their key and a checksum, and are checked when read:
+// after kill -9 or a full disk an entry is whole or not there. Workers of one host share a folder.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "tensorflow/core/platform/tstring.h"
+
+namespace mox::data {
+
+class SampleCache {
+ public:
+  // The cache in `dir`, one object a process and folder; `dir` ENV is the folder in DLS_LOCAL_CACHE_PATH. With
+  // remove_on_finish its files go when the last user lets go of it, unless another user wanted to keep them.
+  static std::shared_ptr<SampleCache> open(const std::string& dir, bool remove_on_finish);
+  ~SampleCache();
+  SampleCache(const SampleCache&) = delete;
+  SampleCache& operator=(const SampleCache&) = delete;
+
+  // False when there is no entry; a damaged one is removed.
+  bool read(const std::string& key, tensorflow::tstring* value);
+  // A write that fails turns writing off, with one warning: a full disk must not stop a training.
+  void write(const std::string& key, std::string_view value);
+
+  const std::string& folder() const { return folder_; }
+
+ private:
+  explicit SampleCache(std::string folder);
+  std::string entry_path(const std::string& key) const;
+  void remove_abandoned_writes() const;
+  void stop_writing(const std::string& path, const std::string& reason);
+
+  std::string folder_;
+  std::atomic<bool> keep_{false};
+  std::atomic<bool> writes_{true};
+  std::atomic<int64_t> count_{0};
+};
+
+}  // namespace mox::data

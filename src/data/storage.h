@@ -1,0 +1,45 @@
+// Where data sets meet files: local paths and whatever file systems TensorFlow knows (s3:// once MoXing is loaded).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensorflow/core/platform/file_system.h"
+#include "tensorflow/core/platform/tstring.h"
+
+namespace mox::data {
+
+// The content of the file at `path`. NotFoundError when it is missing, DataError when it cannot be read.
+std::string read_whole_file(const std::string& path);
+bool file_exists(const std::string& path);
+// Writes under another name, then renames: a reader never sees half of it. Makes the folders.
+void write_whole_file(const std::string& path, const std::string& content);
+
+// "folder/name".
+std::string join_path(const std::string& folder, const std::string& name);
+// What is after the last '/'.
+std::string base_name(const std::string& path);
+
+struct FolderEntry {
+  std::string name;  // without the folder
+  bool is_folder = false;
+  int64_t size = 0;
+  int64_t mtime_nsec = 0;
+};
+// In byte order of the names. Hidden names (".x") and symbolic links back to a folder above are left out.
+// NotFoundError when there is no such folder.
+std::vector<FolderEntry> list_folder(const std::string& folder);
+
+// Reads the file into `content`, in one request when its size is known (-1: it is not). The status names the path.
+absl::Status read_into(const std::string& path, int64_t size, tensorflow::tstring* content);
+
+// For reads at an offset.
+std::unique_ptr<tensorflow::RandomAccessFile> open_random(const std::string& path);
+
+// `content` of `path`, unpacked when it is gzip (told by its first bytes). DataError with the offset in the packed
+// file when it is truncated or damaged.
+std::string gunzip_if_packed(const std::string& path, std::string content);
+
+}  // namespace mox::data

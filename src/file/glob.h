@@ -1,0 +1,15 @@
+// Patterns in paths.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace mox::file {
+
+bool has_magic(std::string_view text);
+// One level: * ? [abc] [a-z] [!a-z]; nothing matches '/'. A leading '.' must be matched by a '.'.
+bool match_component(std::string_view pattern, std::string_view name);
+// Several levels, '/' between them; a component "**" stands for any number of levels.
+bool match_path(std::string_view pattern, std::string_view path);
+
+}  // namespace mox::file

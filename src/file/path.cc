@@ -1,0 +1,130 @@
+#include "file/path.h"
+
+#include <algorithm>
+
+#include "moxing/error.h"
+
+namespace mox::file {
+namespace {
+
+constexpr std::string_view kStoreSchemes[] = {"s3", "obs"};
+
+// "s3" of "s3://…"; "" when there is no scheme.
+std::string scheme_of(const std::string& url) {
+  const size_t end = url.find("://");
+  if (end == std::string::npos || end == 0) return "";
+  const auto in_scheme = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-'; };
+  if (!std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), in_scheme)) return "";
+  return url.substr(0, end);
+}
+
+void check_bucket(const std::string& bucket, const std::string& url) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+  };
+  if (bucket.empty() || bucket == "." || bucket == ".." || !std::all_of(bucket.begin(), bucket.end(), allowed))
+    throw InvalidArgumentError("path '" + url + "': the bucket name '" + bucket +
+                               "' is not valid; write s3://bucket/key with letters, digits, '-', '_' and '.' in bucket");
+}
+
+std::string without_trailing_slashes(std::string text) {
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+bool Location::names_folder() const {
+  const std::string& text = is_local() ? path : key;
+  return !text.empty() && text.back() == '/';
+}
+
+std::string Location::str() const {
+  if (is_local()) return path;
+  return scheme + "://" + bucket + (key.empty() ? "" : "/" + key);
+}
+
+Location Location::child(std::string_view name) const {
+  Location result = *this;
+  if (is_local()) {
+    result.path = folder_prefix() + std::string(name);
+  } else {
+    result.key = folder_prefix() + std::string(name);
+  }
+  return result;
+}
+
+std::string Location::folder_prefix() const {
+  const std::string& text = is_local() ? path : key;
+  if (text.empty() || text.back() == '/') return text;
+  return text + "/";
+}
+
+Location Location::as_file() const {
+  Location result = *this;
+  if (is_local()) {
+    result.path = without_trailing_slashes(path);
+  } else if (key != "/") {
+    result.key = without_trailing_slashes(key);
+    if (result.key == "/") result.key.clear();
+  }
+  return result;
+}
+
+Location parse_path(const std::string& url) {
+  if (url.empty()) throw InvalidArgumentError("the path is empty; give a local path or s3://bucket/key");
+  if (url.find('\0') != std::string::npos) throw InvalidArgumentError("a path holds a NUL character");
+  Location result;
+  const std::string scheme = scheme_of(url);
+  if (scheme.empty()) {
+    result.path = url;
+    return result;
+  }
+  if (scheme == "file") {
+    result.path = url.substr(7);
+    if (result.path.empty()) throw InvalidArgumentError("the path '" + url + "' is empty after file://");
+    return result;
+  }
+  if (std::find(std::begin(kStoreSchemes), std::end(kStoreSchemes), scheme) == std::end(kStoreSchemes))
+    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme + "'; known are s3, obs, file and none (local)");
+  result.scheme = scheme;
+  const std::string rest = url.substr(scheme.size() + 3);
+  const size_t slash = rest.find('/');
+  result.bucket = rest.substr(0, slash);
+  if (slash != std::string::npos) result.key = rest.substr(slash + 1);
+  check_bucket(result.bucket, url);
+  return result;
+}
+
+std::string base_name(const Location& location) {
+  const Location file = location.as_file();
+  const std::string& text = file.is_local() ? file.path : file.key;
+  const size_t slash = text.rfind('/');
+  return slash == std::string::npos ? text : text.substr(slash + 1);
+}
+
+Location parent_of(const Location& location) {
+  Location result = location.as_file();
+  std::string& text = result.is_local() ? result.path : result.key;
+  const size_t slash = text.rfind('/');
+  if (slash == std::string::npos) {
+    text = result.is_local() ? "." : "";
+  } else {
+    text = slash == 0 && result.is_local() ? "/" : text.substr(0, slash);
+  }
+  return result;
+}
+
+bool is_safe_relative(std::string_view name) {
+  if (name.empty() || name.find('\0') != std::string_view::npos) return false;
+  for (;;) {
+    const size_t slash = name.find('/');
+    const std::string_view part = name.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") return false;
+    if (slash == std::string_view::npos) return true;
+    name.remove_prefix(slash + 1);
+    if (name.empty()) return true;  // a trailing '/': a folder marker
+  }
+}
+
+}  // namespace mox::file

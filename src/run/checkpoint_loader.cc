@@ -1,0 +1,158 @@
+#include "run/checkpoint_loader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <regex>
+
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+#include "moxing/log.h"
+#include "run/checkpoint_state.h"
+#include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+// A checkpoint cannot be read: broken or half-written, not merely another model's.
+class BrokenCheckpoint : public DataError {
+ public:
+  using DataError::DataError;
+};
+
+// "a, b, c and 12 more"
+std::string shortened(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 5;
+  if (names.size() <= kShown) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "), names.size() - kShown);
+}
+
+struct Found {
+  LoadedCheckpoint checkpoint;
+  std::vector<std::string> missing;   // variables of the model that it lacks
+  std::vector<std::string> misfits;   // "name: model [3,3], checkpoint [5,5]"
+};
+
+Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
+  tf::BundleReader reader(tf::Env::Default(), prefix);
+  if (!reader.status().ok()) throw BrokenCheckpoint(std::string(reader.status().message()));
+  Found found;
+  found.checkpoint.prefix = prefix;
+  for (const VariableInfo& variable : wanted) {
+    if (!reader.Contains(variable.name)) {
+      found.missing.push_back(variable.name);
+      continue;
+    }
+    tf::Tensor value;
+    auto status = reader.Lookup(variable.name, &value);
+    if (!status.ok()) throw BrokenCheckpoint(variable.name + ": " + std::string(status.message()));
+    if (value.shape() != variable.shape || value.dtype() != variable.dtype) {
+      found.misfits.push_back(fmt::format("{}: the model's is {} {}, the checkpoint's {} {}", variable.name,
+                                          tf::DataTypeString(variable.dtype), variable.shape.DebugString(),
+                                          tf::DataTypeString(value.dtype()), value.shape().DebugString()));
+      continue;
+    }
+    found.checkpoint.values[variable.name] = std::move(value);
+  }
+  tf::Tensor step;
+  if (reader.Contains("global_step") && reader.Lookup("global_step", &step).ok() && step.dtype() == tf::DT_INT64 && step.NumElements() == 1)
+    found.checkpoint.global_step = step.flat<int64_t>()(0);
+  return found;
+}
+
+// The newest of `prefixes` that is whole; DataError when none is.
+Found read_newest(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& wanted) {
+  std::string first_error;
+  for (const std::string& prefix : prefixes) {
+    try {
+      return read(prefix, wanted);
+    } catch (const BrokenCheckpoint& e) {
+      log_warning("checkpoint " + prefix + " is broken (" + e.what() + "); trying the one before it");
+      if (first_error.empty()) first_error = e.what();
+    }
+  }
+  throw DataError(fmt::format("none of the {} checkpoints from {} down can be read: {}; remove them to start anew",
+                              prefixes.size(), prefixes.front(), first_error));
+}
+
+[[noreturn]] void reject_misfits(const Found& found) {
+  throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " does not fit the model: " + shortened(found.misfits) +
+                             "; leave such variables out with --checkpoint_exclude_patterns");
+}
+
+LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& variables,
+                        const RunConfig& config) {
+  Found found = read_newest(prefixes, variables);
+  if (!found.misfits.empty()) reject_misfits(found);
+  if (!found.missing.empty())
+    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " of log_dir lacks variables of this model: " +
+                               shortened(found.missing) + "; it is another model's: use another log_dir");
+  const char* ignored = config.checkpoint_path.empty() ? "" : "; checkpoint_path is ignored";
+  log_info("log_dir has checkpoint " + found.checkpoint.prefix + ": going on from it" + ignored);
+  return std::move(found.checkpoint);
+}
+
+LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const RunConfig& config) {
+  std::vector<VariableInfo> wanted;
+  for (const VariableInfo& variable : variables)
+    if (matches_patterns(variable.name, config.include_patterns, config.exclude_patterns)) wanted.push_back(variable);
+  Found found = read_newest(resolve_checkpoints(config.checkpoint_path), wanted);
+  if (!found.misfits.empty()) reject_misfits(found);
+  if (found.checkpoint.values.empty())
+    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
+                               " has none of the model's variables (or the patterns leave none): " + shortened(found.missing));
+  if (!found.missing.empty() && config.mode != ModeKeys::TRAIN)
+    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " lacks variables of the model: " +
+                               shortened(found.missing));
+  log_info(fmt::format("loaded {} of {} variables from checkpoint {}", found.checkpoint.values.size(), variables.size(),
+                       found.checkpoint.prefix));
+  if (!found.missing.empty()) log_info("not in the checkpoint, initialised: " + shortened(found.missing));
+  return std::move(found.checkpoint);
+}
+
+}  // namespace
+
+std::vector<std::string> split_patterns(const std::string& comma_separated) {
+  std::vector<std::string> patterns;
+  size_t start = 0;
+  while (start <= comma_separated.size()) {
+    size_t comma = comma_separated.find(',', start);
+    if (comma == std::string::npos) comma = comma_separated.size();
+    if (comma > start) patterns.push_back(comma_separated.substr(start, comma - start));
+    start = comma + 1;
+  }
+  return patterns;
+}
+
+bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
+                      const std::vector<std::string>& exclude) {
+  auto any = [&](const std::vector<std::string>& patterns) {
+    for (const std::string& pattern : patterns) {
+      try {
+        if (std::regex_search(name, std::regex(pattern))) return true;
+      } catch (const std::regex_error& e) {
+        throw InvalidArgumentError("'" + pattern + "' is not a regular expression: " + e.what());
+      }
+    }
+    return false;
+  };
+  return (include.empty() || any(include)) && !any(exclude);
+}
+
+LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const RunConfig& config) {
+  if (!config.log_dir.empty()) {
+    const std::vector<std::string> own = checkpoints_in(config.log_dir);
+    if (!own.empty()) return resume(own, variables, config);
+  }
+  if (!config.checkpoint_path.empty()) return start_from(variables, config);
+  if (config.mode != ModeKeys::TRAIN)
+    throw NotFoundError(fmt::format("{} needs a checkpoint: log_dir '{}' has none and checkpoint_path is not given",
+                                    to_string(config.mode), config.log_dir));
+  return {};
+}
+
+}  // namespace mox

@@ -1,0 +1,70 @@
+#include "run/engine.h"
+
+#include <fmt/format.h>
+
+#include "moxing/error.h"
+#include "moxing/log.h"
+#include "run/checkpoint_loader.h"
+#include "moxing/class_names.h"
+#include "run/engine_session.h"
+#include "run/exporter.h"
+#include "run/signals.h"
+#include "run/step_loop.h"
+
+namespace mox {
+namespace {
+
+// The limit counts over restarts: a run that was done stays done.
+bool already_done(const RunConfig& config, int64_t global_step) {
+  if (config.mode != ModeKeys::TRAIN || config.max_number_of_steps <= 0 || global_step < config.max_number_of_steps)
+    return false;
+  log_info(fmt::format("nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "
+                       "another log_dir to start anew",
+                       global_step, config.max_number_of_steps));
+  return true;
+}
+
+void print_evaluation(const RunResult& result) {
+  std::string line = fmt::format("[Evaluation] steps: {}(global step: {})", result.steps, result.global_step);
+  for (const auto& [name, value] : result.metrics) line += fmt::format("\t{}: {:.3f}", name, value);
+  log_info(line);
+}
+
+void export_after_run(const BuiltGraph& graph, const std::string& log_dir, EngineSession& session, RunResult* result) {
+  if (result->interrupted) {
+    log_warning("the run was interrupted: no model is exported");
+    return;
+  }
+  result->export_dir = export_saved_model(graph, session.read_variables(), log_dir);
+  log_info("exported the model to " + result->export_dir);
+}
+
+}  // namespace
+
+RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, const RunConfig& config) {
+  validate(config);
+  if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
+  SignalGuard signals;
+  join_gradients(&graph.graph, graph.gradients,
+                 {.num_towers = static_cast<int>(graph.towers.size()), .loss_scale = config.loss_scale});
+  const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  EngineSession session(graph, config);
+  session.initialize(checkpoint);
+  graph.feeds.clear();  // the data sets hold what was fed
+  const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
+  RunResult result;
+  result.global_step = first_global_step;
+  result.checkpoint = checkpoint.prefix;
+  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty()) write_class_names(config.log_dir, graph.class_names);
+  if (config.begin_fn) config.begin_fn();
+  if (!already_done(config, first_global_step)) {
+    StepLoop loop(graph, config, session, first_global_step);
+    result = loop.run();
+    if (config.mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
+  }
+  if (config.mode == ModeKeys::EVAL) print_evaluation(result);
+  if (export_graph) export_after_run(*export_graph, config.log_dir, session, &result);
+  return result;
+}
+
+}  // namespace mox

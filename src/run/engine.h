@@ -1,0 +1,15 @@
+// The engine: runs a built graph, whichever front end built it.
+#pragma once
+
+#include <optional>
+
+#include "moxing/export.h"
+#include "run/built_graph.h"
+#include "run/run_config.h"
+
+namespace mox {
+
+// `export_graph` is model_fn built in EXPORT mode, when the model is exported after the run.
+MOX_EXPORT RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, const RunConfig& config);
+
+}  // namespace mox

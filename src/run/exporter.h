@@ -1,0 +1,20 @@
+// SavedModels for TF-Serving.
+#pragma once
+
+#include <string>
+
+#include "run/built_graph.h"
+#include "run/checkpoint_writer.h"
+
+namespace mox {
+
+// The folder that a version means: "-1" is the highest number in log_dir + 1, anything else is taken as it is.
+std::string export_dir(const std::string& log_dir, const std::string& version);
+// InvalidArgumentError when that folder exists already (not for "-1").
+void check_export_dir(const std::string& log_dir, const std::string& version);
+
+// Writes saved_model.pb, variables/ and assets/labels.txt (when class names are known) under a temporary name and
+// renames it, so that a server that watches log_dir never sees half a model. Returns the folder.
+std::string export_saved_model(const BuiltGraph& graph, const NamedValues& values, const std::string& log_dir);
+
+}  // namespace mox

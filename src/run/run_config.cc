@@ -1,0 +1,66 @@
+#include "run/run_config.h"
+
+#include <unistd.h>
+
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+#include "moxing/flags.h"
+#include "moxing/log.h"
+#include "run/checkpoint_loader.h"
+#include "tensorflow/core/lib/io/path.h"
+#include "tensorflow/core/platform/env.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+void reject_if(bool wrong, const std::string& message) {
+  if (wrong) throw InvalidArgumentError(message);
+}
+
+}  // namespace
+
+// Nine hours later is too late to find out: writes a file now.
+void check_writable(const std::string& log_dir) {
+  tf::Env* env = tf::Env::Default();
+  absl::Status status = env->RecursivelyCreateDir(log_dir);
+  const std::string probe = tf::io::JoinPath(log_dir, ".mox_write_test." + std::to_string(getpid()));
+  if (status.ok()) status = tf::WriteStringToFile(env, probe, "x");
+  if (!status.ok())
+    throw InvalidArgumentError("log_dir '" + log_dir + "' cannot be written: " + std::string(status.message()));
+  env->DeleteFile(probe).IgnoreError();
+}
+
+void apply_flags(RunConfig* config) {
+  config->num_gpus = get_flag<int64_t>("num_gpus");
+  config->log_first_clone = get_flag<bool>("log_first_clone");
+  config->include_patterns = split_patterns(get_flag<std::string>("checkpoint_include_patterns"));
+  config->exclude_patterns = split_patterns(get_flag<std::string>("checkpoint_exclude_patterns"));
+  config->num_inter_threads = get_flag<int64_t>("num_inter_threads");
+  config->num_intra_threads = get_flag<int64_t>("num_intra_threads");
+  const FlagValue scale = get_flag("loss_scale");
+  reject_if(std::holds_alternative<std::string>(scale), "loss_scale=dynamic is not offered by this version; give a number");
+  config->loss_scale = std::get<double>(scale);
+  set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
+  matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
+}
+
+void validate(const RunConfig& config) {
+  reject_if(config.mode == ModeKeys::EXPORT,
+            "run_mode EXPORT is used by MoXing alone; set export_model=TF_SERVING to export after a run");
+  reject_if(config.batch_size < 0, "batch_size is " + std::to_string(config.batch_size) + ", expected an integer from 1");
+  reject_if(config.max_number_of_steps < 0, "max_number_of_steps is negative; 0 means until the input ends");
+  reject_if(config.keep_checkpoint_max < 0, "keep_checkpoint_max is negative; 0 keeps all");
+  reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");
+  if (config.mode == ModeKeys::TRAIN) {
+    reject_if(config.log_dir.empty(), "log_dir is needed in TRAIN: checkpoints and logs go there");
+  }
+  if (config.mode == ModeKeys::PREDICT)
+    reject_if(!config.output_fn, "output_fn is needed in PREDICT: it gets the predictions");
+  reject_if(config.export_model && config.log_dir.empty(), "log_dir is needed with export_model: the model goes there");
+  if (!config.log_dir.empty()) check_writable(config.log_dir);
+}
+
+}  // namespace mox

@@ -1,0 +1,47 @@
+// The options of a run that both front ends share. See RunOptions for the meanings.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "moxing/run.h"
+#include "run/built_graph.h"
+
+namespace mox {
+
+struct RunConfig {
+  ModeKeys mode = ModeKeys::TRAIN;
+  int64_t batch_size = 0;
+  std::string log_dir;
+  int64_t max_number_of_steps = 0;
+  std::string checkpoint_path;
+  int64_t log_every_n_steps = 10;
+  int64_t output_every_n_steps = 0;
+  int64_t save_summary_steps = 100;
+  double save_model_secs = -1;
+  int64_t save_model_steps = -1;
+  int keep_checkpoint_max = 5;
+  int64_t trace_step = -1;
+  bool export_model = false;
+  int num_gpus = 1;
+  bool log_first_clone = true;
+  double loss_scale = 1;
+  std::vector<std::string> include_patterns, exclude_patterns;  // of checkpoint_path
+  int64_t num_inter_threads = 0, num_intra_threads = 0;
+  OutputFn output_fn;
+  std::function<void()> begin_fn;  // before the first step
+  // Called between steps: Python looks at its signals here. Throwing ends the run like an error in a user function.
+  std::function<void()> between_steps;
+};
+
+// Fills what flags decide (num_gpus, patterns, loss_scale, threads). InvalidArgumentError for values that cannot work.
+void apply_flags(RunConfig* config);
+
+// Checks what can be checked before anything is built: batch_size, steps, log_dir writable, export folder free.
+void validate(const RunConfig& config);
+// Creates the folder and writes a file in it; InvalidArgumentError that says why not.
+void check_writable(const std::string& log_dir);
+
+}  // namespace mox

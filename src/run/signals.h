@@ -1,0 +1,23 @@
+// SIGINT and SIGTERM during a run: the first asks it to stop, the second ends the process at once.
+#pragma once
+
+#include <csignal>
+
+namespace mox {
+
+// Catches the signals while it lives, and puts the former handlers back.
+class SignalGuard {
+ public:
+  SignalGuard();
+  ~SignalGuard();
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
+
+  // The signal that came, 0 for none.
+  static int received();
+
+ private:
+  struct sigaction old_int_, old_term_;
+};
+
+}  // namespace mox

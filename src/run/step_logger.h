@@ -1,0 +1,40 @@
+// What a run tells while it runs: the log line of the manual, a JSON line, and on a terminal a progress line.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mox {
+
+using Metrics = std::vector<std::pair<std::string, double>>;
+
+class StepLogger {
+ public:
+  // `log_dir` may be empty (no JSON lines). `total_steps` 0: unknown.
+  StepLogger(const std::string& log_dir, int64_t samples_per_step, int64_t total_steps);
+  ~StepLogger();
+
+  // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, the rate since the last call. Returns the rate.
+  double log_step(int64_t step, int64_t global_step, const Metrics& metrics);
+  // Redraws the progress line, at most five times a second; nothing when standard error is no terminal.
+  void show_progress(int64_t step);
+  void clear_progress();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const int64_t samples_per_step_, total_steps_;
+  const bool terminal_;
+  Clock::time_point last_log_, last_draw_, start_;
+  int64_t last_step_ = -1;
+  bool drawn_ = false;
+  std::FILE* json_ = nullptr;
+};
+
+// "step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451"
+std::string format_step(int64_t step, int64_t global_step, double samples_per_second, const Metrics& metrics);
+
+}  // namespace mox

@@ -1,0 +1,73 @@
+// The loop over steps: what is fetched when, logs, summaries, checkpoints, output_fn, and how it ends.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "run/checkpoint_writer.h"
+#include "run/engine_session.h"
+#include "run/run_config.h"
+#include "run/step_logger.h"
+#include "run/summary_writer.h"
+
+namespace mox {
+
+class StepLoop {
+ public:
+  StepLoop(const BuiltGraph& graph, const RunConfig& config, EngineSession& session, int64_t first_global_step);
+  ~StepLoop();
+
+  // Until the limit, the end of the input, or a signal.
+  RunResult run();
+
+ private:
+  // What one step fetches, beside the losses.
+  struct Wants {
+    bool log = false, summary = false, output = false;
+    int key() const { return log | summary << 1 | output << 2; }
+  };
+  // A prepared step and where its fetches are in the result.
+  struct Step {
+    EngineSession::Callable callable = 0;
+    std::vector<std::string> fetches;
+    size_t log_info = 0, learning_rate = 0, summaries = 0, outputs = 0;
+  };
+
+  Wants wants_of(int64_t step) const;
+  const Step& prepared(Wants wants);
+  std::vector<tensorflow::Tensor> run_step(const Step& step);
+  std::vector<tensorflow::Tensor> run_traced_step(const Step& step);
+  void check_losses(const std::vector<tensorflow::Tensor>& fetched, int64_t step);
+  Metrics log_info_of(const std::vector<tensorflow::Tensor>& fetched, const Step& step) const;
+  void collect_outputs(const std::vector<tensorflow::Tensor>& fetched, const Step& step);
+  void deliver_outputs();
+  void log(int64_t step, Wants wants, const Step& prepared, const std::vector<tensorflow::Tensor>& fetched);
+  void accumulate(const Metrics& metrics);
+  bool save_is_due() const;
+  void save();
+  void finish(bool interrupted);
+  bool limit_reached() const { return config_.max_number_of_steps > 0 && local_step_ >= limit_; }
+
+  const BuiltGraph& graph_;
+  const RunConfig& config_;
+  EngineSession& session_;
+  const int64_t first_global_step_;
+  int64_t limit_ = 0;       // local steps; only with max_number_of_steps
+  int64_t local_step_ = 0;  // steps done
+  int64_t saved_at_ = -1;   // local step of the last save
+  std::chrono::steady_clock::time_point last_save_time_;
+
+  std::map<int, Step> steps_;
+  std::vector<OutputDict> outputs_;
+  Metrics last_metrics_, sums_;
+  std::unique_ptr<StepLogger> logger_;
+  std::unique_ptr<SummaryWriter> summaries_;
+  std::unique_ptr<CheckpointWriter> checkpoints_;
+  class Watchdog;
+  std::unique_ptr<Watchdog> watchdog_;
+};
+
+}  // namespace mox

@@ -1,0 +1,152 @@
+#include "engine/classifier.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tensorflow/cc/ops/standard_ops.h"
+
+namespace mox::cli {
+
+namespace ops = tensorflow::ops;
+using nlohmann::json;
+using tensorflow::Output;
+
+namespace {
+
+constexpr char kConfigFile[] = "run.json";
+
+// One place that lists the fields of run.json.
+template <typename Config, typename F>
+void for_each_field(Config& c, F f) {
+  f("model_name", c.model_name);
+  f("dataset_name", c.dataset_name);
+  f("data_url", c.data_url);
+  f("num_classes", c.num_classes);
+  f("channels", c.channels);
+  f("image_size", c.image_size);
+  f("labels_offset", c.labels_offset);
+  f("data_format", c.data_format);
+  f("batch_norm_fused", c.batch_norm_fused);
+  f("weight_decay", c.weight_decay);
+  f("label_smoothing", c.label_smoothing);
+}
+
+}  // namespace
+
+void add_classifier_flags(CLI::App& app, ClassifierConfig* c) {
+  app.add_option("--model_name", c->model_name, "network, e.g. lenet (`mox nets` lists them)");
+  app.add_option("--dataset_name", c->dataset_name, "data set, e.g. mnist or fashion_mnist");
+  app.add_option("--data_url", c->data_url, "folder of the data set's files");
+  app.add_option("--num_classes", c->num_classes, "classes; default: the data set's");
+  app.add_option("--image_size", c->image_size, "pixels a side; default: the network's");
+  app.add_option("--labels_offset", c->labels_offset, "subtracted from labels; default: the network's for imagenet, else 0");
+  app.add_option("--data_format", c->data_format, "NHWC or NCHW")->check(CLI::IsMember({"NHWC", "NCHW"}));
+  app.add_option("--batch_norm_fused", c->batch_norm_fused, "batch normalisation in one kernel");
+  app.add_option("--weight_decay", c->weight_decay, "L2 regularisation of the weights")->check(CLI::NonNegativeNumber);
+  app.add_option("--label_smoothing", c->label_smoothing, "0 to 1")->check(CLI::Range(0.0, 1.0));
+}
+
+void complete(ClassifierConfig* c) {
+  if (c->model_name.empty()) throw InvalidArgumentError("--model_name is needed: the network, e.g. lenet");
+  const ModelMeta model = get_model_meta(c->model_name);
+  if (c->image_size == 0) c->image_size = model.default_image_size;
+  if (c->labels_offset < 0) c->labels_offset = c->dataset_name == "imagenet" ? model.default_labels_offset : 0;
+  if (!c->dataset_name.empty()) {
+    const DatasetMeta data = get_dataset_meta(c->dataset_name);
+    if (c->num_classes == 0) c->num_classes = data.num_classes - c->labels_offset;
+    if (c->channels == 0) c->channels = data.image_shape.back() > 0 ? data.image_shape.back() : 3;
+  }
+  if (c->channels == 0) c->channels = 3;
+  if (c->num_classes <= 0) throw InvalidArgumentError("--num_classes is needed: neither a data set nor run.json tells it");
+}
+
+void write_config(const ClassifierConfig& config, const std::string& dir) {
+  json j;
+  for_each_field(config, [&](const char* name, const auto& value) { j[name] = value; });
+  file::make_dirs(dir);
+  file::write(dir + "/" + kConfigFile, j.dump(2) + "\n");
+}
+
+std::string peek_checkpoint_url(const std::vector<std::string>& args) {
+  const std::string name = "--checkpoint_url";
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i].rfind(name + "=", 0) == 0) return args[i].substr(name.size() + 1);
+    if (args[i] == name && i + 1 < args.size()) return args[i + 1];
+  }
+  return "";
+}
+
+std::string checkpoint_folder(const std::string& checkpoint_url) {
+  if (checkpoint_url.empty() || file::is_directory(checkpoint_url)) return checkpoint_url;
+  const size_t slash = checkpoint_url.rfind('/');
+  return slash == std::string::npos ? "." : checkpoint_url.substr(0, slash);
+}
+
+ClassifierConfig read_config(const std::string& checkpoint_url) {
+  ClassifierConfig config;
+  const std::string path = checkpoint_folder(checkpoint_url) + "/" + kConfigFile;
+  if (checkpoint_url.empty() || !file::exists(path)) return config;
+  try {
+    const json j = json::parse(file::read(path));
+    for_each_field(config, [&](const char* name, auto& value) {
+      if (j.contains(name)) value = j[name].get<std::decay_t<decltype(value)>>();
+    });
+  } catch (const json::exception& e) {
+    throw DataError(path + " cannot be read: " + e.what() + "; remove it and give the flags by hand");
+  }
+  return config;
+}
+
+std::vector<std::string> class_names_of(const ClassifierConfig& config, const std::string& checkpoint_url) {
+  std::vector<std::string> names = read_class_names(checkpoint_folder(checkpoint_url));
+  if (names.empty() && !config.dataset_name.empty()) names = get_dataset_meta(config.dataset_name).class_names;
+  return names;
+}
+
+InputFn classifier_input(const ClassifierConfig& config, const std::string& split) {
+  return [config, split](const Scope& s, ModeKeys mode) {
+    DatasetOptions options;
+    options.num_epochs = mode == ModeKeys::TRAIN ? 0 : 1;
+    options.shuffle = mode == ModeKeys::TRAIN;
+    const auto dataset = get_dataset(config.dataset_name, split, config.data_url, options);
+    const auto sample = dataset->get(s, {"image", "label"});
+    const Output image = get_data_augmentation_fn(config.model_name, mode, config.image_size, config.image_size)(s, sample[0]);
+    Output label = sample[1];
+    if (config.labels_offset != 0) label = ops::Subtract(s, label, ops::Cast(s, ops::Const(s, config.labels_offset), label.type()));
+    return std::vector<Output>{image, label};
+  };
+}
+
+ModelFn classifier_model(const ClassifierConfig& config) {
+  return [config](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    ModelFnOptions options;
+    options.weight_decay = config.weight_decay;
+    options.data_format = config.data_format;
+    options.batch_norm_fused = config.batch_norm_fused;
+    options.image_height = options.image_width = config.image_size;
+    const Output logits = get_model_fn(config.model_name, mode, config.num_classes, options)(s, inputs[0]).logits;
+    const Output probabilities = layers::softmax(s, logits, "probabilities");
+    ModelSpec spec;
+    spec.output_info = {{"logits", logits}, {"probabilities", probabilities}};
+    const Output best = ops::ArgMax(s.WithOpName("classes"), logits, 1);
+    spec.export_spec = ExportSpec{{{"images", inputs[0]}}, {{"logits", logits}, {"probabilities", probabilities}, {"classes", best}}};
+    if (inputs.size() < 2 || mode == ModeKeys::EXPORT) return spec;
+
+    const Output labels = inputs[1];
+    const Output one_hot = layers::one_hot_encoding(s, labels, config.num_classes);
+    const Output cross_entropy = losses::softmax_cross_entropy(s, one_hot, logits, {.label_smoothing = config.label_smoothing});
+    const Output loss = losses::add_regularization(s, cross_entropy);
+    spec.loss = loss;
+    spec.log_info = {{"loss", loss}, {"accuracy", metrics::accuracy(s, logits, labels)}};
+    if (mode == ModeKeys::EVAL) {
+      // By sample: a last batch that is not full counts for what it has.
+      const auto each = ops::SparseSoftmaxCrossEntropyWithLogits(s, logits, labels);
+      spec.output_info = {{"loss", each.loss},
+                          {"top1", metrics::in_top_k(s, logits, labels, 1, "in_top_1")},
+                          {"top5", metrics::in_top_k(s, logits, labels, std::min<int>(5, config.num_classes), "in_top_5")}};
+    }
+    return spec;
+  };
+}
+
+}  // namespace mox::cli

@@ -1,0 +1,51 @@
+// A built-in network on a built-in data set: what train, eval, predict and export share. Its configuration is written
+// beside the checkpoints (run.json), so that the later commands need only the folder.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "moxing/moxing.h"
+
+namespace mox::cli {
+
+struct ClassifierConfig {
+  std::string model_name;
+  std::string dataset_name;
+  std::string data_url;          // folder of the data set
+  int64_t num_classes = 0;       // 0: the data set's
+  int64_t channels = 0;          // of the images; 0: the data set's
+  int image_size = 0;            // pixels a side; 0: the network's default
+  int64_t labels_offset = -1;    // subtracted from labels; -1: the network's for imagenet, else 0
+  std::string data_format = "NHWC";
+  bool batch_norm_fused = true;
+  float weight_decay = 0;
+  float label_smoothing = 0;
+};
+
+// --model_name, --dataset_name, --data_url and the other fields.
+void add_classifier_flags(CLI::App& app, ClassifierConfig* config);
+// Fills what was left to the network's and the data set's defaults. Errors that list the known names.
+void complete(ClassifierConfig* config);
+
+// dir/run.json
+void write_config(const ClassifierConfig& config, const std::string& dir);
+// What run.json beside a checkpoint (a folder or a prefix) says; the defaults when there is none.
+ClassifierConfig read_config(const std::string& checkpoint_url);
+
+// The value of --checkpoint_url in `args`, "" when it is not there: run.json gives the defaults of the other flags.
+std::string peek_checkpoint_url(const std::vector<std::string>& args);
+
+// The folder of a checkpoint that is given as a folder or a prefix.
+std::string checkpoint_folder(const std::string& checkpoint_url);
+
+// The labels of labels.txt beside a checkpoint, else the data set's; empty when neither knows them.
+std::vector<std::string> class_names_of(const ClassifierConfig& config, const std::string& checkpoint_url);
+
+// One sample: augmented image, label.
+InputFn classifier_input(const ClassifierConfig& config, const std::string& split);
+// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics need.
+ModelFn classifier_model(const ClassifierConfig& config);
+
+}  // namespace mox::cli

@@ -1,0 +1,87 @@
+// mox eval
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/classifier.h"
+#include "engine/command_line.h"
+#include "engine/entry.h"
+
+namespace mox::cli {
+namespace {
+
+// Sums over samples, not over batches.
+struct Totals {
+  int64_t samples = 0;
+  double loss = 0;
+  int64_t top1 = 0, top5 = 0;
+
+  void add(const OutputDict& dict) {
+    const auto losses = dict.at("loss").flat<float>();
+    const auto first = dict.at("top1").flat<bool>(), fifth = dict.at("top5").flat<bool>();
+    samples += losses.size();
+    for (int64_t i = 0; i < losses.size(); ++i) {
+      loss += losses(i);
+      top1 += first(i);
+      top5 += fifth(i);
+    }
+  }
+};
+
+}  // namespace
+
+int run_eval(const std::vector<std::string>& args) {
+  CLI::App app("Evaluates a checkpoint on a split of the data set; prints one line of metrics.\n"
+               "Example: mox eval --checkpoint_url=DIR", "mox eval");
+  std::string checkpoint_url, split;
+  int64_t batch_size = 50, max_number_of_steps = 0, log_every_n_steps = 0;
+  bool as_json = false;
+  ClassifierConfig config = read_config(peek_checkpoint_url(args));
+  app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
+  add_classifier_flags(app, &config);
+  app.add_option("--split", split, "default: the data set's second split");
+  app.add_option("--batch_size", batch_size, "samples a device and step")->capture_default_str();
+  app.add_option("--max_number_of_steps", max_number_of_steps, "0: the whole split")->capture_default_str();
+  app.add_option("--log_every_n_steps", log_every_n_steps, "0: only the result")->capture_default_str();
+  app.add_flag("--json", as_json, "print the metrics as one JSON object");
+  if (int code = parse_command_line(app, args); code >= 0) return code;
+  if (batch_size <= 0) throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
+
+  complete(&config);
+  if (config.dataset_name.empty()) throw InvalidArgumentError("--dataset_name is needed: " + checkpoint_url + " has no run.json that tells it");
+  const DatasetMeta data = get_dataset_meta(config.dataset_name);
+  if (split.empty()) split = data.splits_to_sizes.back().first;
+
+  Totals totals;
+  RunOptions options;
+  options.run_mode = ModeKeys::EVAL;
+  options.input_fn = classifier_input(config, split);
+  options.model_fn = classifier_model(config);
+  options.output_fn = [&](const std::vector<OutputDict>& outputs) {
+    for (const OutputDict& dict : outputs) totals.add(dict);
+  };
+  options.output_every_n_steps = 1;
+  options.batch_size = batch_size;
+  options.checkpoint_path = checkpoint_url;
+  options.max_number_of_steps = max_number_of_steps;
+  options.log_every_n_steps = log_every_n_steps;
+  set_log_level(LogLevel::kWarning);
+  set_flag("running_log_level", log_every_n_steps > 0 ? "info" : "warning");
+  const RunResult result = run(options);
+  if (result.interrupted) return kFailed;
+  const double n = totals.samples;
+  const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
+  if (as_json) {
+    std::cout << nlohmann::ordered_json{{"checkpoint", result.checkpoint}, {"global_step", result.global_step}, {"split", split},
+                                        {"samples", totals.samples}, {"loss", loss}, {"accuracy", accuracy}, {"top5", top5}}.dump()
+              << std::endl;
+  } else {
+    std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}", result.global_step,
+                             split, totals.samples, loss, accuracy, top5)
+              << std::endl;
+  }
+  return kDone;
+}
+
+}  // namespace mox::cli

@@ -1,0 +1,42 @@
+// mox export
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/classifier.h"
+#include "engine/command_line.h"
+#include "engine/entry.h"
+
+namespace mox::cli {
+
+int run_export(const std::vector<std::string>& args) {
+  CLI::App app("Exports a checkpoint as a SavedModel for TF-Serving.\nExample: mox export --checkpoint_url=DIR --export_url=DIR", "mox export");
+  std::string checkpoint_url, export_url, version = "-1";
+  bool as_json = false;
+  app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
+  app.add_option("--export_url", export_url, "the model goes to a folder in here; default: the checkpoint's folder");
+  app.add_option("--version", version, "name of that folder; -1: the next number")->capture_default_str();
+  ClassifierConfig config = read_config(peek_checkpoint_url(args));
+  add_classifier_flags(app, &config);
+  app.add_flag("--json", as_json, "print the result as one JSON object");
+  if (int code = parse_command_line(app, args); code >= 0) return code;
+  complete(&config);
+
+  ExportOptions options;
+  options.model_fn = [model = classifier_model(config), version](const Scope& s, const std::vector<tensorflow::Output>& inputs, ModeKeys mode) {
+    ModelSpec spec = model(s, inputs, mode);
+    spec.export_spec->version = version;
+    return spec;
+  };
+  options.inputs = {{tensorflow::DT_FLOAT, {-1, config.image_size, config.image_size, config.channels}}};
+  options.checkpoint_path = checkpoint_url;
+  options.log_dir = export_url.empty() ? checkpoint_folder(checkpoint_url) : export_url;
+  options.class_names = class_names_of(config, checkpoint_url);
+  const std::string dir = export_model(options);
+  if (as_json)
+    std::cout << nlohmann::json{{"export_dir", dir}}.dump() << std::endl;
+  else
+    std::cout << dir << std::endl;
+  return kDone;
+}
+
+}  // namespace mox::cli

@@ -1,0 +1,227 @@
+// mox predict
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "engine/classifier.h"
+#include "engine/command_line.h"
+#include "engine/entry.h"
+#include "engine/npy.h"
+#include "tensorflow/cc/ops/image_ops.h"
+#include "tensorflow/cc/ops/io_ops.h"
+#include "tensorflow/cc/ops/standard_ops.h"
+
+namespace mox::cli {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+using tensorflow::Output;
+
+namespace {
+
+struct PredictFlags {
+  ClassifierConfig classifier;
+  std::string checkpoint_url, output_url, preprocess = "default", values = "probabilities";
+  std::vector<std::string> inputs;
+  int64_t batch_size = 32;
+  int top_k = 1;
+  bool json = false;
+};
+
+// What is classified: image files, or the rows of one array.
+struct Samples {
+  std::vector<std::string> paths;
+  tf::Tensor array;  // [N, height, width, channels]; used when there are no paths
+  int64_t size() const { return paths.empty() ? array.dim_size(0) : paths.size(); }
+  std::string name(int64_t i) const { return paths.empty() ? std::to_string(i) : paths[i]; }
+};
+
+bool has_ending(const std::string& path, std::initializer_list<const char*> endings) {
+  std::string lower = path;
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::any_of(endings.begin(), endings.end(), [&](const std::string& ending) {
+    return lower.size() >= ending.size() && lower.compare(lower.size() - ending.size(), ending.size(), ending) == 0;
+  });
+}
+
+Samples gather(const std::vector<std::string>& inputs) {
+  Samples samples;
+  for (const std::string& input : inputs) {
+    if (has_ending(input, {".npy"})) {
+      if (inputs.size() > 1) throw InvalidArgumentError(input + ": an array is predicted alone, not together with other inputs");
+      samples.array = parse_npy(file::read(input), input);
+      if (samples.array.dims() != 4 || samples.array.dim_size(0) == 0)
+        throw InvalidArgumentError(input + " has shape " + samples.array.shape().DebugString() + ", expected [N, height, width, channels]");
+    } else if (file::is_directory(input)) {
+      std::vector<std::string> found = file::list_directory(input, {.recursive = true, .skip_dir = true});
+      std::sort(found.begin(), found.end());
+      for (const std::string& name : found)
+        if (has_ending(name, {".jpg", ".jpeg", ".png", ".bmp", ".gif"})) samples.paths.push_back(input + (input.back() == '/' ? "" : "/") + name);
+    } else if (file::exists(input)) {
+      samples.paths.push_back(input);
+    } else {
+      throw NotFoundError("there is no image, folder or array " + input);
+    }
+  }
+  if (samples.size() == 0) throw InvalidArgumentError("no image to predict: give image files, folders with .jpg, .png, .bmp or .gif, or a .npy array");
+  return samples;
+}
+
+// Samples `first` to the end, in order; of an array all.
+InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t first) {
+  return [&f, &samples, first](const Scope& s, ModeKeys mode) {
+    const ClassifierConfig& c = f.classifier;
+    Output image;
+    if (samples.paths.empty()) {
+      image = make_tensor_dataset({{"image", samples.array}}, {}, {.num_epochs = 1})->get(s, {"image"})[0];
+    } else {
+      tf::Tensor paths(tf::DT_STRING, {samples.size() - first});
+      for (int64_t i = first; i < samples.size(); ++i) paths.flat<tf::tstring>()(i - first) = samples.paths[i];
+      const Output path = make_tensor_dataset({{"path", paths}}, {}, {.num_epochs = 1})->get(s, {"path"})[0];
+      const Output decoded = ops::DecodeImage(s, ops::ReadFile(s, path), ops::DecodeImage::Channels(c.channels).ExpandAnimations(false));
+      image = ops::EnsureShape(s, decoded, {-1, -1, c.channels});
+    }
+    if (f.preprocess == "none") return std::vector<Output>{ops::Cast(s, image, tf::DT_FLOAT)};
+    return std::vector<Output>{get_data_augmentation_fn(c.model_name, mode, c.image_size, c.image_size)(s, image)};
+  };
+}
+
+void check_array(const PredictFlags& f, const Samples& samples) {
+  if (!samples.paths.empty()) return;
+  const ClassifierConfig& c = f.classifier;
+  const auto& a = samples.array;
+  if (a.dim_size(3) != c.channels)
+    throw InvalidArgumentError(fmt::format("the array has {} channels (shape {}), {} was trained with {}", a.dim_size(3),
+                                           a.shape().DebugString(), c.model_name, c.channels));
+  if (f.preprocess == "none" && (a.dim_size(1) != c.image_size || a.dim_size(2) != c.image_size))
+    throw InvalidArgumentError(fmt::format("with --preprocess=none the array must be [N,{0},{0},{1}], it is {2}", c.image_size, c.channels,
+                                           a.shape().DebugString()));
+}
+
+// Fills [N, classes] from sample `done` on; `done` counts what has arrived.
+RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_size, tf::Tensor* scores, int64_t* done) {
+  RunOptions options;
+  options.run_mode = ModeKeys::PREDICT;
+  options.input_fn = samples_input(f, samples, *done);
+  options.model_fn = classifier_model(f.classifier);
+  options.batch_size = batch_size;
+  options.checkpoint_path = f.checkpoint_url;
+  options.log_every_n_steps = 0;
+  options.output_fn = [&](const std::vector<OutputDict>& outputs) {
+    for (const OutputDict& dict : outputs) {
+      const tf::Tensor& rows = dict.at(f.values);
+      const auto values = rows.flat<float>();
+      std::copy_n(values.data(), values.size(), scores->flat<float>().data() + *done * f.classifier.num_classes);
+      *done += rows.dim_size(0);
+    }
+  };
+  return run(options);
+}
+
+tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
+  tf::Tensor scores(tf::DT_FLOAT, {samples.size(), f.classifier.num_classes});
+  int64_t done = 0;
+  RunResult result;
+  try {
+    result = predict(f, samples, f.batch_size, &scores, &done);
+  } catch (const RunError&) {
+    if (samples.paths.empty()) throw;
+    // One by one from there, to name the image that cannot be read.
+    try {
+      result = predict(f, samples, 1, &scores, &done);
+    } catch (const RunError& e) {
+      throw DataError("image " + samples.name(done) + " cannot be predicted: " + e.what());
+    }
+  }
+  if (result.interrupted) throw RunError("interrupted");
+  return scores;
+}
+
+// The k best classes of a row, best first.
+std::vector<int64_t> best_of(const float* row, int64_t classes, int64_t k) {
+  std::vector<int64_t> order(classes);
+  std::iota(order.begin(), order.end(), 0);
+  k = std::min(k, classes);
+  std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
+  order.resize(k);
+  return order;
+}
+
+std::string class_name(const std::vector<std::string>& names, int64_t label) {
+  return label < static_cast<int64_t>(names.size()) ? names[label] : std::to_string(label);
+}
+
+std::string json_lines(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores, const std::vector<std::string>& names) {
+  std::string text;
+  for (int64_t i = 0; i < samples.size(); ++i) {
+    const float* row = scores.flat<float>().data() + i * f.classifier.num_classes;
+    const std::vector<int64_t> best = best_of(row, f.classifier.num_classes, std::max(f.top_k, 1));
+    nlohmann::ordered_json line = {{"image", samples.name(i)}, {"label", best[0]}, {"class", class_name(names, best[0])}, {f.values == "logits" ? "logit" : "probability", row[best[0]]}};
+    if (f.top_k > 1)
+      for (int64_t label : best) line["top"].push_back({{"label", label}, {"class", class_name(names, label)}, {f.values == "logits" ? "logit" : "probability", row[label]}});
+    text += line.dump() + "\n";
+  }
+  return text;
+}
+
+std::string table(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores, const std::vector<std::string>& names) {
+  size_t width = 5;
+  for (int64_t i = 0; i < samples.size(); ++i) width = std::max(width, samples.name(i).size());
+  std::string text = fmt::format("{:<{}}  {:>5}  {:>11}  class\n", "image", width, "label", f.values == "logits" ? "logit" : "probability");
+  for (int64_t i = 0; i < samples.size(); ++i) {
+    const float* row = scores.flat<float>().data() + i * f.classifier.num_classes;
+    bool first = true;
+    for (int64_t label : best_of(row, f.classifier.num_classes, std::max(f.top_k, 1))) {
+      text += fmt::format("{:<{}}  {:>5}  {:>11.4f}  {}\n", first ? samples.name(i) : "", width, label, row[label], class_name(names, label));
+      first = false;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+int run_predict(const std::vector<std::string>& args) {
+  CLI::App app("Classifies images with a checkpoint.\nExample: mox predict --checkpoint_url=DIR photo.jpg folder/", "mox predict");
+  PredictFlags flags;
+  flags.classifier = read_config(peek_checkpoint_url(args));
+  flags.classifier.data_url.clear();
+  app.add_option("--checkpoint_url", flags.checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
+  app.add_option("inputs", flags.inputs, "image files, folders, or one .npy array [N, height, width, channels]");
+  add_classifier_flags(app, &flags.classifier);
+  app.get_option("--data_url")->description("one more input: an image file, a folder or an array");
+  app.add_option("--preprocess", flags.preprocess, "default: as the network's evaluation does; none: feed the values as they are")
+      ->check(CLI::IsMember({"default", "none"}))->capture_default_str();
+  app.add_option("--output_url", flags.output_url, "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
+  app.add_option("--values", flags.values, "probabilities or logits")->check(CLI::IsMember({"probabilities", "logits"}))->capture_default_str();
+  app.add_option("--top_k", flags.top_k, "classes shown an image, best first")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch_size", flags.batch_size, "images a step")->capture_default_str();
+  app.add_flag("--json", flags.json, "JSON lines");
+  if (int code = parse_command_line(app, args); code >= 0) return code;
+  if (flags.batch_size <= 0) throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
+  if (!flags.classifier.data_url.empty()) flags.inputs.push_back(flags.classifier.data_url);
+  complete(&flags.classifier);
+
+  const Samples samples = gather(flags.inputs);
+  check_array(flags, samples);
+  set_flag("running_log_level", "warning");
+  const tf::Tensor scores = predict_all(flags, samples);
+  const std::vector<std::string> names = class_names_of(flags.classifier, flags.checkpoint_url);
+  std::string text;
+  if (has_ending(flags.output_url, {".npy"}))
+    text = format_npy(scores);
+  else if (flags.json || has_ending(flags.output_url, {".json", ".jsonl"}))
+    text = json_lines(flags, samples, scores, names);
+  else
+    text = table(flags, samples, scores, names);
+  if (flags.output_url.empty())
+    std::cout << text << std::flush;
+  else
+    file::write(flags.output_url, text);
+  return kDone;
+}
+
+}  // namespace mox::cli
