@@ -11,34 +11,46 @@ namespace ops = tensorflow::ops;
 
 namespace {
 
-// Statistics and their variables are 32 bits wide whatever the images are: sums over a batch need it.
+// Statistics and their variables are at least 32 bits wide whatever the images are: sums over a batch need it.
+tf::DataType statistics_type(const tf::Output& images) {
+  return images.type() == tf::DT_DOUBLE ? tf::DT_DOUBLE : tf::DT_FLOAT;
+}
+
+tf::Output scalar(const Scope& scope, float value, tf::DataType type) {
+  const tf::Output constant = ops::Const(scope, value);
+  return type == tf::DT_FLOAT ? constant : tf::Output(ops::Cast(scope, constant, type));
+}
+
 struct Parameters {
+  tf::DataType type = tf::DT_FLOAT;
   tf::Output gamma;  // null without scale
   tf::Output beta;   // null without center
   Variable moving_mean;
   Variable moving_variance;
 };
 
-Variable average(const Scope& scope, const char* name, int64_t channels, const Initializer& initializer) {
-  return scope.get_variable_object(name, {channels}, {.initializer = initializer, .trainable = false});
+Variable average(const Scope& scope, const char* name, int64_t channels, const Initializer& initializer,
+                 tf::DataType type) {
+  return scope.get_variable_object(name, {channels}, {.initializer = initializer, .trainable = false, .dtype = type});
 }
 
-Parameters make_parameters(const Scope& scope, int64_t channels, const BatchNormOptions& options) {
+Parameters make_parameters(const Scope& scope, int64_t channels, tf::DataType type, const BatchNormOptions& options) {
   Parameters p;
-  if (options.center) p.beta = scope.get_variable("beta", {channels}, {.initializer = zeros_initializer()});
+  p.type = type;
+  if (options.center) p.beta = scope.get_variable("beta", {channels}, {.initializer = zeros_initializer(), .dtype = type});
   if (options.scale) {
     const Initializer init = options.gamma_initializer ? options.gamma_initializer : ones_initializer();
-    p.gamma = scope.get_variable("gamma", {channels}, {.initializer = init});
+    p.gamma = scope.get_variable("gamma", {channels}, {.initializer = init, .dtype = type});
   }
-  p.moving_mean = average(scope, "moving_mean", channels, zeros_initializer());
-  p.moving_variance = average(scope, "moving_variance", channels, ones_initializer());
+  p.moving_mean = average(scope, "moving_mean", channels, zeros_initializer(), type);
+  p.moving_variance = average(scope, "moving_variance", channels, ones_initializer(), type);
   return p;
 }
 
 // variable -= (variable - value) * (1 - decay), together with the training step.
 void update_average(const Scope& scope, const Variable& variable, const tf::Output& value, float decay) {
   const tf::Scope s = scope.NewSubScope("AssignMovingAvg");
-  const tf::Output step = ops::Multiply(s, ops::Subtract(s, variable.value, value), 1 - decay);
+  const tf::Output step = ops::Multiply(s, ops::Subtract(s, variable.value, value), scalar(scope, 1 - decay, value.type()));
   const ops::AssignSubVariableOp update(s, variable.handle, step);
   scope.add_to_collection(collections::kUpdateOps, tf::Output(update.operation, 0));
 }
@@ -72,10 +84,11 @@ struct Renorm {
 // Ioffe 2017: the batch's statistics corrected towards slower averages; no gradient through the corrections.
 Renorm batch_renorm(const Scope& scope, int64_t channels, const tf::Output& mean, const tf::Output& variance,
                     const BatchNormOptions& options) {
-  const Variable slow_mean = average(scope, "renorm_mean", channels, zeros_initializer());
-  const Variable slow_stddev = average(scope, "renorm_stddev", channels, ones_initializer());
-  const tf::Output stddev = ops::Sqrt(scope, ops::Add(scope, variance, options.epsilon));
-  const tf::Output divisor = ops::Maximum(scope, slow_stddev.value, std::sqrt(options.epsilon));
+  const tf::DataType type = mean.type();
+  const Variable slow_mean = average(scope, "renorm_mean", channels, zeros_initializer(), type);
+  const Variable slow_stddev = average(scope, "renorm_stddev", channels, ones_initializer(), type);
+  const tf::Output stddev = ops::Sqrt(scope, ops::Add(scope, variance, scalar(scope, options.epsilon, type)));
+  const tf::Output divisor = ops::Maximum(scope, slow_stddev.value, scalar(scope, std::sqrt(options.epsilon), type));
   const tf::Output r =
       ops::ClipByValue(scope, ops::Div(scope, stddev, divisor), 1 / options.renorm_rmax, options.renorm_rmax);
   const tf::Output d = ops::ClipByValue(scope, ops::Div(scope, ops::Subtract(scope, mean, slow_mean.value), divisor),
@@ -98,8 +111,8 @@ tf::Output sum(const Scope& scope, const tf::Output& a, const tf::Output& b) {
 // (x - mean) / sqrt(variance + epsilon) * gamma + beta from ordinary operations: any rank, channels on `axis`.
 tf::Output plain_batch_norm(const Scope& scope, const tf::Output& inputs, int axis, int64_t channels, Parameters p,
                             const BatchNormOptions& options) {
-  const bool narrow = inputs.type() != tf::DT_FLOAT;
-  const tf::Output x = narrow ? tf::Output(ops::Cast(scope, inputs, tf::DT_FLOAT)) : inputs;
+  const bool narrow = inputs.type() != p.type;
+  const tf::Output x = narrow ? tf::Output(ops::Cast(scope, inputs, p.type)) : inputs;
   const int rank = static_cast<int>(static_shape(scope, x).size());
   tf::Output mean = p.moving_mean.value, variance = p.moving_variance.value;
   if (options.is_training) {
@@ -119,7 +132,7 @@ tf::Output plain_batch_norm(const Scope& scope, const tf::Output& inputs, int ax
     update_average(scope, p.moving_mean, mean, options.decay);
     update_average(scope, p.moving_variance, variance, options.decay);
   }
-  tf::Output scale = product(scope, ops::Rsqrt(scope, ops::Add(scope, variance, options.epsilon)), p.gamma);
+  tf::Output scale = product(scope, ops::Rsqrt(scope, ops::Add(scope, variance, scalar(scope, options.epsilon, p.type))), p.gamma);
   tf::Output shift = ops::Negate(scope, ops::Multiply(scope, mean, scale));
   shift = sum(scope, shift, p.beta);
   if (axis != rank - 1) {
@@ -137,7 +150,8 @@ tf::Output plain_batch_norm(const Scope& scope, const tf::Output& inputs, int ax
 
 tf::Output batch_norm(const Scope& outer, const tf::Output& inputs, const std::string& name,
                       const BatchNormOptions& options) {
-  const Scope scope = outer.var_scope(name).var_scope(tf::DT_FLOAT);
+  const tf::DataType type = statistics_type(inputs);
+  const Scope scope = outer.var_scope(name).var_scope(type);
   if (options.fused && options.renorm)
     throw InvalidArgumentError("batch_norm " + name +
                                ": fused and renorm exclude each other; set one of them to false");
@@ -146,14 +160,14 @@ tf::Output batch_norm(const Scope& outer, const tf::Output& inputs, const std::s
   if (image) {
     const NativeLayout layout(scope, inputs, options.data_format);
     const int64_t channels = channels_of(scope, layout.inputs(), layout.channel_axis(), name);
-    const Parameters p = make_parameters(scope, channels, options);
+    const Parameters p = make_parameters(scope, channels, type, options);
     y = layout.finish(
         scope, options.fused ? fused_batch_norm(scope, layout, p, channels, options)
                              : plain_batch_norm(scope, layout.inputs(), layout.channel_axis(), channels, p, options));
   } else {
     const int axis = static_cast<int>(static_shape(scope, inputs).size()) - 1;
     const int64_t channels = channels_of(scope, inputs, axis, name);
-    y = plain_batch_norm(scope, inputs, axis, channels, make_parameters(scope, channels, options), options);
+    y = plain_batch_norm(scope, inputs, axis, channels, make_parameters(scope, channels, type, options), options);
   }
   return options.activation ? options.activation(scope, y) : y;
 }

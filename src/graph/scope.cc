@@ -132,8 +132,10 @@ void add_weight_decay(const Scope& scope, const Variable& variable, const std::s
   if (done) return;
   done = true;
   const tf::Scope s = scope.NewSubScope("Regularizer");
+  tf::Output sum = ops::L2Loss(s, variable.value);
+  if (sum.type() != tf::DT_FLOAT) sum = ops::Cast(s, sum, tf::DT_FLOAT);
   scope.add_to_collection(collections::kRegularizationLosses,
-                          ops::Multiply(s.WithOpName("l2_regularizer"), ops::L2Loss(s, variable.value), weight_decay));
+                          ops::Multiply(s.WithOpName("l2_regularizer"), sum, weight_decay));
 }
 
 }  // namespace

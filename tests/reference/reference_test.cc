@@ -85,6 +85,12 @@ tf::Tensor images_of(const std::string& name, int batch) {
 
 int classes_of(const std::string& name) { return get_model_meta(name).default_image_size <= 32 ? 10 : 1000; }
 
+tf::Tensor as_double(const tf::Tensor& t) {
+  tf::Tensor wide(tf::DT_DOUBLE, t.shape());
+  wide.flat<double>() = t.flat<float>().cast<double>();
+  return wide;
+}
+
 // Operations that give the variables their values, and what must be fed for that.
 struct Loader {
   std::vector<std::string> targets;
@@ -97,11 +103,13 @@ struct Loader {
       if (folder) {
         const std::string prefix = std::string(folder) + "/" + network + "/model.ckpt";
         value = ops::RestoreV2(scope, prefix, ops::Const(scope, {tf::tstring(v.name)}),
-                               ops::Const(scope, {tf::tstring("")}), {v.dtype})
+                               ops::Const(scope, {tf::tstring("")}), {tf::DT_FLOAT})
                     .tensors[0];
+        if (v.dtype != tf::DT_FLOAT) value = ops::Cast(scope, value, v.dtype);
       } else {
         value = ops::Placeholder(scope, v.dtype);
-        feeds.emplace_back(value.node()->name(), value_of(v));
+        const tf::Tensor number = value_of(v);
+        feeds.emplace_back(value.node()->name(), v.dtype == tf::DT_DOUBLE ? as_double(number) : number);
       }
       targets.push_back(ops::AssignVariableOp(scope, v.handle, value).operation.node()->name());
     }
@@ -142,7 +150,9 @@ TEST_P(Reference, LogitsInEval) {
   loader.feeds.clear();
   const tf::Tensor logits = session.run_one(output.logits, {{"images", images}});
   const double error = logits_error(expected, logits);
-  report(name + " logits " + std::to_string(error));
+  char line[200];
+  std::snprintf(line, sizeof line, "%s logits %.2g", name.c_str(), error);
+  report(line);
   EXPECT_LT(error, 1e-4);
   EXPECT_NEAR(norm(logits) / expected.at("norm").get<double>(), 1, 1e-4);
 }
@@ -167,17 +177,19 @@ Output training_loss(const Scope& scope, const NetworkOutput& output, int classe
   return losses::add_regularization(scope, loss);
 }
 
-class TrainingReference : public testing::TestWithParam<std::tuple<std::string, bool>> {};
+class TrainingReference : public testing::TestWithParam<std::string> {};
 
+// In double precision on both sides: in single precision the rounding of the forward pass flips ReLUs that are close to
+// 0, which alone moves some norms by a percent. That the fused kernels' gradients are the plain ones', gradients_test
+// shows.
 TEST_P(TrainingReference, LossAndGradientNorms) {
-  const auto& [name, fused] = GetParam();
+  const std::string name = GetParam();
   const json& expected = results().at("train").at(name);
   Scope scope = Scope::new_root();
-  const tf::Tensor images = images_of(name, kTrainBatch);
-  const Output x = ops::Placeholder(scope.WithOpName("images"), tf::DT_FLOAT, ops::Placeholder::Shape(images.shape()));
-  const NetworkOutput output =
-      get_model_fn(name, ModeKeys::TRAIN, classes_of(name),
-                   {.weight_decay = kWeightDecay, .batch_norm_fused = fused, .dropout_keep_prob = 1})(scope, x);
+  const tf::Tensor images = as_double(images_of(name, kTrainBatch));
+  const Output x = ops::Placeholder(scope.WithOpName("images"), tf::DT_DOUBLE, ops::Placeholder::Shape(images.shape()));
+  const NetworkOutput output = get_model_fn(name, ModeKeys::TRAIN, classes_of(name),
+                                            {.weight_decay = kWeightDecay, .dropout_keep_prob = 1})(scope, x);
   const Output loss = training_loss(scope, output, classes_of(name));
   std::vector<Output> handles, gradients, fetches = {loss};
   std::vector<std::string> names;
@@ -185,7 +197,8 @@ TEST_P(TrainingReference, LossAndGradientNorms) {
     if (v.trainable) handles.push_back(v.handle), names.push_back(v.name);
   const auto status = tf::AddSymbolicGradients(scope, {loss}, handles, &gradients);
   ASSERT_TRUE(status.ok()) << status.message();
-  fetches.insert(fetches.end(), gradients.begin(), gradients.end());
+  for (const Output& gradient : gradients)
+    fetches.push_back(ops::Sqrt(scope, ops::Multiply(scope, ops::L2Loss(scope, gradient), ops::Const(scope, 2.0))));
   Loader loader(scope, name);
   GraphSession session(scope, /*initialize=*/false);
   session.run({}, loader.feeds, loader.targets);
@@ -195,26 +208,20 @@ TEST_P(TrainingReference, LossAndGradientNorms) {
   const double loss_error = std::fabs(values[0].scalar<float>()() / expected.at("loss").get<double>() - 1);
   EXPECT_LT(loss_error, 1e-3);
   EXPECT_EQ(names.size(), expected.at("gradient_norms").size());
-  double largest = 0, worst = 0;
-  for (const json& n : expected.at("gradient_norms")) largest = std::max(largest, n.get<double>());
+  double worst = 0;
   for (size_t i = 0; i < names.size(); ++i) {
-    const double theirs = expected.at("gradient_norms").at(names[i]);
-    // Gradients that are rounding errors of large sums (a shift before a normalization) have no digits to compare.
-    const double error = std::fabs(norm(values[i + 1]) - theirs) / std::max(theirs, 1e-5 * largest);
+    const double theirs = expected.at("gradient_norms").at(names[i]), ours = values[i + 1].scalar<double>()();
+    const double error = std::fabs(ours - theirs) / std::max(theirs, 1e-8);
     worst = std::max(worst, error);
-    EXPECT_LT(error, 1e-3) << names[i] << ": theirs " << theirs << ", ours " << norm(values[i + 1]);
+    EXPECT_LT(error, 1e-3) << names[i] << ": theirs " << theirs << ", ours " << ours;
   }
-  report(name + (fused ? " fused" : " plain") + " loss " + std::to_string(loss_error) + " gradients " +
-         std::to_string(worst));
+  char line[200];
+  std::snprintf(line, sizeof line, "%s loss %.2g gradients %.2g", name.c_str(), loss_error, worst);
+  report(line);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TrainingReference,
-                         testing::Combine(testing::ValuesIn(names_of("train")), testing::Values(true)),
-                         [](const auto& p) { return std::get<0>(p.param); });
-INSTANTIATE_TEST_SUITE_P(Plain, TrainingReference,
-                         testing::Values(std::tuple<std::string, bool>("resnet_v1_50", false),
-                                         std::tuple<std::string, bool>("mobilenet_v1", false)),
-                         [](const auto& p) { return std::get<0>(p.param); });
+INSTANTIATE_TEST_SUITE_P(All, TrainingReference, testing::ValuesIn(names_of("train")),
+                         [](const auto& p) { return p.param; });
 
 }  // namespace
 }  // namespace mox

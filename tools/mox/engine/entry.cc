@@ -1,7 +1,6 @@
 // The command library's entry: one table, one line a command.
 #include "engine/entry.h"
 
-#include "engine/nets_command.h"
 #include "moxing/error.h"
 #include "moxing/export.h"
 
@@ -14,8 +13,11 @@ struct EngineCommand {
 };
 
 constexpr EngineCommand kEngineCommands[] = {
-    {"train", run_train}, {"eval", run_eval}, {"predict", run_predict}, {"export", run_export},
-    {"nets", run_nets},   {"lr", run_lr},     {"data", run_data},
+    {"train", run_train},
+    {"eval", run_eval},
+    {"predict", run_predict},
+    {"export", run_export},
+    {"nets", run_nets},
 };
 
 }  // namespace

@@ -1,10 +1,8 @@
 // mox nets: lists the built-in networks; mox nets NAME: what one consists of.
-#include "engine/nets_command.h"
-
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "command.h"
+#include "engine/entry.h"
 #include "moxing/network_description.h"
 
 namespace mox::cli {
