@@ -11,10 +11,11 @@
 #include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "moxing/file.h"
+#include "moxing/file_stream.h"
 #include "moxing/metadata.h"
 #include "tensorflow/core/example/example.pb.h"
-#include "tensorflow/core/lib/io/record_writer.h"
-#include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/lib/hash/crc32c.h"
 
 namespace mox {
 
@@ -54,29 +55,43 @@ std::string make_record(const ImageFile& image, const std::string& class_name, c
   return example.SerializeAsString();
 }
 
-// Writes one shard under another name, renamed when it is whole.
+// Writes one shard. What is not finished never shows at its path.
 class ShardWriter {
  public:
-  explicit ShardWriter(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
-    check(tf::Env::Default()->NewWritableFile(temporary_, &file_));
-    writer_ = std::make_unique<tf::io::RecordWriter>(file_.get());
-  }
+  explicit ShardWriter(std::string path)
+      : path_(std::move(path)), remote_(path_.find("://") != std::string::npos), temporary_(remote_ ? path_ : path_ + ".tmp"),
+        file_(temporary_, "wb") {}
   ~ShardWriter() {
-    if (file_) tf::Env::Default()->DeleteFile(temporary_).IgnoreError();
+    if (finished_) return;
+    file_.discard();
+    if (!remote_) file::remove(temporary_);
   }
-  void write(const std::string& record) { check(writer_->WriteRecord(record)); }
+
+  void write(const std::string& record) {
+    // The frame of a TFRecord; see record_file.h.
+    std::string length(8, '\0');
+    for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(record.size() >> 8 * i);
+    file_.write(length + masked_crc(length) + record + masked_crc(record));
+  }
   void finish() {
-    check(writer_->Close());
-    check(file_->Close());
-    check(tf::Env::Default()->RenameFile(temporary_, path_));
-    file_.reset();
+    file_.close();
+    finished_ = true;
+    if (!remote_) file::rename(temporary_, path_);
   }
 
  private:
-  void check(const absl::Status& status) { throw_if_error(status, "TFRecord file " + path_ + " cannot be written"); }
-  std::string path_, temporary_;
-  std::unique_ptr<tf::WritableFile> file_;
-  std::unique_ptr<tf::io::RecordWriter> writer_;
+  static std::string masked_crc(const std::string& bytes) {
+    const uint32_t crc = tf::crc32c::Mask(tf::crc32c::Value(bytes.data(), bytes.size()));
+    std::string text(4, '\0');
+    for (size_t i = 0; i < 4; ++i) text[i] = static_cast<char>(crc >> 8 * i);
+    return text;
+  }
+
+  std::string path_;
+  bool remote_;
+  std::string temporary_;
+  file::File file_;
+  bool finished_ = false;
 };
 
 std::string shard_path(const std::string& dir, const std::string& prefix, int64_t shard, int64_t num_shards) {

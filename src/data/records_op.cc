@@ -102,7 +102,7 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
           source.path + "\n" + std::to_string(source.size) + "\n" + std::to_string(source.version), source.path,
           source.size);
     std::unique_ptr<tf::RandomAccessFile> file;
-    const auto status = tf::Env::Default()->NewRandomAccessFile(path, &file);
+    const auto status = open_random(path, &file);
     if (!status.ok())
       return absl::Status(status.code(),
                           "TFRecord file " + source.path + " cannot be opened: " + std::string(status.message()));

@@ -15,7 +15,6 @@
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "tensorflow/core/lib/hash/crc32c.h"
-#include "tensorflow/core/platform/env.h"
 
 namespace mox::data {
 
@@ -186,7 +185,7 @@ namespace {
 absl::Status copy_blocks(const std::string& source, const Descriptor& to) {
   constexpr size_t kBlock = 4 << 20;
   std::unique_ptr<tensorflow::RandomAccessFile> file;
-  if (auto status = tensorflow::Env::Default()->NewRandomAccessFile(source, &file); !status.ok()) return status;
+  if (auto status = open_random(source, &file); !status.ok()) return status;
   std::string block(kBlock, '\0');
   for (uint64_t at = 0;;) {
     absl::string_view got;

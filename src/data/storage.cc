@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
+#include "moxing/file_stream.h"
 #include "moxing/log.h"
 #include "tensorflow/core/platform/env.h"
 
@@ -79,6 +81,29 @@ std::vector<FolderEntry> list_remote(const std::string& folder) {
   return entries;
 }
 
+// An object for reads at an offset: MoXing's own stream reads it ahead by ranges.
+class RemoteReader : public tf::RandomAccessFile {
+ public:
+  explicit RemoteReader(const std::string& path) : file_(path, "rb") {}
+
+  absl::Status Read(uint64_t offset, absl::string_view& result, absl::Span<char> scratch) const override {
+    std::lock_guard lock(mutex_);
+    size_t got = 0;
+    const auto status = status_of([&] {
+      if (file_.tell() != static_cast<int64_t>(offset)) file_.seek(static_cast<int64_t>(offset));
+      for (int64_t n = 1; got < scratch.size() && n > 0; got += static_cast<size_t>(n))
+        n = file_.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
+    });
+    result = absl::string_view(scratch.data(), got);
+    if (status.ok() && got < scratch.size()) return absl::OutOfRangeError("the end of the file");
+    return status;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable file::File file_;  // guarded by mutex_
+};
+
 }  // namespace
 
 std::string join_path(const std::string& folder, const std::string& name) {
@@ -146,9 +171,14 @@ std::vector<FolderEntry> list_folder(const std::string& folder) {
   return entries;
 }
 
+absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {
+  if (!is_remote(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
+  return status_of([&] { *file = std::make_unique<RemoteReader>(path); });
+}
+
 std::unique_ptr<tf::RandomAccessFile> open_random(const std::string& path) {
   std::unique_ptr<tf::RandomAccessFile> file;
-  throw_if_error(tf::Env::Default()->NewRandomAccessFile(path, &file), "data file " + path + " cannot be opened");
+  throw_if_error(open_random(path, &file), "data file " + path + " cannot be opened");
   return file;
 }
 

@@ -1,5 +1,4 @@
-// Where data sets meet files. Whole files and listings go through mox::file, reads at an offset through TensorFlow's
-// file systems, of which MoXing's is one; local files are read without either.
+// Where data sets meet files. Object stores are reached through mox::file, local files are read directly.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +40,8 @@ std::vector<FolderEntry> list_folder(const std::string& folder);
 // Reads the file into `content`; from an object store in one request. The status names the path.
 absl::Status read_into(const std::string& path, tensorflow::tstring* content);
 
-// For reads at an offset.
+// For reads at an offset. The second one throws.
+absl::Status open_random(const std::string& path, std::unique_ptr<tensorflow::RandomAccessFile>* file);
 std::unique_ptr<tensorflow::RandomAccessFile> open_random(const std::string& path);
 
 // `content` of `path`, unpacked when it is gzip (told by its first bytes). DataError with the offset in the packed
