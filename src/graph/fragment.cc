@@ -43,7 +43,9 @@ std::vector<std::string> op_names(const std::vector<tf::Output>& outputs) {
   return names;
 }
 
-std::string tensor_name(const tf::Output& output) { return output.node()->name() + ":" + std::to_string(output.index()); }
+std::string tensor_name(const tf::Output& output) {
+  return output.node()->name() + ":" + std::to_string(output.index());
+}
 
 class FragmentMaker {
  public:
@@ -54,7 +56,8 @@ class FragmentMaker {
     add_variables();
     split_graph();
     fragment_.update_ops = op_names(scope_.get_collection(collections::kUpdateOps));
-    for (const tf::Output& summary : scope_.get_collection(collections::kSummaries)) fragment_.summaries.push_back(tensor_name(summary));
+    for (const tf::Output& summary : scope_.get_collection(collections::kSummaries))
+      fragment_.summaries.push_back(tensor_name(summary));
     for (const tf::Output& loss : scope_.get_collection(collections::kRegularizationLosses)) add_regularization(loss);
     const GraphState& state = scope_.state();
     fragment_.feeds = state.iterator_feeds;
@@ -69,7 +72,8 @@ class FragmentMaker {
     for (const Variable& v : scope_.state().variables) {
       const tf::NodeDef& assign = require_node(index_, v.initializer.node()->name(), "initializer of " + v.name);
       const TensorRef value = parse_tensor(assign.input(1));
-      fragment_.variables.push_back({v.name, tensor_name(v.handle), value.node + ":" + std::to_string(value.port), v.dtype, v.shape, v.trainable});
+      fragment_.variables.push_back({v.name, tensor_name(v.handle), value.node + ":" + std::to_string(value.port),
+                                     v.dtype, v.shape, v.trainable});
       values_.push_back(value.node);
     }
   }

@@ -34,7 +34,7 @@ struct Fragment {
   std::vector<std::string> update_ops;
   std::vector<std::string> summaries;
   std::vector<RegularizationLoss> regularization_losses;
-  Feeds feeds;                                    // placeholders that stay in the graph
+  Feeds feeds;  // placeholders that stay in the graph
   std::vector<std::string> iterator_initializers;
   std::vector<std::string> class_names;
 };

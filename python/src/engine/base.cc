@@ -63,8 +63,10 @@ void bind_base(nb::module_& m) {
   nb::register_exception_translator(translate, nullptr);
   m.attr("version") = version();
   m.def("set_log_sink", set_sink, nb::arg("sink").none(), "sink(level, line), or None for C++'s standard error");
-  m.def("log_info", [](const std::string& line) { log_info(line); }, nb::call_guard<nb::gil_scoped_release>());
-  m.def("log_warning", [](const std::string& line) { log_warning(line); }, nb::call_guard<nb::gil_scoped_release>());
+  m.def(
+      "log_info", [](const std::string& line) { log_info(line); }, nb::call_guard<nb::gil_scoped_release>());
+  m.def(
+      "log_warning", [](const std::string& line) { log_warning(line); }, nb::call_guard<nb::gil_scoped_release>());
   m.def("get_flag", [](const std::string& name) { return get_flag(name); });
   m.def("set_flag", [](const std::string& name, const FlagValue& value) { set_flag(name, value); });
   m.def("reset_flags", &reset_flags);

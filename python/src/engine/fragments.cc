@@ -1,6 +1,5 @@
 // What is written once, in C++, and imported into Python's graphs.
 #include "graph/fragment.h"
-
 #include "graph/graph_state.h"
 #include "module.h"
 #include "moxing/dataset.h"
@@ -19,7 +18,9 @@ struct NamedFragment {
   std::vector<std::pair<std::string, std::string>> outputs;
 };
 
-std::string tensor_name(const tf::Output& output) { return output.node()->name() + ":" + std::to_string(output.index()); }
+std::string tensor_name(const tf::Output& output) {
+  return output.node()->name() + ":" + std::to_string(output.index());
+}
 
 // An empty graph with one placeholder, `input`, of the tensor that the fragment will be given.
 struct Workbench {
@@ -56,7 +57,8 @@ NamedFragment augmentation(const std::string& name, const std::string& mode, int
                            const AugmentationOptions& options, int dtype, const ShapeList& shape, int64_t seed) {
   nb::gil_scoped_release release;
   const Workbench bench(dtype, shape, seed);
-  return bench.finish({{"", get_data_augmentation_fn(name, parse_mode(mode), height, width, options)(bench.scope, bench.input)}});
+  return bench.finish(
+      {{"", get_data_augmentation_fn(name, parse_mode(mode), height, width, options)(bench.scope, bench.input)}});
 }
 
 NamedFragment piecewise_lr(const std::string& strategy, int64_t num_samples, int64_t global_batch_size) {
@@ -78,21 +80,30 @@ void bind_fragment(nb::module_& m) {
   nb::class_<NamedFragment>(m, "Fragment")
       .def_prop_ro("graph", [](const NamedFragment& self) { return to_bytes(self.fragment.graph); })
       .def_prop_ro("initializers", [](const NamedFragment& self) { return to_bytes(self.fragment.initializers); })
-      .def_prop_ro("variables", [](const NamedFragment& self) {
-        nb::list list;
-        for (const FragmentVariable& v : self.fragment.variables)
-          list.append(nb::make_tuple(v.name, v.handle, v.initial_value, static_cast<int>(v.dtype), *to_list(tf::PartialTensorShape(v.shape.dim_sizes())), v.trainable));
-        return list;
-      }, "(name, handle, initial value, dtype, shape, trainable) each")
+      .def_prop_ro(
+          "variables",
+          [](const NamedFragment& self) {
+            nb::list list;
+            for (const FragmentVariable& v : self.fragment.variables)
+              list.append(nb::make_tuple(v.name, v.handle, v.initial_value, static_cast<int>(v.dtype),
+                                         *to_list(tf::PartialTensorShape(v.shape.dim_sizes())), v.trainable));
+            return list;
+          },
+          "(name, handle, initial value, dtype, shape, trainable) each")
       .def_prop_ro("update_ops", [](const NamedFragment& self) { return self.fragment.update_ops; })
       .def_prop_ro("summaries", [](const NamedFragment& self) { return self.fragment.summaries; })
-      .def_prop_ro("regularization_losses", [](const NamedFragment& self) {
-        nb::list list;
-        for (const RegularizationLoss& loss : self.fragment.regularization_losses) list.append(nb::make_tuple(loss.tensor, loss.variables));
-        return list;
-      }, "(tensor, variables) each")
+      .def_prop_ro(
+          "regularization_losses",
+          [](const NamedFragment& self) {
+            nb::list list;
+            for (const RegularizationLoss& loss : self.fragment.regularization_losses)
+              list.append(nb::make_tuple(loss.tensor, loss.variables));
+            return list;
+          },
+          "(tensor, variables) each")
       .def_prop_ro("feeds", [](const NamedFragment& self) { return self.fragment.feeds; })
-      .def_prop_ro("iterator_initializers", [](const NamedFragment& self) { return self.fragment.iterator_initializers; })
+      .def_prop_ro("iterator_initializers",
+                   [](const NamedFragment& self) { return self.fragment.iterator_initializers; })
       .def_prop_ro("class_names", [](const NamedFragment& self) { return self.fragment.class_names; })
       .def_ro("outputs", &NamedFragment::outputs, "(name, tensor) each");
 }
@@ -134,21 +145,26 @@ void bind_options(nb::module_& m) {
 void bind_fragments(nb::module_& m) {
   bind_fragment(m);
   bind_options(m);
-  m.def("network", &network, nb::arg("name"), nb::arg("mode"), nb::arg("num_classes"), nb::arg("options"), nb::arg("dtype"),
-        nb::arg("shape").none(), nb::arg("force_dtype"), nb::arg("seed"));
+  m.def("network", &network, nb::arg("name"), nb::arg("mode"), nb::arg("num_classes"), nb::arg("options"),
+        nb::arg("dtype"), nb::arg("shape").none(), nb::arg("force_dtype"), nb::arg("seed"));
   m.def("augmentation", &augmentation, nb::arg("name"), nb::arg("mode"), nb::arg("height"), nb::arg("width"),
         nb::arg("options"), nb::arg("dtype"), nb::arg("shape").none(), nb::arg("seed"));
   m.def("piecewise_lr", &piecewise_lr);
   m.def("network_names", &network_names);
-  m.def("check_network", [](const std::string& name, const std::string& mode, int num_classes, const ModelFnOptions& options) {
-    get_model_fn(name, parse_mode(mode), num_classes, options);
-  }, "raises for arguments that cannot work");
-  m.def("check_augmentation", [](const std::string& name, const std::string& mode, int height, int width, const AugmentationOptions& options) {
+  m.def(
+      "check_network",
+      [](const std::string& name, const std::string& mode, int num_classes, const ModelFnOptions& options) {
+        get_model_fn(name, parse_mode(mode), num_classes, options);
+      },
+      "raises for arguments that cannot work");
+  m.def("check_augmentation", [](const std::string& name, const std::string& mode, int height, int width,
+                                 const AugmentationOptions& options) {
     get_data_augmentation_fn(name, parse_mode(mode), height, width, options);
   });
   m.def("model_meta", [](const std::string& name) {
     const ModelMeta meta = get_model_meta(name);
-    return nb::make_tuple(meta.default_image_size, meta.default_labels_offset, meta.default_logits_pattern, meta.default_channels);
+    return nb::make_tuple(meta.default_image_size, meta.default_labels_offset, meta.default_logits_pattern,
+                          meta.default_channels);
   });
   m.def("preprocessing_names", &preprocessing_names);
   m.def("preprocessing_meta", [](const std::string& name) {
@@ -164,10 +180,11 @@ void bind_fragments(nb::module_& m) {
       .def("keys", &Dataset::keys)
       .def("num_samples", &Dataset::num_samples)
       .def("class_names", &Dataset::class_names);
-  m.def("get_dataset", [](const std::string& name, const std::string& split, const std::string& dir, const DatasetOptions& options) {
-    nb::gil_scoped_release release;
-    return get_dataset(name, split, dir, options);
-  });
+  m.def("get_dataset",
+        [](const std::string& name, const std::string& split, const std::string& dir, const DatasetOptions& options) {
+          nb::gil_scoped_release release;
+          return get_dataset(name, split, dir, options);
+        });
 }
 
 }  // namespace mox::python

@@ -15,7 +15,8 @@ namespace {
 tf::GraphDef parse_graph(const nb::bytes& bytes) {
   tf::GraphDef graph;
   if (!graph.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    throw Error("the graph of " + std::to_string(bytes.size()) + " bytes cannot be read; a graph must stay under 2 GB: "
+    throw Error("the graph of " + std::to_string(bytes.size()) +
+                " bytes cannot be read; a graph must stay under 2 GB: "
                 "feed large arrays through tf.data rather than constants");
   return graph;
 }
@@ -42,7 +43,8 @@ LiftedInput lift(const nb::bytes& graph, std::vector<InputTensor> outputs, Feeds
 
 VariableInfo make_variable(std::string name, std::string handle, std::string initializer, int dtype,
                            const std::vector<int64_t>& shape, bool trainable) {
-  return {std::move(name), std::move(handle), std::move(initializer), to_dtype(dtype), tf::TensorShape(shape), trainable};
+  return {std::move(name), std::move(handle),      std::move(initializer),
+          to_dtype(dtype), tf::TensorShape(shape), trainable};
 }
 
 OutputFn output_fn_of(const nb::object& deliver, const nb::object& new_array) {
@@ -69,12 +71,16 @@ RunResult run_graph(BuiltGraph& graph, BuiltGraph* export_graph, RunConfig confi
 
 void bind_built_graph(nb::module_& m) {
   nb::class_<NamedTensor>(m, "NamedTensor")
-      .def("__init__", [](NamedTensor* self, std::string name, std::string tensor) { new (self) NamedTensor{std::move(name), std::move(tensor)}; });
+      .def("__init__", [](NamedTensor* self, std::string name, std::string tensor) {
+        new (self) NamedTensor{std::move(name), std::move(tensor)};
+      });
   nb::class_<VariableInfo>(m, "VariableInfo")
-      .def("__init__", [](VariableInfo* self, std::string name, std::string handle, std::string initializer, int dtype,
-                          const std::vector<int64_t>& shape, bool trainable) {
-        new (self) VariableInfo(make_variable(std::move(name), std::move(handle), std::move(initializer), dtype, shape, trainable));
-      })
+      .def("__init__",
+           [](VariableInfo* self, std::string name, std::string handle, std::string initializer, int dtype,
+              const std::vector<int64_t>& shape, bool trainable) {
+             new (self) VariableInfo(
+                 make_variable(std::move(name), std::move(handle), std::move(initializer), dtype, shape, trainable));
+           })
       .def_ro("name", &VariableInfo::name);
   nb::class_<TowerInfo>(m, "TowerInfo")
       .def(nb::init<>())
@@ -82,18 +88,22 @@ void bind_built_graph(nb::module_& m) {
       .def_rw("log_info", &TowerInfo::log_info)
       .def_rw("output_info", &TowerInfo::output_info);
   nb::class_<GradientSlot>(m, "GradientSlot")
-      .def("__init__", [](GradientSlot* self, std::string slot, std::string variable, std::vector<std::string> gradients) {
-        new (self) GradientSlot{std::move(slot), std::move(variable), std::move(gradients)};
-      });
+      .def("__init__",
+           [](GradientSlot* self, std::string slot, std::string variable, std::vector<std::string> gradients) {
+             new (self) GradientSlot{std::move(slot), std::move(variable), std::move(gradients)};
+           });
   nb::class_<BuiltGraph>(m, "BuiltGraph")
-      .def("__init__", [](BuiltGraph* self, const std::string& mode) {
-        new (self) BuiltGraph();
-        self->mode = parse_mode(mode);
-      })
+      .def("__init__",
+           [](BuiltGraph* self, const std::string& mode) {
+             new (self) BuiltGraph();
+             self->mode = parse_mode(mode);
+           })
       .def("set_graph", [](BuiltGraph& self, const nb::bytes& graph) { self.graph = parse_graph(graph); })
-      .def("set_export_info", [](BuiltGraph& self, std::vector<NamedTensor> inputs, std::vector<NamedTensor> outputs, std::string version) {
-        self.export_info = {std::move(inputs), std::move(outputs), std::move(version)};
-      })
+      .def(
+          "set_export_info",
+          [](BuiltGraph& self, std::vector<NamedTensor> inputs, std::vector<NamedTensor> outputs, std::string version) {
+            self.export_info = {std::move(inputs), std::move(outputs), std::move(version)};
+          })
       .def_rw("variables", &BuiltGraph::variables)
       .def_rw("towers", &BuiltGraph::towers)
       .def_rw("gradients", &BuiltGraph::gradients)
@@ -109,10 +119,11 @@ void bind_built_graph(nb::module_& m) {
 
 void bind_config(nb::module_& m) {
   nb::class_<RunConfig>(m, "RunConfig")
-      .def("__init__", [](RunConfig* self, const std::string& mode) {
-        new (self) RunConfig();
-        self->mode = parse_mode(mode);
-      })
+      .def("__init__",
+           [](RunConfig* self, const std::string& mode) {
+             new (self) RunConfig();
+             self->mode = parse_mode(mode);
+           })
       .def_rw("batch_size", &RunConfig::batch_size)
       .def_rw("log_dir", &RunConfig::log_dir)
       .def_rw("max_number_of_steps", &RunConfig::max_number_of_steps)
@@ -147,9 +158,12 @@ void bind_config(nb::module_& m) {
 void bind_run(nb::module_& m) {
   nb::class_<tf::Tensor>(m, "Tensor");  // opaque: what feeds carry
   nb::class_<InputTensor>(m, "InputTensor")
-      .def("__init__", [](InputTensor* self, const std::string& name, int dtype, const ShapeList& shape) {
-        new (self) InputTensor(make_input_tensor(name, dtype, shape));
-      }, nb::arg("name"), nb::arg("dtype"), nb::arg("shape").none())
+      .def(
+          "__init__",
+          [](InputTensor* self, const std::string& name, int dtype, const ShapeList& shape) {
+            new (self) InputTensor(make_input_tensor(name, dtype, shape));
+          },
+          nb::arg("name"), nb::arg("dtype"), nb::arg("shape").none())
       .def_ro("name", &InputTensor::name)
       .def_prop_ro("dtype", [](const InputTensor& self) { return static_cast<int>(self.dtype); })
       .def_prop_ro("shape", [](const InputTensor& self) { return to_list(self.shape); });
