@@ -187,7 +187,9 @@ def test_signals_stop_at_once(tmp_path, number, speed, code):
     out, err = process.communicate(timeout=30)
     assert time.time() - start < (3 if speed == "fast" else 6)
     assert process.returncode == code, err
-    assert ("KeyboardInterrupt" in out) == (number == signal.SIGINT)
-    if speed == "fast":
+    if speed == "slow":  # the generator sleeps for a minute: TensorFlow cannot be cancelled, the process ends
+        assert "the step under way does not end" in err
+    else:
+        assert ("KeyboardInterrupt" in out) == (number == signal.SIGINT)
         assert f"stopped by {signal.Signals(number).name} after step" in err
         assert (tmp_path / "checkpoint").exists()

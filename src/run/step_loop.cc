@@ -2,9 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "absl/cleanup/cleanup.h"
+
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -25,15 +30,16 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr double kDefaultSaveSeconds = 600;  // with neither save_model_secs nor save_model_steps
-constexpr auto kPatience = std::chrono::seconds(2);
+constexpr double kPatience = 2;  // seconds that a step may go on after a signal, or twice the longest step if that is more
+constexpr auto kLastPatience = std::chrono::seconds(1);  // that a broken-off session may take to return
 
 }  // namespace
 
-// A signal must stop a run even when a step does not end (an input that stalls): after some patience the session is
-// broken off.
+// A signal must stop a run even when a step does not end: after some patience the session is broken off. Where not even
+// that helps (tf.data waiting for an input that stalls cannot be cancelled), the signal ends the process.
 class StepLoop::Watchdog {
  public:
-  explicit Watchdog(EngineSession& session) : thread_([this, &session] { watch(session); }) {}
+  Watchdog(EngineSession& session, const UnderWay& step) : step_(step), thread_([this, &session] { watch(session); }) {}
   ~Watchdog() {
     {
       std::lock_guard lock(mu_);
@@ -49,15 +55,29 @@ class StepLoop::Watchdog {
     std::unique_lock lock(mu_);
     steady_clock::time_point since{};
     while (!wake_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stop_; })) {
-      if (!SignalGuard::received()) continue;
+      if (!SignalGuard::received() || !step_.running) {
+        since = {};
+        continue;
+      }
       if (since == steady_clock::time_point{}) since = steady_clock::now();
-      if (steady_clock::now() - since < kPatience) continue;
+      const double waited = std::chrono::duration<double>(steady_clock::now() - since).count();
+      if (waited < std::max(kPatience, 2 * step_.longest)) continue;
       broke_off_ = true;
       session.abort();
+      if (!wake_.wait_for(lock, kLastPatience, [this] { return stop_; })) end_process(SignalGuard::received());
       return;
     }
   }
 
+  // Not through the log: whoever stalls may hold what it needs.
+  [[noreturn]] static void end_process(int signal) {
+    std::fputs("WARNING: the step under way does not end (an input that stalls): the process ends, the last checkpoint stays\n", stderr);
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+    std::_Exit(128 + signal);
+  }
+
+  const UnderWay& step_;
   std::mutex mu_;
   std::condition_variable wake_;
   bool stop_ = false;  // guarded by mu_
@@ -119,6 +139,12 @@ const StepLoop::Step& StepLoop::prepared(Wants wants) {
 }
 
 std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
+  const auto start = steady_clock::now();
+  under_way_.running = true;
+  const absl::Cleanup done = [&] {
+    under_way_.running = false;
+    under_way_.longest = std::max<double>(under_way_.longest, std::chrono::duration<double>(steady_clock::now() - start).count());
+  };
   try {
     return local_step_ == config_.trace_step ? run_traced_step(step) : session_.run(step.callable);
   } catch (const RunError& e) {
@@ -238,7 +264,7 @@ void StepLoop::save() {
 
 RunResult StepLoop::run() {
   const bool train = config_.mode == ModeKeys::TRAIN;
-  watchdog_ = std::make_unique<Watchdog>(session_);
+  watchdog_ = std::make_unique<Watchdog>(session_, under_way_);
   if (limit_ > 0) log_info(fmt::format("Running will end at step: {}", limit_));
   bool interrupted = false;
   try {
