@@ -77,11 +77,12 @@ int run(const std::string& row, const std::string& url, const std::string& cache
   const double seconds = seconds_now() - begin;
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  std::printf("{\"who\": \"moxing\", \"row\": \"%s\", \"url\": \"%s\", \"cache\": %s, \"images\": %ld, \"images_per_s\": %.0f, "
-              "\"images_per_cpu_s\": %.0f, \"max_rss_mib\": %ld}\n",
-              row.c_str(), url.c_str(), cache_dir.empty() ? "false" : "true", static_cast<long>(images - skipped),
-              static_cast<double>(images - skipped) / seconds, static_cast<double>(images - skipped) / (cpu_seconds() - cpu),
-              usage.ru_maxrss / 1024);
+  std::printf(
+      "{\"who\": \"moxing\", \"row\": \"%s\", \"url\": \"%s\", \"cache\": %s, \"images\": %ld, \"images_per_s\": %.0f, "
+      "\"images_per_cpu_s\": %.0f, \"max_rss_mib\": %ld}\n",
+      row.c_str(), url.c_str(), cache_dir.empty() ? "false" : "true", static_cast<long>(images - skipped),
+      static_cast<double>(images - skipped) / seconds, static_cast<double>(images - skipped) / (cpu_seconds() - cpu),
+      usage.ru_maxrss / 1024);
   return 0;
 }
 

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
       return pixels.data();
     });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  std::printf("{\"who\": \"libjpeg-turbo, one core\", \"row\": \"decode only\", \"images\": %zu, \"images_per_s\": %.0f}\n",
-              files.size(), files.size() / seconds);
+  std::printf(
+      "{\"who\": \"libjpeg-turbo, one core\", \"row\": \"decode only\", \"images\": %zu, \"images_per_s\": %.0f}\n",
+      files.size(), files.size() / seconds);
 }

@@ -59,7 +59,9 @@ std::string make_record(const ImageFile& image, const std::string& class_name, c
 class ShardWriter {
  public:
   explicit ShardWriter(std::string path)
-      : path_(std::move(path)), remote_(path_.find("://") != std::string::npos), temporary_(remote_ ? path_ : path_ + ".tmp"),
+      : path_(std::move(path)),
+        remote_(path_.find("://") != std::string::npos),
+        temporary_(remote_ ? path_ : path_ + ".tmp"),
         file_(temporary_, "wb") {}
   ~ShardWriter() {
     if (finished_) return;

@@ -15,8 +15,8 @@ bool is_fatal(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const MoxFileRespException& e) {
     const std::string& code = e.resp().code;
-    return e.resp().status == 0 || code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "ExpiredToken" ||
-           code == "InvalidToken" || code == "AccessDenied" || e.resp().status == 404;
+    return e.resp().status == 0 || code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" ||
+           code == "ExpiredToken" || code == "InvalidToken" || code == "AccessDenied" || e.resp().status == 404;
   } catch (const MoxFileNotExistsException& e) {
     return e.resp().code == "NoSuchBucket";
   } catch (const OsError& e) {
@@ -40,7 +40,7 @@ struct CopyJob::Active {
   CopyItem item;
   std::unique_ptr<Transfer> transfer;
   int count = 0;
-  int next = 0;     // the parts before it were taken
+  int next = 0;  // the parts before it were taken
   int running = 0;
   int done = 0;
   std::exception_ptr error;

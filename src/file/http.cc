@@ -1,9 +1,8 @@
 #include "file/http.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
-
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
 #include <charconv>

@@ -207,7 +207,8 @@ void throw_response(const S3Call& call, const HttpResponse& response, const Conf
   const Response described = describe(call, response, config);
   const std::string text = error_text(call, described, config);
   // Some servers answer 404, too, when it is the user that they do not know.
-  if (response.status == 404 && described.code.rfind("NoSuch", 0) == 0) throw MoxFileNotExistsException(text, described);
+  if (response.status == 404 && described.code.rfind("NoSuch", 0) == 0)
+    throw MoxFileNotExistsException(text, described);
   throw MoxFileRespException(text, described);
 }
 

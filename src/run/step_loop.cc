@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "absl/cleanup/cleanup.h"
-
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
@@ -13,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "absl/cleanup/cleanup.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -30,7 +29,8 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr double kDefaultSaveSeconds = 600;  // with neither save_model_secs nor save_model_steps
-constexpr double kPatience = 2;  // seconds that a step may go on after a signal, or twice the longest step if that is more
+constexpr double kPatience =
+    2;  // seconds that a step may go on after a signal, or twice the longest step if that is more
 constexpr auto kLastPatience = std::chrono::seconds(1);  // that a broken-off session may take to return
 
 }  // namespace
@@ -71,7 +71,10 @@ class StepLoop::Watchdog {
 
   // Not through the log: whoever stalls may hold what it needs.
   [[noreturn]] static void end_process(int signal) {
-    std::fputs("WARNING: the step under way does not end (an input that stalls): the process ends, the last checkpoint stays\n", stderr);
+    std::fputs(
+        "WARNING: the step under way does not end (an input that stalls): the process ends, the last checkpoint "
+        "stays\n",
+        stderr);
     std::signal(signal, SIG_DFL);
     std::raise(signal);
     std::_Exit(128 + signal);
@@ -143,7 +146,8 @@ std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
   under_way_.running = true;
   const absl::Cleanup done = [&] {
     under_way_.running = false;
-    under_way_.longest = std::max<double>(under_way_.longest, std::chrono::duration<double>(steady_clock::now() - start).count());
+    under_way_.longest =
+        std::max<double>(under_way_.longest, std::chrono::duration<double>(steady_clock::now() - start).count());
   };
   try {
     return local_step_ == config_.trace_step ? run_traced_step(step) : session_.run(step.callable);

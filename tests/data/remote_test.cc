@@ -73,7 +73,8 @@ TEST_F(RemoteDataTest, SecondEpochComesFromTheCache) {
   proxy.report();
   EXPECT_EQ(deliver(metadata, options), 180);
   size_t gets = 0;
-  for (const auto& request : proxy.report()) gets += request.rfind("GET", 0) == 0 && request.find(".jpg") != std::string::npos;
+  for (const auto& request : proxy.report())
+    gets += request.rfind("GET", 0) == 0 && request.find(".jpg") != std::string::npos;
   EXPECT_EQ(gets, 60u);
   EXPECT_FALSE(fs::exists(cache.path("mox-cache")));
 }

@@ -92,8 +92,8 @@ TEST_P(PassingFault, CopiesEndRight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, PassingFault,
-                         ::testing::Values("503", "429", "500", "reset-before", "reset-middle", "truncate", "stall", "longer",
-                                           "reset-upload", "corrupt-upload"),
+                         ::testing::Values("503", "429", "500", "reset-before", "reset-middle", "truncate", "stall",
+                                           "longer", "reset-upload", "corrupt-upload"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -120,7 +120,8 @@ TEST_P(LastingFault, DownloadsThrowAndLeaveNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LastingFault,
-                         ::testing::Values("503", "reset-before", "reset-middle", "truncate", "stall", "shorter", "corrupt"),
+                         ::testing::Values("503", "reset-before", "reset-middle", "truncate", "stall", "shorter",
+                                           "corrupt"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -189,9 +190,9 @@ TEST_F(Fault, AWrongKeyIsToldAtOnce) {
         Case{proxy_->endpoint(), "AKIDWRONG", "whatever-it-is", "XAdminUserNotFound", 404}}) {
     file::set_auth({.ak = ak, .sk = sk, .server = endpoint, .retry = 10, .retry_wait = 1});
     const auto begin = std::chrono::steady_clock::now();
-    for (const auto& work : std::vector<std::function<void()>>{[&] { file::read(store_ + "/small"); }, [&] { file::stat(store_ + "/small"); },
-                                                               [&] { file::copy_parallel(local_ + "/src", store_ + "/x"); },
-                                                               [&] { file::list_directory(store_); }}) {
+    for (const auto& work : std::vector<std::function<void()>>{
+             [&] { file::read(store_ + "/small"); }, [&] { file::stat(store_ + "/small"); },
+             [&] { file::copy_parallel(local_ + "/src", store_ + "/x"); }, [&] { file::list_directory(store_); }}) {
       try {
         work();
         ADD_FAILURE();
@@ -209,7 +210,8 @@ TEST_F(Fault, NoSecretIsEverShown) {
   mox::set_log_sink([&](mox::LogLevel, std::string_view line) { shown += line; });
   mox::set_log_level(mox::LogLevel::kDebug);
   file::set_auth({.ak = "AKSECRETACCESS", .sk = "sk-very-secret", .retry = 2, .token = "token-very-secret"});
-  for (const auto& work : std::vector<std::function<void()>>{[&] { file::read(store_ + "/small"); }, [&] { file::write(store_ + "/x", "1"); }}) {
+  for (const auto& work : std::vector<std::function<void()>>{[&] { file::read(store_ + "/small"); },
+                                                             [&] { file::write(store_ + "/x", "1"); }}) {
     try {
       proxy_->fault("503", 1, ".*", "");
       work();

@@ -1,18 +1,18 @@
 #include "file/servers.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <cstdio>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -54,8 +54,10 @@ struct Certificate {
   std::string certificate = folder + "/public.crt", key = folder + "/private.key";
   Certificate() {
     const std::string command =
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mox-test -addext 'subjectAltName=IP:127.0.0.1,DNS:localhost' "
-        "-out " + certificate + " -keyout " + key + " 2>/dev/null";
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mox-test -addext "
+        "'subjectAltName=IP:127.0.0.1,DNS:localhost' "
+        "-out " +
+        certificate + " -keyout " + key + " 2>/dev/null";
     if (std::system(command.c_str()) != 0) throw std::runtime_error("openssl made no certificate");
   }
   ~Certificate() { fs::remove_all(folder); }
@@ -88,7 +90,8 @@ std::pair<std::string, std::string> test_certificate() {
   return {certificate.certificate, certificate.key};
 }
 
-Server::Server(const std::string& kind, bool tls) : kind_(kind), tls_(tls), root_(make_folder()), data_(root_ + "/data") {
+Server::Server(const std::string& kind, bool tls)
+    : kind_(kind), tls_(tls), root_(make_folder()), data_(root_ + "/data") {
   fs::create_directories(data_);
   if (tls) {
     fs::create_directories(root_ + "/certs");
@@ -104,14 +107,18 @@ Server::~Server() {
   fs::remove_all(root_);
 }
 
-std::string Server::endpoint() const { return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_); }
+std::string Server::endpoint() const {
+  return (tls_ ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_);
+}
 
 std::vector<std::string> Server::command() const {
   const std::string address = "127.0.0.1:" + std::to_string(port_);
-  if (kind_ == "minio") return {server_program(kind_), "server", "--quiet", "--certs-dir", root_ + "/certs", "--address", address, data_};
+  if (kind_ == "minio")
+    return {server_program(kind_), "server", "--quiet", "--certs-dir", root_ + "/certs", "--address", address, data_};
   if (kind_ == "fake_store") return {"/usr/bin/env", "python3", server_program(kind_), std::to_string(port_)};
-  std::vector<std::string> words = {server_program(kind_), "--port", address, "--access", kAccessKey, "--secret", kSecretKey,
-                                    "--keep-alive", "--quiet"};
+  std::vector<std::string> words = {
+      server_program(kind_), "--port", address, "--access", kAccessKey, "--secret", kSecretKey,
+      "--keep-alive",        "--quiet"};
   if (tls_) words.insert(words.end(), {"--cert", root_ + "/certs/public.crt", "--key", root_ + "/certs/private.key"});
   words.insert(words.end(), {"posix", data_});
   return words;
@@ -119,7 +126,10 @@ std::vector<std::string> Server::command() const {
 
 void Server::start() {
   pid_ = start_program(command(), root_ + "/log",
-                       {{"MINIO_ROOT_USER", kAccessKey}, {"MINIO_ROOT_PASSWORD", kSecretKey}, {"MINIO_BROWSER", "off"}, {"GOMAXPROCS", "2"}});
+                       {{"MINIO_ROOT_USER", kAccessKey},
+                        {"MINIO_ROOT_PASSWORD", kSecretKey},
+                        {"MINIO_BROWSER", "off"},
+                        {"GOMAXPROCS", "2"}});
   wait_for_port(port_);
 }
 
@@ -153,7 +163,8 @@ void Server::stop() {
 }
 
 FaultProxy::FaultProxy(const Server& upstream) : port_(free_port()) {
-  pid_ = start_program({"/usr/bin/env", "python3", MOX_TEST_FAULT_PROXY, std::to_string(port_), std::to_string(upstream.port())});
+  pid_ = start_program(
+      {"/usr/bin/env", "python3", MOX_TEST_FAULT_PROXY, std::to_string(port_), std::to_string(upstream.port())});
   wait_for_port(port_);
 }
 
@@ -181,15 +192,16 @@ std::string FaultProxy::control(const std::string& query) {
   return answer.substr(answer.find("\r\n\r\n") + 4);
 }
 
-void FaultProxy::fault(const std::string& kind, int count, const std::string& method, const std::string& path, double delay) {
+void FaultProxy::fault(const std::string& kind, int count, const std::string& method, const std::string& path,
+                       double delay) {
   std::string escaped;  // a regular expression in a query
   for (const char c : path) {
     char text[8];
     std::snprintf(text, sizeof text, "%%%02X", static_cast<unsigned char>(c));
     escaped += text;
   }
-  control("kind=" + kind + "&count=" + std::to_string(count) + "&method=" + (method == "PUT|POST" ? "PUT%7CPOST" : method) +
-          "&path=" + escaped + "&delay=" + std::to_string(delay));
+  control("kind=" + kind + "&count=" + std::to_string(count) + "&method=" +
+          (method == "PUT|POST" ? "PUT%7CPOST" : method) + "&path=" + escaped + "&delay=" + std::to_string(delay));
 }
 
 std::vector<std::string> FaultProxy::report() {
@@ -208,8 +220,17 @@ Server& server(const std::string& kind, bool tls) {
 
 void use_server(const Server& server, bool tls) {
   if (tls) ::setenv("MOX_CA_BUNDLE", test_certificate().first.c_str(), 1);
-  file::set_auth({.ak = kAccessKey, .sk = kSecretKey, .server = server.endpoint(), .is_secure = tls, .ssl_verify = true,
-                  .path_style = true, .retry = 10, .retry_wait = 0.02, .client_timeout = 60, .list_max_keys = 1000, .token = ""});
+  file::set_auth({.ak = kAccessKey,
+                  .sk = kSecretKey,
+                  .server = server.endpoint(),
+                  .is_secure = tls,
+                  .ssl_verify = true,
+                  .path_style = true,
+                  .retry = 10,
+                  .retry_wait = 0.02,
+                  .client_timeout = 60,
+                  .list_max_keys = 1000,
+                  .token = ""});
 }
 
 }  // namespace mox::test
