@@ -9,7 +9,7 @@
 namespace mox::cli {
 namespace {
 
-constexpr char kUsage[] = "Usage: mox flags [--json]\nMoXing's own flags: name=default, meaning, values.\n";
+constexpr char kHelp[] = "Usage: mox flags [--json]\nMoXing's own flags: name=default, meaning, values.\n";
 
 nlohmann::ordered_json as_json(const FlagValue& value) {
   return std::visit([](const auto& v) { return nlohmann::ordered_json(v); }, value);
@@ -21,10 +21,10 @@ int run_flags(const std::vector<std::string>& args) {
   bool json = false;
   for (const std::string& arg : args) {
     if (arg == "--help" || arg == "-h") {
-      std::fputs(kUsage, stdout);
+      std::fputs(kHelp, stdout);
       return kDone;
     }
-    if (arg != "--json") throw InvalidArgumentError("unknown option '" + arg + "'\n" + kUsage);
+    if (arg != "--json") throw InvalidArgumentError("unknown option '" + arg + "'\n" + kHelp);
     json = true;
   }
   if (!json) {
