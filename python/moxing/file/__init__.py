@@ -1,0 +1,198 @@
+"""File operations on local paths and object stores (`s3://bucket/key`; `obs://` is the same), in any mix."""
+import os
+import stat as _stat
+from collections import namedtuple
+
+from moxing import _file
+from moxing.file._paths import encode as _encode, is_remote as _is_remote
+from moxing.file._shift import shift
+from moxing.file._stream import File
+from moxing.file.errors import (CopyError, MoxFileNameDuplicateException, MoxFileNotExistsException, MoxFileReadException,
+                                MoxFileRespException)
+
+__all__ = ["File", "append", "append_remote", "copy", "copy_once_per_host", "copy_parallel", "exists", "get_size", "glob",
+           "is_directory", "list_directory", "make_dirs", "mk_dir", "read", "remove", "rename", "scan_dir", "set_auth", "shift",
+           "stat", "sync", "walk", "write", "CopyError", "MoxFileNameDuplicateException", "MoxFileNotExistsException",
+           "MoxFileReadException", "MoxFileRespException"]
+
+
+class Stat:
+    """length, mtime_nsec, is_directory, etag, and the st_* names of os.stat_result."""
+
+    def __init__(self, length, mtime_nsec, is_directory, mode, etag=""):
+        self.length, self.mtime_nsec, self.is_directory, self.etag = length, mtime_nsec, is_directory, etag
+        self.st_mode, self.st_size = mode, length
+        self.st_mtime_ns = self.st_atime_ns = self.st_ctime_ns = mtime_nsec
+        self.st_mtime = self.st_atime = self.st_ctime = mtime_nsec / 1e9
+        self.st_ino = self.st_dev = self.st_uid = self.st_gid = 0
+        self.st_nlink = 1
+
+    def __repr__(self):
+        return f"Stat(length={self.length}, mtime_nsec={self.mtime_nsec}, is_directory={self.is_directory})"
+
+
+class DirEntry:
+    """A name in a folder, as os.scandir gives it."""
+
+    def __init__(self, name, path, st):
+        self.name, self.path, self._stat = name, path, st
+
+    def is_dir(self, *, follow_symlinks=True):
+        return self._stat.is_directory
+
+    def is_file(self, *, follow_symlinks=True):
+        return not self._stat.is_directory
+
+    def is_symlink(self):
+        return False
+
+    def stat(self, *, follow_symlinks=True):
+        return self._stat
+
+    def inode(self):
+        return 0
+
+    def __fspath__(self):
+        return self.path
+
+    def __repr__(self):
+        return f"<DirEntry {self.name!r}>"
+
+
+CopySummary = namedtuple("CopySummary", "files bytes skipped deleted seconds failed")
+
+
+def read(url, client_id=None, binary=False):
+    """The whole content: text (UTF-8), or bytes with binary=True."""
+    data = _file.read(_encode(url))
+    return data if binary else data.decode("utf-8")
+
+
+def _to_bytes(data, binary):
+    if isinstance(data, str):
+        if binary:
+            raise TypeError("write with binary=True takes bytes, not str")
+        return data.encode("utf-8")
+    return data
+
+
+def write(url, data, binary=False):
+    """Replaces the whole content."""
+    _file.write(_encode(url), _to_bytes(data, binary))
+
+
+def append(url, data, binary=False):
+    """Adds to the end; makes the file when it is missing."""
+    _file.append(_encode(url), _to_bytes(data, binary))
+
+
+def append_remote(src_url, dst_url):
+    """Adds the content of src to the end of dst, inside the store where part sizes allow it."""
+    _file.append_remote(_encode(src_url), _encode(dst_url))
+
+
+def copy(src_url, dst_url, client_id=None):
+    """One file; copy_parallel copies folders."""
+    _file.copy(_encode(src_url), _encode(dst_url))
+
+
+def copy_parallel(src_url, dst_url, file_list=None, threads=16, is_processing=True, use_queue=True):
+    """The content of the folder src into the folder dst, with `threads` transfers at once (0: in this thread)."""
+    names = [_encode(name) for name in file_list or []]
+    if file_list is not None and not names:
+        return CopySummary(0, 0, 0, 0, 0.0, [])
+    return CopySummary(**_file.copy_parallel(_encode(src_url), _encode(dst_url), names, threads, False))
+
+
+def sync(src_url, dst_url, threads=16, delete_extra=False):
+    """As copy_parallel, but only what differs in size, time or checksum."""
+    return CopySummary(**_file.sync(_encode(src_url), _encode(dst_url), [], threads, delete_extra))
+
+
+def copy_once_per_host(src_url, dst_dir, threads=16):
+    """For many processes on one host: the first copies, the others wait for it and find all there."""
+    return CopySummary(**_file.copy_once_per_host(_encode(src_url), _encode(dst_dir), [], threads, False))
+
+
+def exists(url):
+    return _file.exists(_encode(url))
+
+
+def is_directory(url):
+    return _file.is_directory(_encode(url))
+
+
+def get_size(url, recursive=False):
+    """Bytes; of an object store's folder 0 unless recursive."""
+    return _file.get_size(_encode(url), recursive)
+
+
+def stat(url):
+    return Stat(*_file.stat(_encode(url)))
+
+
+def list_directory(url, recursive=False, remove_sep=True, skip_file=False, skip_dir=False):
+    return _file.list_directory(_encode(url), recursive, remove_sep, skip_file, skip_dir)
+
+
+def scan_dir(url):
+    """A generator of DirEntry."""
+    for name, path, st in _file.scan_dir(_encode(url)):
+        yield DirEntry(name, path, Stat(*st))
+
+
+def glob(url):
+    """Absolute paths that match: * ? [..] within a level, ** over levels."""
+    return _file.glob(_encode(url))
+
+
+def walk(url, topdown=True, onerror=None, followlinks=False):
+    """As os.walk."""
+    top = os.fspath(url)
+    if not _is_remote(top):
+        yield from _local_walk(top, topdown, onerror, followlinks)
+        return
+    try:
+        entries = _file.scan_dir(_encode(top))
+    except OSError as error:
+        if onerror is not None:
+            onerror(error)
+        return
+    folders = [name for name, _, st in entries if st[2]]
+    files = [name for name, _, st in entries if not st[2]]
+    if topdown:
+        yield top, folders, files
+    for name in folders:
+        yield from walk(top.rstrip("/") + "/" + name, topdown, onerror, followlinks)
+    if not topdown:
+        yield top, folders, files
+
+
+_local_walk = os.walk
+
+
+def mk_dir(url):
+    """OSError when the parent is missing or the folder is there."""
+    _file.mk_dir(_encode(url))
+
+
+def make_dirs(url):
+    _file.make_dirs(_encode(url))
+
+
+def remove(url, recursive=False):
+    """The file; with recursive the folder, too. Silent when missing; a trailing '/' names a folder only."""
+    _file.remove(_encode(url), recursive)
+
+
+def rename(src_url, dst_url):
+    """Files and folders, across stores."""
+    _file.rename(_encode(src_url), _encode(dst_url))
+
+
+def set_auth(ak=None, sk=None, server=None, port=None, is_secure=None, ssl_verify=None, long_conn_mode=None, path_style=None,
+             retry=None, retry_wait=None, client_timeout=None, list_max_keys=None, token=None, region=None):
+    """How to reach the object store; what is not set comes from the environment (MOX_AK, …, AWS_ACCESS_KEY_ID, …)."""
+    _file.set_auth(ak=ak, sk=sk, server=server, port=port, is_secure=is_secure, ssl_verify=ssl_verify, long_conn_mode=long_conn_mode,
+                   path_style=path_style, retry=retry, retry_wait=retry_wait, client_timeout=client_timeout, list_max_keys=list_max_keys,
+                   token=token, region=region)

@@ -1,0 +1,311 @@
+"""mox.file against a real object store: io objects, exceptions, shift."""
+import builtins
+import csv
+import gzip
+import io
+import json
+import logging
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import moxing as mox
+from moxing import file as mf
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER = Path(os.environ.get("MOX_SERVERS") or ROOT / ".servers") / "versitygw"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    data = tmp_path_factory.mktemp("store")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    assert SERVER.exists(), f"no {SERVER}: run scripts/setup.d/20-file.sh once"
+    process = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--access", "AKTEST", "--secret", "SKTEST", "--keep-alive",
+                                "--quiet", "posix", data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    mox.file.set_auth(ak="AKTEST", sk="SKTEST", server="127.0.0.1", port=port, is_secure=False, retry=2)
+    mox.file.make_dirs("s3://python")
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(params=["local", "s3"])
+def root(request, tmp_path):
+    if request.param == "local":
+        return str(tmp_path)
+    request.getfixturevalue("server")
+    url = f"s3://python/{tmp_path.name}"
+    mox.file.make_dirs(url)
+    return url
+
+
+@pytest.fixture
+def shifted():
+    mox.file.shift("os", "mox")
+    yield
+    mox.file.shift("mox", "os")
+
+
+def test_read_write_append(root):
+    mf.write(root + "/a.txt", "héllo")
+    assert mf.read(root + "/a.txt") == "héllo"
+    assert mf.read(root + "/a.txt", binary=True) == "héllo".encode()
+    mf.append(root + "/a.txt", b"\xff", binary=True)
+    assert mf.read(root + "/a.txt", binary=True) == "héllo".encode() + b"\xff"
+    mf.write(root + "/b.bin", memoryview(bytearray(b"view")), binary=True)
+    mf.append_remote(root + "/b.bin", root + "/a.txt")
+    assert mf.get_size(root + "/a.txt") == 6 + 1 + 4
+    assert isinstance(mf.stat(root + "/a.txt").st_mtime, float)
+
+
+def test_files_are_io_objects(root):
+    with mf.File(root + "/t.txt", "w") as f:
+        assert isinstance(f, io.TextIOBase) and isinstance(f, mf.File)
+        f.write("one\ntwo\n")
+        f.writelines(["three"])
+    with mf.File(root + "/t.txt") as f:
+        assert f.readable() and not f.writable() and f.seekable() and not f.isatty()
+        assert f.next() == "one\n" and f.readline() == "two\n" and f.read() == "three"
+        assert f.size() == 13 and f.name == root + "/t.txt" and f.mode == "r"
+        f.seek(0)
+        assert list(f) == ["one\n", "two\n", "three"]
+        with pytest.raises(io.UnsupportedOperation):
+            f.write("x")
+    for mode in ("br", "rb"):
+        with mf.File(root + "/t.txt", mode) as f:
+            assert isinstance(f, io.BufferedIOBase) and f.read(3) == b"one"
+    with mf.File(root + "/t.txt", "br+") as f:
+        f.seek(4)
+        f.write(b"TWO")
+    with mf.File(root + "/t.txt", "ab") as f:
+        f.write(b"!")
+    assert mf.read(root + "/t.txt") == "one\nTWO\nthree!"
+    with pytest.raises(ValueError, match="mode"):
+        mf.File(root + "/t.txt", "rw")
+    with pytest.raises(FileNotFoundError):
+        mf.File(root + "/none")
+
+
+def test_what_takes_files_takes_ours(root):
+    import h5py
+    import numpy as np
+    with mf.File(root + "/c.csv", "w") as f:
+        csv.writer(f, lineterminator="\n").writerows([[1, "a"], [2, "b"]])
+    with mf.File(root + "/c.csv") as f:
+        assert list(csv.reader(f)) == [["1", "a"], ["2", "b"]]
+    with mf.File(root + "/j", "w") as f:
+        json.dump({"k": [1, 2]}, f)
+    with mf.File(root + "/j") as f:
+        assert json.load(f) == {"k": [1, 2]}
+    with mf.File(root + "/p", "wb") as f:
+        pickle.dump(list(range(1000)), f)
+    with mf.File(root + "/p", "rb") as f:
+        assert pickle.load(f) == list(range(1000))
+    array = np.arange(300000).reshape(300, 1000)
+    with mf.File(root + "/n.npy", "wb") as f:
+        np.save(f, array)
+    with mf.File(root + "/n.npy", "rb") as f:
+        assert (np.load(f) == array).all()
+    with mf.File(root + "/z.zip", "wb") as f, zipfile.ZipFile(f, "w") as z:
+        z.writestr("inside.txt", "zipped")
+    with mf.File(root + "/z.zip", "rb") as f, zipfile.ZipFile(f) as z:
+        assert z.read("inside.txt") == b"zipped"
+    with mf.File(root + "/g.gz", "wb") as f, gzip.GzipFile(fileobj=f, mode="wb") as g:
+        g.write(b"gzipped" * 1000)
+    with mf.File(root + "/g.gz", "rb") as f, gzip.GzipFile(fileobj=f) as g:
+        assert g.read() == b"gzipped" * 1000
+    with mf.File(root + "/h.h5", "wb+") as f, h5py.File(f, "w") as h:
+        h["data"] = array
+    with mf.File(root + "/h.h5", "rb") as f, h5py.File(f, "r") as h:
+        assert (h["data"][...] == array).all()
+
+
+def test_logging_stream(root):
+    stream = mf.File(root + "/log.txt", "w")
+    logger = logging.getLogger("mox-test-stream")
+    logger.addHandler(logging.StreamHandler(stream))
+    logger.warning("first")
+    assert mf.read(root + "/log.txt") == "first\n"  # a handler flushes each record
+    logger.warning("second")
+    stream.close()
+    assert mf.read(root + "/log.txt") == "first\nsecond\n"
+    logger.handlers.clear()
+
+
+def test_folders(root):
+    mf.make_dirs(root + "/d/e")
+    mf.write(root + "/d/f", "1")
+    mf.write(root + "/d/e/g", "22")
+    assert mf.list_directory(root + "/d") == ["e", "f"]
+    assert mf.list_directory(root + "/d", recursive=True, skip_dir=True) == ["e/g", "f"]
+    assert [(e.name, e.is_dir(), e.path) for e in mf.scan_dir(root + "/d")] == [("e", True, root + "/d/e"), ("f", False, root + "/d/f")]
+    assert list(mf.walk(root + "/d")) == [(root + "/d", ["e"], ["f"]), (root + "/d/e", [], ["g"])]
+    assert list(mf.walk(root + "/d", topdown=False))[-1][0] == root + "/d"
+    assert mf.glob(root + "/d/**/?") == [root + "/d/e", root + "/d/e/g", root + "/d/f"]
+    with pytest.raises(OSError):
+        mf.mk_dir(root + "/no/parent")
+    with pytest.raises(FileExistsError):
+        mf.mk_dir(root + "/d")
+    summary = mf.copy_parallel(root + "/d", root + "/copy")
+    assert summary.files == 2 and not summary.failed
+    assert mf.sync(root + "/d", root + "/copy").files == 0
+    mf.rename(root + "/copy", root + "/moved")
+    mf.remove(root + "/moved", recursive=True)
+    assert not mf.exists(root + "/moved")
+
+
+def test_exceptions(server, tmp_path):
+    with pytest.raises(mf.MoxFileNotExistsException):
+        mf.stat("s3://python/not_exists")
+    for kind in (mf.MoxFileRespException, mf.MoxFileNotExistsException, FileNotFoundError, OSError, mox.errors.Error):
+        with pytest.raises(kind) as e:
+            mf.read("s3://python/xxx")
+    assert e.value.resp.status == 404 and e.value.resp.code == "NoSuchKey" and e.value.resp.resource == "/python/xxx"
+    with pytest.raises(IsADirectoryError, match="copy_parallel"):
+        mf.copy(str(tmp_path), "s3://python/x")
+    with pytest.raises(ValueError, match="s3, obs"):
+        mf.read("gs://bucket/key")
+    with pytest.raises(mf.CopyError) as e:
+        mf.copy_parallel(str(tmp_path), "s3://python/y", file_list=["missing"])
+    assert len(e.value.summary["failed"]) == 1
+
+
+def test_names_that_are_no_utf8(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    mf.write(str(tmp_path / name), "x")
+    assert mf.list_directory(str(tmp_path)) == [name] and mf.read(tmp_path / name) == "x"
+
+
+def test_threads_run_while_others_wait(server):
+    """The GIL is released: a thread counts on while another one reads from a server that says nothing."""
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", 0))
+    silent.listen()
+    code = ("import moxing as mox, threading, time\n"
+            f"mox.file.set_auth(ak='a', sk='b', server='127.0.0.1', port={silent.getsockname()[1]}, is_secure=False, retry=1, client_timeout=2)\n"
+            "n = 0\n"
+            "def read():\n"
+            "    try: mox.file.read('s3://b/k')\n"
+            "    except mox.file.MoxFileRespException: pass\n"
+            "t = threading.Thread(target=read); t.start()\n"
+            "while t.is_alive(): time.sleep(0.01); n += 1\n"
+            "assert n > 50, n\n")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    silent.close()
+
+
+def test_many_threads(server):
+    errors = []
+
+    def work(i):
+        try:
+            for j in range(10):
+                mf.write(f"s3://python/threads/{i}-{j}", str(i * j))
+                assert mf.read(f"s3://python/threads/{i}-{j}") == str(i * j)
+        except Exception as e:  # noqa: BLE001
+            errors.append(e)
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(16)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert not errors and len(mf.list_directory("s3://python/threads")) == 160
+
+
+def test_after_fork(server):
+    mf.write("s3://python/forked", "x" * 100)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if mf.read("s3://python/forked") == "x" * 100 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_shift(server, shifted, tmp_path):
+    with open("s3://python/shift/hello.txt", "w") as f:
+        f.write("hello")
+    with open("s3://python/shift/hello.txt") as f:
+        assert f.read() == "hello"
+    assert os.listdir("s3://python/shift") == ["hello.txt"]
+    os.makedirs("s3://python/shift/a/b", exist_ok=True)
+    with pytest.raises(FileExistsError):
+        os.makedirs("s3://python/shift/a/b")
+    assert os.path.isdir("s3://python/shift/a") and os.path.isfile("s3://python/shift/hello.txt")
+    assert os.path.getsize("s3://python/shift/hello.txt") == os.stat("s3://python/shift/hello.txt").st_size == 5
+    import glob
+    assert glob.glob("s3://python/shift/*.txt") == ["s3://python/shift/hello.txt"]
+    shutil.copyfile("s3://python/shift/hello.txt", tmp_path / "down")
+    assert (tmp_path / "down").read_text() == "hello"
+    shutil.copytree("s3://python/shift", str(tmp_path / "tree"))
+    assert sorted(os.listdir(tmp_path / "tree")) == ["a", "hello.txt"]
+    os.rename("s3://python/shift/hello.txt", "s3://python/shift/a/moved")
+    assert [(r, d, f) for r, d, f in os.walk("s3://python/shift/a")][0][2] == ["moved"]
+    with os.scandir("s3://python/shift/a") as entries:
+        assert {e.name for e in entries} == {"b", "moved"}
+    os.remove("s3://python/shift/a/moved")
+    with pytest.raises(FileNotFoundError):
+        os.remove("s3://python/shift/a/moved")
+    shutil.rmtree("s3://python/shift")
+    assert not os.path.exists("s3://python/shift")
+    with pytest.raises(FileNotFoundError):
+        shutil.rmtree("s3://python/shift")
+
+
+def test_shift_is_undone():
+    before = (builtins.open, os.stat, os.scandir, shutil.rmtree, set(os.supports_follow_symlinks))
+    mox.file.shift("os", "mox")
+    mox.file.shift("os", "mox")
+    assert builtins.open is not before[0]
+    mox.file.shift("mox", "os")
+    assert (builtins.open, os.stat, os.scandir, shutil.rmtree, set(os.supports_follow_symlinks)) == before
+    with pytest.raises(ValueError):
+        mox.file.shift("os", "os")
+
+
+@pytest.mark.parametrize("module", ["test_glob", "test_shutil", "test_posixpath", "test_genericpath"])
+def test_cpythons_own_tests_pass_with_shift_on(module):
+    pytest.importorskip("test.support", reason="this Python comes without its own tests")
+    if __import__("importlib.util").util.find_spec("test." + module) is None:
+        pytest.skip(f"this Python comes without test.{module}")
+    code = (f"import unittest, moxing as mox, test.{module} as m; mox.file.shift('os', 'mox'); "
+            "r = unittest.TextTestRunner(verbosity=0).run(unittest.defaultTestLoader.loadTestsFromModule(m)); "
+            "raise SystemExit(0 if r.wasSuccessful() else 1)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_older_module_paths(server):
+    import moxing.framework.file as framework
+    from moxing.framework.file import file_io
+    assert framework.File is mf.File and framework.copy_parallel is mf.copy_parallel and file_io.read is mf.read
+
+
+def test_https_beside_tensorflow(tmp_path):
+    """TensorFlow exports curl and OpenSSL of its own: ours must not be mixed up with them, whichever came first."""
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", 0))
+    silent.listen()
+    for imports in ("import tensorflow, moxing as mox; mox.file", "import moxing as mox; mox.file; import tensorflow"):
+        code = (f"{imports}\nmox.file.set_auth(ak='a', sk='b', server='127.0.0.1', port={silent.getsockname()[1]}, is_secure=True, "
+                "retry=1, client_timeout=1)\n"
+                "try: mox.file.read('s3://b/k')\n"
+                "except mox.file.MoxFileRespException as e: assert e.resp.status == 0, e\n")
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=120, stderr=subprocess.DEVNULL)
+    silent.close()
