@@ -46,8 +46,8 @@ struct BatchNormOptions {
   bool fused = false;       // one kernel (images only; not with renorm)
   bool renorm = false;      // batch renormalization, Ioffe 2017
   float renorm_decay = 0.99f;
-  float renorm_rmax = 3;          // r stays within [1/rmax, rmax]
-  float renorm_dmax = 5;          // d stays within [-dmax, dmax]
+  float renorm_rmax = 3;               // r stays within [1/rmax, rmax]
+  float renorm_dmax = 5;               // d stays within [-dmax, dmax]
   Initializer gamma_initializer = {};  // default: ones
   Activation activation = {};          // default: none
   std::string data_format = "NHWC";
@@ -68,8 +68,8 @@ struct Conv2dOptions {
   Activation activation = relu;
   Normalizer normalizer = {};  // given: no biases
   bool use_bias = true;
-  float weight_decay = 0;           // of weights
-  float bias_weight_decay = 0;      // of biases
+  float weight_decay = 0;                // of weights
+  float bias_weight_decay = 0;           // of biases
   Initializer weights_initializer = {};  // default: Xavier, uniform
   Initializer biases_initializer = {};   // default: zeros
   std::string data_format = "NHWC";
@@ -88,7 +88,7 @@ struct SeparableConv2dOptions {
   Activation activation = relu;
   Normalizer normalizer = {};  // given: no biases
   bool use_bias = true;
-  float weight_decay = 0;             // of both weights
+  float weight_decay = 0;                  // of both weights
   Initializer weights_initializer = {};    // of the depthwise step; default: Xavier, uniform
   Initializer pointwise_initializer = {};  // default: weights_initializer
   Initializer biases_initializer = {};     // default: zeros
@@ -109,8 +109,8 @@ struct FullyConnectedOptions {
   Activation activation = relu;
   Normalizer normalizer = {};  // given: no biases
   bool use_bias = true;
-  float weight_decay = 0;           // of weights
-  float bias_weight_decay = 0;      // of biases
+  float weight_decay = 0;                // of weights
+  float bias_weight_decay = 0;           // of biases
   Initializer weights_initializer = {};  // default: Xavier, uniform
   Initializer biases_initializer = {};   // default: zeros
 };

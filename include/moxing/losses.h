@@ -12,7 +12,7 @@ struct CrossEntropyOptions {
   // Multiplies each sample's loss. The result is the sum over the samples divided by the number of samples whose
   // weight is not 0 (tf.losses' SUM_BY_NONZERO_WEIGHTS).
   float weight = 1;
-  tensorflow::Output sample_weights = {};              // [batch], optional: multiplies as well
+  tensorflow::Output sample_weights = {};         // [batch], optional: multiplies as well
   float label_smoothing = 0;                      // > 0: labels * (1 - s) + s / num_classes
   std::string collection = collections::kLosses;  // joined by the loss; "" for none
 };

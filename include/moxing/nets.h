@@ -76,13 +76,13 @@ struct ModelFnOptions {
   int image_height = 0;  // PREDICT, EXPORT: images are resized to this inside the graph; 0: left as they are
   int image_width = 0;
   bool preprocess = true;         // false: neither preprocess_fn nor the resize above
-  ImagesFn preprocess_fn = {};         // takes the place of default_preprocess
+  ImagesFn preprocess_fn = {};    // takes the place of default_preprocess
   float dropout_keep_prob = 0;    // in TRAIN; 0: the network's own, 1: no dropout
   float drop_path_keep_prob = 0;  // NASNet in TRAIN; 0: the network's own, 1: no drop path
 };
 
 struct NetworkOutput {
-  tensorflow::Output logits = {};                                           // [batch, num_classes]
+  tensorflow::Output logits = {};                                      // [batch, num_classes]
   std::vector<std::pair<std::string, tensorflow::Output>> end_points;  // in the order of the network
   // The end point of this name; InvalidArgumentError that lists all of them for another name.
   MOX_EXPORT const tensorflow::Output& operator[](const std::string& name) const;
@@ -99,7 +99,7 @@ MOX_EXPORT NetworkFn get_model_fn(const std::string& name, ModeKeys run_mode, in
 
 struct ModelMeta {
   int default_image_size = 224;
-  int default_labels_offset = 0;       // 1: the network's classes leave out ImageNet's background class
+  int default_labels_offset = 0;            // 1: the network's classes leave out ImageNet's background class
   std::string default_logits_pattern = {};  // matches the variables of the last layer, for checkpoint_exclude_patterns
   int default_channels = 3;
 };

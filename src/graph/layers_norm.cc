@@ -37,7 +37,8 @@ Variable average(const Scope& scope, const char* name, int64_t channels, const I
 Parameters make_parameters(const Scope& scope, int64_t channels, tf::DataType type, const BatchNormOptions& options) {
   Parameters p;
   p.type = type;
-  if (options.center) p.beta = scope.get_variable("beta", {channels}, {.initializer = zeros_initializer(), .dtype = type});
+  if (options.center)
+    p.beta = scope.get_variable("beta", {channels}, {.initializer = zeros_initializer(), .dtype = type});
   if (options.scale) {
     const Initializer init = options.gamma_initializer ? options.gamma_initializer : ones_initializer();
     p.gamma = scope.get_variable("gamma", {channels}, {.initializer = init, .dtype = type});
@@ -50,7 +51,8 @@ Parameters make_parameters(const Scope& scope, int64_t channels, tf::DataType ty
 // variable -= (variable - value) * (1 - decay), together with the training step.
 void update_average(const Scope& scope, const Variable& variable, const tf::Output& value, float decay) {
   const tf::Scope s = scope.NewSubScope("AssignMovingAvg");
-  const tf::Output step = ops::Multiply(s, ops::Subtract(s, variable.value, value), scalar(scope, 1 - decay, value.type()));
+  const tf::Output step =
+      ops::Multiply(s, ops::Subtract(s, variable.value, value), scalar(scope, 1 - decay, value.type()));
   const ops::AssignSubVariableOp update(s, variable.handle, step);
   scope.add_to_collection(collections::kUpdateOps, tf::Output(update.operation, 0));
 }
@@ -132,7 +134,8 @@ tf::Output plain_batch_norm(const Scope& scope, const tf::Output& inputs, int ax
     update_average(scope, p.moving_mean, mean, options.decay);
     update_average(scope, p.moving_variance, variance, options.decay);
   }
-  tf::Output scale = product(scope, ops::Rsqrt(scope, ops::Add(scope, variance, scalar(scope, options.epsilon, p.type))), p.gamma);
+  tf::Output scale =
+      product(scope, ops::Rsqrt(scope, ops::Add(scope, variance, scalar(scope, options.epsilon, p.type))), p.gamma);
   tf::Output shift = ops::Negate(scope, ops::Multiply(scope, mean, scale));
   shift = sum(scope, shift, p.beta);
   if (axis != rank - 1) {

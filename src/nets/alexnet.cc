@@ -26,8 +26,7 @@ NetworkOutput alexnet_v2(const Scope& scope, const tensorflow::Output& images, c
   auto pool = [&](const tensorflow::Output& x, const std::string& name) {
     return net.end_point(prefix + name, net.max_pool(s, x, 3, name));
   };
-  tensorflow::Output x =
-      net.end_point(prefix + "conv1", net.conv2d(s, images, 64, 11, "conv1", 4, Padding::kValid));
+  tensorflow::Output x = net.end_point(prefix + "conv1", net.conv2d(s, images, 64, 11, "conv1", 4, Padding::kValid));
   x = conv(pool(x, "pool1"), 192, 5, "conv2");
   x = conv(pool(x, "pool2"), 384, 3, "conv3");
   x = conv(x, 384, 3, "conv4");

@@ -65,11 +65,12 @@ NetworkDescription describe_network(const std::string& name, const DescribeOptio
   description.num_classes = options.num_classes > 0 ? options.num_classes : (small ? 10 : 1000);
   const int size = options.image_size > 0 ? options.image_size : description.meta.default_image_size;
   const Scope root = Scope::new_root();
-  const tf::Output images = ops::Placeholder(
-      root.WithOpName("images"), tf::DT_FLOAT,
-      ops::Placeholder::Shape({options.batch_size, size, size, description.meta.default_channels}));
-  const NetworkFn network = get_model_fn(name, options.mode, description.num_classes,
-                                         {.weight_decay = 1, .data_format = options.data_format, .batch_norm_fused = true});
+  const tf::Output images =
+      ops::Placeholder(root.WithOpName("images"), tf::DT_FLOAT,
+                       ops::Placeholder::Shape({options.batch_size, size, size, description.meta.default_channels}));
+  const NetworkFn network =
+      get_model_fn(name, options.mode, description.num_classes,
+                   {.weight_decay = 1, .data_format = options.data_format, .batch_norm_fused = true});
   const NetworkOutput output = network(root, images);
   const std::set<std::string> regularized = regularized_variables(root);
   for (const Variable& v : global_variables(root)) {

@@ -15,8 +15,8 @@ struct Step {
   std::string name = {};
   int stride = 1;
   layers::Padding padding = layers::Padding::kSame;
-  float stddev = 0;           // > 0: weights from a truncated normal instead of the network's default
-  std::vector<Step> forks = {};    // kFork: each on the same input, results joined
+  float stddev = 0;              // > 0: weights from a truncated normal instead of the network's default
+  std::vector<Step> forks = {};  // kFork: each on the same input, results joined
 };
 using Branch = std::vector<Step>;
 

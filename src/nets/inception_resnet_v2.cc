@@ -22,12 +22,11 @@ tensorflow::Output stem(Net& net, const Scope& s, const tensorflow::Output& imag
   x = step(net, s, x, valid(conv(192, 3, "Conv2d_4a_3x3")));
   x = step(net, s, x, reduce_pool("MaxPool_5a_3x3"));
   return net.end_point(
-      "Mixed_5b",
-      mixed(net, s, x, "Mixed_5b",
-            {{conv(96, 1, "Conv2d_1x1")},
-             {conv(48, 1, "Conv2d_0a_1x1"), conv(64, 5, "Conv2d_0b_5x5")},
-             {conv(64, 1, "Conv2d_0a_1x1"), conv(96, 3, "Conv2d_0b_3x3"), conv(96, 3, "Conv2d_0c_3x3")},
-             {avg_pool(), conv(64, 1, "Conv2d_0b_1x1")}}));
+      "Mixed_5b", mixed(net, s, x, "Mixed_5b",
+                        {{conv(96, 1, "Conv2d_1x1")},
+                         {conv(48, 1, "Conv2d_0a_1x1"), conv(64, 5, "Conv2d_0b_5x5")},
+                         {conv(64, 1, "Conv2d_0a_1x1"), conv(96, 3, "Conv2d_0b_3x3"), conv(96, 3, "Conv2d_0c_3x3")},
+                         {avg_pool(), conv(64, 1, "Conv2d_0b_1x1")}}));
 }
 
 // x + scale * (1x1 convolution of the block).

@@ -26,12 +26,11 @@ constexpr Row kFifth[] = {{"Mixed_5b", 256, 160, 320, 32, 128, 128, "Conv2d_0a_3
                           {"Mixed_5c", 384, 192, 384, 48, 128, 128}};
 
 tensorflow::Output block(Net& net, const Scope& s, const tensorflow::Output& x, const Row& row) {
-  return net.end_point(
-      row.name, mixed(net, s, x, row.name,
-                      {{conv(row.b0, 1, "Conv2d_0a_1x1")},
-                       {conv(row.b1a, 1, "Conv2d_0a_1x1"), conv(row.b1b, 3, "Conv2d_0b_3x3")},
-                       {conv(row.b2a, 1, "Conv2d_0a_1x1"), conv(row.b2b, 3, row.b2b_name)},
-                       {max_pool(), conv(row.b3, 1, "Conv2d_0b_1x1")}}));
+  return net.end_point(row.name, mixed(net, s, x, row.name,
+                                       {{conv(row.b0, 1, "Conv2d_0a_1x1")},
+                                        {conv(row.b1a, 1, "Conv2d_0a_1x1"), conv(row.b1b, 3, "Conv2d_0b_3x3")},
+                                        {conv(row.b2a, 1, "Conv2d_0a_1x1"), conv(row.b2b, 3, row.b2b_name)},
+                                        {max_pool(), conv(row.b3, 1, "Conv2d_0b_1x1")}}));
 }
 
 }  // namespace

@@ -26,14 +26,12 @@ constexpr Row kFourth[] = {{"Mixed_4b", 224, 64, 96, 96, 128, 128},
 constexpr Row kFifth[] = {{"Mixed_5b", 352, 192, 320, 160, 224, 128}, {"Mixed_5c", 352, 192, 320, 192, 224, 128, true}};
 
 tensorflow::Output block(Net& net, const Scope& s, const tensorflow::Output& x, const Row& row) {
-  return net.end_point(
-      row.name,
-      mixed(net, s, x, row.name,
-            {{conv(row.b0, 1, "Conv2d_0a_1x1")},
-             {conv(row.b1a, 1, "Conv2d_0a_1x1", kNarrow), conv(row.b1b, 3, "Conv2d_0b_3x3")},
-             {conv(row.b2a, 1, "Conv2d_0a_1x1", kNarrow), conv(row.b2b, 3, "Conv2d_0b_3x3"),
-              conv(row.b2b, 3, "Conv2d_0c_3x3")},
-             {row.max ? max_pool() : avg_pool(), conv(row.b3, 1, "Conv2d_0b_1x1", kPool)}}));
+  return net.end_point(row.name, mixed(net, s, x, row.name,
+                                       {{conv(row.b0, 1, "Conv2d_0a_1x1")},
+                                        {conv(row.b1a, 1, "Conv2d_0a_1x1", kNarrow), conv(row.b1b, 3, "Conv2d_0b_3x3")},
+                                        {conv(row.b2a, 1, "Conv2d_0a_1x1", kNarrow), conv(row.b2b, 3, "Conv2d_0b_3x3"),
+                                         conv(row.b2b, 3, "Conv2d_0c_3x3")},
+                                        {row.max ? max_pool() : avg_pool(), conv(row.b3, 1, "Conv2d_0b_1x1", kPool)}}));
 }
 
 // Halves the image: 1x1, 3x3/2 | 1x1, 3x3, 3x3/2 | pooling.

@@ -74,8 +74,8 @@ tensorflow::Output auxiliary_logits(const Net& net, const Scope& scope, const te
   layers::Conv2dOptions whole = net.conv;
   whole.padding = kValid;
   whole.weights_initializer = truncated_normal_initializer(0.01f);
-  x = layers::conv2d(s, x, 768, {height, width},
-                     "Conv2d_2a_" + std::to_string(height) + "x" + std::to_string(width), whole);
+  x = layers::conv2d(s, x, 768, {height, width}, "Conv2d_2a_" + std::to_string(height) + "x" + std::to_string(width),
+                     whole);
   layers::Conv2dOptions logits = net.conv;
   logits.activation = nullptr;
   logits.normalizer = nullptr;

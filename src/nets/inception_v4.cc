@@ -19,13 +19,12 @@ tensorflow::Output stem(Net& net, const Scope& s, const tensorflow::Output& imag
   tensorflow::Output x = step(net, s, images, reduce(32, "Conv2d_1a_3x3"));
   x = step(net, s, x, valid(conv(32, 3, "Conv2d_2a_3x3")));
   x = step(net, s, x, conv(64, 3, "Conv2d_2b_3x3"));
-  x = net.end_point("Mixed_3a", mixed(net, s, x, "Mixed_3a",
-                                      {{reduce_pool("MaxPool_0a_3x3")}, {reduce(96, "Conv2d_0a_3x3")}}));
-  x = net.end_point("Mixed_4a",
-                    mixed(net, s, x, "Mixed_4a",
-                          {{conv(64, 1, "Conv2d_0a_1x1"), valid(conv(96, 3, "Conv2d_1a_3x3"))},
-                           {conv(64, 1, "Conv2d_0a_1x1"), conv(64, {1, 7}, "Conv2d_0b_1x7"),
-                            conv(64, {7, 1}, "Conv2d_0c_7x1"), valid(conv(96, 3, "Conv2d_1a_3x3"))}}));
+  x = net.end_point("Mixed_3a",
+                    mixed(net, s, x, "Mixed_3a", {{reduce_pool("MaxPool_0a_3x3")}, {reduce(96, "Conv2d_0a_3x3")}}));
+  x = net.end_point("Mixed_4a", mixed(net, s, x, "Mixed_4a",
+                                      {{conv(64, 1, "Conv2d_0a_1x1"), valid(conv(96, 3, "Conv2d_1a_3x3"))},
+                                       {conv(64, 1, "Conv2d_0a_1x1"), conv(64, {1, 7}, "Conv2d_0b_1x7"),
+                                        conv(64, {7, 1}, "Conv2d_0c_7x1"), valid(conv(96, 3, "Conv2d_1a_3x3"))}}));
   return net.end_point("Mixed_5a", mixed(net, s, x, "Mixed_5a", {{reduce(192, "Conv2d_1a_3x3")}, {reduce_pool()}}));
 }
 
@@ -58,12 +57,12 @@ std::vector<Branch> reduction_b() {
 }
 
 std::vector<Branch> block_c() {
-  return {{conv(256, 1, "Conv2d_0a_1x1")},
-          {conv(384, 1, "Conv2d_0a_1x1"),
-           fork({conv(256, {1, 3}, "Conv2d_0b_1x3"), conv(256, {3, 1}, "Conv2d_0c_3x1")})},
-          {conv(384, 1, "Conv2d_0a_1x1"), conv(448, {3, 1}, "Conv2d_0b_3x1"), conv(512, {1, 3}, "Conv2d_0c_1x3"),
-           fork({conv(256, {1, 3}, "Conv2d_0d_1x3"), conv(256, {3, 1}, "Conv2d_0e_3x1")})},
-          {avg_pool(), conv(256, 1, "Conv2d_0b_1x1")}};
+  return {
+      {conv(256, 1, "Conv2d_0a_1x1")},
+      {conv(384, 1, "Conv2d_0a_1x1"), fork({conv(256, {1, 3}, "Conv2d_0b_1x3"), conv(256, {3, 1}, "Conv2d_0c_3x1")})},
+      {conv(384, 1, "Conv2d_0a_1x1"), conv(448, {3, 1}, "Conv2d_0b_3x1"), conv(512, {1, 3}, "Conv2d_0c_1x3"),
+       fork({conv(256, {1, 3}, "Conv2d_0d_1x3"), conv(256, {3, 1}, "Conv2d_0e_3x1")})},
+      {avg_pool(), conv(256, 1, "Conv2d_0b_1x1")}};
 }
 
 }  // namespace

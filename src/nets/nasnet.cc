@@ -29,7 +29,8 @@ Builder::Builder(Net& net, const Scope& scope, const Config& config) : net_(net)
   // Cells of the stem count for drop path too, except those of the small images' stem.
   total_cells_ = config.cells + 2;
   if (!config.cifar && !config.progressive) total_cells_ += 2;
-  if (net.params().options.drop_path_keep_prob > 0) config_.drop_path_keep_prob = net.params().options.drop_path_keep_prob;
+  if (net.params().options.drop_path_keep_prob > 0)
+    config_.drop_path_keep_prob = net.params().options.drop_path_keep_prob;
   if (net.params().options.dropout_keep_prob > 0) config_.dropout_keep_prob = net.params().options.dropout_keep_prob;
   net.conv.activation = net.separable.activation = nullptr;
   net.conv.use_bias = net.separable.use_bias = false;
@@ -100,7 +101,8 @@ tf::Output Builder::join_unused(const Scope& s, const CellPlan& plan, std::vecto
     if (plan.used[i]) continue;
     const bool halve = net_.image_size(s, states[i]).width != width;
     if (halve || net_.channels(s, states[i]) != filters)
-      states[i] = factorized_reduction(s.var_scope("reduction_" + std::to_string(i)), states[i], filters, halve ? 2 : 1);
+      states[i] =
+          factorized_reduction(s.var_scope("reduction_" + std::to_string(i)), states[i], filters, halve ? 2 : 1);
     unused.push_back(states[i]);
   }
   return net_.concat(s, unused);
@@ -136,9 +138,8 @@ tf::Output Builder::drop_path(const Scope& outer, const Output& x, int number) {
   const Output keep = ops::Subtract(s, 1.0f, ops::Multiply(s, ratio, drop));
   const Output batch = ops::StridedSlice(s, ops::Shape(s, x), {0}, {1}, {1}, ops::StridedSlice::ShrinkAxisMask(1));
   const auto [seed, seed2] = s.with(s).next_seed();
-  const Output random =
-      ops::RandomUniform(s, ops::Stack(s, std::initializer_list<tf::Input>{batch, 1, 1, 1}), tf::DT_FLOAT,
-                         ops::RandomUniform::Seed(seed).Seed2(seed2));
+  const Output random = ops::RandomUniform(s, ops::Stack(s, std::initializer_list<tf::Input>{batch, 1, 1, 1}),
+                                           tf::DT_FLOAT, ops::RandomUniform::Seed(seed).Seed2(seed2));
   const Output kept = ops::Floor(s, ops::Add(s, random, keep));
   const Output factor = ops::StopGradient(s, ops::Div(s, kept, keep));
   return ops::Multiply(s, x, ops::Cast(s, factor, x.type()));

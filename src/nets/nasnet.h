@@ -25,13 +25,13 @@ extern const CellPlan kNormalCell, kReductionCell;  // NASNet-A
 extern const CellPlan kProgressiveCell;             // PNASNet-5, normal and reduction alike
 
 struct Config {
-  int filters;               // of the first normal cells
+  int filters;  // of the first normal cells
   int cells;
   float stem_multiplier;
-  float dropout_keep_prob;   // before the logits
-  float drop_path_keep_prob; // of the last cell at the end of training
-  bool skip_reduction_input; // a normal cell after a reduction sees the input of that reduction
-  bool cifar = false;        // stem for 32x32 images: one convolution, no reduction cells
+  float dropout_keep_prob;    // before the logits
+  float drop_path_keep_prob;  // of the last cell at the end of training
+  bool skip_reduction_input;  // a normal cell after a reduction sees the input of that reduction
+  bool cifar = false;         // stem for 32x32 images: one convolution, no reduction cells
   bool progressive = false;
   int training_steps = 250000;  // drop path grows until then
 };
@@ -45,7 +45,7 @@ class Builder {
   struct Cell {
     double scaling;  // filters = config.filters * scaling
     int stride;
-    int number;      // in the order of the network, for drop path
+    int number;  // in the order of the network, for drop path
   };
   using Output = tensorflow::Output;
 

@@ -87,8 +87,9 @@ tf::Output Net::subsample(const Scope& scope, const tf::Output& x, int stride, i
   strides[h] = strides[h + 1] = stride;
   // Masks: every dimension to its end.
   const tf::Output end = int_vector(scope, {0, 0, 0, 0});
-  return layout.finish(scope, ops::StridedSlice(scope.WithOpName("subsample"), layout.inputs(), int_vector(scope, begin),
-                                                end, int_vector(scope, strides), ops::StridedSlice::EndMask(15)));
+  return layout.finish(scope,
+                       ops::StridedSlice(scope.WithOpName("subsample"), layout.inputs(), int_vector(scope, begin), end,
+                                         int_vector(scope, strides), ops::StridedSlice::EndMask(15)));
 }
 
 tf::Output Net::global_pool(const Scope& scope, const tf::Output& x, const std::string& name) const {

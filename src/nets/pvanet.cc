@@ -53,10 +53,10 @@ tf::Output c_relu_block(Net& net, const Scope& outer, const std::string& name, c
 }
 
 struct InceptionSizes {
-  int one;             // 1x1
-  int three_in, three; // 1x1, 3x3
-  int five_in, five;   // 1x1, 3x3, 3x3: the view of a 5x5
-  int pool;            // where the block halves the image
+  int one;              // 1x1
+  int three_in, three;  // 1x1, 3x3
+  int five_in, five;    // 1x1, 3x3, 3x3: the view of a 5x5
+  int pool;             // where the block halves the image
   int outputs;
 };
 

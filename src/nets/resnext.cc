@@ -33,9 +33,8 @@ tf::Output unit(Net& net, const Scope& outer, const tf::Output& x, int depth, in
   const Scope s = outer.var_scope(is_form_b ? "resnext_b" : "resnext_c");
   layers::Conv2dOptions linear = net.conv;
   linear.activation = nullptr;
-  const tf::Output shortcut = net.channels(s, x) == depth && stride == 1
-                                  ? x
-                                  : resnet::conv(net, s, x, depth, 1, "shortcut", stride, linear);
+  const tf::Output shortcut =
+      net.channels(s, x) == depth && stride == 1 ? x : resnet::conv(net, s, x, depth, 1, "shortcut", stride, linear);
   const tf::Output y = is_form_b ? form_b(net, s, x, depth / 2, stride) : form_c(net, s, x, depth / 2, stride);
   const tf::Output z = resnet::conv(net, s, y, depth, 1, "conv3", 1, linear);
   return net.end_point(s.variable_scope_name(), layers::relu(s, net.add(s, shortcut, z)));

@@ -92,13 +92,13 @@ TEST(Modes, FormatsAndKernelsTrainAlike) {
     Scope s = Scope::new_root();
     const Output x = images(s, 8, 64);
     auto options = [](const std::string& format, bool fused) {
-      return ModelFnOptions{.weight_decay = 1e-4f, .data_format = format, .batch_norm_fused = fused, .dropout_keep_prob = 1};
+      return ModelFnOptions{
+          .weight_decay = 1e-4f, .data_format = format, .batch_norm_fused = fused, .dropout_keep_prob = 1};
     };
     const Training a = training(s, name, x, options("NHWC", false));
     const Training b = training(s.tower("b", "").reuse_variables(), name, x, options("NCHW", false));
     const Training c = training(s.tower("c", "").reuse_variables(), name, x, options("NHWC", true));
-    const auto r = GraphSession(s).run(
-        {a.loss, b.loss, c.loss, a.gradients[0], b.gradients[0], c.gradients[0]});
+    const auto r = GraphSession(s).run({a.loss, b.loss, c.loss, a.gradients[0], b.gradients[0], c.gradients[0]});
     ASSERT_EQ(r.size(), 6u);
     EXPECT_NEAR(r[1].scalar<float>()(), r[0].scalar<float>()(), 1e-3);
     EXPECT_NEAR(r[2].scalar<float>()(), r[0].scalar<float>()(), 1e-3);
@@ -112,8 +112,8 @@ TEST(Modes, OnlyTrainingUpdatesAveragesAndDropsOut) {
   for (ModeKeys mode : {ModeKeys::TRAIN, ModeKeys::EVAL, ModeKeys::PREDICT, ModeKeys::EXPORT}) {
     SCOPED_TRACE(to_string(mode));
     Scope s = Scope::new_root();
-    get_model_fn("vgg_a_bn", mode, 10)(s, images(s, 2, 224));
-    EXPECT_EQ(updates(s), mode == ModeKeys::TRAIN ? 16u : 0u);
+    get_model_fn("mobilenet_v1_025", mode, 10)(s, images(s, 2, 96));
+    EXPECT_EQ(updates(s), mode == ModeKeys::TRAIN ? 54u : 0u);
     const NetworkOutput lenet = get_model_fn("lenet", mode, 10)(s, images(s, 2, 28, 1));
     GraphSession session(s, true, false);
     const tf::Tensor first = session.run_one(lenet.logits), second = session.run_one(lenet.logits);

@@ -139,8 +139,8 @@ TEST(NetworkTable, AnUnknownNameListsTheKnownOnes) {
 }
 
 TEST(NetworkTable, LogitsPatternsFitTheLastLayersVariables) {
-  for (const char* name : {"vgg_16", "lenet", "cifarnet", "resnet_v2_50", "inception_v1", "mobilenet_v2", "nasnet_cifar",
-                           "pvanet", "resnext_c_50"}) {
+  for (const char* name : {"vgg_16", "lenet", "cifarnet", "resnet_v2_50", "inception_v1", "mobilenet_v2",
+                           "nasnet_cifar", "pvanet", "resnext_c_50"}) {
     const std::string pattern = get_model_meta(name).default_logits_pattern;
     const NetworkDescription d = describe_network(name, {.num_classes = 7});
     for (const auto& v : d.variables)

@@ -142,7 +142,8 @@ TEST_P(Reference, LogitsInEval) {
   Scope scope = Scope::new_root();
   const tf::Tensor images = images_of(name, 2);
   const Output x = ops::Placeholder(scope.WithOpName("images"), tf::DT_FLOAT, ops::Placeholder::Shape(images.shape()));
-  const NetworkOutput output = get_model_fn(name, ModeKeys::EVAL, classes_of(name), {.batch_norm_fused = true})(scope, x);
+  const NetworkOutput output =
+      get_model_fn(name, ModeKeys::EVAL, classes_of(name), {.batch_norm_fused = true})(scope, x);
   Loader loader(scope, name);
   GraphSession session(scope, /*initialize=*/false);
   session.run({}, loader.feeds, loader.targets);

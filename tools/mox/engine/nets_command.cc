@@ -28,9 +28,8 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 double gflops(const NetworkDescription& d) { return 2e-9 * static_cast<double>(d.multiply_adds); }
 
 NetworkDescription describe(const std::string& name, const NetsOptions& options) {
-  return describe_network(name, {.num_classes = options.num_classes,
-                                 .batch_size = options.batch_size,
-                                 .image_size = options.image_size});
+  return describe_network(
+      name, {.num_classes = options.num_classes, .batch_size = options.batch_size, .image_size = options.image_size});
 }
 
 ordered_json summary(const NetworkDescription& d, int image_size) {
@@ -99,7 +98,9 @@ int run_nets(const std::vector<std::string>& args) {
   CLI::App app("Lists the built-in networks, or shows what one consists of", "mox nets");
   app.add_option("name", options.name, "a network's name; without it all are listed");
   app.add_flag("--json", options.json, "print JSON");
-  app.add_option("--num_classes", options.num_classes, "classes of the logits; default: 10 for 28x28 and 32x32 images, else 1000")->check(CLI::PositiveNumber);
+  app.add_option("--num_classes", options.num_classes,
+                 "classes of the logits; default: 10 for 28x28 and 32x32 images, else 1000")
+      ->check(CLI::PositiveNumber);
   app.add_option("--image_size", options.image_size, "height and width; default: the network's own")
       ->check(CLI::PositiveNumber);
   app.add_option("--batch_size", options.batch_size, "first number of the shapes")->check(CLI::PositiveNumber);
