@@ -2,7 +2,9 @@
 # Input: MOX_PYTHON (a Python that has tensorflow; default .venv/bin/python) or TENSORFLOW_DIR (…/site-packages/tensorflow).
 if(NOT TENSORFLOW_DIR)
   if(NOT MOX_PYTHON)
-    if(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+    if(SKBUILD)
+      set(MOX_PYTHON ${Python_EXECUTABLE})  # pip's: the package is built against its TensorFlow
+    elseif(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
       set(MOX_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python)
     else()
       set(MOX_PYTHON python3)

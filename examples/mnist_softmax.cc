@@ -10,7 +10,8 @@ namespace ops = tensorflow::ops;
 using tensorflow::Output;
 
 int main(int argc, char** argv) try {
-  std::map<std::string, std::string> flags = {{"data_url", "/usr/share/datasets/fashion-mnist"}, {"train_url", ""}, {"steps", "1000"}};
+  std::map<std::string, std::string> flags = {
+      {"data_url", "/usr/share/datasets/fashion-mnist"}, {"train_url", ""}, {"steps", "1000"}};
   for (const std::string& arg : mox::parse_flags({argv + 1, argv + argc})) {
     const size_t equals = arg.find('=');
     if (equals == std::string::npos || arg.rfind("--", 0) != 0 || !flags.count(arg.substr(2, equals - 2)))

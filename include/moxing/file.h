@@ -15,11 +15,11 @@
 namespace mox::file {
 
 struct MOX_EXPORT Stat {
-  int64_t length = 0;         // bytes; 0 for a folder
-  int64_t mtime_nsec = 0;     // nanoseconds since 1970; 0 for a folder of an object store
+  int64_t length = 0;      // bytes; 0 for a folder
+  int64_t mtime_nsec = 0;  // nanoseconds since 1970; 0 for a folder of an object store
   bool is_directory = false;
-  uint32_t mode = 0;          // type and permission bits, as st_mode
-  std::string etag;           // object stores only
+  uint32_t mode = 0;  // type and permission bits, as st_mode
+  std::string etag;   // object stores only
 };
 
 // One name in a folder.
@@ -32,10 +32,10 @@ struct MOX_EXPORT DirEntry {
 };
 
 struct MOX_EXPORT ListOptions {
-  bool recursive = false;   // all that lies below, not the first level only
-  bool remove_sep = true;   // false: folder names end with '/'
-  bool skip_file = false;   // folders only
-  bool skip_dir = false;    // files only
+  bool recursive = false;  // all that lies below, not the first level only
+  bool remove_sep = true;  // false: folder names end with '/'
+  bool skip_file = false;  // folders only
+  bool skip_dir = false;   // files only
 };
 
 // What a folder holds; `dirnames` may be changed by the visitor of a top-down walk to steer it.
@@ -133,19 +133,19 @@ MOX_EXPORT CopySummary copy_once_per_host(const std::string& src_url, const std:
 // AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_ENDPOINT_URL, AWS_REGION, then ACCESS_KEY_ID,
 // SECRET_ACCESS_KEY, S3_ENDPOINT.
 struct MOX_EXPORT AuthOptions {
-  std::optional<std::string> ak;       // access key
-  std::optional<std::string> sk;       // secret key
-  std::optional<std::string> server;   // host, host:port or http(s)://host:port
+  std::optional<std::string> ak;      // access key
+  std::optional<std::string> sk;      // secret key
+  std::optional<std::string> server;  // host, host:port or http(s)://host:port
   std::optional<int> port;
-  std::optional<bool> is_secure;       // https (default) or http
-  std::optional<bool> ssl_verify;      // default true
-  std::optional<bool> long_conn_mode;  // default true: connections are used again
-  std::optional<bool> path_style;      // host/bucket/key; false: bucket.host/key; default by the kind of server
-  std::optional<int> retry;            // attempts in all
-  std::optional<double> retry_wait;    // seconds before the second attempt; doubled for each further one, with jitter
+  std::optional<bool> is_secure;         // https (default) or http
+  std::optional<bool> ssl_verify;        // default true
+  std::optional<bool> long_conn_mode;    // default true: connections are used again
+  std::optional<bool> path_style;        // host/bucket/key; false: bucket.host/key; default by the kind of server
+  std::optional<int> retry;              // attempts in all
+  std::optional<double> retry_wait;      // seconds before the second attempt; doubled for each further one, with jitter
   std::optional<double> client_timeout;  // seconds without a byte after which an attempt counts as failed
-  std::optional<int> list_max_keys;    // names in one page of a listing
-  std::optional<std::string> token;    // session token
+  std::optional<int> list_max_keys;      // names in one page of a listing
+  std::optional<std::string> token;      // session token
   std::optional<std::string> region;
 };
 MOX_EXPORT void set_auth(const AuthOptions& options);

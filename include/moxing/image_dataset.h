@@ -10,6 +10,7 @@
 
 #include "moxing/dataset.h"
 #include "moxing/metadata.h"
+#include "moxing/preprocessing.h"
 
 namespace mox {
 
@@ -27,35 +28,33 @@ struct RawSample {
   tensorflow::Output label_desc;
 };
 using PreprocessFn = std::function<RawSample(const Scope& scope, const RawSample& sample)>;
-// One decoded image [height, width, channels] to another; see get_data_augmentation_fn.
-using AugmentationFn = std::function<tensorflow::Output(const Scope& scope, const tensorflow::Output& image)>;
 
 // What all data sets of images share.
 struct ImageDatasetOptions {
-  int64_t batch_size = 0;             // > 0: batches; then image_size, preprocess_fn or augmentation_fn must be given
-  int64_t num_epochs = 0;             // 0: forever
-  bool shuffle = true;                // each epoch in another order
-  std::string cache_dir;              // the first epoch writes to it, later ones read it; ENV: ${DLS_LOCAL_CACHE_PATH}
-  bool remove_cache_on_finish = true; // false: the next run uses it again
-  PreprocessFn preprocess_fn;         // default: decode, and resize to image_size by nearest neighbour
-  int64_t preprocess_threads = 12;    // samples that are decoded and augmented at once
-  std::optional<ImageSize> image_size;// resize to this
-  int64_t private_num_threads = 0;    // > 0: the pipeline runs in that many threads of its own
-  bool drop_remainder = false;        // drop a last batch that is not full
-  AugmentationFn augmentation_fn;     // runs on each decoded image
-  bool label_one_hot = false;         // the label as a float vector [num_classes]
-  int64_t seed = 0;                   // 0: the graph's seed, and without one another order in each run
-  int64_t max_broken_samples = 0;     // that many broken samples are left out, each named in the log; then it is an error
-  bool apply_exif_orientation = false;// turn images as their EXIF data say
-  int64_t shard_index = 0;            // this worker's part of each epoch …
-  int64_t num_shards = 1;             // … of that many; all workers need the same seed
+  int64_t batch_size = 0;              // > 0: batches; then image_size, preprocess_fn or augmentation_fn must be given
+  int64_t num_epochs = 0;              // 0: forever
+  bool shuffle = true;                 // each epoch in another order
+  std::string cache_dir;               // the first epoch writes to it, later ones read it; ENV: ${DLS_LOCAL_CACHE_PATH}
+  bool remove_cache_on_finish = true;  // false: the next run uses it again
+  PreprocessFn preprocess_fn;          // default: decode, and resize to image_size by nearest neighbour
+  int64_t preprocess_threads = 12;     // samples that are decoded and augmented at once
+  std::optional<ImageSize> image_size;  // resize to this
+  int64_t private_num_threads = 0;      // > 0: the pipeline runs in that many threads of its own
+  bool drop_remainder = false;          // drop a last batch that is not full
+  AugmentationFn augmentation_fn;       // runs on each decoded image
+  bool label_one_hot = false;           // the label as a float vector [num_classes]
+  int64_t seed = 0;                     // 0: the graph's seed, and without one another order in each run
+  int64_t max_broken_samples = 0;  // that many broken samples are left out, each named in the log; then it is an error
+  bool apply_exif_orientation = false;  // turn images as their EXIF data say
+  int64_t shard_index = 0;              // this worker's part of each epoch …
+  int64_t num_shards = 1;               // … of that many; all workers need the same seed
 };
 
 struct RawDatasetOptions : ImageDatasetOptions {
-  int64_t num_readers = 8;            // files that are read at once
-  int64_t shuffle_buffer_size = 16;   // kept for old callers: the whole epoch is shuffled, which is more
-  int64_t capacity = 256;             // files that are read ahead
-  std::string reader_class;           // ParallelReader (default), or AsyncRawGenerator for object stores: 64 reads at once
+  int64_t num_readers = 8;           // files that are read at once
+  int64_t shuffle_buffer_size = 16;  // kept for old callers: the whole epoch is shuffled, which is more
+  int64_t capacity = 256;            // files that are read ahead
+  std::string reader_class;  // ParallelReader (default), or AsyncRawGenerator for object stores: 64 reads at once
   std::map<std::string, int64_t> reader_kwargs;  // num_readers, capacity: override the above
 };
 
@@ -98,8 +97,8 @@ class MOX_EXPORT MultilabelClassificationRawDataset : public Dataset {
  private:
   MultilabelClassificationRawMetadata metadata_;
   MultilabelDatasetOptions options_;
-  std::vector<ImageFile> images_;              // those with labels
-  std::vector<std::vector<int64_t>> labels_;   // of each image
+  std::vector<ImageFile> images_;             // those with labels
+  std::vector<std::vector<int64_t>> labels_;  // of each image
   std::vector<std::string> descriptions_;
 };
 

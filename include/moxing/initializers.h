@@ -15,9 +15,9 @@ MOX_EXPORT Initializer random_normal_initializer(float stddev, float mean = 0);
 MOX_EXPORT Initializer random_uniform_initializer(float low, float high);
 
 struct VarianceScalingOptions {
-  float factor = 2.0f;           // of the variance
+  float factor = 2.0f;  // of the variance
   enum Mode { kFanIn, kFanOut, kFanAvg } mode = kFanIn;
-  bool uniform = false;          // else truncated normal
+  bool uniform = false;  // else truncated normal
 };
 // Variance factor / fan (He et al. 2015); TF-slim's variance_scaling_initializer.
 MOX_EXPORT Initializer variance_scaling_initializer(const VarianceScalingOptions& options = {});

@@ -107,8 +107,8 @@ class MOX_EXPORT BaseTFRecordMetadata {
 };
 
 struct ImageTFRecordMetadataOptions : TFRecordMetadataOptions {
-  int64_t num_classes = 0;                   // 0: as many as label_map_file names
-  std::string label_map_file = "labels.txt"; // in base_dir; used when it is there
+  int64_t num_classes = 0;                    // 0: as many as label_map_file names
+  std::string label_map_file = "labels.txt";  // in base_dir; used when it is there
 };
 
 class MOX_EXPORT ImageClassificationTFRecordMetadata : public BaseTFRecordMetadata, public ClassMetadata {

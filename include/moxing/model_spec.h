@@ -26,8 +26,7 @@ class Losses {
  public:
   Losses() = default;
   template <typename T>
-    requires std::convertible_to<T, tensorflow::Output>
-  Losses(const T& loss) : losses_{tensorflow::Output(loss)} {}
+  requires std::convertible_to<T, tensorflow::Output> Losses(const T& loss) : losses_{tensorflow::Output(loss)} {}
   Losses(std::initializer_list<tensorflow::Output> losses) : losses_(losses) {}
   Losses(std::vector<tensorflow::Output> losses) : losses_(std::move(losses)) {}
 
@@ -40,17 +39,17 @@ class Losses {
 
 // Inputs and outputs of the exported model.
 struct ExportSpec {
-  NamedOutputs inputs_dict;    // tensors of model_fn that the server feeds: usually its inputs
+  NamedOutputs inputs_dict;  // tensors of model_fn that the server feeds: usually its inputs
   NamedOutputs outputs_dict;
   std::string version = "-1";  // folder name in log_dir; "-1": the highest number there + 1
 };
 
 struct ModelSpec {
-  Losses loss;                                        // TRAIN needs it
-  std::vector<std::vector<std::string>> var_scopes;   // [i]: loss[i] trains only variables under these scopes
-  NamedOutputs log_info;                              // scalars; EVAL needs it
-  NamedOutputs output_info;                           // anything; PREDICT needs it
-  std::optional<ExportSpec> export_spec;              // export_model needs it
+  Losses loss;                                       // TRAIN needs it
+  std::vector<std::vector<std::string>> var_scopes;  // [i]: loss[i] trains only variables under these scopes
+  NamedOutputs log_info;                             // scalars; EVAL needs it
+  NamedOutputs output_info;                          // anything; PREDICT needs it
+  std::optional<ExportSpec> export_spec;             // export_model needs it
 };
 
 }  // namespace mox

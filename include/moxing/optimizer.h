@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "moxing/export.h"
@@ -52,6 +53,9 @@ class MOX_EXPORT LearningRate {
   template <typename T>
   requires std::convertible_to<T, tensorflow::Output> LearningRate(const T& tensor) : LearningRate(existing(tensor)) {}
   LearningRate(Schedule schedule);
+  template <typename F>  // a lambda
+  requires(std::is_invocable_r_v<tensorflow::Output, F, const Scope&>) LearningRate(F schedule)
+      : LearningRate(Schedule(std::move(schedule))) {}
 
   // The tensor, in the graph of `scope`. Error when a tensor is not a float scalar.
   tensorflow::Output build(const Scope& scope) const;

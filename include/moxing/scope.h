@@ -22,7 +22,8 @@ class Scope;
 class GraphState;
 
 // Builds the initial value of a variable of this shape and dtype. See initializers.h.
-using Initializer = std::function<tensorflow::Output(const Scope&, const tensorflow::TensorShape&, tensorflow::DataType)>;
+using Initializer =
+    std::function<tensorflow::Output(const Scope&, const tensorflow::TensorShape&, tensorflow::DataType)>;
 
 // Well-known collections; the names are TF 1's.
 namespace collections {
@@ -36,19 +37,19 @@ inline constexpr char kSummaries[] = "summaries";
 
 // A variable of the graph. Copies refer to the same variable.
 struct MOX_EXPORT Variable {
-  std::string name;                  // "LeNet/conv1/weights"
-  tensorflow::Output handle;         // the resource
-  tensorflow::Output value;          // a read of it, made where it was created
-  tensorflow::Operation initializer; // assigns the initial value
+  std::string name;                   // "LeNet/conv1/weights"
+  tensorflow::Output handle;          // the resource
+  tensorflow::Output value;           // a read of it, made where it was created
+  tensorflow::Operation initializer;  // assigns the initial value
   tensorflow::TensorShape shape;
   tensorflow::DataType dtype = tensorflow::DT_FLOAT;
   bool trainable = true;
 };
 
 struct VariableOptions {
-  Initializer initializer;              // default: zeros (glorot uniform for two dimensions and more)
-  bool trainable = true;                // false: no gradient (moving averages)
-  float weight_decay = 0;               // > 0: weight_decay * sum(v^2)/2 joins REGULARIZATION_LOSSES
+  Initializer initializer;  // default: zeros (glorot uniform for two dimensions and more)
+  bool trainable = true;    // false: no gradient (moving averages)
+  float weight_decay = 0;   // > 0: weight_decay * sum(v^2)/2 joins REGULARIZATION_LOSSES
   tensorflow::DataType dtype = tensorflow::DT_FLOAT;
 };
 
@@ -94,7 +95,8 @@ class MOX_EXPORT Scope : public tensorflow::Scope {
   Scope with(const tensorflow::Scope& base) const;
 
  private:
-  Scope(const tensorflow::Scope& base, std::shared_ptr<GraphState> state) : tensorflow::Scope(base), state_(std::move(state)) {}
+  Scope(const tensorflow::Scope& base, std::shared_ptr<GraphState> state)
+      : tensorflow::Scope(base), state_(std::move(state)) {}
 
   std::shared_ptr<GraphState> state_;
   std::string variable_scope_;

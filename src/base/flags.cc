@@ -16,7 +16,8 @@ constexpr int64_t kMaxInt = 1'000'000;
 // The table: a flag is a line here. Order is that of `mox flags`.
 const std::vector<FlagInfo>& table() {
   static const std::vector<FlagInfo>* flags = new std::vector<FlagInfo>{
-      {"num_gpus", int64_t{1}, "an integer from 1", "devices that this process trains on (CPU devices where there is no GPU)"},
+      {"num_gpus", int64_t{1}, "an integer from 1",
+       "devices that this process trains on (CPU devices where there is no GPU)"},
       {"job_name", std::string("worker"), "'ps' or 'worker'", "what this process is in a cluster"},
       {"task_index", int64_t{0}, "an integer from 0", "this process's place in its job's list of hosts"},
       {"ps_hosts", std::string(), "host:port,host:port,…", "parameter servers, comma-separated"},
@@ -33,7 +34,8 @@ const std::vector<FlagInfo>& table() {
        "train only variables that match one"},
       {"trainable_exclude_patterns", std::string(), "regular expressions, comma-separated",
        "train no variable that matches one"},
-      {"loss_scale", 1.0, "a number above 0, or dynamic", "the loss is multiplied by it and gradients are divided (1 = off)"},
+      {"loss_scale", 1.0, "a number above 0, or dynamic",
+       "the loss is multiplied by it and gradients are divided (1 = off)"},
       {"use_fp16", false, "true or false", "compute in 16 bits"},
       {"gradient_clip", 0.0, "a number from 0", "largest gradient (0 = off)"},
       {"gradient_clip_type", std::string("norm"), "norm, global_norm or value", "what gradient_clip limits"},
@@ -183,7 +185,8 @@ std::vector<std::string> parse_flags(const std::vector<std::string>& args) {
       break;
     }
     const size_t equals = arg.find('=');
-    const std::string name = arg.rfind("--", 0) == 0 ? arg.substr(2, equals == std::string::npos ? equals : equals - 2) : "";
+    const std::string name =
+        arg.rfind("--", 0) == 0 ? arg.substr(2, equals == std::string::npos ? equals : equals - 2) : "";
     const FlagInfo* flag = find(name);
     const bool negated = !flag && equals == std::string::npos && name.rfind("no", 0) == 0;
     if (negated) flag = find(name.substr(2));

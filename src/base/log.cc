@@ -16,8 +16,8 @@ constexpr std::array<const char*, 5> kLevelNames = {"debug", "info", "warning", 
 
 struct Logger {
   std::mutex mu;
-  LogSink sink;                       // guarded by mu
-  LogLevel level = LogLevel::kInfo;   // guarded by mu
+  LogSink sink;                      // guarded by mu
+  LogLevel level = LogLevel::kInfo;  // guarded by mu
   std::shared_ptr<spdlog::logger> terminal;
 };
 

@@ -7,6 +7,7 @@
 #include "data/storage.h"
 #include "moxing/dataset.h"
 #include "moxing/error.h"
+#include "moxing/tfrecord.h"
 
 namespace mox {
 
@@ -18,12 +19,15 @@ const std::vector<std::string> kClothes = {"T-shirt/top", "Trouser", "Pullover",
                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
 const std::vector<std::string> kThings = {"airplane", "automobile", "bird",  "cat",  "deer",
                                           "dog",      "frog",       "horse", "ship", "truck"};
+const std::vector<std::string> kFlowers = {"daisy", "dandelion", "roses", "sunflowers", "tulips"};
 
 const std::vector<BuiltinDataset>& builtin_datasets() {
   static const std::vector<BuiltinDataset> table = {
       {{"mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kDigits}, open_idx},
       {{"fashion_mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kClothes}, open_idx},
       {{"cifar10", {{"train", 50000}, {"test", 10000}}, 10, {32, 32, 3}, kThings}, open_cifar10},
+      {{"flowers", {{"train", 3320}, {"validation", 350}}, 5, {-1, -1, 3}, kFlowers}, open_slim_records},
+      {{"imagenet", {{"train", 1281167}, {"validation", 50000}}, 1001, {-1, -1, 3}, {}}, open_slim_records},
   };
   return table;
 }
@@ -52,15 +56,62 @@ std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& sp
   const tensorflow::Tensor images = read_idx_images(image_path);
   const tensorflow::Tensor labels = read_idx_labels(label_path, meta.num_classes);
   if (images.dim_size(1) != meta.image_shape[0] || images.dim_size(2) != meta.image_shape[1])
-    throw DataError("data file " + image_path + " is broken at byte 8: images of " + std::to_string(images.dim_size(1)) +
-                    "x" + std::to_string(images.dim_size(2)) + ", expected " + std::to_string(meta.image_shape[0]) +
-                    "x" + std::to_string(meta.image_shape[1]));
+    throw DataError("data file " + image_path + " is broken at byte 8: images of " +
+                    std::to_string(images.dim_size(1)) + "x" + std::to_string(images.dim_size(2)) + ", expected " +
+                    std::to_string(meta.image_shape[0]) + "x" + std::to_string(meta.image_shape[1]));
   if (images.dim_size(0) != labels.dim_size(0))
     throw DataError("data files do not belong together: " + image_path + " has " + std::to_string(images.dim_size(0)) +
                     " images (byte 4), " + label_path + " has " + std::to_string(labels.dim_size(0)) +
                     " labels (byte 4)");
   return std::make_unique<MemoryDataset>(MemoryColumns{{{"image", images}, {"label", labels}}, meta.class_names},
                                          split == "train", options);
+}
+
+namespace {
+
+// A builtin's records have the names of its table line when labels.txt is not there.
+class SlimRecords : public ImageClassificationTFRecordDataset {
+ public:
+  SlimRecords(ImageClassificationTFRecordMetadata metadata, ImageTFRecordDatasetOptions options,
+              std::vector<std::string> names)
+      : ImageClassificationTFRecordDataset(std::move(metadata), std::move(options)), names_(std::move(names)) {}
+  std::vector<std::string> class_names() const override {
+    const auto found = ImageClassificationTFRecordDataset::class_names();
+    return found.empty() ? names_ : found;
+  }
+
+ private:
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_slim_records(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                           const DatasetOptions& options) {
+  if (options.batch_size > 0)
+    throw InvalidArgumentError(
+        "data set " + meta.name +
+        " has images of different sizes, which cannot be joined to batches: leave out batch_size "
+        "and resize the images, or use ImageClassificationTFRecordDataset with image_size");
+  const bool flowers = meta.name == "flowers";
+  const std::string pattern = flowers ? "flowers_" + split + "_*.tfrecord" : split + "-*";
+  const size_t published_files = flowers ? 5 : split == "train" ? 1024 : 128;
+  ImageTFRecordMetadataOptions metadata_options;
+  metadata_options.num_classes = meta.num_classes;
+  metadata_options.num_samples = meta.split_size(split);
+  auto metadata = std::make_unique<ImageClassificationTFRecordMetadata>(dir, std::vector{pattern}, metadata_options);
+  if (metadata->files().size() != published_files) {  // a part of it: count
+    metadata_options.num_samples = 0;
+    metadata = std::make_unique<ImageClassificationTFRecordMetadata>(dir, std::vector{pattern}, metadata_options);
+  }
+  ImageTFRecordDatasetOptions read;
+  read.num_epochs = options.num_epochs;
+  read.shuffle = options.shuffle.value_or(split == "train");
+  read.shuffle_buffer_size = std::max<int64_t>(options.capacity, 1);
+  read.seed = options.seed;
+  read.shard_index = options.shard_index;
+  read.num_shards = options.num_shards;
+  return std::make_unique<SlimRecords>(*metadata, read, meta.class_names);
 }
 
 }  // namespace data

@@ -23,4 +23,8 @@ std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& sp
 std::unique_ptr<Dataset> open_cifar10(const DatasetMeta& meta, const std::string& split, const std::string& dir,
                                       const DatasetOptions& options);
 
+// Image records as TF-slim's scripts write them.
+std::unique_ptr<Dataset> open_slim_records(const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                           const DatasetOptions& options);
+
 }  // namespace mox::data

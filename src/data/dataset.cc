@@ -55,7 +55,8 @@ SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int
   if (num_samples <= options.shard_index)
     throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +
                                std::to_string(options.shard_index) + " of " + std::to_string(options.num_shards));
-  SampleOrder order{num_samples,  shuffle, options.num_epochs, options.seed != 0 ? options.seed : scope.next_seed().first,
+  SampleOrder order{num_samples,         shuffle,
+                    options.num_epochs,  options.seed != 0 ? options.seed : scope.next_seed().first,
                     options.shard_index, options.num_shards};
   if (order.seed == 0) {
     // Shards must agree on the order even when nobody gave a seed.

@@ -114,7 +114,8 @@ DatasetNode shuffle(const Scope& scope, const DatasetNode& input, int64_t buffer
 }
 
 DatasetNode repeat(const Scope& scope, const DatasetNode& input, int64_t count) {
-  return dataset_op(scope, &input, {.op = "RepeatDataset", .inputs = {constant(scope, count)}, .types = {}, .shapes = {}});
+  return dataset_op(scope, &input,
+                    {.op = "RepeatDataset", .inputs = {constant(scope, count)}, .types = {}, .shapes = {}});
 }
 
 DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder) {
@@ -143,8 +144,9 @@ DatasetNode prefetch(const Scope& scope, const DatasetNode& input, int64_t eleme
 }
 
 DatasetNode private_threads(const Scope& scope, const DatasetNode& input, int64_t threads) {
-  return dataset_op(scope, &input,
-                    {.op = "PrivateThreadPoolDataset", .inputs = {constant(scope, threads)}, .types = {}, .shapes = {}});
+  return dataset_op(
+      scope, &input,
+      {.op = "PrivateThreadPoolDataset", .inputs = {constant(scope, threads)}, .types = {}, .shapes = {}});
 }
 
 BodyFunction add_function(const Scope& scope, const DatasetNode& input, const MapBody& body,
@@ -181,10 +183,11 @@ BodyFunction add_function(const Scope& scope, const DatasetNode& input, const Ma
   }
   // The name counts over the process: two graphs may meet in one session.
   static std::atomic<int64_t> count{0};
-  function.name = "mox_input_" + std::to_string(++count);
+  function.name = "mox_data_" + std::to_string(++count);
   tf::FunctionDefLibrary library = inner.graph()->flib_def().ToProto();
   tf::FunctionDef* def = library.add_function();
-  throw_if_error(tf::GraphToFunctionDef(*inner.graph(), function.name, def), "building a function of the input pipeline");
+  throw_if_error(tf::GraphToFunctionDef(*inner.graph(), function.name, def),
+                 "building a function of the input pipeline");
   throw_if_error(scope.graph()->AddFunctionLibrary(library), "building the input pipeline");
   return function;
 }

@@ -36,9 +36,9 @@ DatasetNode prefetch(const Scope& scope, const DatasetNode& input, int64_t eleme
 DatasetNode private_threads(const Scope& scope, const DatasetNode& input, int64_t threads);
 
 // Builds the body of a map in a graph of its own; `captured` are the outer tensors, same order.
-using MapBody = std::function<std::vector<tensorflow::Output>(const Scope& body,
-                                                              const std::vector<tensorflow::Output>& element,
-                                                              const std::vector<tensorflow::Output>& captured)>;
+using MapBody =
+    std::function<std::vector<tensorflow::Output>(const Scope& body, const std::vector<tensorflow::Output>& element,
+                                                  const std::vector<tensorflow::Output>& captured)>;
 struct MapOptions {
   std::vector<tensorflow::Output> captured;  // tensors from outside that the body reads
   int64_t parallel = 0;                      // > 0: that many elements at once

@@ -84,13 +84,18 @@ absl::Status decode_webp(std::string_view content, Pixels* out) {
 
 absl::Status decode_any(std::string_view content, int channels, Pixels* out) {
   switch (image_format(content)) {
-    case ImageFormat::kJpeg: return decode_jpeg(content, channels, out);
-    case ImageFormat::kPng: return decode_png(content, channels, out);
-    case ImageFormat::kGif: return decode_gif(content, out);
-    case ImageFormat::kWebp: return decode_webp(content, out);
+    case ImageFormat::kJpeg:
+      return decode_jpeg(content, channels, out);
+    case ImageFormat::kPng:
+      return decode_png(content, channels, out);
+    case ImageFormat::kGif:
+      return decode_gif(content, out);
+    case ImageFormat::kWebp:
+      return decode_webp(content, out);
     case ImageFormat::kBmp:
       return decode_bmp(content, [&](int64_t height, int64_t width) { return out->resize(height, width, 3); });
-    case ImageFormat::kUnknown: break;
+    case ImageFormat::kUnknown:
+      break;
   }
   if (content.empty()) return absl::DataLossError("the file is empty, expected an image");
   std::string begin;
@@ -107,18 +112,28 @@ struct Source {
 Source source_of(const Pixels& image, int orientation) {
   const int64_t h = image.height, w = image.width;
   switch (orientation) {
-    case 2: return {w, -1, w - 1, h, w};               // mirrored
-    case 3: return {-w, -1, h * w - 1, h, w};          // upside down
-    case 4: return {-w, 1, (h - 1) * w, h, w};         // upside down, mirrored
-    case 5: return {1, w, 0, w, h};                    // transposed
-    case 6: return {1, -w, (h - 1) * w, w, h};         // turned: rotate clockwise
-    case 7: return {-1, -w, h * w - 1, w, h};          // transposed along the other diagonal
-    case 8: return {-1, w, w - 1, w, h};               // turned: rotate counterclockwise
-    default: return {w, 1, 0, h, w};
+    case 2:
+      return {w, -1, w - 1, h, w};  // mirrored
+    case 3:
+      return {-w, -1, h * w - 1, h, w};  // upside down
+    case 4:
+      return {-w, 1, (h - 1) * w, h, w};  // upside down, mirrored
+    case 5:
+      return {1, w, 0, w, h};  // transposed
+    case 6:
+      return {1, -w, (h - 1) * w, w, h};  // turned: rotate clockwise
+    case 7:
+      return {-1, -w, h * w - 1, w, h};  // transposed along the other diagonal
+    case 8:
+      return {-1, w, w - 1, w, h};  // turned: rotate counterclockwise
+    default:
+      return {w, 1, 0, h, w};
   }
 }
 
-inline uint8_t grey(const uint8_t* rgb) { return static_cast<uint8_t>((rgb[0] * 299 + rgb[1] * 587 + rgb[2] * 114 + 500) / 1000); }
+inline uint8_t grey(const uint8_t* rgb) {
+  return static_cast<uint8_t>((rgb[0] * 299 + rgb[1] * 587 + rgb[2] * 114 + 500) / 1000);
+}
 
 void copy_pixel(const uint8_t* from, int channels, uint8_t* to, int wanted) {
   if (wanted == 1) {
@@ -151,12 +166,18 @@ ImageFormat image_format(std::string_view content) {
 
 const char* to_string(ImageFormat format) {
   switch (format) {
-    case ImageFormat::kJpeg: return "JPEG";
-    case ImageFormat::kPng: return "PNG";
-    case ImageFormat::kBmp: return "BMP";
-    case ImageFormat::kGif: return "GIF";
-    case ImageFormat::kWebp: return "WebP";
-    case ImageFormat::kUnknown: break;
+    case ImageFormat::kJpeg:
+      return "JPEG";
+    case ImageFormat::kPng:
+      return "PNG";
+    case ImageFormat::kBmp:
+      return "BMP";
+    case ImageFormat::kGif:
+      return "GIF";
+    case ImageFormat::kWebp:
+      return "WebP";
+    case ImageFormat::kUnknown:
+      break;
   }
   return "unknown";
 }
@@ -170,7 +191,9 @@ absl::Status decode_image(std::string_view content, const DecodeOptions& options
   const int64_t height = resize ? options.height : source.height;
   const int64_t width = resize ? options.width : source.width;
   uint8_t* out = allocate(height, width);
-  if (!out) return absl::ResourceExhaustedError("no memory for an image of " + std::to_string(height) + "x" + std::to_string(width));
+  if (!out)
+    return absl::ResourceExhaustedError("no memory for an image of " + std::to_string(height) + "x" +
+                                        std::to_string(width));
   if (!resize && source.step_x == 1 && source.step_y == image.width && image.channels == options.channels) {
     std::memcpy(out, image.bytes.data(), static_cast<size_t>(height * width * options.channels));
     return absl::OkStatus();

@@ -16,8 +16,8 @@ ImageFormat image_format(std::string_view content);
 const char* to_string(ImageFormat format);
 
 struct DecodeOptions {
-  int channels = 3;         // 1 or 3
-  int64_t height = 0;       // > 0, with width: resized, nearest neighbour as TF 1's resize_images
+  int channels = 3;    // 1 or 3
+  int64_t height = 0;  // > 0, with width: resized, nearest neighbour as TF 1's resize_images
   int64_t width = 0;
   bool apply_exif = false;  // turn the image as its EXIF orientation says
 };
@@ -28,7 +28,8 @@ absl::Status decode_image(std::string_view content, const DecodeOptions& options
                           const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
 
 // bmp.cc: uncompressed 1, 4, 8, 24 and 32 bit images. `allocate` as above, always 3 channels.
-absl::Status decode_bmp(std::string_view content, const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
+absl::Status decode_bmp(std::string_view content,
+                        const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
 
 // exif.cc: the orientation 1 to 8 of a JPEG; 1 when it says nothing.
 int exif_orientation(std::string_view jpeg);

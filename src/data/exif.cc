@@ -46,7 +46,8 @@ int exif_orientation(std::string_view jpeg) {
     const size_t length = static_cast<uint8_t>(jpeg[at + 2]) << 8 | static_cast<uint8_t>(jpeg[at + 3]);
     if (marker == 0xda || length < 2) break;  // the pixels begin
     const std::string_view segment = jpeg.substr(at + 4, length - 2);
-    if (marker == 0xe1 && segment.substr(0, 6) == std::string_view("Exif\0\0", 6)) return orientation_of(segment.substr(6));
+    if (marker == 0xe1 && segment.substr(0, 6) == std::string_view("Exif\0\0", 6))
+      return orientation_of(segment.substr(6));
     at += 2 + length;
   }
   return 1;

@@ -1,7 +1,6 @@
-#include "data/storage.h"
-
 #include <zlib.h>
 
+#include "data/storage.h"
 #include "moxing/error.h"
 
 namespace mox::data {

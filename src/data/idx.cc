@@ -37,8 +37,9 @@ Idx read_idx(const std::string& path, size_t dimensions) {
   constexpr uint32_t kUnsignedBytes = 0x0800;
   const uint32_t expected = kUnsignedBytes + static_cast<uint32_t>(dimensions);
   if (const uint32_t magic = big_endian(content, 0); magic != expected)
-    broken(path, 0, "magic number " + std::to_string(magic) + ", expected " + std::to_string(expected) +
-                        " (idx, unsigned bytes, " + std::to_string(dimensions) + " dimensions)");
+    broken(path, 0,
+           "magic number " + std::to_string(magic) + ", expected " + std::to_string(expected) +
+               " (idx, unsigned bytes, " + std::to_string(dimensions) + " dimensions)");
   // The product may not fit when the header is damaged: compare in floating point first.
   double expected_bytes = 1;
   for (size_t i = 0; i < dimensions; ++i) {
@@ -47,9 +48,9 @@ Idx read_idx(const std::string& path, size_t dimensions) {
     expected_bytes *= static_cast<double>(idx.sizes.back());
   }
   if (const size_t got = content.size() - header; static_cast<double>(got) != expected_bytes)
-    broken(path, content.size(), "there are " + std::to_string(got) + " bytes after the header, expected " +
-                                     std::to_string(static_cast<int64_t>(std::min(expected_bytes, 9e18))) +
-                                     " by its sizes");
+    broken(path, content.size(),
+           "there are " + std::to_string(got) + " bytes after the header, expected " +
+               std::to_string(static_cast<int64_t>(std::min(expected_bytes, 9e18))) + " by its sizes");
   return idx;
 }
 
@@ -69,8 +70,8 @@ tf::Tensor read_idx_labels(const std::string& path, int64_t num_classes) {
   for (int64_t i = 0; i < idx.sizes[0]; ++i) {
     values(i) = static_cast<uint8_t>(idx.bytes()[i]);
     if (values(i) >= num_classes)
-      broken(path, static_cast<size_t>(8 + i), "label " + std::to_string(values(i)) + ", expected 0 to " +
-                                                   std::to_string(num_classes - 1));
+      broken(path, static_cast<size_t>(8 + i),
+             "label " + std::to_string(values(i)) + ", expected 0 to " + std::to_string(num_classes - 1));
   }
   return labels;
 }

@@ -1,5 +1,7 @@
 #include "data/image_pipeline.h"
 
+#include <atomic>
+
 #include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -19,13 +21,28 @@ constexpr int64_t kNamesPerStep = 64;
 
 RawSample sample_of(const std::vector<tf::Output>& element) { return {element[0], element[1], element[2], element[3]}; }
 
-std::vector<tf::Output> select(const RawSample& sample, const std::vector<std::string>& keys) {
+// What the stages have in common.
+struct Stage {
+  const ImageDatasetOptions& options;
+  int64_t num_classes;
+  const std::string& broken_counter;
+  const std::vector<std::string>& keys;
+  const std::vector<std::string>& further;
+
+  bool wants_image() const { return std::find(keys.begin(), keys.end(), "image") != keys.end(); }
+  std::vector<tf::Output> select(const RawSample& sample, const std::vector<tf::Output>& element) const;
+};
+
+std::vector<tf::Output> Stage::select(const RawSample& sample, const std::vector<tf::Output>& element) const {
   std::vector<tf::Output> outputs;
-  for (const auto& key : keys)
-    outputs.push_back(key == "image"   ? sample.image
-                      : key == "label" ? sample.label
+  for (const auto& key : keys) {
+    const auto place = std::find(further.begin(), further.end(), key) - further.begin();
+    outputs.push_back(key == "image"        ? sample.image
+                      : key == "label"      ? sample.label
                       : key == "label_desc" ? sample.label_desc
-                                            : sample.image_name);
+                      : key == "image_name" ? sample.image_name
+                                            : element[4 + place]);
+  }
   return outputs;
 }
 
@@ -33,47 +50,45 @@ tf::Output one_hot(const Scope& s, const tf::Output& label, int64_t num_classes)
   return ops::OneHot(s, label, static_cast<int32_t>(num_classes), 1.0f, 0.0f);
 }
 
-DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
-                    int64_t num_classes, const std::vector<std::string>& keys) {
+DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage& stage) {
+  const ImageDatasetOptions& options = stage.options;
   const auto body = [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
     RawSample sample = sample_of(element);
     if (options.preprocess_fn)
       sample = options.preprocess_fn(s, sample);
-    else if (std::find(keys.begin(), keys.end(), "image") != keys.end())
+    else if (stage.wants_image())
       sample.image = decode(s, sample.image, sample.image_name, options.image_size, options.apply_exif_orientation);
-    if (options.augmentation_fn) sample.image = options.augmentation_fn(s, sample.image);
-    if (options.label_one_hot) sample.label = one_hot(s, sample.label, num_classes);
-    return select(sample, keys);
+    if (options.augmentation_fn && stage.wants_image()) sample.image = options.augmentation_fn(s, sample.image);
+    if (options.label_one_hot) sample.label = one_hot(s, sample.label, stage.num_classes);
+    return stage.select(sample, element);
   };
   return skip_broken(scope, map(scope, encoded, body, {.captured = {}, .parallel = options.preprocess_threads}),
-                     options.max_broken_samples);
+                     options.max_broken_samples, stage.broken_counter);
 }
 
 // The manual's preprocess_fn takes a whole batch of files.
-DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
-                                 int64_t num_classes, const std::vector<std::string>& keys) {
-  const DatasetNode files = batch(scope, skip_broken(scope, encoded, options.max_broken_samples), options.batch_size,
-                                  options.drop_remainder);
+DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded, const Stage& stage) {
+  const ImageDatasetOptions& options = stage.options;
+  const DatasetNode files = batch(scope, skip_broken(scope, encoded, options.max_broken_samples, stage.broken_counter),
+                                  options.batch_size, options.drop_remainder);
   // Several batches at once, but not so many that they fill the memory.
   const int64_t parallel = std::max<int64_t>(1, options.preprocess_threads / options.batch_size);
-  DatasetNode node = map(
-      scope, files,
-      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-        RawSample sample = options.preprocess_fn(s, sample_of(element));
-        if (options.label_one_hot) sample.label = one_hot(s, sample.label, num_classes);
-        return select(sample, keys);
-      },
-      {.captured = {}, .parallel = parallel});
-  const auto image = std::find(keys.begin(), keys.end(), "image") - keys.begin();
-  if (!options.augmentation_fn || image == static_cast<std::ptrdiff_t>(keys.size())) return node;
-  node = map(
-      scope, unbatch(scope, node),
-      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-        std::vector<tf::Output> outputs = element;
-        outputs[image] = options.augmentation_fn(s, element[image]);
-        return outputs;
-      },
-      {.captured = {}, .parallel = options.preprocess_threads});
+  DatasetNode node = map(scope, files,
+                         [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+                           RawSample sample = options.preprocess_fn(s, sample_of(element));
+                           if (options.label_one_hot) sample.label = one_hot(s, sample.label, stage.num_classes);
+                           return stage.select(sample, element);
+                         },
+                         {.captured = {}, .parallel = parallel});
+  if (!options.augmentation_fn || !stage.wants_image()) return node;
+  const auto image = std::find(stage.keys.begin(), stage.keys.end(), "image") - stage.keys.begin();
+  node = map(scope, unbatch(scope, node),
+             [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+               std::vector<tf::Output> outputs = element;
+               outputs[image] = options.augmentation_fn(s, element[image]);
+               return outputs;
+             },
+             {.captured = {}, .parallel = options.preprocess_threads});
   return batch(scope, node, options.batch_size, options.drop_remainder);
 }
 
@@ -100,9 +115,17 @@ void check_image_options(const ImageDatasetOptions& options) {
                                ", expected at least 0");
 }
 
-DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken) {
+DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter) {
   return dataset_op(scope, &input,
-                    {.op = "MoxSkipBrokenDataset", .inputs = {ops::Const(scope, max_broken)}, .types = {}, .shapes = {}});
+                    {.op = "MoxSkipBrokenDataset",
+                     .inputs = {ops::Const(scope, max_broken), ops::Const(scope, tf::Input::Initializer(counter))},
+                     .types = {},
+                     .shapes = {}});
+}
+
+std::string new_broken_counter() {
+  static std::atomic<int64_t> count{0};
+  return "mox_broken_" + std::to_string(++count);
 }
 
 tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Output& name,
@@ -117,16 +140,28 @@ tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Outpu
   return tf::Output(node, 0);
 }
 
+tf::Output checked_label(const Scope& scope, const tf::Output& label, const tf::Output& name, int64_t num_classes) {
+  tf::NodeBuilder builder(scope.GetUniqueNameForOp("check_label"), "MoxCheckLabel");
+  builder.Input(label.node(), label.index()).Input(name.node(), name.index()).Attr("num_classes", num_classes);
+  scope.UpdateBuilder(&builder);
+  tf::Node* node = nullptr;
+  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
+  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
+  return tf::Output(node, 0);
+}
+
 DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
-                         int64_t num_classes, const std::vector<std::string>& keys) {
+                         int64_t num_classes, const std::string& broken_counter, const std::vector<std::string>& keys,
+                         const std::vector<std::string>& further) {
   if (options.label_one_hot && num_classes < 1)
     throw InvalidArgumentError("label_one_hot needs the number of classes: give num_classes to the metadata");
+  const Stage stage{options, num_classes, broken_counter, keys, further};
   const bool batches = options.batch_size > 0;
   DatasetNode node;
   if (batches && options.preprocess_fn) {
-    node = preprocessed_batches(scope, encoded, options, num_classes, keys);
+    node = preprocessed_batches(scope, encoded, stage);
   } else {
-    node = decoded(scope, encoded, options, num_classes, keys);
+    node = decoded(scope, encoded, stage);
     if (batches) node = batch(scope, node, options.batch_size, options.drop_remainder);
   }
   node = prefetch(scope, node, batches ? kBatchesAhead : options.preprocess_threads);
@@ -137,11 +172,13 @@ DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const I
 DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDatasetOptions& options) {
   const std::string reader = options.reader_class.empty() ? "ParallelReader" : options.reader_class;
   if (reader != "ParallelReader" && reader != "AsyncRawGenerator")
-    throw InvalidArgumentError("there is no reader_class '" + reader + "'; there are: ParallelReader, AsyncRawGenerator");
+    throw InvalidArgumentError("there is no reader_class '" + reader +
+                               "'; there are: ParallelReader, AsyncRawGenerator");
   for (const auto& [key, value] : options.reader_kwargs)
     if (key != "num_readers" && key != "capacity")
       throw InvalidArgumentError("reader_kwargs has no '" + key + "'; it has: num_readers, capacity");
-  const int64_t readers = reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
+  const int64_t readers =
+      reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
   const int64_t capacity = reader_number(options, "capacity", options.capacity);
   if (readers < 1) throw InvalidArgumentError("num_readers is " + std::to_string(readers) + ", expected at least 1");
 

@@ -10,12 +10,20 @@ namespace mox::data {
 void check_image_options(const ImageDatasetOptions& options);
 
 // `encoded` has the components (image_name, file content, label, label_desc); the result has those that keys ask for.
-// num_classes is for one-hot labels; 0 when it is not known.
+// num_classes is for one-hot labels; 0 when it is not known. `further` names the components after the fourth, which
+// pass as they are.
 DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
-                         int64_t num_classes, const std::vector<std::string>& keys);
+                         int64_t num_classes, const std::string& broken_counter, const std::vector<std::string>& keys,
+                         const std::vector<std::string>& further = {});
 
-// Leaves out at most max_broken elements that fail; see skip_broken_op.cc.
-DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken);
+// Leaves out elements that fail, at most max_broken different ones in all places of a pipeline that have one `counter`.
+DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter);
+// A counter's name that no other pipeline of this process has.
+std::string new_broken_counter();
+
+// The label, or an error that has the name when it is not below num_classes; see check_label_op.cc.
+tensorflow::Output checked_label(const Scope& scope, const tensorflow::Output& label, const tensorflow::Output& name,
+                                 int64_t num_classes);
 
 // Decodes one image file; see decode_op.cc.
 tensorflow::Output decode(const Scope& scope, const tensorflow::Output& content, const tensorflow::Output& name,

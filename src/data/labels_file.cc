@@ -68,7 +68,8 @@ std::vector<NumberedName> pairs_of(const std::vector<Line>& lines) {
       // Only in a file of one line do further numbers begin further pairs: names may have numbers in them.
       const PairStart next = lines.size() == 1 ? next_pair(line.text, pair.name) : PairStart{};
       std::string name = trimmed(line.text.substr(pair.name, next.begin - pair.name));
-      if (next.begin != std::string::npos && !name.empty() && name.back() == ',') name = trimmed(name.substr(0, name.size() - 1));
+      if (next.begin != std::string::npos && !name.empty() && name.back() == ',')
+        name = trimmed(name.substr(0, name.size() - 1));
       pairs.push_back({line.number, line.text.substr(pair.begin, pair.name - 1 - pair.begin), name});
       pair = next;
     }
@@ -97,10 +98,8 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
   const std::vector<Line> lines = lines_of(content);
   if (lines.empty()) throw DataError("labels file " + path + " has no names in it");
   std::vector<std::string> names;
-  std::set<std::string> seen;
   const auto take = [&](size_t line, const std::string& name) {
     if (name.empty()) broken(line, "class " + std::to_string(names.size()) + " has no name");
-    if (!seen.insert(name).second) broken(line, "the name '" + name + "' is there twice");
     names.push_back(name);
   };
   if (next_pair(lines[0].text, 0).begin != 0) {
@@ -127,6 +126,12 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
 std::vector<std::string> read_labels(const std::string& path) {
   if (!file_exists(path)) return {};
   return parse_labels(path, read_whole_file(path));
+}
+
+void check_distinct(const std::string& path, const std::vector<std::string>& names) {
+  std::set<std::string> seen;
+  for (const auto& name : names)
+    if (!seen.insert(name).second) throw DataError("labels file " + path + ": the name '" + name + "' is there twice");
 }
 
 std::string format_labels(const std::vector<std::string>& names) {

@@ -33,7 +33,8 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
                                                                        MultilabelDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
   data::check_image_options(options_);
-  if (options_.label_sep.empty()) throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
+  if (options_.label_sep.empty())
+    throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
   options_.label_one_hot = false;
   for (const auto& image : metadata_.images()) {
     if (metadata_.has_label_file(image))
@@ -74,7 +75,7 @@ Dataset::Pipeline MultilabelClassificationRawDataset::build(const Scope& scope, 
     descriptions.vec<tf::tstring>()(i) = descriptions_[i];
   }
   const auto files = data::read_raw_files(scope, {metadata_.data_dir(), &images_, {labels, descriptions}}, options_);
-  return {data::image_stages(scope, files, options_, metadata_.num_classes(), keys)};
+  return {data::image_stages(scope, files, options_, metadata_.num_classes(), data::new_broken_counter(), keys)};
 }
 
 }  // namespace mox

@@ -22,7 +22,7 @@ Dataset::Pipeline ImageClassificationRawDataset::build(const Scope& scope, const
     descriptions.vec<tf::tstring>()(i) = metadata_.labels_list()[images[i].label];
   }
   const auto files = data::read_raw_files(scope, {metadata_.data_dir(), &images, {labels, descriptions}}, options_);
-  return {data::image_stages(scope, files, options_, metadata_.num_classes(), keys)};
+  return {data::image_stages(scope, files, options_, metadata_.num_classes(), data::new_broken_counter(), keys)};
 }
 
 }  // namespace mox

@@ -18,7 +18,8 @@ bool has_image_name(const std::string& name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string::npos) return true;
   std::string extension = name.substr(dot + 1);
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   for (const char* known : {"jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"})
     if (extension == known) return true;
   return false;
@@ -48,7 +49,7 @@ constexpr int kListThreads = 16;
 
 std::map<std::string, int64_t> ClassMetadata::names_to_labels() const {
   std::map<std::string, int64_t> map;
-  for (size_t i = 0; i < labels_list_.size(); ++i) map[labels_list_[i]] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < labels_list_.size(); ++i) map.emplace(labels_list_[i], static_cast<int64_t>(i));
   return map;
 }
 
@@ -68,6 +69,7 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
     throw DataError("data folder " + base_dir + " has no class folders in it; expected " + base_dir + "/CLASS/IMAGE");
   const std::string labels_path = data::join_path(base_dir, options.labels_filename);
   labels_list_ = data::read_labels(labels_path);
+  data::check_distinct(labels_path, labels_list_);
   if (labels_list_.empty())
     labels_list_ = folders;
   else
@@ -80,8 +82,7 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
   });
   int64_t total_left_out = 0;
   for (size_t i = 0; i < by_class.size(); ++i) {
-    if (by_class[i].empty())
-      log_warning("data folder " + base_dir + ": class '" + labels_list_[i] + "' has no images");
+    if (by_class[i].empty()) log_warning("data folder " + base_dir + ": class '" + labels_list_[i] + "' has no images");
     for (auto& image : by_class[i]) {
       image.label = static_cast<int64_t>(i);
       images_.push_back(std::move(image));
@@ -108,7 +109,9 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
         entry.name.compare(entry.name.size() - suffix.size(), suffix.size(), suffix) == 0)
       label_files_.push_back(entry.name);
 
-  labels_list_ = data::read_labels(data::join_path(base_dir, options.labels_filename));
+  const std::string labels_path = data::join_path(base_dir, options.labels_filename);
+  labels_list_ = data::read_labels(labels_path);
+  data::check_distinct(labels_path, labels_list_);
   if (!labels_list_.empty()) return;
   std::vector<std::vector<std::string>> names(label_files_.size());
   data::parallel_for(label_files_.size(), kListThreads, [&](size_t i) {

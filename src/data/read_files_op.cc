@@ -39,17 +39,18 @@ struct ReadOptions {
 
 absl::Status read_sample(const ReadOptions& options, const std::string& path, int64_t size, int64_t version,
                          tf::tstring* content) {
-  if (!options.cache) return read_into(path, size, content);
+  if (!options.cache) return read_into(path, content);
   const std::string key = path + "\n" + std::to_string(size) + "\n" + std::to_string(version);
   if (options.cache->read(key, content)) return absl::OkStatus();
-  const auto status = read_into(path, size, content);
+  const auto status = read_into(path, content);
   if (status.ok()) options.cache->write(key, std::string_view(content->data(), content->size()));
   return status;
 }
 
 class ReadFilesDataset : public UnaryDataset {
  public:
-  ReadFilesDataset(tf::OpKernelContext* context, const DatasetBase* input, const OutputAttrs& attrs, ReadOptions options)
+  ReadFilesDataset(tf::OpKernelContext* context, const DatasetBase* input, const OutputAttrs& attrs,
+                   ReadOptions options)
       : UnaryDataset(context, input, attrs.types, attrs.shapes), options_(std::move(options)) {}
 
   std::string DebugString() const override { return "MoxReadFilesDataset"; }
@@ -169,8 +170,8 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
 
   std::unique_ptr<tf::data::IteratorBase> input_;
   std::function<void()> unregister_;
-  std::mutex input_mutex_;  // taken before mutex_: files are listed in the order of the input
-  std::mutex mutex_;        // guards all that follows but the threads
+  std::mutex input_mutex_;         // taken before mutex_: files are listed in the order of the input
+  std::mutex mutex_;               // guards all that follows but the threads
   std::condition_variable ready_;  // a file was read, or there are no more
   std::condition_variable space_;  // a file was taken
   std::deque<std::shared_ptr<File>> files_;
@@ -188,7 +189,8 @@ class ReadFilesOp : public tf::data::UnaryDatasetOpKernel {
   explicit ReadFilesOp(tf::OpKernelConstruction* context) : UnaryDatasetOpKernel(context), attrs_(context) {}
 
  protected:
-  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input, tf::data::DatasetBase** output) override {
+  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input,
+                   tf::data::DatasetBase** output) override {
     ReadOptions options;
     tf::tstring cache_dir;
     bool remove_cache = true;

@@ -44,9 +44,7 @@ class Descriptor {
   }
   bool is_open() const { return fd_ >= 0; }
   bool read_all(char* data, size_t size) const { return transfer(::read, data, size); }
-  bool write_all(const char* data, size_t size) const {
-    return transfer(::write, data, size);
-  }
+  bool write_all(const char* data, size_t size) const { return transfer(::write, data, size); }
 
  private:
   template <typename Call, typename Char>
@@ -76,7 +74,8 @@ std::string resolve(const std::string& dir) {
   if (dir != "ENV") return dir;
   const char* path = std::getenv("DLS_LOCAL_CACHE_PATH");
   if (!path || !*path)
-    throw InvalidArgumentError("cache_dir is ENV, but DLS_LOCAL_CACHE_PATH is not set; set it to a folder on a local disk");
+    throw InvalidArgumentError(
+        "cache_dir is ENV, but DLS_LOCAL_CACHE_PATH is not set; set it to a folder on a local disk");
   return path;
 }
 
@@ -158,8 +157,7 @@ bool SampleCache::read(const std::string& key, tensorflow::tstring* value) {
 
 void SampleCache::write(const std::string& key, std::string_view value) {
   if (!writes_) return;
-  const std::string temporary =
-      folder_ + "/writing/" + std::to_string(::getpid()) + "-" + std::to_string(count_.fetch_add(1));
+  const std::string temporary = temporary_path();
   EntryHeader header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.key_size = key.size();
@@ -175,6 +173,55 @@ void SampleCache::write(const std::string& key, std::string_view value) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
   if (::rename(temporary.c_str(), path.c_str()) != 0) stop_writing(temporary, std::strerror(errno));
+}
+
+std::string SampleCache::temporary_path() {
+  return folder_ + "/writing/" + std::to_string(::getpid()) + "-" + std::to_string(count_.fetch_add(1));
+}
+
+namespace {
+
+// Copies block by block: the file may be larger than the memory.
+absl::Status copy_blocks(const std::string& source, const Descriptor& to) {
+  constexpr size_t kBlock = 4 << 20;
+  std::unique_ptr<tensorflow::RandomAccessFile> file;
+  if (auto status = open_random(source, &file); !status.ok()) return status;
+  std::string block(kBlock, '\0');
+  for (uint64_t at = 0;;) {
+    absl::string_view got;
+    const auto status = file->Read(at, got, absl::MakeSpan(block.data(), kBlock));
+    if (!status.ok() && !absl::IsOutOfRange(status)) return status;
+    if (!to.write_all(got.data(), got.size())) return absl::ResourceExhaustedError(std::strerror(errno));
+    at += got.size();
+    if (got.size() < kBlock) return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+std::string SampleCache::local_copy(const std::string& key, const std::string& source, int64_t size) {
+  const std::string path = entry_path(key) + ".copy";
+  std::error_code error;
+  const auto is_whole = [&](const std::string& file) {
+    const auto found = static_cast<int64_t>(fs::file_size(file, error));
+    return !error && (size < 0 || found == size);
+  };
+  if (is_whole(path)) return path;
+  if (!writes_) return source;
+  const std::string temporary = temporary_path();
+  {
+    Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    const auto status = file.is_open() ? copy_blocks(source, file) : absl::ResourceExhaustedError(std::strerror(errno));
+    if (!status.ok() || !is_whole(temporary)) {
+      if (absl::IsResourceExhausted(status)) stop_writing(temporary, std::string(status.message()));
+      ::unlink(temporary.c_str());
+      return source;  // reading it says what is wrong
+    }
+  }
+  fs::create_directories(fs::path(path).parent_path(), error);
+  if (::rename(temporary.c_str(), path.c_str()) == 0) return path;
+  stop_writing(temporary, std::strerror(errno));
+  return source;
 }
 
 void SampleCache::stop_writing(const std::string& path, const std::string& reason) {

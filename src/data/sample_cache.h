@@ -9,11 +9,12 @@
 #include <string>
 #include <string_view>
 
+#include "moxing/export.h"
 #include "tensorflow/core/platform/tstring.h"
 
 namespace mox::data {
 
-class SampleCache {
+class MOX_EXPORT SampleCache {  // exported for its tests
  public:
   // The cache in `dir`, one object a process and folder; `dir` ENV is the folder in DLS_LOCAL_CACHE_PATH. With
   // remove_on_finish its files go when the last user lets go of it, unless another user wanted to keep them.
@@ -26,6 +27,9 @@ class SampleCache {
   bool read(const std::string& key, tensorflow::tstring* value);
   // A write that fails turns writing off, with one warning: a full disk must not stop a training.
   void write(const std::string& key, std::string_view value);
+  // The path of a copy of `source` on local disk, made now when it is not there; `source` itself when it cannot be
+  // made. The copy is checked by its size only: the file's own checksums must tell the rest. `size` -1: unknown.
+  std::string local_copy(const std::string& key, const std::string& source, int64_t size);
 
   const std::string& folder() const { return folder_; }
 
@@ -33,6 +37,7 @@ class SampleCache {
   explicit SampleCache(std::string folder);
   std::string entry_path(const std::string& key) const;
   void remove_abandoned_writes() const;
+  std::string temporary_path();
   void stop_writing(const std::string& path, const std::string& reason);
 
   std::string folder_;

@@ -1,9 +1,14 @@
 // MoxSkipBrokenDataset: leaves out elements that fail, names each in the log, and stops after too many.
+//
+// What is counted are different samples: a broken file of a later epoch, or of the next evaluation, is the same one.
+// The places of a pipeline that can meet one share a counter.
 #include <mutex>
+#include <set>
 
 #include "data/op_base.h"
 #include "moxing/log.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/resource_mgr.h"
 
 namespace mox::data {
 namespace {
@@ -14,15 +19,40 @@ using tf::data::IteratorContext;
 REGISTER_OP("MoxSkipBrokenDataset")
     .Input("input_dataset: variant")
     .Input("limit: int64")
+    .Input("counter: string")
     .Output("handle: variant")
     .Attr("output_types: list(type) >= 1")
     .Attr("output_shapes: list(shape) >= 1")
     .SetShapeFn(tf::shape_inference::ScalarShape);
 
+// The messages of the samples that were left out; they have the path.
+class BrokenSamples : public tf::ResourceBase {
+ public:
+  std::string DebugString() const override { return "BrokenSamples"; }
+
+  enum class Answer { kKnown, kNew, kTooMany };
+  Answer add(const std::string& message, int64_t limit) {
+    std::lock_guard lock(mutex_);
+    if (messages_.count(message)) return Answer::kKnown;
+    if (static_cast<int64_t>(messages_.size()) >= limit) return Answer::kTooMany;
+    messages_.insert(message);
+    return Answer::kNew;
+  }
+  int64_t count() const {
+    std::lock_guard lock(mutex_);
+    return static_cast<int64_t>(messages_.size());
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<std::string> messages_;  // guarded by mutex_
+};
+
 class SkipBrokenDataset : public UnaryDataset {
  public:
-  SkipBrokenDataset(tf::OpKernelContext* context, const DatasetBase* input, const OutputAttrs& attrs, int64_t limit)
-      : UnaryDataset(context, input, attrs.types, attrs.shapes), limit_(limit) {}
+  SkipBrokenDataset(tf::OpKernelContext* context, const DatasetBase* input, const OutputAttrs& attrs, int64_t limit,
+                    tf::core::RefCountPtr<BrokenSamples> broken)
+      : UnaryDataset(context, input, attrs.types, attrs.shapes), limit_(limit), broken_(std::move(broken)) {}
 
   std::string DebugString() const override { return "MoxSkipBrokenDataset"; }
 
@@ -32,11 +62,20 @@ class SkipBrokenDataset : public UnaryDataset {
  private:
   class Iterator;
   const int64_t limit_;
+  const tf::core::RefCountPtr<BrokenSamples> broken_;
 };
 
-// The kernels' own words: TensorFlow adds the names of graph nodes, which say nothing to a user.
+// The kernels' own words: TensorFlow puts the names of datasets before them and of graph nodes behind.
 std::string plain_message(const absl::Status& status) {
   std::string message(status.message());
+  constexpr std::string_view kBegin = "Error in user-defined function passed to",
+                             kIterator = "transformation with iterator: ";
+  while (message.rfind(kBegin, 0) == 0) {
+    const size_t iterator = message.find(kIterator);
+    const size_t end = iterator == std::string::npos ? iterator : message.find(": ", iterator + kIterator.size());
+    if (end == std::string::npos) break;
+    message.erase(0, end + 2);
+  }
   for (const char* tail : {"\n\t [[", " [Op:"})
     if (auto at = message.find(tail); at != std::string::npos) message.resize(at);
   return message;
@@ -56,28 +95,37 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
       out->clear();
       *end = false;
       const auto status = input_->GetNext(context, out, end);
-      if (status.ok()) {
-        if (*end && skipped_ > 0 && !told_) {
-          told_ = true;
-          log_warning("input: " + std::to_string(skipped_) + " broken samples were left out");
-        }
-        return status;
+      if (status.ok() && *end && skipped_ > 0 && !told_) {
+        told_ = true;
+        log_warning("input: broken samples were left out " + std::to_string(skipped_) + " times");
       }
-      if (absl::IsCancelled(status)) return status;
-      const int64_t limit = dataset()->limit_;
-      if (skipped_ >= limit)
-        return absl::Status(status.code(),
-                            plain_message(status) +
-                                (limit == 0 ? "; max_broken_samples lets so many be left out"
-                                            : "; " + std::to_string(limit) +
-                                                  " broken samples were left out before, which is max_broken_samples"));
-      ++skipped_;
-      log_warning("input: broken sample " + std::to_string(skipped_) + " of at most " + std::to_string(limit) +
-                  " is left out: " + plain_message(status));
+      if (status.ok() || absl::IsCancelled(status)) return status;
+      if (const auto stop = leave_out(status); !stop.ok()) return stop;
     }
   }
 
  private:
+  // Ok, or the error that ends the pipeline.
+  absl::Status leave_out(const absl::Status& status) {
+    const int64_t limit = dataset()->limit_;
+    const std::string message = plain_message(status);
+    switch (dataset()->broken_->add(message, limit)) {
+      case BrokenSamples::Answer::kTooMany:
+        return absl::Status(status.code(), message + (limit == 0 ? "; max_broken_samples lets so many be left out"
+                                                                 : "; " + std::to_string(limit) +
+                                                                       " broken samples were left out before, which is "
+                                                                       "max_broken_samples"));
+      case BrokenSamples::Answer::kNew:
+        log_warning("input: broken sample " + std::to_string(dataset()->broken_->count()) + " of at most " +
+                    std::to_string(limit) + " is left out: " + message);
+        break;
+      case BrokenSamples::Answer::kKnown:
+        break;
+    }
+    ++skipped_;
+    return absl::OkStatus();
+  }
+
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<tf::data::IteratorBase> input_;
   int64_t skipped_ = 0;
@@ -93,10 +141,19 @@ class SkipBrokenOp : public tf::data::UnaryDatasetOpKernel {
   explicit SkipBrokenOp(tf::OpKernelConstruction* context) : UnaryDatasetOpKernel(context), attrs_(context) {}
 
  protected:
-  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input, tf::data::DatasetBase** output) override {
+  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input,
+                   tf::data::DatasetBase** output) override {
     int64_t limit = 0;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "limit", &limit));
-    *output = new SkipBrokenDataset(context, input, attrs_, limit);
+    tf::tstring counter;
+    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "counter", &counter));
+    BrokenSamples* broken = nullptr;
+    OP_REQUIRES_OK(context, context->resource_manager()->LookupOrCreate<BrokenSamples>("mox", counter, &broken,
+                                                                                       [](BrokenSamples** made) {
+                                                                                         *made = new BrokenSamples;
+                                                                                         return absl::OkStatus();
+                                                                                       }));
+    *output = new SkipBrokenDataset(context, input, attrs_, limit, tf::core::RefCountPtr<BrokenSamples>(broken));
   }
 
  private:

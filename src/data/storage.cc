@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <mutex>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "moxing/file.h"
+#include "moxing/file_stream.h"
 #include "moxing/log.h"
 #include "tensorflow/core/platform/env.h"
 
@@ -16,6 +19,19 @@ namespace tf = tensorflow;
 namespace {
 
 bool is_remote(const std::string& path) { return path.find("://") != std::string::npos; }
+
+// What `call` throws as a status; its text has the path already.
+template <typename Call>
+absl::Status status_of(Call call) {
+  try {
+    call();
+  } catch (const NotFoundError& e) {
+    return absl::NotFoundError(e.what());
+  } catch (const std::exception& e) {
+    return absl::UnavailableError(e.what());
+  }
+  return absl::OkStatus();
+}
 
 // A link to a folder that holds it: following it never ends.
 bool links_upwards(const fs::path& entry) {
@@ -56,19 +72,37 @@ std::vector<FolderEntry> list_local(const std::string& folder) {
 }
 
 std::vector<FolderEntry> list_remote(const std::string& folder) {
-  tf::Env* env = tf::Env::Default();
-  std::vector<std::string> names;
-  throw_if_error(env->GetChildren(folder, &names), "data folder " + folder + " cannot be listed");
   std::vector<FolderEntry> entries;
-  for (auto& name : names) {
-    if (!name.empty() && name.back() == '/') name.pop_back();
-    if (name.empty() || name[0] == '.') continue;
-    tf::FileStatistics stat;
-    throw_if_error(env->Stat(join_path(folder, name), &stat), "data folder " + folder + " cannot be listed");
-    entries.push_back({name, stat.is_directory, stat.length, stat.mtime_nsec});
-  }
+  file::list_each(folder, {}, [&](const file::DirEntry& entry) {
+    if (!entry.name.empty() && entry.name[0] != '.')
+      entries.push_back({entry.name, entry.is_dir(), entry.stat.length, entry.stat.mtime_nsec});
+    return true;
+  });
   return entries;
 }
+
+// An object for reads at an offset: MoXing's own stream reads it ahead by ranges.
+class RemoteReader : public tf::RandomAccessFile {
+ public:
+  explicit RemoteReader(const std::string& path) : file_(path, "rb") {}
+
+  absl::Status Read(uint64_t offset, absl::string_view& result, absl::Span<char> scratch) const override {
+    std::lock_guard lock(mutex_);
+    size_t got = 0;
+    const auto status = status_of([&] {
+      if (file_.tell() != static_cast<int64_t>(offset)) file_.seek(static_cast<int64_t>(offset));
+      for (int64_t n = 1; got < scratch.size() && n > 0; got += static_cast<size_t>(n))
+        n = file_.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
+    });
+    result = absl::string_view(scratch.data(), got);
+    if (status.ok() && got < scratch.size()) return absl::OutOfRangeError("the end of the file");
+    return status;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable file::File file_;  // guarded by mutex_
+};
 
 }  // namespace
 
@@ -80,22 +114,27 @@ std::string join_path(const std::string& folder, const std::string& name) {
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string read_whole_file(const std::string& path) {
+  if (is_remote(path)) return file::read(path);
   std::string content;
   throw_if_error(tf::ReadFileToString(tf::Env::Default(), path, &content), "data file " + path + " cannot be read");
   return content;
 }
 
-absl::Status read_into(const std::string& path, int64_t size, tf::tstring* content) {
+absl::Status read_into(const std::string& path, tf::tstring* content) {
   const auto failed = [&](const absl::Status& status) {
     return absl::Status(status.code(), "data file " + path + " cannot be read: " + std::string(status.message()));
   };
-  tf::Env* env = tf::Env::Default();
-  // A local file may have changed since it was listed.
-  if (size < 0 || !is_remote(path)) {
-    uint64_t now = 0;
-    if (const auto status = env->GetFileSize(path, &now); !status.ok()) return failed(status);
-    size = static_cast<int64_t>(now);
+  if (is_remote(path)) {
+    return status_of([&] {
+      file::read_to(path, [&](int64_t bytes) {
+        content->resize_uninitialized(static_cast<size_t>(bytes));
+        return content->mdata();
+      });
+    });
   }
+  tf::Env* env = tf::Env::Default();
+  uint64_t size = 0;
+  if (const auto status = env->GetFileSize(path, &size); !status.ok()) return failed(status);
   std::unique_ptr<tf::RandomAccessFile> file;
   if (const auto status = env->NewRandomAccessFile(path, &file); !status.ok()) return failed(status);
   content->resize_uninitialized(static_cast<size_t>(size));
@@ -110,18 +149,21 @@ absl::Status read_into(const std::string& path, int64_t size, tf::tstring* conte
   return absl::OkStatus();
 }
 
-bool file_exists(const std::string& path) { return tf::Env::Default()->FileExists(path).ok(); }
+bool file_exists(const std::string& path) { return file::exists(path); }
 
 void write_whole_file(const std::string& path, const std::string& content) {
-  tf::Env* env = tf::Env::Default();
-  const std::string what = "data file " + path + " cannot be written";
-  throw_if_error(env->RecursivelyCreateDir(path.substr(0, path.rfind('/'))), what);
-  const std::string temporary = path + ".tmp-" + std::to_string(env->NowNanos());
-  auto status = tf::WriteStringToFile(env, temporary, content);
-  if (status.ok()) status = env->RenameFile(temporary, path);
-  if (!status.ok()) env->DeleteFile(temporary).IgnoreError();
-  throw_if_error(status, what);
+  if (const size_t slash = path.rfind('/'); slash != std::string::npos) file::make_dirs(path.substr(0, slash));
+  file::write(path, content);
 }
+
+void copy_file(const std::string& from, const std::string& to) {
+  if (const size_t slash = to.rfind('/'); slash != std::string::npos) file::make_dirs(to.substr(0, slash));
+  file::copy(from, to);
+}
+
+void make_folders(const std::string& folder) { file::make_dirs(folder); }
+
+void remove_folder(const std::string& folder) { file::remove(folder, /*recursive=*/true); }
 
 std::vector<FolderEntry> list_folder(const std::string& folder) {
   auto entries = is_remote(folder) ? list_remote(folder) : list_local(folder);
@@ -129,9 +171,14 @@ std::vector<FolderEntry> list_folder(const std::string& folder) {
   return entries;
 }
 
+absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {
+  if (!is_remote(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
+  return status_of([&] { *file = std::make_unique<RemoteReader>(path); });
+}
+
 std::unique_ptr<tf::RandomAccessFile> open_random(const std::string& path) {
   std::unique_ptr<tf::RandomAccessFile> file;
-  throw_if_error(tf::Env::Default()->NewRandomAccessFile(path, &file), "data file " + path + " cannot be opened");
+  throw_if_error(open_random(path, &file), "data file " + path + " cannot be opened");
   return file;
 }
 

@@ -1,4 +1,4 @@
-// Where data sets meet files: local paths and whatever file systems TensorFlow knows (s3:// once MoXing is loaded).
+// Where data sets meet files. Object stores are reached through mox::file, local files are read directly.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,13 @@ namespace mox::data {
 // The content of the file at `path`. NotFoundError when it is missing, DataError when it cannot be read.
 std::string read_whole_file(const std::string& path);
 bool file_exists(const std::string& path);
-// Writes under another name, then renames: a reader never sees half of it. Makes the folders.
+// A reader never sees half of it. Makes the folders.
 void write_whole_file(const std::string& path, const std::string& content);
+
+void copy_file(const std::string& from, const std::string& to);
+void make_folders(const std::string& folder);
+// With all that is in it.
+void remove_folder(const std::string& folder);
 
 // "folder/name".
 std::string join_path(const std::string& folder, const std::string& name);
@@ -32,10 +37,11 @@ struct FolderEntry {
 // NotFoundError when there is no such folder.
 std::vector<FolderEntry> list_folder(const std::string& folder);
 
-// Reads the file into `content`, in one request when its size is known (-1: it is not). The status names the path.
-absl::Status read_into(const std::string& path, int64_t size, tensorflow::tstring* content);
+// Reads the file into `content`; from an object store in one request. The status names the path.
+absl::Status read_into(const std::string& path, tensorflow::tstring* content);
 
-// For reads at an offset.
+// For reads at an offset. The second one throws.
+absl::Status open_random(const std::string& path, std::unique_ptr<tensorflow::RandomAccessFile>* file);
 std::unique_ptr<tensorflow::RandomAccessFile> open_random(const std::string& path);
 
 // `content` of `path`, unpacked when it is gzip (told by its first bytes). DataError with the offset in the packed

@@ -62,7 +62,8 @@ void AtomicFile::commit(int64_t mtime_nsec) {
   }
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
     if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST)
-      throw MoxFileNameDuplicateException("write '" + target_ + "': a folder has this name; a local disk cannot hold a "
+      throw MoxFileNameDuplicateException("write '" + target_ +
+                                          "': a folder has this name; a local disk cannot hold a "
                                           "file and a folder of one name, so choose another destination");
     throw_errno("write", target_, errno);
   }

@@ -1,12 +1,16 @@
 #include "file/file_system.h"
 
 #include "file/local_file_system.h"
+#include "file/s3_file_system.h"
 
 namespace mox::file {
 
 FileSystem& file_system(const Location& location) {
-  static auto* local = new LocalFileSystem;  // never destroyed: background threads may still read at exit
-  return *local;
+  // Never destroyed: background threads may still read at exit. parse_path lets no other scheme through.
+  static auto* local = new LocalFileSystem;
+  static auto* store = new S3FileSystem;
+  if (location.is_local()) return *local;
+  return *store;
 }
 
 Stat need_stat(const char* operation, const Location& location) {

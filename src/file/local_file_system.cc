@@ -156,7 +156,8 @@ void LocalFileSystem::read_to(const Location& location, const std::function<char
     const int64_t got = pread_fully(file.get(), data, st.st_size, 0, location.path);
     if (got != st.st_size)
       throw MoxFileReadException("read '" + location.path + "': the file shrank from " + std::to_string(st.st_size) +
-                                     " to " + std::to_string(got) + " bytes while it was read; read it again", {});
+                                     " to " + std::to_string(got) + " bytes while it was read; read it again",
+                                 {});
     return;
   }
   // Pipes and /proc tell no size beforehand.

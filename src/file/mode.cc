@@ -25,7 +25,8 @@ OpenMode parse_mode(const std::string& mode) {
     }
   }
   if (!valid || kind == 0 || (text && result.binary))
-    throw InvalidArgumentError("mode '" + mode + "' is not known; use r, w, a, r+, w+ or a+, with b (bytes) or t (text) in any place");
+    throw InvalidArgumentError("mode '" + mode +
+                               "' is not known; use r, w, a, r+, w+ or a+, with b (bytes) or t (text) in any place");
   result.read = kind == 'r' || plus;
   result.write = kind != 'r' || plus;
   result.append = kind == 'a';

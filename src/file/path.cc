@@ -13,18 +13,22 @@ constexpr std::string_view kStoreSchemes[] = {"s3", "obs"};
 std::string scheme_of(const std::string& url) {
   const size_t end = url.find("://");
   if (end == std::string::npos || end == 0) return "";
-  const auto in_scheme = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-'; };
+  const auto in_scheme = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
+  };
   if (!std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), in_scheme)) return "";
   return url.substr(0, end);
 }
 
 void check_bucket(const std::string& bucket, const std::string& url) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_';
   };
   if (bucket.empty() || bucket == "." || bucket == ".." || !std::all_of(bucket.begin(), bucket.end(), allowed))
-    throw InvalidArgumentError("path '" + url + "': the bucket name '" + bucket +
-                               "' is not valid; write s3://bucket/key with letters, digits, '-', '_' and '.' in bucket");
+    throw InvalidArgumentError(
+        "path '" + url + "': the bucket name '" + bucket +
+        "' is not valid; write s3://bucket/key with letters, digits, '-', '_' and '.' in bucket");
 }
 
 std::string without_trailing_slashes(std::string text) {
@@ -86,7 +90,8 @@ Location parse_path(const std::string& url) {
     return result;
   }
   if (std::find(std::begin(kStoreSchemes), std::end(kStoreSchemes), scheme) == std::end(kStoreSchemes))
-    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme + "'; known are s3, obs, file and none (local)");
+    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme +
+                               "'; known are s3, obs, file and none (local)");
   result.scheme = scheme;
   const std::string rest = url.substr(scheme.size() + 3);
   const size_t slash = rest.find('/');

@@ -24,9 +24,9 @@ class GraphState {
   tensorflow::ShapeRefiner refiner;
   tensorflow::Scope root;  // names from the top: variables live here, whatever scope asks for them
 
-  std::vector<Variable> variables;                // in order of creation
-  std::map<std::string, size_t> variable_index;   // name -> index in variables
-  std::string variable_device;                    // where variables live; "" = where the runtime wants
+  std::vector<Variable> variables;               // in order of creation
+  std::map<std::string, size_t> variable_index;  // name -> index in variables
+  std::string variable_device;                   // where variables live; "" = where the runtime wants
 
   using CollectionKey = std::pair<std::string, std::string>;  // (tower, key)
   std::map<CollectionKey, std::vector<tensorflow::Output>> collections;
@@ -38,7 +38,7 @@ class GraphState {
   std::vector<std::pair<std::string, tensorflow::Tensor>> iterator_feeds;
   std::vector<std::string> iterator_initializers;  // names of ops
 
-  int64_t seed = 0;       // 0: not seeded
+  int64_t seed = 0;  // 0: not seeded
   int64_t seed_count = 0;
 
   tensorflow::GraphDef to_graph_def() const;

@@ -15,11 +15,20 @@ namespace {
 tf::Tensor scalar_of(tf::DataType dtype, double value) {
   tf::Tensor t(dtype, {});
   switch (dtype) {
-    case tf::DT_FLOAT: t.scalar<float>()() = static_cast<float>(value); break;
-    case tf::DT_DOUBLE: t.scalar<double>()() = value; break;
-    case tf::DT_HALF: t.scalar<Eigen::half>()() = static_cast<Eigen::half>(value); break;
-    case tf::DT_BFLOAT16: t.scalar<tf::bfloat16>()() = static_cast<tf::bfloat16>(static_cast<float>(value)); break;
-    default: throw InvalidArgumentError("gradients of type " + tf::DataTypeString(dtype) + " cannot be joined");
+    case tf::DT_FLOAT:
+      t.scalar<float>()() = static_cast<float>(value);
+      break;
+    case tf::DT_DOUBLE:
+      t.scalar<double>()() = value;
+      break;
+    case tf::DT_HALF:
+      t.scalar<Eigen::half>()() = static_cast<Eigen::half>(value);
+      break;
+    case tf::DT_BFLOAT16:
+      t.scalar<tf::bfloat16>()() = static_cast<tf::bfloat16>(static_cast<float>(value));
+      break;
+    default:
+      throw InvalidArgumentError("gradients of type " + tf::DataTypeString(dtype) + " cannot be joined");
   }
   return t;
 }
@@ -35,7 +44,8 @@ void join_gradients(tf::GraphDef* graph, const std::vector<GradientSlot>& slots,
     if (found == position.end()) throw Error("the graph has no gradient slot '" + slot.slot + "' for " + slot.variable);
     if (slot.tower_gradients.empty()) throw Error("variable " + slot.variable + " has a slot but no gradient");
     tf::DataType dtype;
-    throw_if_error(tf::GetNodeAttr(graph->node(found->second), "T", &dtype), "joining the gradients of " + slot.variable);
+    throw_if_error(tf::GetNodeAttr(graph->node(found->second), "T", &dtype),
+                   "joining the gradients of " + slot.variable);
     const std::string device = graph->node(found->second).device();
     std::string joined = slot.tower_gradients[0];
     if (slot.tower_gradients.size() > 1) {

@@ -11,14 +11,14 @@ namespace mox {
 
 // The front end gives each variable an Identity, the slot, whose output the optimizer uses; the pass rewires its input.
 struct GradientSlot {
-  std::string slot;                           // node name of the Identity
+  std::string slot;  // node name of the Identity
   std::string variable;
-  std::vector<std::string> tower_gradients;   // tensors, one a device that has a gradient for the variable
+  std::vector<std::string> tower_gradients;  // tensors, one a device that has a gradient for the variable
 };
 
 struct JoinOptions {
-  int num_towers = 1;        // the mean is over all of them: a device without a gradient counts as zero
-  double loss_scale = 1;     // gradients are divided by it
+  int num_towers = 1;     // the mean is over all of them: a device without a gradient counts as zero
+  double loss_scale = 1;  // gradients are divided by it
 };
 
 // slot := sum(tower_gradients) / (num_towers * loss_scale), in the gradient's own dtype. The sum is taken in the order

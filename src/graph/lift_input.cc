@@ -67,7 +67,9 @@ class InputLifter {
   }
 
  private:
-  const tf::NodeDef& node(const std::string& name) const { return require_node(index_, name, "part of input_fn's graph"); }
+  const tf::NodeDef& node(const std::string& name) const {
+    return require_node(index_, name, "part of input_fn's graph");
+  }
 
   // Walks back from input_fn's outputs: operations go into the function, iterators are its sources.
   void collect_body() {
@@ -115,8 +117,8 @@ class InputLifter {
   void keep(const std::string& name) {
     if (!kept_.insert(name).second) return;
     const tf::NodeDef& n = node(name);
-    if (is_placeholder(n) && std::none_of(input_.feeds.begin(), input_.feeds.end(),
-                                          [&](const auto& feed) { return feed.first == name; }))
+    if (is_placeholder(n) &&
+        std::none_of(input_.feeds.begin(), input_.feeds.end(), [&](const auto& feed) { return feed.first == name; }))
       reject_placeholder(n);
     for (const std::string& in : n.input()) keep(node_of(in));
   }
@@ -125,9 +127,10 @@ class InputLifter {
   std::string dataset_of(const tf::NodeDef& get_next, int number) {
     const tf::NodeDef& iterator = node(node_of(get_next.input(0)));
     if (iterator.op() == "OneShotIterator") {
-      // Its factory is a function that returns the data set: called in place.
+      // Its factory is a function that returns the data set: called in place. Stateful: a data set is no constant that
+      // could be folded.
       const std::string name = options_.name + "/source_" + std::to_string(number);
-      NodeMaker call(&result_.graph, name, "PartitionedCall");
+      NodeMaker call(&result_.graph, name, "StatefulPartitionedCall");
       call.attr("f", iterator.attr().at("dataset_factory"))
           .attr("Tin", tf::DataTypeVector{})
           .attr("Tout", tf::DataTypeVector{tf::DT_VARIANT});
@@ -139,8 +142,9 @@ class InputLifter {
       made_iterators_.insert(n.name());
       return n.input(0);
     }
-    throw InvalidArgumentError("the iterator '" + iterator.name() + "' (" + iterator.op() +
-                               ") of input_fn has no data set; use make_one_shot_iterator or make_initializable_iterator");
+    throw InvalidArgumentError(
+        "the iterator '" + iterator.name() + "' (" + iterator.op() +
+        ") of input_fn has no data set; use make_one_shot_iterator or make_initializable_iterator");
   }
 
   std::string source_dataset() {
@@ -150,10 +154,16 @@ class InputLifter {
       const std::string zero = add_const(&result_.graph, prefix + "nothing", scalar_int64(0));
       const tf::DataTypeVector types{tf::DT_INT64};
       const std::vector<tf::PartialTensorShape> shapes{tf::PartialTensorShape({})};
-      NodeMaker(&result_.graph, prefix + "once", "TensorDataset").input(zero).attr("Toutput_types", types).attr("output_shapes", shapes);
+      NodeMaker(&result_.graph, prefix + "once", "TensorDataset")
+          .input(zero)
+          .attr("Toutput_types", types)
+          .attr("output_shapes", shapes);
       const std::string forever = add_const(&result_.graph, prefix + "forever", scalar_int64(-1));
-      NodeMaker(&result_.graph, prefix + "repeat", "RepeatDataset").input(prefix + "once").input(forever)
-          .attr("output_types", types).attr("output_shapes", shapes);
+      NodeMaker(&result_.graph, prefix + "repeat", "RepeatDataset")
+          .input(prefix + "once")
+          .input(forever)
+          .attr("output_types", types)
+          .attr("output_shapes", shapes);
       arguments_.push_back({{"", 0}, tf::DT_INT64});
       return prefix + "repeat";
     }
@@ -206,7 +216,9 @@ class InputLifter {
     *body.mutable_versions() = input_.graph.versions();
     for (const std::string& name : captured_) arguments_.push_back({{name, 0}, tf::DT_RESOURCE});
     for (size_t i = 0; i < arguments_.size(); ++i)
-      NodeMaker(&body, "arg_" + std::to_string(i), "_Arg").attr("T", arguments_[i].dtype).attr("index", static_cast<int64_t>(i));
+      NodeMaker(&body, "arg_" + std::to_string(i), "_Arg")
+          .attr("T", arguments_[i].dtype)
+          .attr("index", static_cast<int64_t>(i));
     std::unordered_set<std::string> inside;
     for (const tf::NodeDef* n : body_) inside.insert(n->name());
     for (const tf::NodeDef* n : body_) {
@@ -219,8 +231,10 @@ class InputLifter {
         if (!parse_tensor(in).is_control() || inside.count(node_of(in))) copy->add_input(in_body(in));
     }
     for (size_t i = 0; i < input_.outputs.size(); ++i)
-      NodeMaker(&body, "ret_" + std::to_string(i), "_Retval").input(in_body(input_.outputs[i].name))
-          .attr("T", input_.outputs[i].dtype).attr("index", static_cast<int64_t>(i));
+      NodeMaker(&body, "ret_" + std::to_string(i), "_Retval")
+          .input(in_body(input_.outputs[i].name))
+          .attr("T", input_.outputs[i].dtype)
+          .attr("index", static_cast<int64_t>(i));
     return body;
   }
 
@@ -259,8 +273,12 @@ class InputLifter {
     const std::string prefix = options_.name + "/";
     const std::string size = add_const(&result_.graph, prefix + "batch_size", scalar_int64(options_.batch_size));
     const std::string drop = add_const(&result_.graph, prefix + "drop_remainder", scalar_bool(options_.drop_remainder));
-    NodeMaker(&result_.graph, prefix + "batch", "BatchDatasetV2").input(dataset).input(size).input(drop)
-        .attr("output_types", output_types()).attr("output_shapes", output_shapes(true));
+    NodeMaker(&result_.graph, prefix + "batch", "BatchDatasetV2")
+        .input(dataset)
+        .input(size)
+        .input(drop)
+        .attr("output_types", output_types())
+        .attr("output_shapes", output_shapes(true));
     return prefix + "batch";
   }
 
@@ -278,8 +296,10 @@ class InputLifter {
     } else {
       map.input(parallel).attr("deterministic", "true");
     }
-    map.attr("f", f).attr("Targuments", tf::DataTypeVector(captured_.size(), tf::DT_RESOURCE))
-        .attr("output_types", output_types()).attr("output_shapes", output_shapes(options_.auto_batch));
+    map.attr("f", f)
+        .attr("Targuments", tf::DataTypeVector(captured_.size(), tf::DT_RESOURCE))
+        .attr("output_types", output_types())
+        .attr("output_shapes", output_shapes(options_.auto_batch));
     return map.name();
   }
 
@@ -288,11 +308,19 @@ class InputLifter {
     const auto types = output_types();
     const auto shapes = output_shapes(options_.auto_batch);
     const std::string ahead = add_const(&result_.graph, prefix + "buffer_size", scalar_int64(2 * options_.num_towers));
-    NodeMaker(&result_.graph, prefix + "prefetch", "PrefetchDataset").input(dataset).input(ahead)
-        .attr("output_types", types).attr("output_shapes", shapes);
-    NodeMaker(&result_.graph, prefix + "iterator", "IteratorV2").attr("shared_name", options_.name).attr("container", "")
-        .attr("output_types", types).attr("output_shapes", shapes);
-    NodeMaker(&result_.graph, prefix + "make_iterator", "MakeIterator").input(prefix + "prefetch").input(prefix + "iterator");
+    NodeMaker(&result_.graph, prefix + "prefetch", "PrefetchDataset")
+        .input(dataset)
+        .input(ahead)
+        .attr("output_types", types)
+        .attr("output_shapes", shapes);
+    NodeMaker(&result_.graph, prefix + "iterator", "IteratorV2")
+        .attr("shared_name", options_.name)
+        .attr("container", "")
+        .attr("output_types", types)
+        .attr("output_shapes", shapes);
+    NodeMaker(&result_.graph, prefix + "make_iterator", "MakeIterator")
+        .input(prefix + "prefetch")
+        .input(prefix + "iterator");
     result_.initializers.push_back(prefix + "make_iterator");
     std::string previous;
     for (int tower = 0; tower < options_.num_towers; ++tower) {
@@ -320,7 +348,8 @@ class InputLifter {
   void copy_kept_nodes() {
     for (const tf::NodeDef& n : input_.graph.node())
       if (kept_.count(n.name())) *result_.graph.add_node() = n;
-    for (const auto& function : input_.graph.library().function()) *result_.graph.mutable_library()->add_function() = function;
+    for (const auto& function : input_.graph.library().function())
+      *result_.graph.mutable_library()->add_function() = function;
     *result_.graph.mutable_library()->mutable_gradient() = input_.graph.library().gradient();
   }
 
@@ -336,6 +365,8 @@ class InputLifter {
 
 }  // namespace
 
-LiftedInput lift_input(const InputGraph& input, const LiftOptions& options) { return InputLifter(input, options).lift(); }
+LiftedInput lift_input(const InputGraph& input, const LiftOptions& options) {
+  return InputLifter(input, options).lift();
+}
 
 }  // namespace mox

@@ -18,7 +18,7 @@ namespace mox {
 // One input of a NodeDef, or the name of a tensor.
 struct TensorRef {
   std::string node;
-  int port = 0;          // -1: a control input
+  int port = 0;  // -1: a control input
   bool is_control() const { return port < 0; }
   std::string text() const;  // "node", "node:1" or "^node"
 };

@@ -150,9 +150,10 @@ Variable Scope::get_variable_object(const std::string& name, const tf::TensorSha
     variable = state_->variables[found->second];
     checked_shape(variable, shape);
   } else if (reuse_) {
-    throw InvalidArgumentError("variable " + full_name +
-                               " does not exist, and this scope only reuses variables: a later device or mode asked for "
-                               "a variable that the first did not create");
+    throw InvalidArgumentError(
+        "variable " + full_name +
+        " does not exist, and this scope only reuses variables: a later device or mode asked for "
+        "a variable that the first did not create");
   } else {
     variable = create_variable(*this, full_name, shape, dtype, options);
   }

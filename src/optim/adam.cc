@@ -67,6 +67,8 @@ class MomentsOptimizer : public SlotOptimizer {
   }
 
   void finish(const Scope& scope, std::vector<tf::Operation>* updates) override {
+    // Once a step, also with several losses: all updates share one read of the powers.
+    if (std::exchange(advances_powers_, true)) return;
     // After the updates: they read this step's powers.
     const Scope after = on_variable_device(scope.with(scope.WithControlDependencies(*updates)), beta1_power_);
     for (const auto& [power, beta] : {std::pair(beta1_power_, beta1_), std::pair(beta2_power_, beta2_)})
@@ -75,6 +77,9 @@ class MomentsOptimizer : public SlotOptimizer {
 
   float beta1_, beta2_, epsilon_;
   Variable beta1_power_, beta2_power_;
+
+ private:
+  bool advances_powers_ = false;
 };
 
 class Adam : public MomentsOptimizer {

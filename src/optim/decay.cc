@@ -95,7 +95,7 @@ tf::Output build(const Scope& parent, const char* name, const Options& options, 
   const tf::Output step = options.global_step.node() ? options.global_step : get_or_create_global_step(scope).value;
   const GraphNumber rate = formula(options, {scope, ops::Cast(scope, step, tf::DT_DOUBLE)});
   const tf::Output result = ops::Cast(scope.WithOpName("learning_rate"), rate.tensor, tf::DT_FLOAT);
-  check(scope, std::string("building ") + name);
+  check(scope, "building the schedule " + std::string(name));
   return result;
 }
 

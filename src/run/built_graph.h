@@ -1,4 +1,5 @@
-// What a front end (C++ scopes, or Python's tf.compat.v1) hands to the engine: a graph, and the names in it that matter.
+// What a front end (C++ scopes, or Python's tf.compat.v1) hands to the engine: a graph, and the names in it that
+// matter.
 #pragma once
 
 #include <string>
@@ -42,15 +43,15 @@ struct BuiltGraph {
   std::vector<VariableInfo> variables;
   std::vector<TowerInfo> towers;
   std::vector<GradientSlot> gradients;
-  std::vector<std::string> train_ops;        // ops of one step: updates of variables, moving averages, the global step
-  std::string global_step;                   // variable's name; "" when the graph has none
-  std::string learning_rate;                 // tensor; "" when unknown
-  std::vector<std::string> summaries;        // tensors of serialized Summary protos
-  std::vector<std::string> initializers;     // run once with `feeds`: tables, iterators (after variables)
+  std::vector<std::string> train_ops;     // ops of one step: updates of variables, moving averages, the global step
+  std::string global_step;                // variable's name; "" when the graph has none
+  std::string learning_rate;              // tensor; "" when unknown
+  std::vector<std::string> summaries;     // tensors of serialized Summary protos
+  std::vector<std::string> initializers;  // run once with `feeds`: tables, iterators (after variables)
   Feeds feeds;
-  std::vector<std::string> class_names;      // in label order, when the data set knows them
-  int64_t samples_per_step = 0;              // over all devices of this process
-  ExportInfo export_info;                    // EXPORT
+  std::vector<std::string> class_names;  // in label order, when the data set knows them
+  int64_t samples_per_step = 0;          // over all devices of this process
+  ExportInfo export_info;                // EXPORT
 };
 
 }  // namespace mox

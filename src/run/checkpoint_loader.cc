@@ -33,8 +33,8 @@ std::string shortened(const std::vector<std::string>& names) {
 
 struct Found {
   LoadedCheckpoint checkpoint;
-  std::vector<std::string> missing;   // variables of the model that it lacks
-  std::vector<std::string> misfits;   // "name: model [3,3], checkpoint [5,5]"
+  std::vector<std::string> missing;  // variables of the model that it lacks
+  std::vector<std::string> misfits;  // "name: model [3,3], checkpoint [5,5]"
 };
 
 Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
@@ -59,7 +59,8 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
     found.checkpoint.values[variable.name] = std::move(value);
   }
   tf::Tensor step;
-  if (reader.Contains("global_step") && reader.Lookup("global_step", &step).ok() && step.dtype() == tf::DT_INT64 && step.NumElements() == 1)
+  if (reader.Contains("global_step") && reader.Lookup("global_step", &step).ok() && step.dtype() == tf::DT_INT64 &&
+      step.NumElements() == 1)
     found.checkpoint.global_step = step.flat<int64_t>()(0);
   return found;
 }
@@ -80,7 +81,8 @@ Found read_newest(const std::vector<std::string>& prefixes, const std::vector<Va
 }
 
 [[noreturn]] void reject_misfits(const Found& found) {
-  throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " does not fit the model: " + shortened(found.misfits) +
+  throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
+                             " does not fit the model: " + shortened(found.misfits) +
                              "; leave such variables out with --checkpoint_exclude_patterns");
 }
 
@@ -103,11 +105,12 @@ LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const Ru
   Found found = read_newest(resolve_checkpoints(config.checkpoint_path), wanted);
   if (!found.misfits.empty()) reject_misfits(found);
   if (found.checkpoint.values.empty())
-    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
-                               " has none of the model's variables (or the patterns leave none): " + shortened(found.missing));
+    throw InvalidArgumentError(
+        "checkpoint " + found.checkpoint.prefix +
+        " has none of the model's variables (or the patterns leave none): " + shortened(found.missing));
   if (!found.missing.empty() && config.mode != ModeKeys::TRAIN)
-    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " lacks variables of the model: " +
-                               shortened(found.missing));
+    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
+                               " lacks variables of the model: " + shortened(found.missing));
   log_info(fmt::format("loaded {} of {} variables from checkpoint {}", found.checkpoint.values.size(), variables.size(),
                        found.checkpoint.prefix));
   if (!found.missing.empty()) log_info("not in the checkpoint, initialised: " + shortened(found.missing));

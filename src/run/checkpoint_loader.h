@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "moxing/export.h"
 #include "run/built_graph.h"
 #include "run/run_config.h"
 #include "tensorflow/core/framework/tensor.h"
@@ -17,15 +18,15 @@ struct LoadedCheckpoint {
   int64_t global_step = 0;                           // of the checkpoint, also where the model has no such variable
 };
 
-// The three rules: log_dir's newest whole checkpoint; else checkpoint_path, by the patterns; else nothing in TRAIN and a
-// NotFoundError in the other modes. Every byte is checked against its checksum: a broken checkpoint is a warning with
+// The three rules: log_dir's newest whole checkpoint; else checkpoint_path, by the patterns; else nothing in TRAIN and
+// a NotFoundError in the other modes. Every byte is checked against its checksum: a broken checkpoint is a warning with
 // its path, and the one before it is taken. Says in one line what was loaded.
 LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const RunConfig& config);
 
 // True when `name` matches one of the include patterns (or there are none) and none of the exclude patterns.
 // Patterns are regular expressions that match anywhere in the name. InvalidArgumentError for a broken one.
-bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
-                      const std::vector<std::string>& exclude);
-std::vector<std::string> split_patterns(const std::string& comma_separated);
+MOX_EXPORT bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
+                                 const std::vector<std::string>& exclude);
+MOX_EXPORT std::vector<std::string> split_patterns(const std::string& comma_separated);
 
 }  // namespace mox

@@ -133,8 +133,8 @@ std::vector<std::string> resolve_checkpoints(const std::string& path) {
                         ".index'; give the folder of a run, or a prefix such as DIR/model.ckpt-1000");
   std::vector<std::string> prefixes = checkpoints_in(path);
   if (prefixes.empty())
-    throw NotFoundError("checkpoint_path '" + path + "' has no checkpoint: no file '" + kStateFile + "' and no " + kPrefix +
-                        "N.index in it");
+    throw NotFoundError("checkpoint_path '" + path + "' has no checkpoint: no file '" + kStateFile + "' and no " +
+                        kPrefix + "N.index in it");
   return prefixes;
 }
 

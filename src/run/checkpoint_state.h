@@ -7,8 +7,8 @@
 namespace mox {
 
 struct CheckpointState {
-  std::string latest;             // prefix, absolute or with the folder; "" for none
-  std::vector<std::string> all;   // oldest first, `latest` among them
+  std::string latest;            // prefix, absolute or with the folder; "" for none
+  std::vector<std::string> all;  // oldest first, `latest` among them
 };
 
 // What `dir/checkpoint` names; empty when there is no such file.

@@ -15,7 +15,8 @@ namespace tf = tensorflow;
 void write_checkpoint(const std::string& prefix, NamedValues values) {
   std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   tf::BundleWriter writer(tf::Env::Default(), prefix);
-  for (const auto& [name, value] : values) throw_if_error(writer.Add(name, value), "saving variable " + name + " to " + prefix);
+  for (const auto& [name, value] : values)
+    throw_if_error(writer.Add(name, value), "saving variable " + name + " to " + prefix);
   throw_if_error(writer.Finish(), "saving checkpoint " + prefix);
 }
 

@@ -46,10 +46,10 @@ class CheckpointWriter {
 
   std::mutex mu_;
   std::condition_variable changed_;
-  bool stop_ = false;                // guarded by mu_
-  bool pending_ = false;             // guarded by mu_: values_ waits or is being written
-  int64_t step_ = 0;                 // guarded by mu_
-  NamedValues values_;               // guarded by mu_
+  bool stop_ = false;                    // guarded by mu_
+  bool pending_ = false;                 // guarded by mu_: values_ waits or is being written
+  int64_t step_ = 0;                     // guarded by mu_
+  NamedValues values_;                   // guarded by mu_
   std::string last_saved_, last_error_;  // guarded by mu_
   std::thread thread_;
 };

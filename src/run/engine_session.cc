@@ -1,5 +1,6 @@
 #include "run/engine_session.h"
 
+#include <thread>
 #include <unordered_map>
 
 #include "absl/log/globals.h"
@@ -42,7 +43,13 @@ EngineSession::EngineSession(BuiltGraph& graph, const RunConfig& config) : graph
 }
 
 EngineSession::~EngineSession() {
-  if (session_) session_->Close().IgnoreError();
+  if (!session_) return;
+  if (!aborted_) {
+    session_->Close().IgnoreError();
+    return;
+  }
+  // What stalled the step (a Python generator that sleeps) may not end for long: nobody waits for it.
+  std::thread([session = std::move(session_)]() mutable { session.reset(); }).detach();
 }
 
 void EngineSession::add_variable_ops() {
@@ -52,10 +59,18 @@ void EngineSession::add_variable_ops() {
     devices.push_back(require_node(index, variable.handle, "variable " + variable.name).device());
   for (size_t i = 0; i < graph_.variables.size(); ++i) {
     const VariableInfo& variable = graph_.variables[i];
-    NodeMaker(&graph_.graph, restore_name(i), "Placeholder").attr("dtype", variable.dtype).attr("shape", variable.shape);
-    NodeMaker(&graph_.graph, restore_name(i) + "/assign", "AssignVariableOp").input(variable.handle).input(restore_name(i))
-        .attr("dtype", variable.dtype).device(devices[i]);
-    NodeMaker(&graph_.graph, save_name(i), "ReadVariableOp").input(variable.handle).attr("dtype", variable.dtype).device(devices[i]);
+    NodeMaker(&graph_.graph, restore_name(i), "Placeholder")
+        .attr("dtype", variable.dtype)
+        .attr("shape", variable.shape);
+    NodeMaker(&graph_.graph, restore_name(i) + "/assign", "AssignVariableOp")
+        .input(variable.handle)
+        .input(restore_name(i))
+        .attr("dtype", variable.dtype)
+        .device(devices[i]);
+    NodeMaker(&graph_.graph, save_name(i), "ReadVariableOp")
+        .input(variable.handle)
+        .attr("dtype", variable.dtype)
+        .device(devices[i]);
   }
 }
 
@@ -140,6 +155,9 @@ int64_t EngineSession::global_step() {
   return 0;
 }
 
-void EngineSession::abort() { session_->Close().IgnoreError(); }
+void EngineSession::abort() {
+  aborted_ = true;
+  session_->Close().IgnoreError();
+}
 
 }  // namespace mox

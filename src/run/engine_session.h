@@ -1,6 +1,7 @@
 // A session of TensorFlow's runtime on a built graph, with what a run does to it: initialise, restore, read, step.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,8 +34,8 @@ class EngineSession {
   // Throws EndOfInput, or RunError with the operation that failed.
   std::vector<tensorflow::Tensor> run(Callable callable);
   // The same once, with the time of every operation in `stats`.
-  std::vector<tensorflow::Tensor> run_traced(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
-                                             tensorflow::StepStats* stats);
+  std::vector<tensorflow::Tensor> run_traced(const std::vector<std::string>& fetches,
+                                             const std::vector<std::string>& targets, tensorflow::StepStats* stats);
 
   // All variables as they are now. No copy is made: the next update of a variable copies it on write.
   NamedValues read_variables();
@@ -52,6 +53,7 @@ class EngineSession {
   std::unique_ptr<tensorflow::Session> session_;
   Callable read_all_ = 0;
   bool read_prepared_ = false;
+  std::atomic<bool> aborted_{false};
 };
 
 }  // namespace mox

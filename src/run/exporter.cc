@@ -6,15 +6,15 @@
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
-#include "moxing/error.h"
 #include "moxing/class_names.h"
+#include "moxing/error.h"
+#include "tensorflow/c/c_api.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/variable.pb.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/protobuf/saved_model.pb.h"
 #include "tensorflow/core/protobuf/saver.pb.h"
-#include "tensorflow/c/c_api.h"
 
 namespace mox {
 
@@ -47,23 +47,33 @@ void add_saver(const std::vector<VariableInfo>& variables, tf::MetaGraphDef* met
     dtypes.push_back(variable.dtype);
   }
   add_const(graph, prefix + "/filename/input", scalar_string("model"));
-  NodeMaker(graph, prefix + "/filename", "PlaceholderWithDefault").input(prefix + "/filename/input")
-      .attr("dtype", tf::DT_STRING).attr("shape", tf::TensorShape({}));
+  NodeMaker(graph, prefix + "/filename", "PlaceholderWithDefault")
+      .input(prefix + "/filename/input")
+      .attr("dtype", tf::DT_STRING)
+      .attr("shape", tf::TensorShape({}));
   add_const(graph, prefix + "/names", strings(names));
   add_const(graph, prefix + "/slices", strings(slices));
   NodeMaker save(graph, prefix + "/save", "SaveV2");
   save.input(prefix + "/filename").input(prefix + "/names").input(prefix + "/slices");
   for (size_t i = 0; i < variables.size(); ++i) save.input(prefix + "/read_" + std::to_string(i));
   save.attr("dtypes", dtypes);
-  NodeMaker(graph, prefix + "/control", "Identity").input(prefix + "/filename").control(prefix + "/save").attr("T", tf::DT_STRING);
-  NodeMaker(graph, prefix + "/restore", "RestoreV2").input(prefix + "/filename").input(prefix + "/names")
-      .input(prefix + "/slices").attr("dtypes", dtypes);
+  NodeMaker(graph, prefix + "/control", "Identity")
+      .input(prefix + "/filename")
+      .control(prefix + "/save")
+      .attr("T", tf::DT_STRING);
+  NodeMaker(graph, prefix + "/restore", "RestoreV2")
+      .input(prefix + "/filename")
+      .input(prefix + "/names")
+      .input(prefix + "/slices")
+      .attr("dtypes", dtypes);
   NodeMaker all(graph, prefix + "/restore_all", "NoOp");
   for (size_t i = 0; i < variables.size(); ++i) {
     const std::string number = std::to_string(i);
     NodeMaker(graph, prefix + "/read_" + number, "ReadVariableOp").input(variables[i].handle).attr("dtype", dtypes[i]);
-    NodeMaker(graph, prefix + "/assign_" + number, "AssignVariableOp").input(variables[i].handle)
-        .input(prefix + "/restore:" + number).attr("dtype", dtypes[i]);
+    NodeMaker(graph, prefix + "/assign_" + number, "AssignVariableOp")
+        .input(variables[i].handle)
+        .input(prefix + "/restore:" + number)
+        .attr("dtype", dtypes[i]);
     all.control(prefix + "/assign_" + number);
   }
   tf::SaverDef* saver = meta->mutable_saver_def();
@@ -81,7 +91,8 @@ void add_variable_collections(const std::vector<VariableInfo>& variables, tf::Me
     def.set_snapshot_name(variable.handle + "/mox_snapshot:0");
     def.set_is_resource(true);
     def.set_trainable(variable.trainable);
-    NodeMaker(meta->mutable_graph_def(), variable.handle + "/mox_snapshot", "ReadVariableOp").input(variable.handle)
+    NodeMaker(meta->mutable_graph_def(), variable.handle + "/mox_snapshot", "ReadVariableOp")
+        .input(variable.handle)
         .attr("dtype", variable.dtype);
     auto& collections = *meta->mutable_collection_def();
     collections["variables"].mutable_bytes_list()->add_value(def.SerializeAsString());
@@ -180,8 +191,9 @@ void check_export_dir(const std::string& log_dir, const std::string& version) {
   if (version == "-1") return;
   const std::string dir = export_dir(log_dir, version);
   if (tf::Env::Default()->FileExists(dir).ok())
-    throw InvalidArgumentError("the export folder " + dir +
-                               " exists already; give ExportSpec another version (-1 takes the next number), or remove it");
+    throw InvalidArgumentError(
+        "the export folder " + dir +
+        " exists already; give ExportSpec another version (-1 takes the next number), or remove it");
 }
 
 std::string export_saved_model(const BuiltGraph& graph, const NamedValues& values, const std::string& log_dir) {
@@ -208,7 +220,8 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
     throw_if_error(env->RecursivelyCreateDir(assets), "creating " + assets);
     write_class_names(assets, graph.class_names);
   }
-  throw_if_error(tf::WriteBinaryProto(env, tf::io::JoinPath(temporary, "saved_model.pb"), model), "writing the model to " + temporary);
+  throw_if_error(tf::WriteBinaryProto(env, tf::io::JoinPath(temporary, "saved_model.pb"), model),
+                 "writing the model to " + temporary);
   throw_if_error(env->RenameFile(temporary, dir), "renaming " + temporary + " to " + dir);
   return dir;
 }

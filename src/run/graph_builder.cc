@@ -27,7 +27,8 @@ std::string tensor_name(const tf::Output& output) {
 std::vector<NamedTensor> named_tensors(const NamedOutputs& outputs, const std::string& field, ModeKeys mode) {
   std::vector<NamedTensor> named;
   for (const auto& [name, output] : outputs) {
-    if (!output.node()) throw InvalidArgumentError(fmt::format("{}['{}'] of model_fn is no tensor ({})", field, name, to_string(mode)));
+    if (!output.node())
+      throw InvalidArgumentError(fmt::format("{}['{}'] of model_fn is no tensor ({})", field, name, to_string(mode)));
     named.push_back({name, tensor_name(output)});
   }
   return named;
@@ -66,8 +67,8 @@ int64_t batch_size_of(const RunConfig& config, bool auto_batch, const InputGraph
   const tf::PartialTensorShape& shape = input.outputs[0].shape;
   if (!auto_batch && shape.dims() > 0 && shape.dim_size(0) > 0) return shape.dim_size(0);
   throw InvalidArgumentError(auto_batch ? "batch_size is needed with auto_batch: how many samples make a batch"
-                                        : "batch_size is needed: the first input " + input.outputs[0].name + " has shape " +
-                                              shape.DebugString() + ", which does not tell it");
+                                        : "batch_size is needed: the first input " + input.outputs[0].name +
+                                              " has shape " + shape.DebugString() + ", which does not tell it");
 }
 
 // Copies the lifted pipeline into the graph; returns [tower][input].
@@ -80,7 +81,8 @@ std::vector<std::vector<tf::Output>> import_input(const Scope& scope, const Lift
       options.return_tensors.emplace_back(name.substr(0, colon), std::stoi(name.substr(colon + 1)));
     }
   tf::ImportGraphDefResults results;
-  throw_if_error(tf::ImportGraphDef(options, lifted.graph, &state.graph, &state.refiner, &results), "joining input_fn's graph");
+  throw_if_error(tf::ImportGraphDef(options, lifted.graph, &state.graph, &state.refiner, &results),
+                 "joining input_fn's graph");
   std::vector<std::vector<tf::Output>> inputs;
   size_t next = 0;
   for (const auto& tower : lifted.tower_inputs) {
@@ -95,15 +97,17 @@ void check_loss(const Scope& scope, const tf::Output& loss, size_t i) {
   if (!loss.node()) throw InvalidArgumentError(fmt::format("ModelSpec.loss[{}] of model_fn is no tensor", i));
   const tf::PartialTensorShape shape = shape_of(scope, loss);
   if (shape.dims() > 0)
-    throw InvalidArgumentError(fmt::format("ModelSpec.loss must be a scalar, '{}' has shape {}; take its mean (ops::Mean)",
-                                           loss.name(), shape.DebugString()));
+    throw InvalidArgumentError(
+        fmt::format("ModelSpec.loss must be a scalar, '{}' has shape {}; take its mean (ops::Mean)", loss.name(),
+                    shape.DebugString()));
 }
 
 // What each mode needs of a ModelSpec.
 void check_spec(const Scope& scope, const ModelSpec& spec, const RunConfig& config, ModeKeys mode) {
   auto need = [&](bool given, const char* field) {
     if (!given)
-      throw InvalidArgumentError(fmt::format("model_fn's ModelSpec lacks {}, which run_mode {} needs", field, to_string(mode)));
+      throw InvalidArgumentError(
+          fmt::format("model_fn's ModelSpec lacks {}, which run_mode {} needs", field, to_string(mode)));
   };
   if (mode == ModeKeys::TRAIN) need(!spec.loss.empty(), "loss");
   if (mode == ModeKeys::EVAL) need(!spec.log_info.empty(), "log_info");
@@ -139,7 +143,8 @@ using Gradients = std::vector<GradientAndVariable>;
 
 class RunGraphBuilder {
  public:
-  RunGraphBuilder(const RunOptions& options, const RunConfig& config) : options_(options), config_(config), root_(Scope::new_root()) {
+  RunGraphBuilder(const RunOptions& options, const RunConfig& config)
+      : options_(options), config_(config), root_(Scope::new_root()) {
     GraphState& state = root_.state();
     state.seed = options.random_seed;
     if (config.num_gpus > 1) state.variable_device = "/device:CPU:0";
@@ -158,7 +163,8 @@ class RunGraphBuilder {
     check(root, "building the graph");
     GraphState& state = root.state();
     for (const Variable& v : state.variables)
-      built->variables.push_back({v.name, v.handle.node()->name(), v.initializer.node()->name(), v.dtype, v.shape, v.trainable});
+      built->variables.push_back(
+          {v.name, v.handle.node()->name(), v.initializer.node()->name(), v.dtype, v.shape, v.trainable});
     built->graph = state.to_graph_def();
   }
 
@@ -193,10 +199,12 @@ class RunGraphBuilder {
     info.output_info = named_tensors(spec.output_info, "output_info", config_.mode);
     built_.towers.push_back(info);
     if (tower == 0) {
-      for (const tf::Output& summary : scope.get_collection(collections::kSummaries)) built_.summaries.push_back(tensor_name(summary));
+      for (const tf::Output& summary : scope.get_collection(collections::kSummaries))
+        built_.summaries.push_back(tensor_name(summary));
       // The moving averages follow the first device, as TF-slim's deployment does.
       if (config_.mode == ModeKeys::TRAIN)
-        for (const tf::Output& update : scope.get_collection(collections::kUpdateOps)) built_.train_ops.push_back(update.node()->name());
+        for (const tf::Output& update : scope.get_collection(collections::kUpdateOps))
+          built_.train_ops.push_back(update.node()->name());
     }
     if (config_.mode != ModeKeys::TRAIN) return;
     for (size_t i = 0; i < spec.loss.all().size(); ++i) {
@@ -224,8 +232,11 @@ class RunGraphBuilder {
                                  "trainable_*_patterns, and make variables with get_variable)");
     const tf::Scope s = scope.NewSubScope("gradients");
     tf::Output scaled = loss;
-    if (config_.loss_scale != 1) scaled = ops::Multiply(s.WithOpName("scaled_loss"), loss, ops::Cast(s, ops::Const(s, static_cast<float>(config_.loss_scale)), loss.type()));
-    throw_if_error(tf::AddSymbolicGradients(s, {scaled}, handles, &results), "computing the gradients of the loss '" + loss.name() + "'");
+    if (config_.loss_scale != 1)
+      scaled = ops::Multiply(s.WithOpName("scaled_loss"), loss,
+                             ops::Cast(s, ops::Const(s, static_cast<float>(config_.loss_scale)), loss.type()));
+    throw_if_error(tf::AddSymbolicGradients(s, {scaled}, handles, &results),
+                   "computing the gradients of the loss '" + loss.name() + "'");
     Gradients found;
     for (size_t i = 0; i < trained.size(); ++i)
       if (results[i].node()) found.push_back({results[i], trained[i]});
@@ -288,14 +299,16 @@ BuiltGraph build_export_graph(const ModelFn& model_fn, const RunConfig& config, 
   Scope root = Scope::new_root();
   std::vector<tf::Output> inputs;
   for (size_t i = 0; i < batch.size(); ++i)
-    inputs.push_back(ops::Placeholder(root.WithOpName("input_" + std::to_string(i)), batch[i].dtype, ops::Placeholder::Shape(batch[i].shape)));
+    inputs.push_back(ops::Placeholder(root.WithOpName("input_" + std::to_string(i)), batch[i].dtype,
+                                      ops::Placeholder::Shape(batch[i].shape)));
   const ModelSpec spec = model_fn(root, inputs, ModeKeys::EXPORT);
   check(root, "model_fn in EXPORT mode");
   check_spec(root, spec, config, ModeKeys::EXPORT);
   BuiltGraph built;
   built.mode = ModeKeys::EXPORT;
   built.export_info.inputs = named_tensors(spec.export_spec->inputs_dict, "export_spec.inputs_dict", ModeKeys::EXPORT);
-  built.export_info.outputs = named_tensors(spec.export_spec->outputs_dict, "export_spec.outputs_dict", ModeKeys::EXPORT);
+  built.export_info.outputs =
+      named_tensors(spec.export_spec->outputs_dict, "export_spec.outputs_dict", ModeKeys::EXPORT);
   built.export_info.version = spec.export_spec->version;
   RunGraphBuilder::finish(root, &built);
   return built;

@@ -59,7 +59,8 @@ RunResult run(const RunOptions& options) {
 
 std::string export_model(const ExportOptions& options) {
   if (!options.model_fn) throw InvalidArgumentError("ExportOptions.model_fn is needed");
-  if (options.inputs.empty()) throw InvalidArgumentError("ExportOptions.inputs is needed: dtype and shape of what model_fn gets");
+  if (options.inputs.empty())
+    throw InvalidArgumentError("ExportOptions.inputs is needed: dtype and shape of what model_fn gets");
   RunConfig config;
   config.mode = ModeKeys::EXPORT;
   config.checkpoint_path = options.checkpoint_path;

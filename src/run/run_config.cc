@@ -41,7 +41,8 @@ void apply_flags(RunConfig* config) {
   config->num_inter_threads = get_flag<int64_t>("num_inter_threads");
   config->num_intra_threads = get_flag<int64_t>("num_intra_threads");
   const FlagValue scale = get_flag("loss_scale");
-  reject_if(std::holds_alternative<std::string>(scale), "loss_scale=dynamic is not offered by this version; give a number");
+  reject_if(std::holds_alternative<std::string>(scale),
+            "loss_scale=dynamic is not offered by this version; give a number");
   config->loss_scale = std::get<double>(scale);
   set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
@@ -50,7 +51,8 @@ void apply_flags(RunConfig* config) {
 void validate(const RunConfig& config) {
   reject_if(config.mode == ModeKeys::EXPORT,
             "run_mode EXPORT is used by MoXing alone; set export_model=TF_SERVING to export after a run");
-  reject_if(config.batch_size < 0, "batch_size is " + std::to_string(config.batch_size) + ", expected an integer from 1");
+  reject_if(config.batch_size < 0,
+            "batch_size is " + std::to_string(config.batch_size) + ", expected an integer from 1");
   reject_if(config.max_number_of_steps < 0, "max_number_of_steps is negative; 0 means until the input ends");
   reject_if(config.keep_checkpoint_max < 0, "keep_checkpoint_max is negative; 0 keeps all");
   reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "moxing/export.h"
 #include "moxing/run.h"
 #include "run/built_graph.h"
 
@@ -37,10 +38,10 @@ struct RunConfig {
 };
 
 // Fills what flags decide (num_gpus, patterns, loss_scale, threads). InvalidArgumentError for values that cannot work.
-void apply_flags(RunConfig* config);
+MOX_EXPORT void apply_flags(RunConfig* config);
 
 // Checks what can be checked before anything is built: batch_size, steps, log_dir writable, export folder free.
-void validate(const RunConfig& config);
+MOX_EXPORT void validate(const RunConfig& config);
 // Creates the folder and writes a file in it; InvalidArgumentError that says why not.
 void check_writable(const std::string& log_dir);
 

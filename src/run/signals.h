@@ -3,10 +3,12 @@
 
 #include <csignal>
 
+#include "moxing/export.h"
+
 namespace mox {
 
 // Catches the signals while it lives, and puts the former handlers back.
-class SignalGuard {
+class MOX_EXPORT SignalGuard {
  public:
   SignalGuard();
   ~SignalGuard();

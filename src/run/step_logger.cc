@@ -20,7 +20,8 @@ double now() { return std::chrono::duration<double>(std::chrono::system_clock::n
 }  // namespace
 
 std::string format_step(int64_t step, int64_t global_step, double samples_per_second, const Metrics& metrics) {
-  std::string line = fmt::format("step: {}(global step: {})\tsample/sec: {:.3f}", step, global_step, samples_per_second);
+  std::string line =
+      fmt::format("step: {}(global step: {})\tsample/sec: {:.3f}", step, global_step, samples_per_second);
   for (const auto& [name, value] : metrics) line += fmt::format("\t{}: {:.3f}", name, value);
   return line;
 }
@@ -66,8 +67,8 @@ void StepLogger::show_progress(int64_t step) {
   if (total_steps_ > 0) {
     constexpr int kWidth = 30;
     const int filled = static_cast<int>(kWidth * (step + 1) / total_steps_);
-    line = fmt::format("[{:=<{}}{: <{}}] {}/{}  {}  {:.0f} s left", "", filled, "", kWidth - filled, step + 1, total_steps_,
-                       line, (total_steps_ - step - 1) / rate);
+    line = fmt::format("[{:=<{}}{: <{}}] {}/{}  {}  {:.0f} s left", "", filled, "", kWidth - filled, step + 1,
+                       total_steps_, line, (total_steps_ - step - 1) / rate);
   }
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);

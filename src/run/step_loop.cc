@@ -5,9 +5,13 @@
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
+#include "absl/cleanup/cleanup.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -25,15 +29,17 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr double kDefaultSaveSeconds = 600;  // with neither save_model_secs nor save_model_steps
-constexpr auto kPatience = std::chrono::seconds(2);
+constexpr double kPatience =
+    2;  // seconds that a step may go on after a signal, or twice the longest step if that is more
+constexpr auto kLastPatience = std::chrono::seconds(1);  // that a broken-off session may take to return
 
 }  // namespace
 
-// A signal must stop a run even when a step does not end (an input that stalls): after some patience the session is
-// broken off.
+// A signal must stop a run even when a step does not end: after some patience the session is broken off. Where not even
+// that helps (tf.data waiting for an input that stalls cannot be cancelled), the signal ends the process.
 class StepLoop::Watchdog {
  public:
-  explicit Watchdog(EngineSession& session) : thread_([this, &session] { watch(session); }) {}
+  Watchdog(EngineSession& session, const UnderWay& step) : step_(step), thread_([this, &session] { watch(session); }) {}
   ~Watchdog() {
     {
       std::lock_guard lock(mu_);
@@ -49,15 +55,32 @@ class StepLoop::Watchdog {
     std::unique_lock lock(mu_);
     steady_clock::time_point since{};
     while (!wake_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stop_; })) {
-      if (!SignalGuard::received()) continue;
+      if (!SignalGuard::received() || !step_.running) {
+        since = {};
+        continue;
+      }
       if (since == steady_clock::time_point{}) since = steady_clock::now();
-      if (steady_clock::now() - since < kPatience) continue;
+      const double waited = std::chrono::duration<double>(steady_clock::now() - since).count();
+      if (waited < std::max(kPatience, 2 * step_.longest)) continue;
       broke_off_ = true;
       session.abort();
+      if (!wake_.wait_for(lock, kLastPatience, [this] { return stop_; })) end_process(SignalGuard::received());
       return;
     }
   }
 
+  // Not through the log: whoever stalls may hold what it needs.
+  [[noreturn]] static void end_process(int signal) {
+    std::fputs(
+        "WARNING: the step under way does not end (an input that stalls): the process ends, the last checkpoint "
+        "stays\n",
+        stderr);
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+    std::_Exit(128 + signal);
+  }
+
+  const UnderWay& step_;
   std::mutex mu_;
   std::condition_variable wake_;
   bool stop_ = false;  // guarded by mu_
@@ -85,7 +108,8 @@ StepLoop::~StepLoop() = default;
 
 StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   Wants wants;
-  wants.log = config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
+  wants.log =
+      config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
   wants.summary = summaries_ && step % config_.save_summary_steps == 0;
   wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
   return wants;
@@ -96,7 +120,8 @@ const StepLoop::Step& StepLoop::prepared(Wants wants) {
   if (found != steps_.end()) return found->second;
   std::vector<std::string> fetches;
   if (config_.mode == ModeKeys::TRAIN)
-    for (const TowerInfo& tower : graph_.towers) fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
+    for (const TowerInfo& tower : graph_.towers)
+      fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
   Step step;
   step.log_info = fetches.size();
   const size_t logged = config_.log_first_clone ? 1 : graph_.towers.size();
@@ -117,11 +142,19 @@ const StepLoop::Step& StepLoop::prepared(Wants wants) {
 }
 
 std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
+  const auto start = steady_clock::now();
+  under_way_.running = true;
+  const absl::Cleanup done = [&] {
+    under_way_.running = false;
+    under_way_.longest =
+        std::max<double>(under_way_.longest, std::chrono::duration<double>(steady_clock::now() - start).count());
+  };
   try {
     return local_step_ == config_.trace_step ? run_traced_step(step) : session_.run(step.callable);
   } catch (const RunError& e) {
     if (watchdog_->broke_off()) throw;
-    throw RunError(fmt::format("step {} (global step {}) failed: {}", local_step_, first_global_step_ + local_step_, e.what()));
+    throw RunError(
+        fmt::format("step {} (global step {}) failed: {}", local_step_, first_global_step_ + local_step_, e.what()));
   }
 }
 
@@ -149,10 +182,11 @@ void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step
       const double value = scalar_value(fetched[i++], loss);
       if (std::isfinite(value)) continue;
       const std::string last = checkpoints_->last_saved();
-      throw RunError(fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
-                                 "learning rate, or look at the input of that step",
-                                 value, step, first_global_step_ + step, loss,
-                                 last.empty() ? "this run has saved no checkpoint yet" : "the last checkpoint is " + last));
+      throw RunError(
+          fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
+                      "learning rate, or look at the input of that step",
+                      value, step, first_global_step_ + step, loss,
+                      last.empty() ? "this run has saved no checkpoint yet" : "the last checkpoint is " + last));
     }
   }
 }
@@ -163,7 +197,8 @@ Metrics StepLoop::log_info_of(const std::vector<tf::Tensor>& fetched, const Step
   const auto& names = graph_.towers[0].log_info;
   for (size_t i = 0; i < names.size(); ++i) {
     double sum = 0;
-    for (size_t t = 0; t < logged; ++t) sum += scalar_value(fetched[step.log_info + t * names.size() + i], names[i].name);
+    for (size_t t = 0; t < logged; ++t)
+      sum += scalar_value(fetched[step.log_info + t * names.size() + i], names[i].name);
     metrics.emplace_back(names[i].name, sum / logged);
   }
   return metrics;
@@ -233,7 +268,7 @@ void StepLoop::save() {
 
 RunResult StepLoop::run() {
   const bool train = config_.mode == ModeKeys::TRAIN;
-  watchdog_ = std::make_unique<Watchdog>(session_);
+  watchdog_ = std::make_unique<Watchdog>(session_, under_way_);
   if (limit_ > 0) log_info(fmt::format("Running will end at step: {}", limit_));
   bool interrupted = false;
   try {

@@ -1,6 +1,7 @@
 // The loop over steps: what is fetched when, logs, summaries, checkpoints, output_fn, and how it ends.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -66,6 +67,11 @@ class StepLoop {
   std::unique_ptr<StepLogger> logger_;
   std::unique_ptr<SummaryWriter> summaries_;
   std::unique_ptr<CheckpointWriter> checkpoints_;
+  // What the watchdog looks at.
+  struct UnderWay {
+    std::atomic<bool> running{false};
+    std::atomic<double> longest{0};  // seconds of the longest step so far
+  } under_way_;
   class Watchdog;
   std::unique_ptr<Watchdog> watchdog_;
 };

@@ -49,7 +49,8 @@ TEST_F(Flags, ErrorsNameTheFlagAndItsValues) {
 }
 
 TEST_F(Flags, CommandLineLeavesWhatItDoesNotKnow) {
-  auto rest = parse_flags({"--num_gpus=2", "--data_url=x", "--nosync_replicas", "--gradient_clip", "1.5", "input", "--no"});
+  auto rest =
+      parse_flags({"--num_gpus=2", "--data_url=x", "--nosync_replicas", "--gradient_clip", "1.5", "input", "--no"});
   EXPECT_EQ(rest, (std::vector<std::string>{"--data_url=x", "input", "--no"}));
   EXPECT_EQ(get_flag<int64_t>("num_gpus"), 2);
   EXPECT_FALSE(get_flag<bool>("sync_replicas"));
@@ -59,7 +60,8 @@ TEST_F(Flags, CommandLineLeavesWhatItDoesNotKnow) {
 }
 
 TEST_F(Flags, HelpShowsEveryFlag) {
-  for (const FlagInfo& flag : all_flags()) EXPECT_NE(get_help().find("--" + std::string(flag.name) + "="), std::string::npos);
+  for (const FlagInfo& flag : all_flags())
+    EXPECT_NE(get_help().find("--" + std::string(flag.name) + "="), std::string::npos);
 }
 
 }  // namespace

@@ -88,7 +88,8 @@ std::vector<int> count_up(int n) {
 TEST_F(IdxDatasetTest, DeliversSamplesWithShapes) {
   write_train(20, 20);
   auto scope = Scope::new_root();
-  auto out = get_dataset("mnist", "train", dir_.path(), {.shuffle = false, .num_epochs = 1})->get(scope, {"image", "label"});
+  auto out =
+      get_dataset("mnist", "train", dir_.path(), {.shuffle = false, .num_epochs = 1})->get(scope, {"image", "label"});
   EXPECT_EQ(static_shape(scope, out[0]), (std::vector<int64_t>{28, 28, 1}));
   EXPECT_EQ(static_shape(scope, out[1]), (std::vector<int64_t>{}));
   EXPECT_EQ(out[0].type(), tensorflow::DT_UINT8);
@@ -168,8 +169,9 @@ TEST_F(IdxDatasetTest, NamesWhatIsMissing) {
             "data set mnist has no split 'validation'; it has: train, test");
   write_train(5, 5);
   auto scope = Scope::new_root();
-  EXPECT_EQ(message_of<InvalidArgumentError>(
-                [&] { get_dataset("mnist", "train", dir_.path())->get(scope, {"image", "lable"}); }),
+  EXPECT_EQ(message_of<InvalidArgumentError>([&] {
+              get_dataset("mnist", "train", dir_.path())->get(scope, {"image", "lable"});
+            }),
             "the data set has no 'lable'; it has: image, label");
 }
 
@@ -193,8 +195,8 @@ TEST_F(IdxDatasetTest, NamesWhatIsBroken) {
   labels[8 + 3] = 10;
   write_train(5, 5);
   dir_.write("train-labels-idx1-ubyte", labels);
-  EXPECT_EQ(error(), "data file " + dir_.path("train-labels-idx1-ubyte") +
-                         " is broken at byte 11: label 10, expected 0 to 9");
+  EXPECT_EQ(error(),
+            "data file " + dir_.path("train-labels-idx1-ubyte") + " is broken at byte 11: label 10, expected 0 to 9");
 }
 
 TEST_F(IdxDatasetTest, NamesTruncatedAndDamagedGzip) {
@@ -212,7 +214,8 @@ TEST_F(IdxDatasetTest, NamesTruncatedAndDamagedGzip) {
 TEST(FashionMnistTest, RealFilesAtFullSpeed) {
   if (!std::filesystem::exists(kFashionDir)) GTEST_SKIP() << "the package dataset-fashion-mnist is not installed";
   auto scope = Scope::new_root();
-  auto dataset = get_dataset("fashion_mnist", "train", kFashionDir, {.capacity = 4096, .num_epochs = 5, .batch_size = 128});
+  auto dataset =
+      get_dataset("fashion_mnist", "train", kFashionDir, {.capacity = 4096, .num_epochs = 5, .batch_size = 128});
   EXPECT_EQ(dataset->num_samples(), get_dataset_meta("fashion_mnist").split_size("train"));
   PipelineRunner runner(scope, dataset->get(scope, {"image", "label"}));
   std::vector<int64_t> per_class(10);

@@ -212,6 +212,23 @@ TEST(Optimizers, ASecondOptimizerHasItsOwnSlots) {
   EXPECT_EQ(powers, (std::vector<std::string>{"beta1_power", "beta2_power", "beta1_power_1", "beta2_power_1"}));
 }
 
+TEST(Optimizers, TwoLossesOfOneAdamAreOneStep) {
+  Problem one, two;
+  const auto together = get_optimizer_fn("adam", 0.1)(one.scope)->apply_gradients(one.scope, one.pairs);
+  auto optimizer = get_optimizer_fn("adam", 0.1)(two.scope);
+  auto apart = optimizer->apply_gradients(two.scope, {two.pairs[0]});
+  for (const auto& update : optimizer->apply_gradients(two.scope, {two.pairs[1]})) apart.push_back(update);
+  GraphRun run_one(one.scope), run_two(two.scope);
+  for (int step = 0; step < 5; ++step) {
+    one.feed(&run_one, step);
+    two.feed(&run_two, step);
+    run_one.run(together);
+    run_two.run(apart);
+  }
+  for (int i : {0, 1})
+    EXPECT_EQ(run_one.fetch_floats(one.pairs[i].variable.value), run_two.fetch_floats(two.pairs[i].variable.value));
+}
+
 TEST(Optimizers, UpdatesAndSlotsLiveWithTheirVariable) {
   Scope scope = Scope::new_root();
   const std::string device = "/job:localhost/replica:0/task:0/device:CPU:0";
@@ -243,8 +260,9 @@ TEST(Optimizers, SixteenBitVariablesAndGradients) {
 TEST(LearningRate, TakesNumbersTensorsAndSchedules) {
   Scope scope = Scope::new_root();
   const tf::Output tensor = ops::Multiply(scope, ops::Const(scope, 0.5f), 0.5f);
-  const std::vector<LearningRate> rates = {
-      0.25, 0.25f, tensor, LearningRate::Schedule([](const Scope& s) -> tf::Output { return ops::Const(s, 0.25); })};
+  const LearningRate::Schedule schedule = [](const Scope& s) -> tf::Output { return ops::Const(s, 0.25); };
+  const auto lambda = [](const Scope& s) -> tf::Output { return ops::Const(s, 0.25f); };
+  const std::vector<LearningRate> rates = {0.25, 0.25f, tensor, schedule, lambda};
   std::vector<tf::Output> built;
   for (const LearningRate& rate : rates) built.push_back(get_optimizer_fn("sgd", rate)(scope)->learning_rate());
   GraphRun run(scope);
@@ -255,6 +273,7 @@ TEST(LearningRate, RefusesWhatIsNone) {
   Scope scope = Scope::new_root();
   EXPECT_THROW(LearningRate(-0.1), InvalidArgumentError);
   EXPECT_THROW(LearningRate(std::nan("")), InvalidArgumentError);
+  EXPECT_THROW(LearningRate(LearningRate::Schedule()), InvalidArgumentError);
   EXPECT_THROW(get_optimizer_fn("sgd", ops::Const(scope, {1.f, 2.f}))(scope), InvalidArgumentError);
   EXPECT_THROW(get_optimizer_fn("sgd", ops::Const(scope, 1))(scope), InvalidArgumentError);
 }

@@ -100,7 +100,8 @@ TEST(Checkpoint, WhenAllAreBrokenNothingIsStartedAnew) {
   TempDir dir;
   train_saving(dir.path(), 4);
   for (int step : {2, 4}) fs::resize_file(data_file(dir.path("model.ckpt-" + std::to_string(step))), 1);
-  EXPECT_NE(error_of<DataError>([&] { run(toy_options(dir.path(), 8)); }).find("none of the 2 checkpoints"), std::string::npos);
+  EXPECT_NE(error_of<DataError>([&] { run(toy_options(dir.path(), 8)); }).find("none of the 2 checkpoints"),
+            std::string::npos);
 }
 
 TEST(Checkpoint, AMissingStateFileDoesNotHideCheckpoints) {
@@ -126,7 +127,8 @@ TEST(Checkpoint, AFailingSaveLetsTrainingGoOn) {
 TEST(Checkpoint, AFailingLastSaveIsTheRunsError) {
   TempDir dir;
   fs::create_directories(data_file(dir.path("model.ckpt-3")) + "/x");
-  EXPECT_NE(error_of<RunError>([&] { run(toy_options(dir.path(), 3)); }).find("the last checkpoint was not saved"), std::string::npos);
+  EXPECT_NE(error_of<RunError>([&] { run(toy_options(dir.path(), 3)); }).find("the last checkpoint was not saved"),
+            std::string::npos);
 }
 
 }  // namespace

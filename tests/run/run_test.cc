@@ -37,7 +37,8 @@ TEST(Run, LogLinesAreTheManuals) {
   ASSERT_EQ(steps.size(), 3u);
   for (int i = 0; i < 3; ++i) {
     const std::string n = std::to_string(i * 10);
-    EXPECT_TRUE(std::regex_match(steps[i], std::regex("step: " + n + R"(\(global step: )" + n + R"(\)\tsample/sec: \d+\.\d{3}\tloss: \d+\.\d{3})")))
+    EXPECT_TRUE(std::regex_match(steps[i], std::regex("step: " + n + R"(\(global step: )" + n +
+                                                      R"(\)\tsample/sec: \d+\.\d{3}\tloss: \d+\.\d{3})")))
         << steps[i];
   }
   std::ifstream json(dir.path("log.jsonl"));
@@ -66,7 +67,8 @@ TEST(Run, ADoneRunSaysSoAndStops) {
   LogCapture log;
   const RunResult result = run(toy_options(dir.path(), 10));
   EXPECT_EQ(result.steps, 0);
-  EXPECT_TRUE(log.contains("nothing to train: the restored global step 10 has reached max_number_of_steps 10")) << log.all();
+  EXPECT_TRUE(log.contains("nothing to train: the restored global step 10 has reached max_number_of_steps 10"))
+      << log.all();
 }
 
 TEST(Run, AFiniteInputEndsTheRun) {
@@ -78,7 +80,8 @@ TEST(Run, AFiniteInputEndsTheRun) {
 
 TEST(Run, AnInputThatIsTooSmallIsAnError) {
   TempDir dir;
-  EXPECT_NE(error_of<DataError>([&] { run(toy_options(dir.path(), 0, 3)); }).find("fewer samples than a batch"), std::string::npos);
+  EXPECT_NE(error_of<DataError>([&] { run(toy_options(dir.path(), 0, 3)); }).find("fewer samples than a batch"),
+            std::string::npos);
 }
 
 TEST(Run, EvalAveragesOverAllStepsAndNeedsACheckpoint) {
@@ -131,7 +134,8 @@ TEST(Run, SavesEveryNSteps) {
   RunOptions options = toy_options(dir.path(), 10);
   options.save_model_steps = 3;
   run(options);
-  for (int step : {3, 6, 9, 10}) EXPECT_TRUE(fs::exists(dir.path("model.ckpt-" + std::to_string(step) + ".index"))) << step;
+  for (int step : {3, 6, 9, 10})
+    EXPECT_TRUE(fs::exists(dir.path("model.ckpt-" + std::to_string(step) + ".index"))) << step;
 }
 
 TEST(Run, SecsWinOverSteps) {
@@ -219,7 +223,9 @@ ModelFn with_spec(std::function<void(const Scope&, ModelSpec*)> change) {
 INSTANTIATE_TEST_SUITE_P(
     Run, BadInput,
     ::testing::Values(
-        BadCase{"NoLoss", [](RunOptions* o) { o->model_fn = with_spec([](const Scope&, ModelSpec* m) { m->loss = {}; }); }, "lacks loss"},
+        BadCase{"NoLoss",
+                [](RunOptions* o) { o->model_fn = with_spec([](const Scope&, ModelSpec* m) { m->loss = {}; }); },
+                "lacks loss"},
         BadCase{"LossIsNoScalar",
                 [](RunOptions* o) {
                   o->model_fn = with_spec([](const Scope&, ModelSpec* m) { m->loss = m->output_info[0].second; });
@@ -247,7 +253,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"PlaceholderInInput",
                 [](RunOptions* o) {
                   o->input_fn = [](const Scope& s, ModeKeys) {
-                    return std::vector<Output>{ops::Placeholder(s.WithOpName("mine"), tensorflow::DT_FLOAT, ops::Placeholder::Shape({4}))};
+                    return std::vector<Output>{
+                        ops::Placeholder(s.WithOpName("mine"), tensorflow::DT_FLOAT, ops::Placeholder::Shape({4}))};
                   };
                 },
                 "placeholder 'mine'"},

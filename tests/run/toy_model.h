@@ -42,13 +42,26 @@ inline std::vector<Output> counting_input(const Scope& scope, int64_t count, con
   const std::vector<tensorflow::PartialTensorShape> shapes{tensorflow::PartialTensorShape({})};
   auto c = [&](int64_t v) { return ops::Const(s, v).node(); };
   Node *range, *iterator, *make, *next;
-  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/range", "RangeDataset").Input(c(0)).Input(c(count == 0 ? int64_t{1} << 60 : count)).Input(c(1))
-                  .Attr("output_types", types).Attr("output_shapes", shapes).Finalize(s.graph(), &range));
-  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/iterator", "IteratorV2").Attr("shared_name", name).Attr("container", "")
-                  .Attr("output_types", types).Attr("output_shapes", shapes).Finalize(s.graph(), &iterator));
-  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/make", "MakeIterator").Input(range).Input(iterator).Finalize(s.graph(), &make));
-  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/next", "IteratorGetNext").Input(iterator).Attr("output_types", types)
-                  .Attr("output_shapes", shapes).Finalize(s.graph(), &next));
+  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/range", "RangeDataset")
+                  .Input(c(0))
+                  .Input(c(count == 0 ? int64_t{1} << 60 : count))
+                  .Input(c(1))
+                  .Attr("output_types", types)
+                  .Attr("output_shapes", shapes)
+                  .Finalize(s.graph(), &range));
+  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/iterator", "IteratorV2")
+                  .Attr("shared_name", name)
+                  .Attr("container", "")
+                  .Attr("output_types", types)
+                  .Attr("output_shapes", shapes)
+                  .Finalize(s.graph(), &iterator));
+  TF_CHECK_OK(
+      tensorflow::NodeBuilder(name + "/make", "MakeIterator").Input(range).Input(iterator).Finalize(s.graph(), &make));
+  TF_CHECK_OK(tensorflow::NodeBuilder(name + "/next", "IteratorGetNext")
+                  .Input(iterator)
+                  .Attr("output_types", types)
+                  .Attr("output_shapes", shapes)
+                  .Finalize(s.graph(), &next));
   TF_CHECK_OK(s.DoShapeInference(range));
   TF_CHECK_OK(s.DoShapeInference(iterator));
   TF_CHECK_OK(s.DoShapeInference(next));

@@ -21,6 +21,9 @@ struct Command {
   CommandFn run;        // nullptr: lives in the engine's command library
 };
 
+// flags_command.cc
+int run_flags(const std::vector<std::string>& args);
+
 // file_command.cc
 int run_file(const std::vector<std::string>& args);
 

@@ -48,7 +48,8 @@ void* load(const std::string& path) {
 int run_engine_command(const std::string& name, const std::vector<std::string>& args) {
   const std::string path = command_library();
   void* library = load(path);
-  if (!library) throw Error("cannot load the engine: " + std::string(dlerror()) + "; is tensorflow-cpu 2.21.0 installed?");
+  if (!library)
+    throw Error("cannot load the engine: " + std::string(dlerror()) + "; is tensorflow-cpu 2.21.0 installed?");
   using Entry = int (*)(const std::string&, const std::vector<std::string>&);
   auto entry = reinterpret_cast<Entry>(dlsym(library, "mox_run_command"));
   if (!entry) throw Error(path + " does not fit this program: " + dlerror() + "; install both from one build");

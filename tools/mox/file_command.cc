@@ -1,10 +1,85 @@
+// mox file: a table of subcommands. Reading ones are in file_command_read.cc, changing ones in file_command_write.cc.
+#include "file_command.h"
+
+#include <cstdio>
+
 #include "command.h"
 #include "moxing/error.h"
 
 namespace mox::cli {
+namespace {
+
+constexpr Command kFileCommands[] = {
+    {"ls", "list a folder", file_ls},
+    {"cat", "write files to standard output", file_cat},
+    {"cp", "copy files and folders", file_cp},
+    {"sync", "copy what differs", file_sync},
+    {"mv", "rename or move", file_mv},
+    {"rm", "remove", file_rm},
+    {"mkdir", "make a folder or a bucket", file_mkdir},
+    {"stat", "tell size, time and kind", file_stat},
+    {"du", "add up sizes", file_du},
+    {"append", "add standard input or a file to the end of a file", file_append},
+    {"completion", "print a bash completion script", file_completion},
+};
+
+void print_help(std::FILE* out) {
+  std::fputs(
+      "Usage: mox file COMMAND [OPTIONS] PATH...\n\nPaths are local or s3://bucket/key (obs:// is the same), in any "
+      "mix.\n\nCommands:\n",
+      out);
+  for (const Command& c : kFileCommands) std::fprintf(out, "  %-11s %s\n", c.name, c.summary);
+  std::fputs(
+      "\nExamples:\n"
+      "  mox file ls -l s3://bucket/data\n"
+      "  mox file cp -r ./data s3://bucket/data\n"
+      "  mox file sync s3://bucket/data ./data\n"
+      "  mox file cat s3://bucket/log.txt | less\n"
+      "\nThe store is set by the environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION\n"
+      "(or MOX_SERVER, MOX_AK, MOX_SK, …). `mox file COMMAND --help` tells more.\n"
+      "Exit code: 0 done, 1 something failed (each is named), 2 wrong usage.\n",
+      out);
+}
+
+}  // namespace
 
 int run_file(const std::vector<std::string>& args) {
-  throw InvalidArgumentError("file operations are built in their own branch");
+  if (args.empty()) {
+    print_help(stderr);
+    return kUsage;
+  }
+  if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+    print_help(stdout);
+    return kDone;
+  }
+  for (const Command& command : kFileCommands)
+    if (args[0] == command.name) return command.run({args.begin() + 1, args.end()});
+  std::string known;
+  for (const Command& c : kFileCommands) known += std::string(" ") + c.name;
+  throw InvalidArgumentError("unknown command '" + args[0] + "'; there are:" + known);
+}
+
+int file_completion(const std::vector<std::string>&) {
+  std::string names;
+  for (const Command& c : kFileCommands) names += std::string(names.empty() ? "" : " ") + c.name;
+  std::printf(
+      "# For bash: eval \"$(mox file completion)\"\n"
+      "_mox() {\n"
+      "  local word=\"${COMP_WORDS[COMP_CWORD]}\" commands='train eval predict export file'\n"
+      "  COMPREPLY=()\n"
+      "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
+      "    COMPREPLY=($(compgen -W \"$commands --help --version\" -- \"$word\"))\n"
+      "  elif [ \"${COMP_WORDS[1]}\" = file ] && [ \"$COMP_CWORD\" = 2 ]; then\n"
+      "    COMPREPLY=($(compgen -W '%s --help' -- \"$word\"))\n"
+      "  elif [ \"${COMP_WORDS[1]}\" = file ] && [ \"${word#-}\" != \"$word\" ]; then\n"
+      "    COMPREPLY=($(compgen -W '--help --json --threads --recursive --long --delete --parents' -- \"$word\"))\n"
+      "  else\n"
+      "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
+      "  fi\n"
+      "}\n"
+      "complete -o filenames -F _mox mox\n",
+      names.c_str());
+  return kDone;
 }
 
 }  // namespace mox::cli

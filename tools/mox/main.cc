@@ -18,11 +18,16 @@ constexpr Command kCommands[] = {
     {"predict", "classify images with a checkpoint", nullptr},
     {"export", "export a checkpoint for TF-Serving", nullptr},
     {"nets", "list the built-in networks, or show one", nullptr},
+    {"lr", "show or draw a learning rate strategy", nullptr},
+    {"data", "convert, split, stat and preview data sets", nullptr},
+    {"flags", "list MoXing's own flags, their defaults and values", mox::cli::run_flags},
     {"file", "ls, cat, cp, sync, mv, rm, … on local and s3:// paths", mox::cli::run_file},
 };
 
 void print_help(std::FILE* out) {
-  std::fprintf(out, "mox %s: train image networks; move files to and from object stores\n\nUsage: mox COMMAND [OPTIONS]\n\nCommands:\n",
+  std::fprintf(out,
+               "mox %s: train image networks; move files to and from object stores\n\nUsage: mox COMMAND "
+               "[OPTIONS]\n\nCommands:\n",
                mox::version());
   for (const Command& c : kCommands) std::fprintf(out, "  %-9s %s\n", c.name, c.summary);
   std::fprintf(out, "\n`mox COMMAND --help` tells more. `mox --version` prints the version.\n");

@@ -39,7 +39,8 @@ void add_classifier_flags(CLI::App& app, ClassifierConfig* c) {
   app.add_option("--data_url", c->data_url, "folder of the data set's files");
   app.add_option("--num_classes", c->num_classes, "classes; default: the data set's");
   app.add_option("--image_size", c->image_size, "pixels a side; default: the network's");
-  app.add_option("--labels_offset", c->labels_offset, "subtracted from labels; default: the network's for imagenet, else 0");
+  app.add_option("--labels_offset", c->labels_offset,
+                 "subtracted from labels; default: the network's for imagenet, else 0");
   app.add_option("--data_format", c->data_format, "NHWC or NCHW")->check(CLI::IsMember({"NHWC", "NCHW"}));
   app.add_option("--batch_norm_fused", c->batch_norm_fused, "batch normalisation in one kernel");
   app.add_option("--weight_decay", c->weight_decay, "L2 regularisation of the weights")->check(CLI::NonNegativeNumber);
@@ -57,7 +58,8 @@ void complete(ClassifierConfig* c) {
     if (c->channels == 0) c->channels = data.image_shape.back() > 0 ? data.image_shape.back() : 3;
   }
   if (c->channels == 0) c->channels = 3;
-  if (c->num_classes <= 0) throw InvalidArgumentError("--num_classes is needed: neither a data set nor run.json tells it");
+  if (c->num_classes <= 0)
+    throw InvalidArgumentError("--num_classes is needed: neither a data set nor run.json tells it");
 }
 
 void write_config(const ClassifierConfig& config, const std::string& dir) {
@@ -110,9 +112,11 @@ InputFn classifier_input(const ClassifierConfig& config, const std::string& spli
     options.shuffle = mode == ModeKeys::TRAIN;
     const auto dataset = get_dataset(config.dataset_name, split, config.data_url, options);
     const auto sample = dataset->get(s, {"image", "label"});
-    const Output image = get_data_augmentation_fn(config.model_name, mode, config.image_size, config.image_size)(s, sample[0]);
+    const Output image =
+        get_data_augmentation_fn(config.model_name, mode, config.image_size, config.image_size)(s, sample[0]);
     Output label = sample[1];
-    if (config.labels_offset != 0) label = ops::Subtract(s, label, ops::Cast(s, ops::Const(s, config.labels_offset), label.type()));
+    if (config.labels_offset != 0)
+      label = ops::Subtract(s, label, ops::Cast(s, ops::Const(s, config.labels_offset), label.type()));
     return std::vector<Output>{image, label};
   };
 }
@@ -129,21 +133,24 @@ ModelFn classifier_model(const ClassifierConfig& config) {
     ModelSpec spec;
     spec.output_info = {{"logits", logits}, {"probabilities", probabilities}};
     const Output best = ops::ArgMax(s.WithOpName("classes"), logits, 1);
-    spec.export_spec = ExportSpec{{{"images", inputs[0]}}, {{"logits", logits}, {"probabilities", probabilities}, {"classes", best}}};
+    spec.export_spec =
+        ExportSpec{{{"images", inputs[0]}}, {{"logits", logits}, {"probabilities", probabilities}, {"classes", best}}};
     if (inputs.size() < 2 || mode == ModeKeys::EXPORT) return spec;
 
     const Output labels = inputs[1];
     const Output one_hot = layers::one_hot_encoding(s, labels, config.num_classes);
-    const Output cross_entropy = losses::softmax_cross_entropy(s, one_hot, logits, {.label_smoothing = config.label_smoothing});
+    const Output cross_entropy =
+        losses::softmax_cross_entropy(s, one_hot, logits, {.label_smoothing = config.label_smoothing});
     const Output loss = losses::add_regularization(s, cross_entropy);
     spec.loss = loss;
     spec.log_info = {{"loss", loss}, {"accuracy", metrics::accuracy(s, logits, labels)}};
     if (mode == ModeKeys::EVAL) {
       // By sample: a last batch that is not full counts for what it has.
       const auto each = ops::SparseSoftmaxCrossEntropyWithLogits(s, logits, labels);
-      spec.output_info = {{"loss", each.loss},
-                          {"top1", metrics::in_top_k(s, logits, labels, 1, "in_top_1")},
-                          {"top5", metrics::in_top_k(s, logits, labels, std::min<int>(5, config.num_classes), "in_top_5")}};
+      spec.output_info = {
+          {"loss", each.loss},
+          {"top1", metrics::in_top_k(s, logits, labels, 1, "in_top_1")},
+          {"top5", metrics::in_top_k(s, logits, labels, std::min<int>(5, config.num_classes), "in_top_5")}};
     }
     return spec;
   };

@@ -13,11 +13,11 @@ namespace mox::cli {
 struct ClassifierConfig {
   std::string model_name;
   std::string dataset_name;
-  std::string data_url;          // folder of the data set
-  int64_t num_classes = 0;       // 0: the data set's
-  int64_t channels = 0;          // of the images; 0: the data set's
-  int image_size = 0;            // pixels a side; 0: the network's default
-  int64_t labels_offset = -1;    // subtracted from labels; -1: the network's for imagenet, else 0
+  std::string data_url;        // folder of the data set
+  int64_t num_classes = 0;     // 0: the data set's
+  int64_t channels = 0;        // of the images; 0: the data set's
+  int image_size = 0;          // pixels a side; 0: the network's default
+  int64_t labels_offset = -1;  // subtracted from labels; -1: the network's for imagenet, else 0
   std::string data_format = "NHWC";
   bool batch_norm_fused = true;
   float weight_decay = 0;

@@ -13,11 +13,7 @@ struct EngineCommand {
 };
 
 constexpr EngineCommand kEngineCommands[] = {
-    {"train", run_train},
-    {"eval", run_eval},
-    {"predict", run_predict},
-    {"export", run_export},
-    {"nets", run_nets},
+    {"train", run_train}, {"eval", run_eval}, {"predict", run_predict}, {"export", run_export}, {"nets", run_nets},
 };
 
 }  // namespace

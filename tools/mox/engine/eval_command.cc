@@ -32,8 +32,10 @@ struct Totals {
 }  // namespace
 
 int run_eval(const std::vector<std::string>& args) {
-  CLI::App app("Evaluates a checkpoint on a split of the data set; prints one line of metrics.\n"
-               "Example: mox eval --checkpoint_url=DIR", "mox eval");
+  CLI::App app(
+      "Evaluates a checkpoint on a split of the data set; prints one line of metrics.\n"
+      "Example: mox eval --checkpoint_url=DIR",
+      "mox eval");
   std::string checkpoint_url, split;
   int64_t batch_size = 50, max_number_of_steps = 0, log_every_n_steps = 0;
   bool as_json = false;
@@ -46,10 +48,12 @@ int run_eval(const std::vector<std::string>& args) {
   app.add_option("--log_every_n_steps", log_every_n_steps, "0: only the result")->capture_default_str();
   app.add_flag("--json", as_json, "print the metrics as one JSON object");
   if (int code = parse_command_line(app, args); code >= 0) return code;
-  if (batch_size <= 0) throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
+  if (batch_size <= 0)
+    throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
 
   complete(&config);
-  if (config.dataset_name.empty()) throw InvalidArgumentError("--dataset_name is needed: " + checkpoint_url + " has no run.json that tells it");
+  if (config.dataset_name.empty())
+    throw InvalidArgumentError("--dataset_name is needed: " + checkpoint_url + " has no run.json that tells it");
   const DatasetMeta data = get_dataset_meta(config.dataset_name);
   if (split.empty()) split = data.splits_to_sizes.back().first;
 
@@ -73,12 +77,18 @@ int run_eval(const std::vector<std::string>& args) {
   const double n = totals.samples;
   const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
   if (as_json) {
-    std::cout << nlohmann::ordered_json{{"checkpoint", result.checkpoint}, {"global_step", result.global_step}, {"split", split},
-                                        {"samples", totals.samples}, {"loss", loss}, {"accuracy", accuracy}, {"top5", top5}}.dump()
+    std::cout << nlohmann::ordered_json{{"checkpoint", result.checkpoint},
+                                        {"global_step", result.global_step},
+                                        {"split", split},
+                                        {"samples", totals.samples},
+                                        {"loss", loss},
+                                        {"accuracy", accuracy},
+                                        {"top5", top5}}
+                     .dump()
               << std::endl;
   } else {
-    std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}", result.global_step,
-                             split, totals.samples, loss, accuracy, top5)
+    std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
+                             result.global_step, split, totals.samples, loss, accuracy, top5)
               << std::endl;
   }
   return kDone;

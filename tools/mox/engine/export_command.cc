@@ -9,7 +9,9 @@
 namespace mox::cli {
 
 int run_export(const std::vector<std::string>& args) {
-  CLI::App app("Exports a checkpoint as a SavedModel for TF-Serving.\nExample: mox export --checkpoint_url=DIR --export_url=DIR", "mox export");
+  CLI::App app(
+      "Exports a checkpoint as a SavedModel for TF-Serving.\nExample: mox export --checkpoint_url=DIR --export_url=DIR",
+      "mox export");
   std::string checkpoint_url, export_url, version = "-1";
   bool as_json = false;
   app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
@@ -22,7 +24,8 @@ int run_export(const std::vector<std::string>& args) {
   complete(&config);
 
   ExportOptions options;
-  options.model_fn = [model = classifier_model(config), version](const Scope& s, const std::vector<tensorflow::Output>& inputs, ModeKeys mode) {
+  options.model_fn = [model = classifier_model(config), version](
+                         const Scope& s, const std::vector<tensorflow::Output>& inputs, ModeKeys mode) {
     ModelSpec spec = model(s, inputs, mode);
     spec.export_spec->version = version;
     return spec;

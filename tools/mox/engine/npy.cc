@@ -18,8 +18,8 @@ struct Type {
   const char* descr;
   tf::DataType dtype;
 };
-constexpr Type kTypes[] = {{"|u1", tf::DT_UINT8}, {"|i1", tf::DT_INT8},  {"<i2", tf::DT_INT16}, {"<i4", tf::DT_INT32},
-                           {"<i8", tf::DT_INT64}, {"<f2", tf::DT_HALF},  {"<f4", tf::DT_FLOAT}, {"<f8", tf::DT_DOUBLE}};
+constexpr Type kTypes[] = {{"|u1", tf::DT_UINT8}, {"|i1", tf::DT_INT8}, {"<i2", tf::DT_INT16}, {"<i4", tf::DT_INT32},
+                           {"<i8", tf::DT_INT64}, {"<f2", tf::DT_HALF}, {"<f4", tf::DT_FLOAT}, {"<f8", tf::DT_DOUBLE}};
 
 [[noreturn]] void reject(const std::string& path, const std::string& why) {
   throw DataError(path + " is no .npy array that can be read: " + why);
@@ -45,17 +45,20 @@ tf::Tensor parse_npy(const std::string& bytes, const std::string& path) {
   const std::string header = bytes.substr(start, length);
 
   const std::string descr = field(header, "'descr':\\s*'([^']+)'", path);
-  if (field(header, "'fortran_order':\\s*(\\w+)", path) != "False") reject(path, "it is in Fortran order; save np.ascontiguousarray(a)");
+  if (field(header, "'fortran_order':\\s*(\\w+)", path) != "False")
+    reject(path, "it is in Fortran order; save np.ascontiguousarray(a)");
   tf::TensorShape shape;
   const std::string dims = field(header, "'shape':\\s*\\(([^)]*)\\)", path);
   const std::regex number("\\d+");
-  for (std::sregex_iterator it(dims.begin(), dims.end(), number), end; it != end; ++it) shape.AddDim(std::stoll(it->str()));
+  for (std::sregex_iterator it(dims.begin(), dims.end(), number), end; it != end; ++it)
+    shape.AddDim(std::stoll(it->str()));
   for (const Type& type : kTypes) {
     if (descr != type.descr) continue;
     tf::Tensor tensor(type.dtype, shape);
     const size_t size = tensor.tensor_data().size();
     if (bytes.size() - start - length != size)
-      reject(path, "it holds " + std::to_string(bytes.size() - start - length) + " bytes of data, shape and type need " + std::to_string(size));
+      reject(path, "it holds " + std::to_string(bytes.size() - start - length) +
+                       " bytes of data, shape and type need " + std::to_string(size));
     std::memcpy(const_cast<char*>(tensor.tensor_data().data()), bytes.data() + start + length, size);
     return tensor;
   }

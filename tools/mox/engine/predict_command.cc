@@ -51,22 +51,27 @@ Samples gather(const std::vector<std::string>& inputs) {
   Samples samples;
   for (const std::string& input : inputs) {
     if (has_ending(input, {".npy"})) {
-      if (inputs.size() > 1) throw InvalidArgumentError(input + ": an array is predicted alone, not together with other inputs");
+      if (inputs.size() > 1)
+        throw InvalidArgumentError(input + ": an array is predicted alone, not together with other inputs");
       samples.array = parse_npy(file::read(input), input);
       if (samples.array.dims() != 4 || samples.array.dim_size(0) == 0)
-        throw InvalidArgumentError(input + " has shape " + samples.array.shape().DebugString() + ", expected [N, height, width, channels]");
+        throw InvalidArgumentError(input + " has shape " + samples.array.shape().DebugString() +
+                                   ", expected [N, height, width, channels]");
     } else if (file::is_directory(input)) {
       std::vector<std::string> found = file::list_directory(input, {.recursive = true, .skip_dir = true});
       std::sort(found.begin(), found.end());
       for (const std::string& name : found)
-        if (has_ending(name, {".jpg", ".jpeg", ".png", ".bmp", ".gif"})) samples.paths.push_back(input + (input.back() == '/' ? "" : "/") + name);
+        if (has_ending(name, {".jpg", ".jpeg", ".png", ".bmp", ".gif"}))
+          samples.paths.push_back(input + (input.back() == '/' ? "" : "/") + name);
     } else if (file::exists(input)) {
       samples.paths.push_back(input);
     } else {
       throw NotFoundError("there is no image, folder or array " + input);
     }
   }
-  if (samples.size() == 0) throw InvalidArgumentError("no image to predict: give image files, folders with .jpg, .png, .bmp or .gif, or a .npy array");
+  if (samples.size() == 0)
+    throw InvalidArgumentError(
+        "no image to predict: give image files, folders with .jpg, .png, .bmp or .gif, or a .npy array");
   return samples;
 }
 
@@ -81,7 +86,8 @@ InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t fir
       tf::Tensor paths(tf::DT_STRING, {samples.size() - first});
       for (int64_t i = first; i < samples.size(); ++i) paths.flat<tf::tstring>()(i - first) = samples.paths[i];
       const Output path = make_tensor_dataset({{"path", paths}}, {}, {.num_epochs = 1})->get(s, {"path"})[0];
-      const Output decoded = ops::DecodeImage(s, ops::ReadFile(s, path), ops::DecodeImage::Channels(c.channels).ExpandAnimations(false));
+      const Output decoded =
+          ops::DecodeImage(s, ops::ReadFile(s, path), ops::DecodeImage::Channels(c.channels).ExpandAnimations(false));
       image = ops::EnsureShape(s, decoded, {-1, -1, c.channels});
     }
     if (f.preprocess == "none") return std::vector<Output>{ops::Cast(s, image, tf::DT_FLOAT)};
@@ -94,15 +100,16 @@ void check_array(const PredictFlags& f, const Samples& samples) {
   const ClassifierConfig& c = f.classifier;
   const auto& a = samples.array;
   if (a.dim_size(3) != c.channels)
-    throw InvalidArgumentError(fmt::format("the array has {} channels (shape {}), {} was trained with {}", a.dim_size(3),
-                                           a.shape().DebugString(), c.model_name, c.channels));
+    throw InvalidArgumentError(fmt::format("the array has {} channels (shape {}), {} was trained with {}",
+                                           a.dim_size(3), a.shape().DebugString(), c.model_name, c.channels));
   if (f.preprocess == "none" && (a.dim_size(1) != c.image_size || a.dim_size(2) != c.image_size))
-    throw InvalidArgumentError(fmt::format("with --preprocess=none the array must be [N,{0},{0},{1}], it is {2}", c.image_size, c.channels,
-                                           a.shape().DebugString()));
+    throw InvalidArgumentError(fmt::format("with --preprocess=none the array must be [N,{0},{0},{1}], it is {2}",
+                                           c.image_size, c.channels, a.shape().DebugString()));
 }
 
 // Fills [N, classes] from sample `done` on; `done` counts what has arrived.
-RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_size, tf::Tensor* scores, int64_t* done) {
+RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_size, tf::Tensor* scores,
+                  int64_t* done) {
   RunOptions options;
   options.run_mode = ModeKeys::PREDICT;
   options.input_fn = samples_input(f, samples, *done);
@@ -145,7 +152,8 @@ std::vector<int64_t> best_of(const float* row, int64_t classes, int64_t k) {
   std::vector<int64_t> order(classes);
   std::iota(order.begin(), order.end(), 0);
   k = std::min(k, classes);
-  std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
+  std::partial_sort(order.begin(), order.begin() + k, order.end(),
+                    [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
   order.resize(k);
   return order;
 }
@@ -154,28 +162,38 @@ std::string class_name(const std::vector<std::string>& names, int64_t label) {
   return label < static_cast<int64_t>(names.size()) ? names[label] : std::to_string(label);
 }
 
-std::string json_lines(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores, const std::vector<std::string>& names) {
+std::string json_lines(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores,
+                       const std::vector<std::string>& names) {
   std::string text;
   for (int64_t i = 0; i < samples.size(); ++i) {
     const float* row = scores.flat<float>().data() + i * f.classifier.num_classes;
     const std::vector<int64_t> best = best_of(row, f.classifier.num_classes, std::max(f.top_k, 1));
-    nlohmann::ordered_json line = {{"image", samples.name(i)}, {"label", best[0]}, {"class", class_name(names, best[0])}, {f.values == "logits" ? "logit" : "probability", row[best[0]]}};
+    nlohmann::ordered_json line = {{"image", samples.name(i)},
+                                   {"label", best[0]},
+                                   {"class", class_name(names, best[0])},
+                                   {f.values == "logits" ? "logit" : "probability", row[best[0]]}};
     if (f.top_k > 1)
-      for (int64_t label : best) line["top"].push_back({{"label", label}, {"class", class_name(names, label)}, {f.values == "logits" ? "logit" : "probability", row[label]}});
+      for (int64_t label : best)
+        line["top"].push_back({{"label", label},
+                               {"class", class_name(names, label)},
+                               {f.values == "logits" ? "logit" : "probability", row[label]}});
     text += line.dump() + "\n";
   }
   return text;
 }
 
-std::string table(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores, const std::vector<std::string>& names) {
+std::string table(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores,
+                  const std::vector<std::string>& names) {
   size_t width = 5;
   for (int64_t i = 0; i < samples.size(); ++i) width = std::max(width, samples.name(i).size());
-  std::string text = fmt::format("{:<{}}  {:>5}  {:>11}  class\n", "image", width, "label", f.values == "logits" ? "logit" : "probability");
+  std::string text = fmt::format("{:<{}}  {:>5}  {:>11}  class\n", "image", width, "label",
+                                 f.values == "logits" ? "logit" : "probability");
   for (int64_t i = 0; i < samples.size(); ++i) {
     const float* row = scores.flat<float>().data() + i * f.classifier.num_classes;
     bool first = true;
     for (int64_t label : best_of(row, f.classifier.num_classes, std::max(f.top_k, 1))) {
-      text += fmt::format("{:<{}}  {:>5}  {:>11.4f}  {}\n", first ? samples.name(i) : "", width, label, row[label], class_name(names, label));
+      text += fmt::format("{:<{}}  {:>5}  {:>11.4f}  {}\n", first ? samples.name(i) : "", width, label, row[label],
+                          class_name(names, label));
       first = false;
     }
   }
@@ -185,7 +203,8 @@ std::string table(const PredictFlags& f, const Samples& samples, const tf::Tenso
 }  // namespace
 
 int run_predict(const std::vector<std::string>& args) {
-  CLI::App app("Classifies images with a checkpoint.\nExample: mox predict --checkpoint_url=DIR photo.jpg folder/", "mox predict");
+  CLI::App app("Classifies images with a checkpoint.\nExample: mox predict --checkpoint_url=DIR photo.jpg folder/",
+               "mox predict");
   PredictFlags flags;
   flags.classifier = read_config(peek_checkpoint_url(args));
   flags.classifier.data_url.clear();
@@ -193,15 +212,23 @@ int run_predict(const std::vector<std::string>& args) {
   app.add_option("inputs", flags.inputs, "image files, folders, or one .npy array [N, height, width, channels]");
   add_classifier_flags(app, &flags.classifier);
   app.get_option("--data_url")->description("one more input: an image file, a folder or an array");
-  app.add_option("--preprocess", flags.preprocess, "default: as the network's evaluation does; none: feed the values as they are")
-      ->check(CLI::IsMember({"default", "none"}))->capture_default_str();
-  app.add_option("--output_url", flags.output_url, "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
-  app.add_option("--values", flags.values, "probabilities or logits")->check(CLI::IsMember({"probabilities", "logits"}))->capture_default_str();
-  app.add_option("--top_k", flags.top_k, "classes shown an image, best first")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--preprocess", flags.preprocess,
+                 "default: as the network's evaluation does; none: feed the values as they are")
+      ->check(CLI::IsMember({"default", "none"}))
+      ->capture_default_str();
+  app.add_option("--output_url", flags.output_url,
+                 "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
+  app.add_option("--values", flags.values, "probabilities or logits")
+      ->check(CLI::IsMember({"probabilities", "logits"}))
+      ->capture_default_str();
+  app.add_option("--top_k", flags.top_k, "classes shown an image, best first")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--batch_size", flags.batch_size, "images a step")->capture_default_str();
   app.add_flag("--json", flags.json, "JSON lines");
   if (int code = parse_command_line(app, args); code >= 0) return code;
-  if (flags.batch_size <= 0) throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
+  if (flags.batch_size <= 0)
+    throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
   if (!flags.classifier.data_url.empty()) flags.inputs.push_back(flags.classifier.data_url);
   complete(&flags.classifier);
 

@@ -16,7 +16,8 @@ struct TrainFlags {
   std::string train_url, checkpoint_url, export_model;
   std::string optimizer = "momentum", learning_rate_strategy = "10:0.01";
   float momentum = 0.9f;
-  int64_t batch_size = 32, max_number_of_steps = 0, log_every_n_steps = 10, save_summary_steps = 100, save_model_steps = -1;
+  int64_t batch_size = 32, max_number_of_steps = 0, log_every_n_steps = 10, save_summary_steps = 100,
+          save_model_steps = -1;
   double save_model_secs = -1;
   int keep_checkpoint_max = 5;
   int64_t seed = 0, trace_step = -1;
@@ -32,15 +33,19 @@ void add_flags(CLI::App& app, TrainFlags* f) {
   app.add_option("--optimizer", f->optimizer, "sgd, momentum, adam, …")->capture_default_str();
   app.add_option("--momentum", f->momentum, "of the optimizer momentum")->capture_default_str();
   app.add_option("--learning_rate_strategy", f->learning_rate_strategy,
-                 "END_EPOCH:RATE,…; a->b linear, a=>b exponential")->capture_default_str();
+                 "END_EPOCH:RATE,…; a->b linear, a=>b exponential")
+      ->capture_default_str();
   app.add_option("--log_every_n_steps", f->log_every_n_steps)->capture_default_str();
   app.add_option("--save_summary_steps", f->save_summary_steps)->capture_default_str();
   app.add_option("--save_model_steps", f->save_model_steps, "steps between checkpoints; default: every 600 seconds");
   app.add_option("--save_model_secs", f->save_model_secs, "seconds between checkpoints; wins over steps");
-  app.add_option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay")->capture_default_str();
-  app.add_option("--export_model", f->export_model, "TF_SERVING: export after training")->check(CLI::IsMember({"TF_SERVING"}));
+  app.add_option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay")
+      ->capture_default_str();
+  app.add_option("--export_model", f->export_model, "TF_SERVING: export after training")
+      ->check(CLI::IsMember({"TF_SERVING"}));
   app.add_option("--seed", f->seed, "of initial values and order; 0: another one in every run")->capture_default_str();
-  app.add_option("--trace_step", f->trace_step, "write a timeline of this step to train_url, and log the costliest operations");
+  app.add_option("--trace_step", f->trace_step,
+                 "write a timeline of this step to train_url, and log the costliest operations");
   app.add_flag("--json", f->json, "print the result as one JSON object on standard output");
 }
 
@@ -52,8 +57,10 @@ RunOptions run_options(const TrainFlags& f) {
   options.input_fn = classifier_input(f.classifier, split);
   options.model_fn = classifier_model(f.classifier);
   options.optimizer_fn = get_optimizer_fn(
-      f.optimizer, learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.split_size(split), global_batch_size),
-      {.momentum = f.optimizer == "momentum" || f.optimizer == "rmsprop" ? std::optional<float>(f.momentum) : std::nullopt});
+      f.optimizer,
+      learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.split_size(split), global_batch_size),
+      {.momentum =
+           f.optimizer == "momentum" || f.optimizer == "rmsprop" ? std::optional<float>(f.momentum) : std::nullopt});
   options.batch_size = f.batch_size;
   options.log_dir = f.train_url;
   options.checkpoint_path = f.checkpoint_url;
@@ -72,14 +79,19 @@ RunOptions run_options(const TrainFlags& f) {
 }  // namespace
 
 int run_train(const std::vector<std::string>& args) {
-  CLI::App app("Trains a built-in network on a built-in data set.\nExample: mox train --model_name=lenet --dataset_name=fashion_mnist "
-               "--data_url=DIR --train_url=DIR --batch_size=50 --max_number_of_steps=3600", "mox train");
+  CLI::App app(
+      "Trains a built-in network on a built-in data set.\nExample: mox train --model_name=lenet "
+      "--dataset_name=fashion_mnist "
+      "--data_url=DIR --train_url=DIR --batch_size=50 --max_number_of_steps=3600",
+      "mox train");
   TrainFlags flags;
   add_flags(app, &flags);
   if (int code = parse_command_line(app, args); code >= 0) return code;
-  if (flags.batch_size <= 0) throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
+  if (flags.batch_size <= 0)
+    throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
   if (flags.classifier.dataset_name.empty()) throw InvalidArgumentError("--dataset_name is needed, e.g. fashion_mnist");
-  if (flags.classifier.data_url.empty()) throw InvalidArgumentError("--data_url is needed: the folder of the data set's files");
+  if (flags.classifier.data_url.empty())
+    throw InvalidArgumentError("--data_url is needed: the folder of the data set's files");
   complete(&flags.classifier);
   RunOptions options = run_options(flags);
   // Not earlier: a command that fails its checks must not change what a finished run says of itself.
@@ -88,8 +100,11 @@ int run_train(const std::vector<std::string>& args) {
                        flags.classifier.dataset_name, flags.classifier.data_url, flags.train_url));
   const RunResult result = run(options);
   if (flags.json) {
-    nlohmann::ordered_json j = {{"steps", result.steps}, {"global_step", result.global_step}, {"checkpoint", result.checkpoint},
-                                {"export_dir", result.export_dir}, {"interrupted", result.interrupted}};
+    nlohmann::ordered_json j = {{"steps", result.steps},
+                                {"global_step", result.global_step},
+                                {"checkpoint", result.checkpoint},
+                                {"export_dir", result.export_dir},
+                                {"interrupted", result.interrupted}};
     for (const auto& [name, value] : result.metrics) j[name] = value;
     std::cout << j.dump() << std::endl;
   }

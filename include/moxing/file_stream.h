@@ -1,0 +1,70 @@
+// An open file: local, or an object that is read by ranges and written in parts, so that its size does not matter.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "moxing/export.h"
+
+namespace mox::file {
+
+class Stream;
+
+// One thread at a time. Bytes in, bytes out: text is UTF-8 and is not converted.
+class MOX_EXPORT File {
+ public:
+  // mode: r w a r+ w+ a+, with b or t in any place.
+  explicit File(const std::string& name, const std::string& mode = "r");
+  // Closes, and swallows what fails then: call close() to see it. While an exception is on its way what no flush made
+  // visible is dropped, so that a broken-off write never shows.
+  ~File();
+  File(File&&) noexcept;
+  File& operator=(File&&) noexcept;
+
+  // Up to n bytes, or all that is left for n < 0; fewer only at the end.
+  std::string read(int64_t n = -1);
+  int64_t read_some(char* data, int64_t size);
+  // With its newline; "" at the end. At most `size` bytes when size >= 0.
+  std::string readline(int64_t size = -1);
+  // Stops after the line with which `hint` bytes are reached, when hint > 0.
+  std::vector<std::string> readlines(int64_t hint = -1);
+  // One line, without its end: false at the end of the file. `while (f.next(&line)) …`
+  bool next(std::string* line);
+
+  void write(std::string_view data);
+  void writelines(const std::vector<std::string>& lines);
+  // whence: 0 from the start, 1 from here, 2 from the end. Returns the position.
+  int64_t seek(int64_t offset, int whence = 0);
+  int64_t tell() const;
+  int64_t size();
+  void truncate(int64_t size);
+  // Makes what was written so far visible at the path.
+  void flush();
+  void close();
+  // Closes without making visible what no flush made visible (object stores; a local file keeps what it has).
+  void discard();
+
+  bool closed() const { return stream_ == nullptr; }
+  bool isatty() const { return false; }
+  bool readable() const { return readable_; }
+  bool writable() const { return writable_; }
+  bool seekable() const;
+  const std::string& name() const { return name_; }
+  const std::string& mode() const { return mode_; }
+
+ private:
+  Stream& stream() const;
+  bool fill();
+
+  std::string name_, mode_;
+  bool readable_ = false, writable_ = false;
+  std::unique_ptr<Stream> stream_;
+  std::string buffer_;  // read from the stream, not handed out yet: buffer_[buffer_at_…]
+  size_t buffer_at_ = 0;
+  int exceptions_ = 0;  // in flight when the file was opened
+};
+
+}  // namespace mox::file

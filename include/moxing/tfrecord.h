@@ -1,0 +1,114 @@
+// TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "moxing/dataset.h"
+#include "moxing/image_dataset.h"
+#include "moxing/metadata.h"
+#include "tensorflow/core/framework/tensor.h"
+
+namespace mox {
+
+// One feature of a tf.Example: of a fixed shape, or as long as the record has it.
+struct Feature {
+  tensorflow::DataType dtype = tensorflow::DT_STRING;  // DT_STRING, DT_INT64 or DT_FLOAT
+  std::vector<int64_t> shape;                          // {}: a scalar; not used when var_len
+  bool var_len = false;                                // a vector of all the values there are
+  std::optional<tensorflow::Tensor> default_value;     // when a record lacks it; without one that is an error
+};
+using KeysToFeatures = std::map<std::string, Feature>;
+
+// The parsed features of one record.
+using ParsedFeatures = std::map<std::string, tensorflow::Output>;
+// Makes one item out of them. `name` is the record's, for messages: "path, record at byte N".
+using ItemHandler = std::function<tensorflow::Output(const Scope& scope, const ParsedFeatures& features,
+                                                     const tensorflow::Output& name)>;
+using ItemsToHandlers = std::vector<std::pair<std::string, ItemHandler>>;
+
+// The feature as it is.
+MOX_EXPORT ItemHandler tensor_handler(const std::string& feature);
+// The feature's bytes, decoded to a uint8 image [height, width, 3]; resized where a size is given.
+MOX_EXPORT ItemHandler image_handler(const std::string& feature = "image/encoded",
+                                     const std::optional<ImageSize>& size = std::nullopt);
+
+struct TFRecordReadOptions {
+  int64_t num_epochs = 0;              // 0: forever
+  bool shuffle = true;                 // the order of the files, and records within the shuffle buffer
+  int64_t shuffle_buffer_size = 6400;  // records
+  int64_t num_parallel = 8;            // files that are read at once
+  std::string cache_dir;               // files are copied to it as they are read; ENV: ${DLS_LOCAL_CACHE_PATH}
+  bool remove_cache_on_finish = true;  // false: the next run uses it again
+  int64_t seed = 0;                    // 0: the graph's seed, and without one another order in each run
+  int64_t max_broken_samples = 0;  // that many broken records are left out, each named in the log; then it is an error
+  int64_t shard_index = 0;         // this worker's part: files, or records when there are fewer files than workers
+  int64_t num_shards = 1;
+};
+
+struct TFRecordDatasetOptions : TFRecordReadOptions {
+  int64_t batch_size = 0;           // > 0: batches
+  bool drop_remainder = false;      // drop a last batch that is not full
+  int64_t preprocess_threads = 12;  // records that are parsed and decoded at once
+  int64_t private_num_threads = 0;  // > 0: the pipeline runs in that many threads of its own
+};
+
+// Records of any features. Subclass it to give the features and items another way.
+class MOX_EXPORT BaseTFRecordDataset : public Dataset {
+ public:
+  BaseTFRecordDataset(BaseTFRecordMetadata metadata, KeysToFeatures features, ItemsToHandlers items,
+                      TFRecordDatasetOptions options = {});
+
+  std::vector<std::string> keys() const override;
+  int64_t num_samples() const override { return metadata_.num_samples(); }
+  std::vector<std::string> class_names() const override { return {}; }
+
+ protected:
+  explicit BaseTFRecordDataset(BaseTFRecordMetadata metadata, TFRecordDatasetOptions options);
+  virtual KeysToFeatures keys_to_features() const { return features_; }
+  virtual ItemsToHandlers items_to_handlers() const { return items_; }
+  Pipeline build(const Scope& scope, const std::vector<std::string>& keys) override;
+
+ private:
+  BaseTFRecordMetadata metadata_;
+  KeysToFeatures features_;
+  ItemsToHandlers items_;
+  TFRecordDatasetOptions options_;
+};
+
+// The data set of the files in dataset_dir that match the pattern. num_samples 0: counted from the record headers.
+MOX_EXPORT std::unique_ptr<Dataset> get_tfrecord(const std::string& dataset_dir, const std::string& file_pattern,
+                                                 const KeysToFeatures& keys_to_features,
+                                                 const ItemsToHandlers& items_to_handlers, int64_t num_samples = 0,
+                                                 const TFRecordDatasetOptions& options = {});
+
+struct ImageTFRecordDatasetOptions : ImageDatasetOptions {
+  int64_t shuffle_buffer_size = 6400;            // records
+  int64_t num_parallel = 8;                      // files that are read at once
+  std::vector<std::string> custom_feature_keys;  // further features of the records, which get() then knows …
+  std::vector<Feature> custom_feature_values;    // … and what they are, one a key
+};
+
+// Records with image/encoded, image/format and image/class/label, as TF-slim writes them. Keys: image, label,
+// label_desc, image_name ("path, record at byte N"), and the custom feature keys.
+class MOX_EXPORT ImageClassificationTFRecordDataset : public Dataset {
+ public:
+  explicit ImageClassificationTFRecordDataset(ImageClassificationTFRecordMetadata metadata,
+                                              ImageTFRecordDatasetOptions options = {});
+
+  std::vector<std::string> keys() const override;
+  int64_t num_samples() const override { return metadata_.num_samples(); }
+  std::vector<std::string> class_names() const override { return metadata_.labels_list(); }
+
+ protected:
+  Pipeline build(const Scope& scope, const std::vector<std::string>& keys) override;
+
+ private:
+  ImageClassificationTFRecordMetadata metadata_;
+  ImageTFRecordDatasetOptions options_;
+};
+
+}  // namespace mox

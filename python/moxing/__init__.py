@@ -1,0 +1,13 @@
+"""MoXing: file operations (`mox.file`) and training on TensorFlow (`import moxing.tensorflow as mox`).
+
+Importing this package loads neither of the two: they come with their first use.
+"""
+import importlib
+
+__all__ = ["errors", "file", "framework", "tensorflow"]
+
+
+def __getattr__(name):
+    if name not in __all__:
+        raise AttributeError(f"module 'moxing' has no attribute '{name}'; it has: {', '.join(__all__)}")
+    return importlib.import_module("moxing." + name)

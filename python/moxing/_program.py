@@ -1,0 +1,16 @@
+"""The console script `mox`: becomes the program of this package."""
+import importlib.util
+import os
+import pathlib
+import sys
+
+
+def main():
+    program = pathlib.Path(__file__).parent / "bin" / "mox"
+    if not program.exists():
+        sys.exit(f"mox: {program} is missing; install the package again, or use bin/mox of the build folder")
+    tensorflow = importlib.util.find_spec("tensorflow")
+    if tensorflow:  # found without loading it; it may lie in another folder than this package
+        folders = [*tensorflow.submodule_search_locations, os.environ.get("LD_LIBRARY_PATH")]
+        os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, folders))
+    os.execv(program, ["mox", *sys.argv[1:]])

@@ -1,0 +1,25 @@
+"""The exceptions that MoXing raises. What a user's own function raises is never wrapped in one of these."""
+
+
+class Error(Exception):
+    """The root: catch this to catch everything that MoXing reports."""
+
+
+class InvalidArgumentError(Error, ValueError):
+    """Something wrong was passed: a flag, a field, a name, a shape. Nothing was started."""
+
+
+class NotFoundError(Error, FileNotFoundError):
+    """A file, checkpoint or data set that must be there is not."""
+
+
+class DataError(Error):
+    """Data that was read is broken: wrong magic, truncated, bad checksum, label out of range."""
+
+
+class RunError(Error, RuntimeError):
+    """The run failed after it had started: a kernel, a non-finite loss."""
+
+
+class UnsupportedError(Error, NotImplementedError):
+    """This version of MoXing cannot do what was asked for. Nothing was started."""

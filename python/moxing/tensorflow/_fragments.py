@@ -1,0 +1,94 @@
+"""Imports what is built in C++ (networks, preprocessing, data sets, schedules) into the current graph."""
+from moxing.errors import InvalidArgumentError
+from moxing.tensorflow._graph_state import state_of
+from moxing.tensorflow._runtime import tf
+
+
+def shape_list(shape):
+    """A static shape as the engine takes it: None when the rank is unknown, -1 for an unknown size."""
+    return None if shape.rank is None else [-1 if size is None else size for size in shape.as_list()]
+
+
+def image_tensor(images, who):
+    if not tf.is_tensor(images):
+        raise InvalidArgumentError(f"{who} takes a tensor, got {type(images).__name__}; tf.convert_to_tensor makes one")
+    return tf.convert_to_tensor(images)
+
+
+class _Initializers:
+    """The initial values of a fragment's variables: imported when the first variable is created, if any is."""
+
+    def __init__(self, fragment, name):
+        self._fragment = fragment
+        self._name = name
+        self._values = None
+
+    def value(self, index):
+        if self._values is None:
+            names = [variable[2] for variable in self._fragment.variables]
+            self._values = tf.import_graph_def(tf.GraphDef.FromString(self._fragment.initializers),
+                                               name=self._name + "_initializers", return_elements=names)
+        return self._values[index]
+
+    def of(self, index):
+        """An initializer as tf.get_variable takes it."""
+
+        def initializer(shape, dtype=None, partition_info=None):
+            value = self.value(index)
+            return value if dtype is None or value.dtype == dtype else tf.cast(value, dtype)
+
+        return initializer
+
+
+def _variables(fragment, name):
+    """input_map entries: the handle of each variable, created or reused in the current variable scope."""
+    initializers = _Initializers(fragment, name)
+    handles = {}
+    for i, (variable_name, handle, _, dtype, shape, trainable) in enumerate(fragment.variables):
+        if variable_name == "global_step":
+            variable = tf.train.get_or_create_global_step()
+        else:
+            variable = tf.get_variable(
+                variable_name, shape=shape, dtype=tf.as_dtype(dtype), initializer=initializers.of(i), trainable=trainable,
+                use_resource=True, collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES])
+        if not hasattr(variable, "handle"):
+            raise InvalidArgumentError(f"the variable {variable_name} of {name} must be a resource variable of type "
+                                       f"{tf.as_dtype(dtype).name}; a custom_getter around it made it {variable}")
+        handles[handle] = variable.handle
+    return handles
+
+
+def _add_collections(fragment, prefix):
+    graph = tf.get_default_graph()
+    state = state_of(graph)
+    for op in fragment.update_ops:
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, graph.get_operation_by_name(prefix + op))
+    for tensor in fragment.summaries:
+        tf.add_to_collection(tf.GraphKeys.SUMMARIES, graph.get_tensor_by_name(prefix + tensor))
+    scope = tf.get_variable_scope().name
+    for tensor, variables in fragment.regularization_losses:
+        keys = {(state.tower, scope, variable) for variable in variables}
+        if keys <= state.regularized:
+            continue  # the same variables, used a second time
+        state.regularized |= keys
+        loss = graph.get_tensor_by_name(prefix + tensor)
+        state.network_losses.append(loss)
+        tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, loss)
+
+
+def import_fragment(fragment, name, inputs=()):
+    """Imports it under the name scope `name`; returns its outputs, a list of (name, tensor)."""
+    input_map = dict(_variables(fragment, name))
+    for i, tensor in enumerate(inputs):
+        input_map["input:0" if i == 0 else f"input_{i}:0"] = tensor
+    graph = tf.get_default_graph()
+    with tf.name_scope(name) as scope:
+        tensors = tf.import_graph_def(tf.GraphDef.FromString(fragment.graph), name=scope, input_map=input_map,
+                                      return_elements=[tensor for _, tensor in fragment.outputs])
+    _add_collections(fragment, scope)
+    state = state_of(graph)
+    state.feeds += [(scope + placeholder, tensor) for placeholder, tensor in fragment.feeds]
+    state.initializers += [scope + op for op in fragment.iterator_initializers]
+    if fragment.class_names:
+        state.class_names = fragment.class_names
+    return [(key, tensor) for (key, _), tensor in zip(fragment.outputs, tensors)]

@@ -1,0 +1,52 @@
+"""TensorFlow and the C++ engine on top of the very same libraries, loaded in this order."""
+import contextlib
+import os
+import sys
+import tempfile
+
+
+def _is_note(line):
+    return line.startswith((b"I0000 ", b"WARNING: All log messages before absl::", b"To enable the following instructions:"))
+
+
+@contextlib.contextmanager
+def _without_notes():
+    """Keeps TensorFlow's start-up notes from the user: its libraries write them before any log level counts.
+
+    Warnings and errors still come out, and so does everything when TF_CPP_MIN_LOG_LEVEL is set.
+    """
+    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryFile() as held_back:
+        try:
+            standard_error = os.dup(2)
+        except OSError:  # closed
+            yield
+            return
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+            held_back.seek(0)
+            for line in held_back:
+                if not _is_note(line):
+                    os.write(2, line)
+
+
+with _without_notes():
+    try:
+        import tensorflow.compat.v1 as tf
+    except ImportError as e:
+        raise ImportError("moxing.tensorflow needs TensorFlow: pip install tensorflow-cpu==2.21.0") from e
+
+try:
+    from moxing import _engine as engine
+except ImportError as e:
+    raise ImportError(
+        f"moxing's engine does not load with TensorFlow {tf.__version__} ({e}); it is built for one version: "
+        "install the TensorFlow that it was built with, or build moxing again with this one (pip install .)") from e
+
+__all__ = ["engine", "tf"]

@@ -1,0 +1,181 @@
+"""The Python front end: calls the user's functions, and gathers the graph that they build for the engine.
+
+Follows src/run/graph_builder.cc, its C++ counterpart, step by step.
+"""
+import contextlib
+
+from moxing.errors import InvalidArgumentError, UnsupportedError
+from moxing.tensorflow._graph_state import new_graph, state_of
+from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow.executor import model, user_functions
+from moxing.tensorflow.executor.input import Input
+from moxing.tensorflow.executor.scopes import tower_collections
+
+
+def _in_scopes(name, scopes):
+    return not scopes or any(name == scope or name.startswith(scope.rstrip("/") + "/") for scope in scopes)
+
+
+def _learning_rate(optimizer, graph):
+    """The name of the optimizer's learning rate tensor; "" when it has none that is known."""
+    for attribute in ("_learning_rate_tensor", "_lr_t", "_learning_rate", "_lr"):
+        value = getattr(optimizer, attribute, None)
+        if isinstance(value, tf.Tensor) and getattr(value, "graph", None) is graph:
+            return value.name
+    return ""
+
+
+def _update_name(update):
+    return update.name if isinstance(update, tf.Operation) else update.op.name
+
+
+class GraphBuilder:
+    """Builds the graph of TRAIN, EVAL or PREDICT. The builder must live as long as the run: Python functions do."""
+
+    def __init__(self, functions, config, mode, auto_batch, seed, errors):
+        self._functions = functions
+        self._config = config
+        self._mode = mode
+        self._auto_batch = auto_batch
+        self._seed = seed
+        self._errors = errors
+        self._several = config.num_gpus > 1
+        self._gradients = []  # [loss][tower]: list of (gradient, variable)
+        self._network_losses = []
+        self._graphs = []
+        self._input = None
+
+    def build(self):
+        self._input = Input(self._functions.input_fn, self._config, self._mode, self._auto_batch, self._seed, self._errors)
+        graph = new_graph(self._seed)
+        self._graphs.append(graph)
+        built = engine.BuiltGraph(self._mode)
+        with graph.as_default(), self._errors.recording():
+            global_step = model.make_global_step()
+            self._input.import_into_current_graph()
+            built.towers = [self._build_tower(i, built) for i in range(self._config.num_gpus)]
+            model.check_made_by_get_variable(self._config.num_gpus)
+            if self._mode == "TRAIN":
+                self._build_training(built, global_step)
+            self._finish(graph, built)
+        built.initializers = self._input.lifted.initializers + built.initializers
+        built.feeds = self._input.lifted.feeds + state_of(graph).feeds
+        built.class_names = self._input.class_names
+        built.samples_per_step = self._input.batch_size * self._config.num_gpus
+        return built
+
+    def build_export(self):
+        graph = new_graph(self._seed)
+        self._graphs.append(graph)
+        built = engine.BuiltGraph("EXPORT")
+        with graph.as_default():
+            model.make_global_step()
+            inputs = self._input.export_placeholders(self._auto_batch)
+            spec = model.call_model_fn(self._functions.model_fn, inputs, "EXPORT").export_spec
+            built.set_export_info(
+                model.named_tensors(spec.inputs_dict, "export_spec.inputs_dict", "EXPORT"),
+                model.named_tensors(spec.outputs_dict, "export_spec.outputs_dict", "EXPORT"), str(spec.version))
+            if graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS):
+                raise UnsupportedError("model_fn uses lookup tables in EXPORT mode, which this version does not export; "
+                                       "leave the look-up to the client")
+            self._finish(graph, built)
+        built.class_names = self._input.class_names
+        return built
+
+    def _finish(self, graph, built):
+        built.variables = model.variable_infos(self._mode if built.towers else "EXPORT")
+        built.initializers = ([v.initializer.name for v in tf.local_variables()]
+                              + [op.name for op in graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS)]
+                              + state_of(graph).initializers)
+        built.set_graph(graph.as_graph_def().SerializeToString())
+
+    @contextlib.contextmanager
+    def _tower_scope(self, tower):
+        with contextlib.ExitStack() as stack:
+            if self._several:
+                stack.enter_context(tf.name_scope(f"tower_{tower}"))
+                stack.enter_context(tf.device(f"/device:CPU:{tower}"))
+            if tower > 0:
+                stack.enter_context(tf.variable_scope(tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False))
+            stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses))
+            yield
+
+    def _build_tower(self, tower, built):
+        with self._tower_scope(tower):
+            spec = model.call_model_fn(self._functions.model_fn, self._input.tower(tower), self._mode)
+            info = engine.TowerInfo()
+            info.losses = [loss.name for loss in spec.losses()]
+            info.log_info = model.named_tensors(spec.log_info, "log_info", self._mode, scalars=True)
+            info.output_info = model.named_tensors(spec.output_info, "output_info", self._mode)
+            if tower == 0:
+                # The summaries and the moving averages are the first device's, as in TF-slim's deployment.
+                built.summaries = [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)]
+                if self._mode == "TRAIN":
+                    built.train_ops = [_update_name(u) for u in tf.get_collection(tf.GraphKeys.UPDATE_OPS)]
+                networks = {id(loss) for loss in state_of().network_losses}
+                self._network_losses = [loss for loss in tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+                                        if id(loss) not in networks]
+            if self._mode == "TRAIN":
+                for i, (loss, scopes) in enumerate(zip(spec.losses(), spec.scopes())):
+                    if tower == 0:
+                        self._gradients.append([])
+                    self._gradients[i].append(self._gradients_of(loss, scopes))
+        return info
+
+    def _gradients_of(self, loss, scopes):
+        include = engine.get_flag("trainable_include_patterns")
+        exclude = engine.get_flag("trainable_exclude_patterns")
+        variables = [v for v in tf.trainable_variables()
+                     if _in_scopes(v.op.name, scopes) and engine.trainable(v.op.name, include, exclude)]
+        scaled = loss
+        if self._config.loss_scale != 1:
+            scaled = tf.multiply(loss, tf.cast(self._config.loss_scale, loss.dtype), name="scaled_loss")
+        gradients = tf.gradients(scaled, variables) if variables else []
+        # Sparse gradients (of embeddings) are summed over devices as dense ones.
+        found = [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables) if g is not None]
+        if not found:
+            raise InvalidArgumentError(
+                f"the loss '{loss.name}' depends on no trainable variable: nothing can be trained (look at var_scopes and "
+                "trainable_*_patterns, and make variables with tf.get_variable)")
+        return found
+
+    def _build_training(self, built, global_step):
+        built.global_step = global_step.op.name
+        device = "/device:CPU:0" if self._several else None
+        with tf.device(device):
+            optimizers = self._optimizers()
+            updates, slots = [], []
+            for optimizer, towers in zip(optimizers, self._gradients):
+                pairs = self._slots(towers, slots)
+                updates.append(optimizer.apply_gradients(pairs))
+            built.gradients = slots
+            built.learning_rate = _learning_rate(optimizers[0], tf.get_default_graph())
+            # After the updates: everything in the step sees the step's own number.
+            with tf.control_dependencies(updates):
+                increment = global_step.assign_add(1, name="increment_global_step", read_value=False)
+        built.train_ops = built.train_ops + [_update_name(op) for op in updates + [increment]]
+
+    def _optimizers(self):
+        """One a loss."""
+        made = user_functions.call("optimizer_fn", self._functions.optimizer_fn)
+        optimizers = list(made) if isinstance(made, (list, tuple)) else [made] * len(self._gradients)
+        if len(optimizers) != len(self._gradients):
+            raise InvalidArgumentError(f"optimizer_fn returned {len(optimizers)} optimizers for {len(self._gradients)} losses; "
+                                       "return one, or one a loss")
+        for optimizer in optimizers:
+            if not isinstance(optimizer, tf.train.Optimizer):
+                raise InvalidArgumentError(f"optimizer_fn returned {type(optimizer).__name__}; return an optimizer of "
+                                           "tf.compat.v1.train, or what mox.get_optimizer_fn(…)() returns")
+        return optimizers
+
+    def _slots(self, towers, slots):
+        """(slot, variable) pairs for the optimizer: Identities that the engine fills with the joined gradients."""
+        pairs = []
+        by_variable = [{id(v): g for g, v in gradients} for gradients in towers]
+        for gradient, variable in towers[0]:
+            with tf.name_scope("joined_gradients/"):
+                slot = tf.identity(gradient, name=variable.op.name)
+            names = [of[id(variable)].name for of in by_variable if id(variable) in of]
+            slots.append(engine.GradientSlot(slot.op.name, variable.op.name, names))
+            pairs.append((slot, variable))
+        return pairs

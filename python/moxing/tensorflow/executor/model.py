@@ -1,0 +1,110 @@
+"""Checks what model_fn returned, and names its tensors for the engine."""
+from tensorflow.python.ops import variable_scope
+
+from moxing.errors import InvalidArgumentError, UnsupportedError
+from moxing.tensorflow._graph_state import state_of
+from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow.executor import user_functions
+from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
+
+_NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT": "export_spec"}
+
+
+def call_model_fn(model_fn, inputs, mode):
+    """A ModelSpec that has what the mode needs, all of it tensors of the current graph."""
+    spec = user_functions.call("model_fn", model_fn, inputs, mode)
+    if not isinstance(spec, ModelSpec):
+        raise InvalidArgumentError(f"model_fn returned {type(spec).__name__}; return mox.ModelSpec(…)")
+    needed = _NEEDS[mode]
+    if not (spec.losses() if needed == "loss" else getattr(spec, needed)):
+        raise InvalidArgumentError(f"model_fn's ModelSpec lacks {needed}, which run_mode {mode} needs")
+    if spec.hooks:
+        raise UnsupportedError("ModelSpec.hooks: hooks are not offered by this version")
+    if spec.export_spec is not None and not isinstance(spec.export_spec, ExportSpec):
+        raise InvalidArgumentError(f"ModelSpec.export_spec is {type(spec.export_spec).__name__}; give mox.ExportSpec(…)")
+    _check_losses(spec)
+    return spec
+
+
+def _check_losses(spec):
+    losses = spec.losses()
+    for i, loss in enumerate(losses):
+        if not isinstance(loss, tf.Tensor) or not hasattr(loss, "graph"):
+            raise InvalidArgumentError(f"ModelSpec.loss[{i}] of model_fn is {type(loss).__name__}, no tensor of its graph")
+        if loss.graph is not tf.get_default_graph():
+            raise InvalidArgumentError(f"ModelSpec.loss[{i}] of model_fn, {loss.name}, was made outside of model_fn")
+        if loss.shape.rank not in (None, 0):
+            raise InvalidArgumentError(f"ModelSpec.loss must be a scalar, '{loss.name}' has shape {loss.shape}; take its mean "
+                                       "(tf.reduce_mean)")
+    if len(spec.scopes()) != len(losses):
+        raise InvalidArgumentError(f"ModelSpec has {len(spec.scopes())} var_scopes for {len(losses)} losses; give one list of "
+                                   "scopes a loss")
+
+
+def named_tensors(values, field, mode, scalars=False):
+    """Dict name -> tensor as the engine takes it."""
+    if not values:
+        return []
+    if not isinstance(values, dict):
+        raise InvalidArgumentError(f"{field} of model_fn is {type(values).__name__}, expected a dict: name -> tensor ({mode})")
+    named = []
+    for name, value in values.items():
+        try:
+            tensor = tf.convert_to_tensor(value)
+        except (TypeError, ValueError) as e:
+            raise InvalidArgumentError(f"{field}['{name}'] of model_fn is no tensor ({mode}): {e}") from e
+        if tensor.graph is not tf.get_default_graph():
+            raise InvalidArgumentError(f"{field}['{name}'] of model_fn, {tensor.name}, was made outside of model_fn ({mode})")
+        if scalars and tensor.shape.rank not in (None, 0):
+            raise InvalidArgumentError(f"{field}['{name}'] of model_fn must be a scalar, it has shape {tensor.shape}; take its "
+                                       "mean (tf.reduce_mean)")
+        named.append(engine.NamedTensor(str(name), tensor.name))
+    return named
+
+
+def check_made_by_get_variable(num_gpus):
+    """tf.Variable makes a new variable in every call: devices would not share it."""
+    known = {id(variable) for variable in variable_scope._get_default_variable_store()._vars.values()}
+    for variable in tf.global_variables():
+        if id(variable) in known:
+            continue
+        name = variable.op.name if num_gpus == 1 else variable.op.name.removeprefix("tower_0/")
+        fix = f"use tf.get_variable('{name}', initializer=…)"
+        if num_gpus == 1:
+            engine.log_warning(f"model_fn made the variable '{name}' with tf.Variable, which devices cannot share; {fix}")
+        else:
+            raise InvalidArgumentError(f"model_fn made the variable '{name}' with tf.Variable: each of the {num_gpus} devices "
+                                       f"would get its own; {fix}")
+
+
+def variable_infos(mode):
+    """The engine's description of all variables of the current graph."""
+    trainable = {id(variable) for variable in tf.trainable_variables()}
+    infos = []
+    for variable in tf.global_variables():
+        if not hasattr(variable, "handle"):
+            raise InvalidArgumentError(f"the variable '{variable.op.name}' is a reference variable; MoXing runs resource "
+                                       "variables: leave out use_resource=False")
+        if not variable.shape.is_fully_defined():
+            raise InvalidArgumentError(f"the variable '{variable.op.name}' has shape {variable.shape}; give it a fixed one")
+        if mode != "TRAIN" and _is_unused_global_step(variable):
+            continue
+        infos.append(engine.VariableInfo(variable.op.name, variable.handle.op.name, variable.initializer.name,
+                                         variable.dtype.base_dtype.as_datatype_enum, variable.shape.as_list(),
+                                         id(variable) in trainable))
+    return infos
+
+
+def make_global_step():
+    """Made first in every mode, so that user functions find it."""
+    step = tf.train.get_or_create_global_step()
+    state_of().global_step = (step, len(step.handle.consumers()), [op.outputs for op in step.handle.consumers()])
+    return step
+
+
+def _is_unused_global_step(variable):
+    """Not trained and read by nobody: no checkpoint need have it."""
+    step, consumers, outputs = state_of().global_step
+    if variable is not step or len(step.handle.consumers()) != consumers:
+        return False
+    return not any(tensor.consumers() for tensors in outputs for tensor in tensors)

@@ -1,0 +1,152 @@
+"""mox.run: train, evaluate or predict with the user's input_fn and model_fn."""
+import dataclasses
+import operator
+import signal
+import sys
+
+import numpy as np
+
+from moxing.errors import Error, InvalidArgumentError, UnsupportedError
+from moxing.tensorflow._graph_state import user_seed
+from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow.executor import user_functions
+from moxing.tensorflow.executor.graph_builder import GraphBuilder
+from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
+
+_WARNING, _ERROR = 2, 3
+
+
+@dataclasses.dataclass
+class RunResult:
+    steps: int             # run by this call
+    global_step: int       # of the model, at the end
+    metrics: dict          # EVAL: the mean of log_info over the run; TRAIN: what was logged last
+    checkpoint: str        # prefix that was saved last (TRAIN) or loaded
+    export_dir: str        # of the exported model, "" for none
+
+
+@dataclasses.dataclass
+class _Functions:
+    input_fn: object
+    model_fn: object
+    optimizer_fn: object
+    output_fn: object
+
+
+def _write_log_line(level, line):
+    prefix = {_WARNING: "WARNING: ", _ERROR: "ERROR: "}.get(level, "")
+    sys.stderr.write(prefix + line + "\n")
+    sys.stderr.flush()
+
+
+def _new_array(shape, dtype):
+    dtype = tf.as_dtype(dtype)
+    return np.empty(shape, object if dtype == tf.string else dtype.as_numpy_dtype)
+
+
+def _number(name, value, kind=operator.index):
+    try:
+        return kind(value)
+    except TypeError:
+        raise InvalidArgumentError(f"{name} is {value!r}, expected a number") from None
+
+
+def _check_functions(functions, mode):
+    check = user_functions.check_callable
+    check("input_fn", functions.input_fn, "it takes (mode) and returns tensors")
+    check("model_fn", functions.model_fn, "it takes (inputs, mode) and returns a mox.ModelSpec")
+    if mode == ModeKeys.TRAIN:
+        check("optimizer_fn", functions.optimizer_fn,
+              "a function without arguments that returns an optimizer, such as mox.get_optimizer_fn('sgd', 0.01) "
+              "or lambda: tf.train.AdamOptimizer()")
+    if functions.output_fn is not None:
+        check("output_fn", functions.output_fn, "it takes (outputs), a list of dicts")
+
+
+def _check_supported(inter_mode, fetch_strategy_fn):
+    def reject(given, text):
+        if given:
+            raise UnsupportedError(f"{text} is not offered by this version; leave it out")
+
+    reject(inter_mode is not None, "inter_mode (a second graph while training)")
+    reject(fetch_strategy_fn is not None, "fetch_strategy_fn")
+    hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
+    reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
+           "a cluster (worker_hosts, ps_hosts, job_name)")
+    reject(engine.get_flag("gradient_clip") > 0, "the flag gradient_clip")
+    reject(engine.get_flag("use_fp16"), "the flag use_fp16")
+
+
+def _export_model(value):
+    if value is None or value is False:
+        return False
+    if value != ExportKeys.TF_SERVING:
+        raise InvalidArgumentError(f"export_model is {value!r}; there is mox.ExportKeys.TF_SERVING")
+    return True
+
+
+def _config(mode, batch_size, numbers, texts, export_model):
+    config = engine.RunConfig(mode)
+    if batch_size is not None:
+        config.batch_size = _number("batch_size", batch_size)
+        if config.batch_size < 1:
+            raise InvalidArgumentError(f"batch_size is {batch_size}, expected an integer from 1")
+    for name, value in numbers.items():
+        if value is not None:
+            setattr(config, name, _number(name, value, float if name == "save_model_secs" else operator.index))
+    for name, value in texts.items():
+        setattr(config, name, "" if value is None else str(value))
+    config.export_model = _export_model(export_model)
+    return config
+
+
+def _stop_as_asked():
+    """The engine has saved and stopped: what the signal asked for happens now."""
+    if engine.received_signal() == signal.SIGTERM:
+        sys.exit(128 + signal.SIGTERM)
+    raise KeyboardInterrupt
+
+
+def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mode="invalid", inter_mode=None,
+        batch_size=None, auto_batch=True, log_dir=None, max_number_of_steps=0, checkpoint_path=None,
+        log_every_n_steps=10, output_every_n_steps=0, save_summary_steps=100, save_model_secs=None,
+        export_model=False, fetch_strategy_fn=None, save_model_steps=None):
+    """Runs to the end and returns a RunResult.
+
+    Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does
+    not fit; RunError when the run fails later. What a user's function raises comes out as it is. SIGINT and SIGTERM end
+    the run after a checkpoint.
+    """
+    functions = _Functions(input_fn, model_fn, optimizer_fn, output_fn)
+    mode = engine.parse_mode(str(run_mode))
+    engine.set_log_sink(_write_log_line)
+    try:
+        _check_functions(functions, mode)
+        _check_supported(inter_mode, fetch_strategy_fn)
+        config = _config(
+            mode, batch_size,
+            dict(max_number_of_steps=max_number_of_steps, log_every_n_steps=log_every_n_steps,
+                 output_every_n_steps=output_every_n_steps, save_summary_steps=save_summary_steps,
+                 save_model_secs=save_model_secs, save_model_steps=save_model_steps),
+            dict(log_dir=log_dir, checkpoint_path=checkpoint_path), export_model)
+        config.check(output_fn is not None)
+        return _run(functions, config, mode, bool(auto_batch))
+    finally:
+        engine.set_log_sink(None)
+
+
+def _run(functions, config, mode, auto_batch):
+    errors = user_functions.PythonErrors()
+    builder = GraphBuilder(functions, config, mode, auto_batch, user_seed(), errors)
+    built = builder.build()
+    export = builder.build_export() if config.export_model else None
+    output_fn = functions.output_fn
+    deliver = None if output_fn is None else lambda outputs: user_functions.call("output_fn", output_fn, outputs)
+    try:
+        result = engine.run_built_graph(built, export, config, deliver, _new_array)
+    except Error as e:
+        errors.raise_original(e)
+        raise
+    if result.interrupted:
+        _stop_as_asked()
+    return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)

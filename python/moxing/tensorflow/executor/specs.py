@@ -1,0 +1,47 @@
+"""What model_fn returns."""
+
+
+class ExportSpec:
+    """Inputs and outputs of the exported model.
+
+    inputs_dict: name -> tensor that a server feeds: usually model_fn's inputs. outputs_dict: name -> tensor.
+    version: the folder's name in log_dir; -1: the highest number there + 1.
+    """
+
+    def __init__(self, inputs_dict, outputs_dict, version=-1):
+        self.inputs_dict = inputs_dict
+        self.outputs_dict = outputs_dict
+        self.version = version
+
+
+class ModelSpec:
+    """What a mode needs of it: TRAIN loss, EVAL log_info, PREDICT output_info, EXPORT export_spec.
+
+    loss: a scalar, or a list of them (GAN). var_scopes: variable scopes that the loss trains; for a list of losses, a
+    list a loss. log_info: name -> scalar. output_info: name -> tensor. export_spec: an ExportSpec.
+    """
+
+    def __init__(self, loss=None, var_scopes=None, log_info=None, output_info=None, export_spec=None, hooks=None):
+        self.loss = loss
+        self.var_scopes = var_scopes
+        self.log_info = log_info
+        self.output_info = output_info
+        self.export_spec = export_spec
+        self.hooks = hooks
+
+    def losses(self):
+        """The losses as a list; empty when there is none."""
+        if self.loss is None:
+            return []
+        return list(self.loss) if isinstance(self.loss, (list, tuple)) else [self.loss]
+
+    def scopes(self):
+        """One list of variable scopes a loss; empty lists where all variables are trained."""
+        losses = self.losses()
+        if not self.var_scopes:
+            return [[] for _ in losses]
+        if isinstance(self.var_scopes, str):
+            return [[self.var_scopes]]
+        if all(isinstance(scope, str) for scope in self.var_scopes):
+            return [list(self.var_scopes)]
+        return [[scope] if isinstance(scope, str) else list(scope) for scope in self.var_scopes]

@@ -1,0 +1,83 @@
+"""Calls what the user wrote, and finds what it raised when TensorFlow called it."""
+import contextlib
+import inspect
+
+from tensorflow.python.ops import script_ops
+
+from moxing.errors import InvalidArgumentError
+
+_MODE_NAMES = ("mode", "run_mode")
+
+
+def check_callable(name, function, fix):
+    if function is None:
+        raise InvalidArgumentError(f"{name} is needed: {fix}")
+    if not callable(function):
+        raise InvalidArgumentError(f"{name} must be a function, got {type(function).__name__} {function!r}: {fix}")
+
+
+def call(name, function, *args):
+    """function(*args) by position; a function that takes its last argument, the mode, by keyword only gets it so."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin
+        return function(*args)
+    try:
+        signature.bind(*args)
+    except TypeError:
+        for keyword in _MODE_NAMES:
+            parameter = signature.parameters.get(keyword)
+            if parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                return function(*args[:-1], **{keyword: args[-1]})
+        wanted = {"input_fn": "(mode)", "model_fn": "(inputs, mode)", "output_fn": "(outputs)", "optimizer_fn": "()"}
+        raise InvalidArgumentError(f"{name} is called as {name}{wanted[name]}, but takes {signature}") from None
+    return function(*args)
+
+
+class PythonErrors:
+    """Notes what Python functions raise inside the graph (generators of data sets, py_func).
+
+    TensorFlow passes on no more than a text of such an exception. While `recording`, functions that are registered
+    with TensorFlow are wrapped; `raise_original` raises the exception that an engine's error tells of.
+    """
+
+    def __init__(self):
+        self._raised = []
+        self._kept = []  # TensorFlow refers to the functions weakly
+
+    @contextlib.contextmanager
+    def recording(self):
+        registry = script_ops._py_funcs
+        insert = registry.insert
+
+        def insert_wrapped(function):
+            if isinstance(function, script_ops.EagerFunc):
+                function._func = self._wrapped(function._func)
+                return insert(function)
+            wrapped = self._wrapped(function)
+            self._kept.append(wrapped)
+            return insert(wrapped)
+
+        registry.insert = insert_wrapped
+        try:
+            yield
+        finally:
+            del registry.insert
+
+    def _wrapped(self, function):
+        def wrapper(*args, **kwargs):
+            try:
+                return function(*args, **kwargs)
+            except StopIteration:  # the end of a generator
+                raise
+            except BaseException as e:
+                self._raised.append(e)
+                raise
+
+        return wrapper
+
+    def raise_original(self, error):
+        text = str(error)
+        for original in self._raised:
+            if type(original).__name__ in text and str(original) in text:
+                raise original from None

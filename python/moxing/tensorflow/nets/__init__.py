@@ -1,0 +1,56 @@
+"""The built-in networks. They are written once, in C++, and imported into the graph."""
+import collections
+
+from moxing.errors import InvalidArgumentError
+from moxing.tensorflow._fragments import image_tensor, import_fragment, shape_list
+from moxing.tensorflow._graph_state import fragment_seed, state_of
+from moxing.tensorflow._runtime import engine
+
+ModelMeta = collections.namedtuple(
+    "ModelMeta", ["default_image_size", "default_labels_offset", "default_logits_pattern", "default_channels"])
+
+# LENET = 'lenet', …: every network that there is.
+NetworkKeys = type("NetworkKeys", (), {name.upper(): name for name in engine.network_names()})
+
+
+def get_model_meta(name):
+    """Its usual image size, its labels' offset, and the pattern of its last layer's variables."""
+    return ModelMeta(*engine.model_meta(name))
+
+
+def default_preprocess_fn(images):
+    """Stands for the network's own preparation: in PREDICT and EXPORT, images become float and are resized."""
+    raise InvalidArgumentError("default_preprocess_fn is a value for get_model_fn's preprocess_fn, not a function to call")
+
+
+def get_model_fn(name, run_mode, num_classes, weight_decay=0.0, data_format="NHWC", batch_norm_fused=False,
+                 batch_renorm=False, image_height=None, image_width=None, preprocess_fn=default_preprocess_fn,
+                 dropout_keep_prob=None, drop_path_keep_prob=None):
+    """A function images -> (logits, end_points).
+
+    images are [batch, height, width, channels]; logits [batch, num_classes]; end_points a dict in the network's order.
+    preprocess_fn is called on the images first; None: nothing is done to them.
+    """
+    options = engine.ModelFnOptions()
+    options.weight_decay = weight_decay
+    options.data_format = data_format
+    options.batch_norm_fused = bool(batch_norm_fused)
+    options.batch_renorm = bool(batch_renorm)
+    options.image_height = image_height or 0
+    options.image_width = image_width or 0
+    options.preprocess = preprocess_fn is default_preprocess_fn
+    options.dropout_keep_prob = dropout_keep_prob or 0
+    options.drop_path_keep_prob = drop_path_keep_prob or 0
+    engine.check_network(name, run_mode, num_classes, options)
+
+    def model_fn(images):
+        if preprocess_fn is not None and preprocess_fn is not default_preprocess_fn:
+            images = preprocess_fn(images)
+        images = image_tensor(images, f"network {name}")
+        forced = state_of().force_dtypes
+        fragment = engine.network(name, run_mode, num_classes, options, images.dtype.as_datatype_enum,
+                                  shape_list(images.shape), forced[-1].as_datatype_enum if forced else 0, fragment_seed())
+        (_, logits), *end_points = import_fragment(fragment, name, [images])
+        return logits, dict(end_points)
+
+    return model_fn

@@ -1,0 +1,78 @@
+// Exceptions, log lines and flags.
+#include "module.h"
+#include "moxing/error.h"
+#include "moxing/flags.h"
+#include "moxing/log.h"
+#include "moxing/mode_keys.h"
+#include "moxing/version.h"
+
+namespace mox::python {
+namespace {
+
+void raise_as(const char* python_class, const std::exception& e) {
+  nb::object type = nb::module_::import_("moxing.errors").attr(python_class);
+  PyErr_SetString(type.ptr(), e.what());
+}
+
+void translate(const std::exception_ptr& pointer, void*) {
+  try {
+    std::rethrow_exception(pointer);
+  } catch (const InvalidArgumentError& e) {
+    raise_as("InvalidArgumentError", e);
+  } catch (const NotFoundError& e) {
+    raise_as("NotFoundError", e);
+  } catch (const DataError& e) {
+    raise_as("DataError", e);
+  } catch (const RunError& e) {
+    raise_as("RunError", e);
+  } catch (const Error& e) {
+    raise_as("Error", e);
+  }
+}
+
+// Where log lines go; nullptr: where C++ sends them. Guarded by the GIL.
+PyObject* g_sink = nullptr;
+
+void write_to_python(LogLevel level, std::string_view line) {
+  nb::gil_scoped_acquire gil;
+  if (!g_sink) return;
+  try {
+    nb::borrow(g_sink)(static_cast<int>(level), nb::str(line.data(), line.size()));
+  } catch (nb::python_error& e) {
+    // A closed standard error must not end a training.
+    e.discard_as_unraisable("moxing's log");
+  }
+}
+
+void set_sink(const nb::object& sink) {
+  PyObject* old = g_sink;
+  g_sink = sink.is_none() ? nullptr : sink.inc_ref().ptr();
+  {
+    nb::gil_scoped_release release;  // another thread may hold the log's lock and wait for the GIL
+    if (g_sink)
+      set_log_sink(write_to_python);
+    else
+      set_log_sink(nullptr);
+  }
+  Py_XDECREF(old);
+}
+
+}  // namespace
+
+void bind_base(nb::module_& m) {
+  nb::register_exception_translator(translate, nullptr);
+  m.attr("version") = version();
+  m.def("set_log_sink", set_sink, nb::arg("sink").none(), "sink(level, line), or None for C++'s standard error");
+  m.def(
+      "log_info", [](const std::string& line) { log_info(line); }, nb::call_guard<nb::gil_scoped_release>());
+  m.def(
+      "log_warning", [](const std::string& line) { log_warning(line); }, nb::call_guard<nb::gil_scoped_release>());
+  m.def("get_flag", [](const std::string& name) { return get_flag(name); });
+  m.def("set_flag", [](const std::string& name, const FlagValue& value) { set_flag(name, value); });
+  m.def("reset_flags", &reset_flags);
+  m.def("parse_flags", &parse_flags);
+  m.def("get_help", &get_help);
+  m.def("parse_mode", [](const std::string& name) { return std::string(to_string(parse_mode(name))); });
+}
+
+}  // namespace mox::python

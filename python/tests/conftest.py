@@ -1,0 +1,56 @@
+"""Fixtures: log lines of a run, flags that go back to their defaults, a small MNIST."""
+import gzip
+import os
+import pathlib
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILT = ROOT / "build" / "release" / "python"
+if not any((pathlib.Path(p) / "moxing").is_dir() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p):
+    if BUILT.is_dir():  # else the installed package is tested
+        sys.path.insert(0, str(BUILT))
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BUILT), os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture
+def mox():
+    import moxing.tensorflow
+    from moxing import _engine
+    yield moxing.tensorflow
+    _engine.reset_flags()
+
+
+@pytest.fixture
+def log_lines(capfd):
+    """Call it for the log lines so far, without TensorFlow's own."""
+
+    def lines():
+        return [line for line in capfd.readouterr().err.splitlines() if not line[:1] in "IWE" or line.startswith("WARNING: ")]
+
+    return lines
+
+
+def write_idx(path, array):
+    with gzip.open(path, "wb", 1) as f:
+        f.write(struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape))
+        f.write(array.astype(np.uint8).tobytes())
+
+
+@pytest.fixture(scope="session")
+def mnist_dir(tmp_path_factory):
+    """Idx files of 600 and 200 images: each class a bright patch in its own place, with noise."""
+    folder = tmp_path_factory.mktemp("mnist")
+    rng = np.random.RandomState(1)
+    for prefix, count in (("train", 600), ("t10k", 200)):
+        labels = np.arange(count) % 10
+        images = rng.randint(0, 60, (count, 28, 28))
+        for image, label in zip(images, labels):
+            row, column = divmod(int(label), 5)
+            image[row * 14:row * 14 + 12, column * 5:column * 5 + 5] += 180
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
+    return str(folder)

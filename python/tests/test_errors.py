@@ -1,0 +1,195 @@
+"""What goes wrong: in the arguments, in the user's functions, by a signal."""
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import traceback
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import toy
+
+
+def spec_with(mox, **changes):
+    def model_fn(inputs, mode):
+        spec = toy.model_fn(inputs, mode)
+        for name, change in changes.items():
+            setattr(spec, name, change(spec))
+        return spec
+    return model_fn
+
+
+BAD = {
+    "no_loss": (lambda mox: {"model_fn": spec_with(mox, loss=lambda s: None)}, "lacks loss, which run_mode TRAIN needs"),
+    "loss_is_no_scalar": (lambda mox: {"model_fn": spec_with(mox, loss=lambda s: s.output_info["y"])}, "must be a scalar"),
+    "loss_is_a_number": (lambda mox: {"model_fn": spec_with(mox, loss=lambda s: 1.0)}, r"loss\[0\] of model_fn is float"),
+    "nothing_to_train": (lambda mox: {"model_fn": spec_with(mox, loss=lambda s: tf.constant(1.0))}, "depends on no trainable variable"),
+    "log_info_is_no_scalar": (lambda mox: {"model_fn": spec_with(mox, log_info=lambda s: s.output_info)}, r"log_info\['y'\] of model_fn must be a scalar"),
+    "no_spec": (lambda mox: {"model_fn": lambda inputs, mode: inputs[0]}, "return mox.ModelSpec"),
+    "no_export_spec": (lambda mox: {"model_fn": spec_with(mox, export_spec=lambda s: None), "export_model": "TF_SERVING"}, "lacks export_spec, which run_mode EXPORT needs"),
+    "scopes_for_losses": (lambda mox: {"model_fn": spec_with(mox, var_scopes=lambda s: [["a"], ["b"]])}, "2 var_scopes for 1 losses"),
+    "batch_size_zero": (lambda mox: {"batch_size": 0}, "batch_size is 0, expected an integer from 1"),
+    "batch_size_text": (lambda mox: {"batch_size": "8"}, "batch_size is '8', expected a number"),
+    "no_batch_size": (lambda mox: {"batch_size": None}, "batch_size is needed with auto_batch"),
+    "no_log_dir": (lambda mox: {"log_dir": None}, "log_dir is needed"),
+    "unwritable_log_dir": (lambda mox: {"log_dir": "/proc/mox"}, "cannot be written"),
+    "unknown_mode": (lambda mox: {"run_mode": "invalid"}, "TRAIN"),
+    "export_mode": (lambda mox: {"run_mode": mox.ModeKeys.EXPORT}, "EXPORT is used by MoXing alone"),
+    "unknown_export": (lambda mox: {"export_model": "ONNX"}, "there is mox.ExportKeys.TF_SERVING"),
+    "optimizer_object": (lambda mox: {"optimizer_fn": tf.train.AdamOptimizer()}, "optimizer_fn must be a function, got AdamOptimizer"),
+    "no_optimizer": (lambda mox: {"optimizer_fn": None}, "optimizer_fn is needed"),
+    "wrong_optimizer": (lambda mox: {"optimizer_fn": lambda: 0.1}, "optimizer_fn returned float"),
+    "no_model_fn": (lambda mox: {"model_fn": None}, "model_fn is needed"),
+    "model_fn_of_one": (lambda mox: {"model_fn": lambda inputs: None}, r"called as model_fn\(inputs, mode\), but takes \(inputs\)"),
+    "numpy_input": (lambda mox: {"input_fn": lambda mode: [np.zeros(4)]}, "input_fn returned ndarray as element 0"),
+    "dataset_input": (lambda mox: {"input_fn": lambda mode: tf.data.Dataset.range(3)}, "returned a data set"),
+    "placeholder_input": (lambda mox: {"input_fn": lambda mode: tf.placeholder(tf.float32, [4], name="mine")}, "placeholder 'mine'"),
+    "unknown_network": (lambda mox: {"model_fn": lambda i, m: mox.get_model_fn("lenett", m, 10)(i[0])}, "no network 'lenett'; there are: .*lenet"),
+    "unknown_optimizer": (lambda mox: {"optimizer_fn": lambda: mox.get_optimizer_fn("sdg", 0.1)()}, "no optimizer 'sdg'; there are: adadelta, .*sgd"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_arguments(mox, tmp_path, case):
+    change, message = BAD[case]
+    with pytest.raises(ValueError, match=message) as caught:
+        mox.run(**{**toy.options(tmp_path, 3), **change(mox)})
+    assert isinstance(caught.value, mox.InvalidArgumentError)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("change,message", [
+    ({"inter_mode": "EVAL"}, "inter_mode"), ({"fetch_strategy_fn": lambda: None}, "fetch_strategy_fn"),
+    ({"model_fn": lambda i, m: toy.mox.ModelSpec(loss=toy.model_fn(i, m).loss, hooks=[object()])}, "hooks")])
+def test_what_is_not_offered_says_so(mox, tmp_path, change, message):
+    with pytest.raises(NotImplementedError, match=message):
+        mox.run(**toy.options(tmp_path, 3, **change))
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_flags_that_nothing_heeds(mox, tmp_path):
+    mox.set_flag("worker_hosts", "a:1,b:1")
+    with pytest.raises(mox.UnsupportedError, match="cluster"):
+        mox.run(**toy.options(tmp_path, 3))
+    with pytest.raises(ValueError, match="there is no flag 'gpus'"):
+        mox.set_flag("gpus", 2)
+
+
+def test_an_existing_export_folder(mox, tmp_path):
+    def model_fn(inputs, mode):
+        spec = toy.model_fn(inputs, mode)
+        spec.export_spec.version = "model"
+        return spec
+
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ValueError, match=f"{tmp_path}/model exists already"):
+        mox.run(**toy.options(tmp_path, 3, model_fn=model_fn, export_model=mox.ExportKeys.TF_SERVING))
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_handmade_variables(mox, tmp_path, log_lines):
+    def model_fn(inputs, mode):
+        v = tf.Variable(0.0, name="handmade")
+        spec = toy.model_fn(inputs, mode)
+        return mox.ModelSpec(loss=spec.loss + tf.square(v), log_info={"v": v})
+
+    mox.run(**toy.options(tmp_path / "one", 1, model_fn=model_fn))
+    assert any("made the variable 'handmade' with tf.Variable" in line for line in log_lines())
+    mox.set_flag("num_gpus", 2)
+    with pytest.raises(ValueError, match=r"use tf.get_variable\('handmade'"):
+        mox.run(**toy.options(tmp_path / "two", 1, model_fn=model_fn))
+
+
+class Mine(Exception):
+    pass
+
+
+def fail(*args):
+    raise Mine("on purpose")
+
+
+def failing_generator():
+    for i in range(20):
+        yield np.ones(4, np.float32) * i
+    fail()
+
+
+def generator_input(mode):
+    ds = tf.data.Dataset.from_generator(failing_generator, tf.float32, tf.TensorShape([4]))
+    return tf.data.make_one_shot_iterator(ds).get_next(), tf.constant(1.0)
+
+
+def py_func_input(mode):
+    ds = tf.data.Dataset.range(100).map(lambda n: tf.py_func(lambda i: fail() if i == 50 else np.float32(i), [n], tf.float32))
+    return tf.fill([4], tf.data.make_one_shot_iterator(ds).get_next()), tf.constant(1.0)
+
+
+@pytest.mark.parametrize("change", [
+    {"input_fn": fail}, {"model_fn": fail}, {"optimizer_fn": fail}, {"output_fn": fail, "output_every_n_steps": 1},
+    {"input_fn": generator_input}, {"input_fn": py_func_input}], ids=["input_fn", "model_fn", "optimizer_fn", "output_fn", "generator", "py_func"])
+def test_what_a_user_function_raises_comes_out(mox, tmp_path, change):
+    with pytest.raises(Mine, match="on purpose") as caught:
+        mox.run(**toy.options(tmp_path, 0, **change))
+    assert "fail" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+
+
+def test_a_failing_step_is_a_run_error(mox, tmp_path):
+    def model_fn(inputs, mode):
+        spec = toy.model_fn(inputs, mode)
+        with tf.control_dependencies([tf.debugging.assert_less(tf.train.get_global_step(), tf.constant(3, tf.int64), message="too late")]):
+            return mox.ModelSpec(loss=tf.identity(spec.loss))
+
+    with pytest.raises(mox.RunError, match=r"step 3 \(global step 3\) failed: .*too late") as caught:
+        mox.run(**toy.options(tmp_path, 10, model_fn=model_fn))
+    assert isinstance(caught.value, RuntimeError)
+
+
+SCRIPT = textwrap.dedent("""
+    import sys, time
+    import numpy as np, tensorflow.compat.v1 as tf, moxing.tensorflow as mox
+    import toy
+    slow = sys.argv[2] == "slow"
+    def gen():
+        while True:
+            time.sleep(60 if slow else 0.001)
+            yield np.ones(4, np.float32), np.float32(1)
+    def input_fn(mode):
+        ds = tf.data.Dataset.from_generator(gen, (tf.float32, tf.float32), (tf.TensorShape([4]), tf.TensorShape([])))
+        return tf.data.make_one_shot_iterator(ds).get_next()
+    try:
+        mox.run(**toy.options(sys.argv[1], 0, input_fn=input_fn, log_every_n_steps=1))
+    except KeyboardInterrupt:
+        print("KeyboardInterrupt")
+        raise
+""")
+
+
+@pytest.mark.parametrize("number,speed,code", [(signal.SIGINT, "fast", -signal.SIGINT), (signal.SIGTERM, "fast", 143), (signal.SIGINT, "slow", -signal.SIGINT)])
+def test_signals_stop_at_once(tmp_path, number, speed, code):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path), speed], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    if speed == "fast":
+        for line in process.stderr:
+            if line.startswith("step: 3("):
+                break
+    else:
+        for _ in range(600):
+            if (tmp_path / "log.jsonl").exists():
+                break
+            time.sleep(0.1)
+        time.sleep(1)
+    start = time.time()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert time.time() - start < (3 if speed == "fast" else 6)
+    assert process.returncode == code, err
+    if speed == "slow":  # the generator sleeps for a minute: TensorFlow cannot be cancelled, the process ends
+        assert "the step under way does not end" in err
+    else:
+        assert ("KeyboardInterrupt" in out) == (number == signal.SIGINT)
+        assert f"stopped by {signal.Signals(number).name} after step" in err
+        assert (tmp_path / "checkpoint").exists()

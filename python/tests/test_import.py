@@ -1,0 +1,45 @@
+"""What importing does, and does not do."""
+import subprocess
+import sys
+
+import pytest
+
+
+def python(code, *args):
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+
+
+def test_moxing_loads_no_tensorflow_and_prints_nothing():
+    done = python("import sys, moxing; assert 'tensorflow' not in sys.modules; assert 'numpy' not in sys.modules")
+    assert done.stdout == done.stderr == ""
+
+
+@pytest.mark.parametrize("module", ["moxing", "moxing.tensorflow"])
+def test_the_root_logger_stays_as_it_is(module):
+    done = python(f"import logging; root = logging.getLogger(); before = root.level, list(root.handlers)\nimport {module}\n"
+                  "assert (root.level, list(root.handlers)) == before")
+    assert done.stdout == done.stderr == ""
+
+
+def test_module_paths_of_scripts():
+    python("import moxing.tensorflow as mox\n"
+           "from moxing.tensorflow.executor import run, ModeKeys, ModelSpec, ExportSpec, ExportKeys, get_flag, set_flag\n"
+           "from moxing.tensorflow.executor import get_collection, var_scope\n"
+           "from moxing.tensorflow.optimizer import learning_rate_scheduler, get_optimizer_fn\n"
+           "from moxing.tensorflow.optimizer.learning_rate_scheduler import piecewise_lr\n"
+           "from moxing.tensorflow.nets import get_model_fn\n"
+           "from moxing.tensorflow.preprocessing import get_data_augmentation_fn\n"
+           "from moxing.tensorflow.datasets import get_dataset\n"
+           "assert mox.run is run and mox.learning_rate_scheduler is learning_rate_scheduler")
+
+
+def test_flags_leave_the_command_line_to_the_script():
+    done = python("import sys, moxing.tensorflow as mox; print(mox.get_flag('num_gpus'), mox.get_flag(flag_name='loss_scale'), sys.argv[1:])",
+                  "--num_gpus=2", "--mine=1", "--loss_scale", "8", "rest")
+    assert done.stdout == "2 8.0 ['--mine=1', 'rest']\n"
+
+
+def test_a_wrong_flag_names_itself():
+    done = subprocess.run([sys.executable, "-c", "import moxing.tensorflow", "--num_gpus=many"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "flag --num_gpus: got 'many'" in done.stderr

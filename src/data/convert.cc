@@ -1,0 +1,243 @@
+#include "moxing/convert.h"
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "data/image_info.h"
+#include "data/labels_file.h"
+#include "data/parallel.h"
+#include "data/record_file.h"
+#include "data/storage.h"
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+#include "moxing/file.h"
+#include "moxing/file_stream.h"
+#include "moxing/metadata.h"
+#include "tensorflow/core/example/example.pb.h"
+#include "tensorflow/core/lib/hash/crc32c.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr int kThreads = 16;
+constexpr int64_t kShardBytes = 128 << 20;
+constexpr uint32_t kShuffleSeed = 7;  // any: the same order each time
+// Images that are read and checked at once before they are written in order.
+constexpr size_t kChunk = 256;
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+void set_bytes(tf::Example* example, const std::string& key, const std::string& value) {
+  (*example->mutable_features()->mutable_feature())[key].mutable_bytes_list()->add_value(value);
+}
+
+void set_number(tf::Example* example, const std::string& key, int64_t value) {
+  (*example->mutable_features()->mutable_feature())[key].mutable_int64_list()->add_value(value);
+}
+
+std::string make_record(const ImageFile& image, const std::string& class_name, const std::string& content,
+                        const data::ImageInfo& info) {
+  tf::Example example;
+  set_bytes(&example, "image/encoded", content);
+  set_bytes(&example, "image/format", lower(data::to_string(info.format)));
+  set_bytes(&example, "image/filename", data::base_name(image.name));
+  set_number(&example, "image/height", info.height);
+  set_number(&example, "image/width", info.width);
+  set_number(&example, "image/class/label", image.label);
+  set_bytes(&example, "image/class/text", class_name);
+  return example.SerializeAsString();
+}
+
+// Writes one shard. What is not finished never shows at its path.
+class ShardWriter {
+ public:
+  explicit ShardWriter(std::string path)
+      : path_(std::move(path)),
+        remote_(path_.find("://") != std::string::npos),
+        temporary_(remote_ ? path_ : path_ + ".tmp"),
+        file_(temporary_, "wb") {}
+  ~ShardWriter() {
+    if (finished_) return;
+    file_.discard();
+    if (!remote_) file::remove(temporary_);
+  }
+
+  void write(const std::string& record) {
+    // The frame of a TFRecord; see record_file.h.
+    std::string length(8, '\0');
+    for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(record.size() >> 8 * i);
+    file_.write(length + masked_crc(length) + record + masked_crc(record));
+  }
+  void finish() {
+    file_.close();
+    finished_ = true;
+    if (!remote_) file::rename(temporary_, path_);
+  }
+
+ private:
+  static std::string masked_crc(const std::string& bytes) {
+    const uint32_t crc = tf::crc32c::Mask(tf::crc32c::Value(bytes.data(), bytes.size()));
+    std::string text(4, '\0');
+    for (size_t i = 0; i < 4; ++i) text[i] = static_cast<char>(crc >> 8 * i);
+    return text;
+  }
+
+  std::string path_;
+  bool remote_;
+  std::string temporary_;
+  file::File file_;
+  bool finished_ = false;
+};
+
+std::string shard_path(const std::string& dir, const std::string& prefix, int64_t shard, int64_t num_shards) {
+  char name[64];
+  std::snprintf(name, sizeof name, "-%05ld-of-%05ld.tfrecord", static_cast<long>(shard), static_cast<long>(num_shards));
+  return data::join_path(dir, prefix + name);
+}
+
+struct Prepared {
+  std::string record;
+  std::string broken;  // what is wrong; empty: nothing
+};
+
+Prepared prepare(const ImageClassificationRawMetadata& metadata, const ImageFile& image) {
+  const std::string path = data::join_path(metadata.data_dir(), image.name);
+  tf::tstring content;
+  if (auto status = data::read_into(path, &content); !status.ok()) return {"", std::string(status.message())};
+  data::ImageInfo info;
+  if (auto status = data::inspect_image({content.data(), content.size()}, &info); !status.ok())
+    return {"", "image " + path + ": " + std::string(status.message())};
+  return {make_record(image, metadata.labels_list()[image.label], std::string(content), info), ""};
+}
+
+// A record's image with what is needed to name a file after it.
+struct RecordImage {
+  std::string content, class_name, file_name;
+};
+
+RecordImage parse_record(const tf::tstring& record, const std::string& name, const std::vector<std::string>& names) {
+  tf::Example example;
+  if (!example.ParseFromArray(record.data(), static_cast<int>(record.size())))
+    throw DataError(name + ": not a tf.Example");
+  const auto& features = example.features().feature();
+  const auto first_bytes = [&](const char* key) {
+    const auto found = features.find(key);
+    return found == features.end() || found->second.bytes_list().value_size() == 0
+               ? std::string()
+               : std::string(found->second.bytes_list().value(0));
+  };
+  RecordImage image{first_bytes("image/encoded"), first_bytes("image/class/text"), first_bytes("image/filename")};
+  if (image.content.empty()) throw DataError(name + ": feature image/encoded is missing");
+  const auto label = features.find("image/class/label");
+  if (label == features.end() || label->second.int64_list().value_size() == 0)
+    throw DataError(name + ": feature image/class/label is missing");
+  const int64_t number = label->second.int64_list().value(0);
+  if (!names.empty()) {
+    if (number < 0 || number >= static_cast<int64_t>(names.size()))
+      throw DataError(name + ": label " + std::to_string(number) + ", expected 0 to " +
+                      std::to_string(names.size() - 1));
+    image.class_name = names[number];
+  } else if (image.class_name.empty()) {
+    image.class_name = std::to_string(number);
+  }
+  // A record may come from anywhere: it must not write outside of its folder.
+  for (std::string* part : {&image.class_name, &image.file_name})
+    if (part->find('/') != std::string::npos || part->find('\\') != std::string::npos || *part == ".." || *part == ".")
+      throw DataError(name + ": '" + *part + "' cannot be the name of a folder or file");
+  return image;
+}
+
+}  // namespace
+
+ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
+                                   const ConvertOptions& options) {
+  const ImageClassificationRawMetadata metadata(src_dir);
+  std::vector<const ImageFile*> images;
+  int64_t bytes = 0;
+  for (const auto& image : metadata.images()) {
+    images.push_back(&image);
+    bytes += image.size;
+  }
+  if (options.shuffle) {
+    std::mt19937 random(kShuffleSeed);
+    for (size_t i = images.size(); i > 1; --i) std::swap(images[i - 1], images[random() % i]);
+  }
+  if (options.num_shards < 0)
+    throw InvalidArgumentError("num_shards is " + std::to_string(options.num_shards) + ", expected at least 1, or 0");
+  const auto count = static_cast<int64_t>(images.size());
+  int64_t shards = options.num_shards > 0 ? options.num_shards : (bytes + kShardBytes - 1) / kShardBytes;
+  shards = std::clamp<int64_t>(shards, 1, count);
+  data::make_folders(dst_dir);
+  data::BrokenLimit broken(options.max_broken_samples);
+  ConvertSummary summary;
+  for (int64_t shard = 0; shard < shards; ++shard) {
+    ShardWriter writer(shard_path(dst_dir, options.prefix, shard, shards));
+    const auto end = static_cast<size_t>(count * (shard + 1) / shards);
+    for (auto begin = static_cast<size_t>(count * shard / shards); begin < end; begin += kChunk) {
+      std::vector<Prepared> chunk(std::min(kChunk, end - begin));
+      data::parallel_for(chunk.size(), kThreads, [&](size_t i) { chunk[i] = prepare(metadata, *images[begin + i]); });
+      for (const auto& sample : chunk) {
+        if (!sample.broken.empty()) {
+          broken.add(sample.broken);
+          continue;
+        }
+        writer.write(sample.record);
+        ++summary.samples;
+      }
+    }
+    writer.finish();
+    ++summary.files;
+  }
+  data::write_whole_file(data::join_path(dst_dir, "labels.txt"), data::format_labels(metadata.labels_list()));
+  summary.broken = broken.count();
+  return summary;
+}
+
+ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
+                                   const std::string& dst_dir, const ConvertOptions& options) {
+  ImageTFRecordMetadataOptions metadata_options;
+  metadata_options.num_samples = 1;  // not counted: every record is read anyway
+  const ImageClassificationTFRecordMetadata metadata(src_dir, {file_pattern}, metadata_options);
+  data::BrokenLimit broken(options.max_broken_samples);
+  ConvertSummary summary;
+  std::set<std::string> written;
+  for (const auto& entry : metadata.files()) {
+    const std::string path = data::join_path(metadata.data_dir(), entry.name);
+    data::RecordFile file(path, data::open_random(path), entry.size);
+    tf::tstring record;
+    absl::Status error;
+    for (auto result = file.next(&record, &error); result != data::RecordFile::Result::kEnd;
+         result = file.next(&record, &error)) {
+      const std::string name = "TFRecord file " + path + ", record at byte " + std::to_string(file.offset());
+      try {
+        if (result == data::RecordFile::Result::kBroken) throw DataError(std::string(error.message()));
+        const RecordImage image = parse_record(record, name, metadata.labels_list());
+        std::string file_name = image.file_name;
+        const std::string extension = lower(data::to_string(data::image_format(image.content)));
+        const std::string number = std::to_string(summary.samples);
+        if (file_name.empty()) file_name = number + "." + extension;
+        if (!written.insert(image.class_name + "/" + file_name).second) file_name = number + "-" + file_name;
+        data::write_whole_file(data::join_path(data::join_path(dst_dir, image.class_name), file_name), image.content);
+        ++summary.samples;
+      } catch (const DataError& e) {
+        broken.add(e.what());
+      }
+    }
+  }
+  if (!metadata.labels_list().empty()) {
+    for (const auto& name : metadata.labels_list()) data::make_folders(data::join_path(dst_dir, name));
+    data::write_whole_file(data::join_path(dst_dir, "labels.txt"), data::format_labels(metadata.labels_list()));
+  }
+  summary.files = summary.samples;
+  summary.broken = broken.count();
+  return summary;
+}
+
+}  // namespace mox

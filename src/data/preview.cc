@@ -1,0 +1,101 @@
+#include "moxing/preview.h"
+
+#include "data/picture.h"
+#include "data/pipeline.h"
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+#include "moxing/file.h"
+#include "moxing/image_dataset.h"
+#include "moxing/preprocessing.h"
+#include "moxing/tfrecord.h"
+#include "tensorflow/cc/ops/image_ops.h"
+#include "tensorflow/core/public/session.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+namespace {
+
+constexpr int64_t kGap = 2;  // pixels between the images
+
+std::unique_ptr<Dataset> open_dataset(const PreviewOptions& options) {
+  if (!options.dataset_name.empty())
+    return get_dataset(options.dataset_name, options.split, options.data_url,
+                       {.shuffle = true, .num_epochs = 1, .seed = options.seed});
+  const auto fill = [&](auto read) {
+    read.num_epochs = 1;
+    read.seed = options.seed;
+    read.max_broken_samples = options.max_broken_samples;
+    return read;
+  };
+  if (!options.file_pattern.empty()) {
+    ImageTFRecordMetadataOptions metadata;
+    metadata.num_samples = 1;  // not needed here, so not counted
+    auto read = fill(ImageTFRecordDatasetOptions());
+    read.shuffle_buffer_size = 4 * options.rows * options.columns;
+    return std::make_unique<ImageClassificationTFRecordDataset>(
+        ImageClassificationTFRecordMetadata(options.data_url, {options.file_pattern}, metadata), read);
+  }
+  auto read = fill(RawDatasetOptions());
+  read.capacity = options.rows * options.columns;
+  return std::make_unique<ImageClassificationRawDataset>(ImageClassificationRawMetadata(options.data_url), read);
+}
+
+std::unique_ptr<tf::Session> start_session(const Scope& scope) {
+  check(scope, "building the preview");
+  std::unique_ptr<tf::Session> session(tf::NewSession({}));
+  throw_if_error(session->Create(scope.state().to_graph_def()), "starting the preview");
+  std::vector<std::pair<std::string, tf::Tensor>> feeds;
+  for (const auto& [name, tensor] : scope.state().iterator_feeds) feeds.emplace_back(name + ":0", tensor);
+  if (!scope.state().iterator_initializers.empty())
+    throw_if_error(session->Run(feeds, {}, scope.state().iterator_initializers, nullptr),
+                   "starting the input pipeline");
+  return session;
+}
+
+std::string encode_png(const tf::Tensor& pixels) {
+  const Scope scope = Scope::new_root();
+  const tf::Output image = data::fed_tensor(scope, "pixels", pixels);
+  const tf::Output png = ops::EncodePng(scope, image);
+  std::vector<tf::Tensor> out;
+  throw_if_error(start_session(scope)->Run({{image.name(), pixels}}, {png.name()}, {}, &out), "encoding the preview");
+  return std::string(out[0].scalar<tf::tstring>()());
+}
+
+std::string label_text(int64_t label, const std::vector<std::string>& names) {
+  const std::string number = std::to_string(label);
+  return label >= 0 && label < static_cast<int64_t>(names.size()) ? number + " " + names[label] : number;
+}
+
+}  // namespace
+
+void preview_dataset(const PreviewOptions& options) {
+  if (options.rows < 1 || options.columns < 1)
+    throw InvalidArgumentError("the preview has " + std::to_string(options.rows) + " rows and " +
+                               std::to_string(options.columns) + " columns, expected at least 1");
+  const auto dataset = open_dataset(options);
+  const Scope scope = Scope::new_root();
+  scope.state().seed = options.seed;
+  const auto sample = dataset->get(scope, {"image", "label"});
+  const tf::Output image = get_data_augmentation_fn(options.model_name, options.run_mode, options.image_size,
+                                                    options.image_size)(scope, sample[0]);
+  const auto session = start_session(scope);
+  std::optional<data::Picture> picture;
+  std::vector<tf::Tensor> out;
+  for (int64_t i = 0; i < options.rows * options.columns; ++i) {
+    const auto status = session->Run({}, {image.name(), sample[1].name()}, {}, &out);
+    if (absl::IsOutOfRange(status) && i > 0) break;
+    throw_if_error(status, "reading " + options.data_url);
+    const int64_t height = out[0].dim_size(0) + data::Picture::kTextHeight + kGap, width = out[0].dim_size(1) + kGap;
+    if (!picture) picture.emplace(options.rows * height, options.columns * width);
+    const int64_t top = i / options.columns * height, left = i % options.columns * width;
+    picture->draw_image(top, left, out[0]);
+    picture->draw_text(top + out[0].dim_size(0), left, out[0].dim_size(1),
+                       label_text(out[1].scalar<int64_t>()(), dataset->class_names()));
+  }
+  file::write(options.output_url, encode_png(picture->pixels()));
+}
+
+}  // namespace mox

@@ -1,0 +1,112 @@
+#include "data/record_file.h"
+
+#include <algorithm>
+
+#include "tensorflow/core/lib/hash/crc32c.h"
+
+namespace mox::data {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr size_t kHeader = 12;
+constexpr size_t kFooter = 4;
+// Large enough that a remote file streams, small enough that many files at once stay small.
+constexpr size_t kReadAhead = 1 << 20;
+constexpr size_t kSkipAhead = 1 << 14;
+
+uint64_t little_endian(absl::string_view bytes, size_t at, size_t size) {
+  uint64_t value = 0;
+  for (size_t i = size; i-- > 0;) value = value << 8 | static_cast<uint8_t>(bytes[at + i]);
+  return value;
+}
+
+bool has_crc(absl::string_view data, uint64_t masked) {
+  return tf::crc32c::Mask(tf::crc32c::Value(data.data(), data.size())) == masked;
+}
+
+}  // namespace
+
+RecordFile::RecordFile(std::string path, std::unique_ptr<tf::RandomAccessFile> file, int64_t size)
+    : path_(std::move(path)), file_(std::move(file)), size_(size), read_ahead_(kReadAhead) {}
+
+absl::Status RecordFile::fetch(int64_t at, size_t size, absl::string_view* bytes) {
+  if (at < buffer_at_ || at + static_cast<int64_t>(size) > buffer_at_ + static_cast<int64_t>(buffer_size_)) {
+    const size_t wanted = std::max(size, read_ahead_);
+    if (buffer_.size() < wanted) buffer_.resize(wanted);
+    absl::string_view got;
+    const auto status = file_->Read(at, got, absl::MakeSpan(buffer_.data(), wanted));
+    buffer_at_ = at;
+    buffer_size_ = got.size();
+    if (!status.ok() && !absl::IsOutOfRange(status)) {
+      buffer_size_ = 0;
+      return status;
+    }
+    if (got.data() != buffer_.data()) std::copy(got.begin(), got.end(), buffer_.data());
+  }
+  const size_t from = static_cast<size_t>(at - buffer_at_);
+  *bytes = absl::string_view(buffer_.data(), buffer_size_).substr(std::min(from, buffer_size_), size);
+  return absl::OkStatus();
+}
+
+RecordFile::Result RecordFile::broken(const std::string& what, absl::Status* error) {
+  *error = absl::DataLossError("TFRecord file " + path_ + ", record at byte " + std::to_string(offset_) + ": " + what);
+  return Result::kBroken;
+}
+
+RecordFile::Result RecordFile::read_header(uint64_t* length, absl::Status* error) {
+  constexpr int64_t kNoNext = -1;
+  if (next_ == kNoNext) return Result::kEnd;
+  offset_ = next_;
+  absl::string_view header;
+  if (auto status = fetch(offset_, kHeader, &header); !status.ok()) {
+    next_ = kNoNext;
+    *error = absl::Status(status.code(), "TFRecord file " + path_ + " cannot be read at byte " +
+                                             std::to_string(offset_) + ": " + std::string(status.message()));
+    return Result::kBroken;
+  }
+  if (header.empty()) {
+    next_ = kNoNext;
+    return Result::kEnd;
+  }
+  next_ = kNoNext;
+  if (header.size() < kHeader) return broken("the file ends inside the record's header", error);
+  *length = little_endian(header, 0, 8);
+  if (!has_crc(header.substr(0, 8), little_endian(header, 8, 4)))
+    return broken("the checksum of the length does not fit; the rest of the file cannot be read", error);
+  if (size_ >= 0 && *length > static_cast<uint64_t>(size_))
+    return broken("the record has " + std::to_string(*length) + " bytes, the file " + std::to_string(size_), error);
+  next_ = offset_ + static_cast<int64_t>(kHeader + *length + kFooter);
+  return Result::kRecord;
+}
+
+RecordFile::Result RecordFile::next(tf::tstring* record, absl::Status* error) {
+  uint64_t length = 0;
+  if (const Result result = read_header(&length, error); result != Result::kRecord) return result;
+  absl::string_view bytes;
+  if (auto status = fetch(offset_ + static_cast<int64_t>(kHeader), length + kFooter, &bytes); !status.ok())
+    return broken("cannot be read: " + std::string(status.message()), error);
+  if (bytes.size() < length + kFooter) {
+    next_ = -1;
+    return broken("the file ends inside the record, which has " + std::to_string(length) + " bytes", error);
+  }
+  if (!has_crc(bytes.substr(0, length), little_endian(bytes, length, kFooter)))
+    return broken("the checksum of the data does not fit", error);
+  record->assign(bytes.data(), length);
+  return Result::kRecord;
+}
+
+RecordFile::Result RecordFile::skip(absl::Status* error) {
+  uint64_t length = 0;
+  // Small records share a read; of large ones only the header is fetched.
+  read_ahead_ = kSkipAhead;
+  const Result result = read_header(&length, error);
+  if (result == Result::kRecord && size_ >= 0 && next_ > size_) {
+    next_ = -1;
+    return broken("the file ends inside the record, which has " + std::to_string(length) + " bytes", error);
+  }
+  return result;
+}
+
+}  // namespace mox::data

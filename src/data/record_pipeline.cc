@@ -1,0 +1,173 @@
+#include "data/record_pipeline.h"
+
+#include "data/image_pipeline.h"
+#include "data/storage.h"
+#include "graph/graph_state.h"
+#include "moxing/error.h"
+
+namespace mox::data {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+namespace {
+
+const tf::PartialTensorShape kScalar{std::vector<int64_t>{}};
+constexpr int64_t kRecordsAhead = 16;  // of each file that is read
+
+DatasetNode file_columns(const Scope& scope, const BaseTFRecordMetadata& metadata, const SampleOrder& order) {
+  const auto& files = metadata.files();
+  const auto count = static_cast<int64_t>(files.size());
+  tf::Tensor paths(tf::DT_STRING, {count}), sizes(tf::DT_INT64, {count}), versions(tf::DT_INT64, {count});
+  for (int64_t i = 0; i < count; ++i) {
+    paths.vec<tf::tstring>()(i) = join_path(metadata.data_dir(), files[i].name);
+    sizes.vec<int64_t>()(i) = files[i].size;
+    versions.vec<int64_t>()(i) = files[i].version;
+  }
+  MapOptions columns;
+  columns.captured = {fed_tensor(scope, "file_names", paths), fed_tensor(scope, "file_sizes", sizes),
+                      fed_tensor(scope, "file_versions", versions)};
+  const auto gather = [](const Scope& s, const std::vector<tf::Output>& element,
+                         const std::vector<tf::Output>& tensors) {
+    std::vector<tf::Output> outputs;
+    for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
+    return outputs;
+  };
+  return unbatch(scope, map(scope, sample_numbers(scope, order, 1, false), gather, columns));
+}
+
+// Reads that many files at once, a record of each in turn, always in the same order.
+DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRecordReadOptions& options,
+                       int64_t parallel) {
+  const auto one_file = [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
+    return std::vector<tf::Output>{dataset_op(s, nullptr,
+                                              {.op = "MoxRecordsDataset",
+                                               .inputs = {element[0], element[1], element[2],
+                                                          ops::Const(s, tf::Input::Initializer(options.cache_dir)),
+                                                          ops::Const(s, options.remove_cache_on_finish)},
+                                               .types = {tf::DT_STRING, tf::DT_STRING},
+                                               .shapes = {kScalar, kScalar}})
+                                       .variant};
+  };
+  DatasetNode node{{}, {tf::DT_STRING, tf::DT_STRING}, {kScalar, kScalar}};
+  tf::NameAttrList f;
+  f.set_name(add_function(scope, files, one_file, {}).name);
+  tf::NodeBuilder builder(scope.GetUniqueNameForOp("interleave"), "ParallelInterleaveDatasetV4");
+  const auto number = [&](int64_t value) {
+    return tf::NodeBuilder::NodeOut(tf::Output(ops::Const(scope, value)).node());
+  };
+  builder.Input(files.variant.node(), files.variant.index())
+      .Input(std::vector<tf::NodeBuilder::NodeOut>{})
+      .Input(number(parallel))
+      .Input(number(1))
+      .Input(number(kRecordsAhead))
+      .Input(number(0))
+      .Input(number(parallel))
+      .Attr("f", f)
+      .Attr("deterministic", "true")
+      .Attr("Targuments", tf::DataTypeVector{})
+      .Attr("output_types", node.types)
+      .Attr("output_shapes", node.shapes);
+  scope.UpdateBuilder(&builder);
+  tf::Node* made = nullptr;
+  throw_if_error(builder.Finalize(scope.graph(), &made), "building the input pipeline");
+  throw_if_error(scope.DoShapeInference(made), "building the input pipeline");
+  node.variant = tf::Output(made, 0);
+  return node;
+}
+
+tf::Tensor default_of(const std::string& key, const Feature& feature) {
+  if (!feature.default_value) return tf::Tensor(feature.dtype, tf::TensorShape({0}));  // "required" to the parser
+  if (feature.default_value->dtype() != feature.dtype)
+    throw InvalidArgumentError("feature " + key + ": the default is " +
+                               tf::DataTypeString(feature.default_value->dtype()) + ", the feature " +
+                               tf::DataTypeString(feature.dtype));
+  return *feature.default_value;
+}
+
+}  // namespace
+
+DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadata, const TFRecordReadOptions& options,
+                         const std::string& broken_counter) {
+  if (options.num_parallel < 1)
+    throw InvalidArgumentError("num_parallel is " + std::to_string(options.num_parallel) + ", expected at least 1");
+  const auto files = static_cast<int64_t>(metadata.files().size());
+  // Fewer files than workers: each worker reads all files and keeps its own records.
+  const bool by_record = options.num_shards > files;
+  DatasetOptions order_options;
+  order_options.num_epochs = options.num_epochs;
+  order_options.seed = options.seed;
+  order_options.num_shards = by_record ? 1 : options.num_shards;
+  order_options.shard_index = by_record ? 0 : options.shard_index;
+  if (options.shard_index < 0 || options.num_shards < 1 || options.shard_index >= options.num_shards)
+    throw InvalidArgumentError("shard_index is " + std::to_string(options.shard_index) + " and num_shards " +
+                               std::to_string(options.num_shards) + "; expected 0 <= shard_index < num_shards");
+  SampleOrder order = checked_order(scope, order_options, files, options.shuffle);
+  if (by_record && options.seed == 0 && scope.state().seed == 0) order.seed = 1;  // as for shards of files
+  DatasetNode node = interleave(scope, file_columns(scope, metadata, order), options,
+                                std::min(options.num_parallel, order.samples_per_shard()));
+  if (by_record)
+    node = dataset_op(scope, &node,
+                      {.op = "ShardDataset",
+                       .inputs = {ops::Const(scope, options.num_shards), ops::Const(scope, options.shard_index)},
+                       .types = {},
+                       .shapes = {}});
+  if (options.shuffle && options.shuffle_buffer_size > 1) {
+    // A shuffle stops at an error: broken records are left out before it.
+    node = skip_broken(scope, node, options.max_broken_samples, broken_counter);
+    node = shuffle(scope, node, options.shuffle_buffer_size, order.seed);
+  }
+  return node;
+}
+
+ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, const tf::Output& name,
+                              const KeysToFeatures& features) {
+  std::vector<tf::NodeBuilder::NodeOut> sparse_keys, dense_keys, defaults;
+  tf::DataTypeVector sparse_types, dense_types;
+  std::vector<tf::PartialTensorShape> shapes;
+  std::vector<std::string> sparse, dense;
+  const auto constant = [&](const tf::Tensor& value) {
+    return tf::NodeBuilder::NodeOut(tf::Output(ops::Const(scope, value)).node());
+  };
+  for (const auto& [key, feature] : features) {
+    tf::Tensor key_tensor(tf::DT_STRING, {});
+    key_tensor.scalar<tf::tstring>()() = key;
+    if (feature.var_len) {
+      sparse.push_back(key);
+      sparse_keys.push_back(constant(key_tensor));
+      sparse_types.push_back(feature.dtype);
+    } else {
+      dense.push_back(key);
+      dense_keys.push_back(constant(key_tensor));
+      dense_types.push_back(feature.dtype);
+      shapes.push_back(tf::PartialTensorShape(feature.shape));
+      defaults.push_back(constant(default_of(key, feature)));
+    }
+  }
+  // The op that takes names puts them into its messages; it takes a batch.
+  const tf::Output one_record = ops::ExpandDims(scope, record, 0), one_name = ops::ExpandDims(scope, name, 0);
+  tf::NodeBuilder builder(scope.GetUniqueNameForOp("parse"), "ParseExample");
+  builder.Input(one_record.node())
+      .Input(one_name.node())
+      .Input(sparse_keys)
+      .Input(dense_keys)
+      .Input(defaults)
+      .Attr("Nsparse", static_cast<int>(sparse.size()))
+      .Attr("Ndense", static_cast<int>(dense.size()))
+      .Attr("sparse_types", sparse_types)
+      .Attr("Tdense", dense_types)
+      .Attr("dense_shapes", shapes);
+  scope.UpdateBuilder(&builder);
+  tf::Node* node = nullptr;
+  throw_if_error(builder.Finalize(scope.graph(), &node), "building the parser of records");
+  throw_if_error(scope.DoShapeInference(node), "building the parser of records");
+  // Outputs: indices, values and shapes of the sparse ones, then the dense ones.
+  ParsedFeatures parsed;
+  const int n = static_cast<int>(sparse.size());
+  for (int i = 0; i < n; ++i) parsed[sparse[i]] = tf::Output(node, n + i);
+  for (size_t i = 0; i < dense.size(); ++i)
+    parsed[dense[i]] = ops::Squeeze(scope, tf::Output(node, 3 * n + static_cast<int>(i)), ops::Squeeze::Axis({0}));
+  return parsed;
+}
+
+}  // namespace mox::data

@@ -1,0 +1,79 @@
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "data/labels_file.h"
+#include "data/parallel.h"
+#include "data/pipeline.h"
+#include "data/record_file.h"
+#include "data/storage.h"
+#include "moxing/error.h"
+#include "moxing/log.h"
+#include "moxing/metadata.h"
+
+namespace mox {
+
+namespace {
+
+constexpr int kCountThreads = 32;
+
+// Broken headers are named here and reported again, as broken samples, when the file is read.
+int64_t count_records(const std::string& path, int64_t size) {
+  data::RecordFile file(path, data::open_random(path), size);
+  absl::Status error;
+  for (int64_t count = 0;;) {
+    switch (file.skip(&error)) {
+      case data::RecordFile::Result::kRecord:
+        ++count;
+        break;
+      case data::RecordFile::Result::kBroken:
+        log_warning("counting samples: " + std::string(error.message()));
+        break;
+      case data::RecordFile::Result::kEnd:
+        return count;
+    }
+  }
+}
+
+}  // namespace
+
+BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,
+                                           const TFRecordMetadataOptions& options)
+    : data_dir_(options.redirect_dir.empty() ? base_dir : options.redirect_dir), num_samples_(options.num_samples) {
+  if (file_patterns.empty())
+    throw InvalidArgumentError("no file_pattern is given; expected one such as *train*.tfrecord");
+  for (const auto& entry : data::list_folder(base_dir)) {
+    const bool matches = std::any_of(file_patterns.begin(), file_patterns.end(), [&](const std::string& pattern) {
+      return ::fnmatch(pattern.c_str(), entry.name.c_str(), 0) == 0;
+    });
+    if (!entry.is_folder && matches) files_.push_back({entry.name, entry.size, entry.mtime_nsec, 0});
+  }
+  if (files_.empty())
+    throw NotFoundError("data folder " + base_dir + " has no file that matches " + data::join_names(file_patterns));
+  if (num_samples_ > 0) return;
+  std::atomic<int64_t> total{0};
+  data::parallel_for(files_.size(), kCountThreads, [&](size_t i) {
+    total += count_records(data::join_path(data_dir_, files_[i].name), files_[i].size);
+  });
+  num_samples_ = total;
+  if (num_samples_ == 0)
+    throw DataError("the " + std::to_string(files_.size()) + " TFRecord files of " + base_dir + " that match " +
+                    data::join_names(file_patterns) + " have no records");
+}
+
+BaseTFRecordMetadata::~BaseTFRecordMetadata() = default;
+
+ImageClassificationTFRecordMetadata::ImageClassificationTFRecordMetadata(const std::string& base_dir,
+                                                                         const std::vector<std::string>& file_patterns,
+                                                                         const ImageTFRecordMetadataOptions& options)
+    : BaseTFRecordMetadata(base_dir, file_patterns, options), num_classes_(options.num_classes) {
+  const std::string path = data::join_path(base_dir, options.label_map_file);
+  labels_list_ = data::read_labels(path);
+  if (num_classes_ == 0) num_classes_ = static_cast<int64_t>(labels_list_.size());
+  if (!labels_list_.empty() && num_classes_ != static_cast<int64_t>(labels_list_.size()))
+    throw InvalidArgumentError("num_classes is " + std::to_string(num_classes_) + ", but " + path + " names " +
+                               std::to_string(labels_list_.size()) + " classes");
+}
+
+}  // namespace mox

@@ -1,0 +1,128 @@
+#include "file/checksum.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <cstring>
+
+#include "file/sigv4.h"
+
+namespace mox::file {
+namespace {
+
+constexpr uint32_t kPolynomial = 0x82F63B78;  // Castagnoli, reflected
+
+std::array<uint32_t, 256> make_table() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value & 1) ? (value >> 1) ^ kPolynomial : value >> 1;
+    table[i] = value;
+  }
+  return table;
+}
+
+uint32_t crc_by_table(uint32_t crc, const char* data, size_t size) {
+  static const std::array<uint32_t, 256> table = make_table();
+  for (size_t i = 0; i < size; ++i) crc = table[(crc ^ static_cast<unsigned char>(data[i])) & 0xFF] ^ (crc >> 8);
+  return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) uint32_t crc_by_instruction(uint32_t crc, const char* data, size_t size) {
+  uint64_t wide = crc;
+  for (; size >= 8; data += 8, size -= 8) {
+    uint64_t word;
+    std::memcpy(&word, data, 8);
+    wide = __builtin_ia32_crc32di(wide, word);
+  }
+  crc = static_cast<uint32_t>(wide);
+  for (; size > 0; ++data, --size) crc = __builtin_ia32_crc32qi(crc, static_cast<unsigned char>(*data));
+  return crc;
+}
+bool has_instruction() { return __builtin_cpu_supports("sse4.2"); }
+#else
+uint32_t crc_by_instruction(uint32_t crc, const char* data, size_t size) { return crc_by_table(crc, data, size); }
+bool has_instruction() { return false; }
+#endif
+
+// A linear map on 32 bits: column i is the image of bit i.
+using BitMatrix = std::array<uint32_t, 32>;
+
+uint32_t map_bits(const BitMatrix& matrix, uint32_t bits) {
+  uint32_t result = 0;
+  for (int i = 0; bits != 0; bits >>= 1, ++i)
+    if (bits & 1) result ^= matrix[i];
+  return result;
+}
+
+BitMatrix square(const BitMatrix& matrix) {
+  BitMatrix result;
+  for (int i = 0; i < 32; ++i) result[i] = map_bits(matrix, matrix[i]);
+  return result;
+}
+
+// What one zero bit does to a CRC register.
+BitMatrix one_zero_bit() {
+  BitMatrix matrix;
+  matrix[0] = kPolynomial;
+  for (int i = 1; i < 32; ++i) matrix[i] = 1u << (i - 1);
+  return matrix;
+}
+
+}  // namespace
+
+uint32_t crc32c(uint32_t crc, const char* data, size_t size) {
+  static const bool instruction = has_instruction();
+  return ~(instruction ? crc_by_instruction(~crc, data, size) : crc_by_table(~crc, data, size));
+}
+
+uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, int64_t size_b) {
+  // Appending size_b zero bytes to A is a power of the one-bit map.
+  BitMatrix power = one_zero_bit();
+  for (int i = 0; i < 3; ++i) power = square(power);  // one byte
+  for (; size_b > 0; size_b >>= 1, power = square(power))
+    if (size_b & 1) crc_a = map_bits(power, crc_a);
+  return crc_a ^ crc_b;
+}
+
+std::string crc32c_base64(uint32_t crc) {
+  const char bytes[4] = {static_cast<char>(crc >> 24), static_cast<char>(crc >> 16), static_cast<char>(crc >> 8),
+                         static_cast<char>(crc)};
+  return base64_encode({bytes, 4});
+}
+
+std::string base64_encode(std::string_view data) {
+  std::string result(4 * ((data.size() + 2) / 3) + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(result.data()),
+                                   reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(data.size()));
+  result.resize(static_cast<size_t>(size));
+  return result;
+}
+
+struct Digest::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Digest::Digest(Kind kind) : state_(std::make_unique<State>()) {
+  EVP_DigestInit_ex(state_->context, kind == Kind::kSha256 ? EVP_sha256() : EVP_md5(), nullptr);
+}
+
+Digest::~Digest() = default;
+
+void Digest::update(const char* data, size_t size) { EVP_DigestUpdate(state_->context, data, size); }
+
+std::string Digest::raw() {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_DigestFinal_ex(state_->context, bytes, &size);
+  return std::string(reinterpret_cast<char*>(bytes), size);
+}
+
+std::string Digest::hex() {
+  const std::string bytes = raw();
+  return hex_encode(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
+}  // namespace mox::file

@@ -1,0 +1,172 @@
+#include "file/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdlib>
+#include <mutex>
+
+#include "moxing/error.h"
+
+namespace mox::file {
+namespace {
+
+struct Settings {
+  std::mutex mu;
+  AuthOptions set;                         // guarded by mu: what set_auth was given so far
+  std::shared_ptr<const Config> resolved;  // guarded by mu
+};
+
+Settings& settings() {
+  static auto* instance = new Settings;
+  return *instance;
+}
+
+std::optional<std::string> from_environment(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (const char* value = std::getenv(name); value && *value) return std::string(value);
+  return std::nullopt;
+}
+
+[[noreturn]] void throw_bad(const char* name, const std::string& value, const char* expected) {
+  throw InvalidArgumentError(std::string("environment variable ") + name + "='" + value + "': expected " + expected);
+}
+
+std::optional<bool> bool_from(const char* name) {
+  auto value = from_environment({name});
+  if (!value) return std::nullopt;
+  std::string lower = *value;
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (lower == "1" || lower == "true" || lower == "yes" || lower == "on") return true;
+  if (lower == "0" || lower == "false" || lower == "no" || lower == "off") return false;
+  throw_bad(name, *value, "true or false");
+}
+
+template <typename Number>
+std::optional<Number> number_from(const char* name) {
+  auto value = from_environment({name});
+  if (!value) return std::nullopt;
+  Number number{};
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
+  if (error != std::errc() || end != value->data() + value->size() || number < 0)
+    throw_bad(name, *value, "a number that is not negative");
+  return number;
+}
+
+template <typename T>
+T pick(const std::optional<T>& set, const std::optional<T>& environment, T otherwise) {
+  return set ? *set : environment ? *environment : otherwise;
+}
+
+// Takes the scheme off "https://host:port/"; returns host:port.
+std::string split_server(std::string server, bool* is_secure) {
+  if (server.rfind("http://", 0) == 0) {
+    *is_secure = false;
+    server.erase(0, 7);
+  } else if (server.rfind("https://", 0) == 0) {
+    *is_secure = true;
+    server.erase(0, 8);
+  }
+  while (!server.empty() && server.back() == '/') server.pop_back();
+  return server;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+std::string without_port(const std::string& host) {
+  const size_t colon = host.rfind(':');
+  return colon == std::string::npos || host.find(']', colon) != std::string::npos ? host : host.substr(0, colon);
+}
+
+std::string first_existing(std::initializer_list<const char*> paths) {
+  for (const char* path : paths)
+    if (::access(path, R_OK) == 0) return path;
+  return "";
+}
+
+Config resolve(const AuthOptions& set) {
+  Config config;
+  config.ak = pick(set.ak, from_environment({"MOX_AK", "AWS_ACCESS_KEY_ID", "ACCESS_KEY_ID"}), {});
+  config.sk = pick(set.sk, from_environment({"MOX_SK", "AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"}), {});
+  config.token = pick(set.token, from_environment({"MOX_TOKEN", "AWS_SESSION_TOKEN", "SECURITY_TOKEN"}), {});
+  config.region = pick(set.region, from_environment({"MOX_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}), config.region);
+  config.is_secure = pick(set.is_secure, bool_from("MOX_IS_SECURE"), true);
+  const auto server = from_environment({"MOX_SERVER", "AWS_ENDPOINT_URL", "S3_ENDPOINT"});
+  bool by_scheme = config.is_secure;
+  config.host = split_server(pick(set.server, server, std::string()), &by_scheme);
+  if (!set.is_secure) config.is_secure = by_scheme;
+  if (config.host.empty()) config.host = "s3." + config.region + ".amazonaws.com";
+  if (const int port = pick(set.port, number_from<int>("MOX_PORT"), 0); port != 0)
+    config.host = without_port(config.host) + ":" + std::to_string(port);
+  // A default port is not part of the Host header that is signed.
+  const std::string default_port = config.is_secure ? ":443" : ":80";
+  if (ends_with(config.host, default_port)) config.host = without_port(config.host);
+
+  const std::string name = without_port(config.host);
+  config.is_obs = name.rfind("obs.", 0) == 0 || ends_with(name, ".myhuaweicloud.com");
+  const bool public_cloud = config.is_obs || ends_with(name, ".amazonaws.com");
+  config.path_style = pick(set.path_style, bool_from("MOX_PATH_STYLE"), !public_cloud);
+  config.ssl_verify = pick(set.ssl_verify, bool_from("MOX_SSL_VERIFY"), true);
+  config.long_connections = pick(set.long_conn_mode, bool_from("MOX_LONG_CONN_MODE"), true);
+  config.attempts = std::max(1, pick(set.retry, number_from<int>("MOX_RETRY"), config.attempts));
+  config.retry_wait = pick(set.retry_wait, number_from<double>("MOX_RETRY_WAIT"), config.retry_wait);
+  config.timeout = pick(set.client_timeout, number_from<double>("MOX_CLIENT_TIMEOUT"), config.timeout);
+  config.list_max_keys = std::max(1, pick(set.list_max_keys, number_from<int>("MOX_LIST_MAX_KEYS"), 1000));
+  config.ca_bundle =
+      from_environment({"MOX_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"}).value_or("");
+  if (config.ca_bundle.empty())
+    config.ca_bundle = first_existing({"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                       "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"});
+  return config;
+}
+
+template <typename T>
+void take(std::optional<T>* into, const std::optional<T>& from) {
+  if (from) *into = from;
+}
+
+}  // namespace
+
+std::shared_ptr<const Config> current_config() {
+  Settings& s = settings();
+  std::lock_guard lock(s.mu);
+  if (!s.resolved) s.resolved = std::make_shared<const Config>(resolve(s.set));
+  return s.resolved;
+}
+
+void set_auth(const AuthOptions& options) {
+  if (options.port && (*options.port < 0 || *options.port > 65535))
+    throw InvalidArgumentError("set_auth: port " + std::to_string(*options.port) + " is not in 0..65535");
+  Settings& s = settings();
+  std::lock_guard lock(s.mu);
+  take(&s.set.ak, options.ak);
+  take(&s.set.sk, options.sk);
+  take(&s.set.server, options.server);
+  take(&s.set.port, options.port);
+  take(&s.set.is_secure, options.is_secure);
+  take(&s.set.ssl_verify, options.ssl_verify);
+  take(&s.set.long_conn_mode, options.long_conn_mode);
+  take(&s.set.path_style, options.path_style);
+  take(&s.set.retry, options.retry);
+  take(&s.set.retry_wait, options.retry_wait);
+  take(&s.set.client_timeout, options.client_timeout);
+  take(&s.set.list_max_keys, options.list_max_keys);
+  take(&s.set.token, options.token);
+  take(&s.set.region, options.region);
+  s.resolved.reset();  // the environment is read again
+}
+
+int64_t large_file_part_size() {
+  constexpr int64_t kSmallestPart = 5 << 20;  // what stores accept
+  return std::max(kSmallestPart, number_from<int64_t>("MOX_FILE_LARGE_FILE_PART_SIZE").value_or(8 << 20));
+}
+
+int large_file_task_num() { return std::max(1, number_from<int>("MOX_FILE_LARGE_FILE_TASK_NUM").value_or(16)); }
+
+bool silent_mode() { return bool_from("MOX_SILENT_MODE").value_or(false); }
+
+}  // namespace mox::file

@@ -1,0 +1,70 @@
+// Many transfers on a number of threads: large files in parts, small ones one after the other on each thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "file/progress.h"
+#include "file/transfer.h"
+
+namespace mox::file {
+
+struct CopyItem {
+  Location src, dst;
+  Stat st;  // of src
+  std::function<void()> on_done = {};
+};
+
+class CopyJob {
+ public:
+  // threads 0: add() does the work itself.
+  CopyJob(int threads, CopyCounters* counters);
+  ~CopyJob();
+  CopyJob(const CopyJob&) = delete;
+  CopyJob& operator=(const CopyJob&) = delete;
+
+  // Waits while many items are waiting already. Returns at once when the job was given up.
+  void add(CopyItem item);
+  // Notes a failure of something that never became an item.
+  void fail(const std::string& path, std::exception_ptr error);
+  // Waits for all items.
+  void finish();
+  // Given up: the store or the credentials are wrong, each further file would fail too.
+  bool given_up();
+
+  // After finish(): what failed, with the exception of the first.
+  const std::vector<CopyFailure>& failures() const { return failures_; }
+  std::exception_ptr first_error() const { return first_error_; }
+  std::exception_ptr fatal_error() const { return fatal_error_; }
+
+ private:
+  struct Active;
+  void work();
+  void run_item(CopyItem item);
+  void run_part(const std::shared_ptr<Active>& active, int index);
+  void end(const std::shared_ptr<Active>& active);
+  // A part that a thread may take now; nullptr when there is none. mu_ is held.
+  std::shared_ptr<Active> next_part(int* index);
+  void start_threads();
+
+  const int threads_;
+  const int parts_of_one_file_;
+  CopyCounters* counters_;
+  std::mutex mu_;
+  std::condition_variable work_, space_;
+  std::deque<CopyItem> items_;                    // guarded by mu_
+  std::vector<std::shared_ptr<Active>> active_;   // guarded by mu_: files with parts that wait or run
+  int busy_ = 0;                                  // guarded by mu_: threads with an item or part
+  bool all_added_ = false;                        // guarded by mu_
+  std::vector<CopyFailure> failures_;             // guarded by mu_
+  std::exception_ptr first_error_, fatal_error_;  // guarded by mu_
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace mox::file

@@ -1,0 +1,226 @@
+// An object to a local file: one stream, or ranged parts that a later run can go on with.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+#include "file/checksum.h"
+#include "file/config.h"
+#include "file/local_file_system.h"
+#include "file/s3_transfer.h"
+#include "file/sigv4.h"
+#include "file/state_folder.h"
+#include "file/transfer.h"
+
+namespace mox::file {
+namespace {
+
+// The object's time, so that sync sees what is there already. An object of this very moment may change again within
+// the second that the store's clock can tell: a second earlier makes sync compare contents.
+int64_t local_mtime(int64_t object_mtime_nsec) {
+  constexpr int64_t kSecond = 1000000000;
+  const bool fresh = std::time(nullptr) - object_mtime_nsec / kSecond < 2;
+  return fresh ? object_mtime_nsec - kSecond : object_mtime_nsec;
+}
+
+std::unique_ptr<AtomicFile> open_target(const Location& dst, const std::string& suffix) {
+  try {
+    return std::make_unique<AtomicFile>(dst.path, suffix);
+  } catch (const OsError& e) {
+    if (e.code() != EEXIST && e.code() != ENOTDIR) throw;
+    throw MoxFileNameDuplicateException("copy to '" + dst.path +
+                                        "': a file has the name of a folder of this path; a local "
+                                        "disk cannot hold both, so choose another destination (" +
+                                        e.what() + ")");
+  }
+}
+
+[[noreturn]] void throw_corrupted(const Location& src, const std::string& expected, const std::string& got) {
+  throw MoxFileReadException(
+      "copy '" + src.str() + "' at " + current_config()->endpoint() + ": checksum mismatch: the store says " +
+          expected + ", received " + got + "; nothing was written, copy it again",
+      {200, "ChecksumMismatch", "", "", current_config()->host, "/" + src.bucket + "/" + src.key});
+}
+
+class SmallDownload : public Transfer {
+ public:
+  SmallDownload(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
+      : src_(src), st_(st), dst_(dst), counters_(counters) {}
+
+  void run_part(int) override {
+    const auto target = open_target(dst_, "");
+    std::unique_ptr<Digest> md5;
+    uint32_t crc = 0;
+    const s3::ObjectInfo info = s3::get(
+        "copy", src_, {.ranged = false},
+        [&](const s3::ObjectInfo& found) {
+          // The store's own CRC costs next to nothing; MD5 only for objects that have none.
+          if (found.crc32c.empty() && found.etag_is_md5) md5 = std::make_unique<Digest>(Digest::Kind::kMd5);
+        },
+        [&](const char* data, size_t size) {
+          write_fully(target->fd(), data, static_cast<int64_t>(size), dst_.path);
+          if (md5)
+            md5->update(data, size);
+          else
+            crc = crc32c(crc, data, size);
+          counters_->bytes += static_cast<int64_t>(size);
+        });
+    if (md5) {
+      const std::string got = md5->hex();
+      if (::strcasecmp(got.c_str(), info.etag.c_str()) != 0) throw_corrupted(src_, info.etag, got);
+    } else if (!info.crc32c.empty() && crc32c_base64(crc) != info.crc32c) {
+      throw_corrupted(src_, info.crc32c, crc32c_base64(crc));
+    }
+    target->commit(local_mtime(info.mtime_nsec));
+  }
+
+ private:
+  Location src_;
+  Stat st_;
+  Location dst_;
+  CopyCounters* counters_;
+};
+
+// Behind the object's bytes the temporary file keeps which parts are there, until it is complete.
+struct Ledger {
+  static constexpr uint64_t kMagic = 0x31306b7261706d78;
+  uint64_t magic = kMagic;
+  int64_t size = 0;
+  int64_t part_size = 0;
+};
+struct LedgerEntry {
+  static constexpr uint32_t kDone = 0x646f6e65;
+  uint32_t done = 0;
+  uint32_t crc = 0;
+};
+
+class LargeDownload : public Transfer {
+ public:
+  LargeDownload(const Location& src, const Stat&, const Location& dst, CopyCounters* counters)
+      : src_(src), dst_(dst), counters_(counters) {
+    const auto info = s3::head("copy", src);
+    if (!info) throw MoxFileNotExistsException("copy '" + src.str() + "': the object was removed meanwhile");
+    info_ = *info;
+    part_size_ = part_size_for(info_.size);
+    entries_.resize(static_cast<size_t>((info_.size + part_size_ - 1) / part_size_));
+    const std::string identity = hex_sha256(current_config()->endpoint() + "\n" + src.str() + "\n" + info_.etag);
+    target_ = open_target(dst, identity.substr(0, 16));
+    resumable_ = lock_file(target_->fd(), target_->temporary_path());
+    if (resumable_) {
+      read_ledger();
+    } else {  // another process loads the same object to the same name: both may, each into its own file
+      target_->keep();
+      target_ = open_target(dst, "");
+    }
+  }
+
+  int part_count() const override { return static_cast<int>(entries_.size()); }
+
+  void run_part(int index) override {
+    LedgerEntry& entry = entries_[static_cast<size_t>(index)];
+    const int64_t offset = index * part_size_;
+    const int64_t length = std::min(part_size_, info_.size - offset);
+    if (entry.done == LedgerEntry::kDone && crc_on_disk(offset, length) == entry.crc) return;
+    uint32_t crc = 0;
+    int64_t at = offset;
+    s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag}, nullptr,
+            [&](const char* data, size_t size) {
+              pwrite_fully(target_->fd(), data, static_cast<int64_t>(size), at, dst_.path);
+              crc = crc32c(crc, data, size);
+              at += static_cast<int64_t>(size);
+              counters_->bytes += static_cast<int64_t>(size);
+            });
+    entry = {LedgerEntry::kDone, crc};
+    if (resumable_)
+      pwrite_fully(target_->fd(), reinterpret_cast<const char*>(&entry), sizeof entry, entry_offset(index), dst_.path);
+  }
+
+  void finish() override {
+    resumable_ = false;  // from here on a failure is not one that going on would mend
+    if (::ftruncate(target_->fd(), info_.size) != 0) throw_errno("copy", dst_.path, errno);
+    verify();
+    target_->commit(local_mtime(info_.mtime_nsec));
+  }
+
+  // What has arrived stays for the next attempt; a part file is never under the destination's name.
+  void abandon() noexcept override {
+    if (resumable_) target_->keep();
+  }
+
+ private:
+  int64_t entry_offset(int index) const {
+    return info_.size + static_cast<int64_t>(sizeof(Ledger)) + index * static_cast<int64_t>(sizeof(LedgerEntry));
+  }
+
+  void read_ledger() {
+    Ledger ledger;
+    const int64_t got =
+        pread_fully(target_->fd(), reinterpret_cast<char*>(&ledger), sizeof ledger, info_.size, dst_.path);
+    if (got == sizeof ledger && ledger.magic == Ledger::kMagic && ledger.size == info_.size &&
+        ledger.part_size == part_size_) {
+      pread_fully(target_->fd(), reinterpret_cast<char*>(entries_.data()),
+                  static_cast<int64_t>(entries_.size() * sizeof(LedgerEntry)), entry_offset(0), dst_.path);
+      return;
+    }
+    if (::ftruncate(target_->fd(), 0) != 0) throw_errno("copy", dst_.path, errno);
+    ledger = {Ledger::kMagic, info_.size, part_size_};
+    pwrite_fully(target_->fd(), reinterpret_cast<const char*>(&ledger), sizeof ledger, info_.size, dst_.path);
+  }
+
+  uint32_t crc_on_disk(int64_t offset, int64_t length) {
+    std::vector<char> buffer(1 << 20);
+    uint32_t crc = 0;
+    while (length > 0) {
+      const int64_t got =
+          pread_fully(target_->fd(), buffer.data(), std::min<int64_t>(length, 1 << 20), offset, dst_.path);
+      if (got == 0) break;
+      crc = crc32c(crc, buffer.data(), static_cast<size_t>(got));
+      offset += got;
+      length -= got;
+    }
+    return crc;
+  }
+
+  void verify() {
+    if (!info_.crc32c.empty()) {
+      uint32_t crc = entries_[0].crc;
+      for (size_t i = 1; i < entries_.size(); ++i)
+        crc = crc32c_combine(crc, entries_[i].crc,
+                             std::min(part_size_, info_.size - static_cast<int64_t>(i) * part_size_));
+      if (crc32c_base64(crc) != info_.crc32c) throw_corrupted(src_, info_.crc32c, crc32c_base64(crc));
+    } else if (info_.etag_is_md5) {
+      Digest md5(Digest::Kind::kMd5);
+      std::vector<char> buffer(1 << 20);
+      for (int64_t at = 0; at < info_.size;) {
+        const int64_t got = pread_fully(target_->fd(), buffer.data(), 1 << 20, at, dst_.path);
+        if (got == 0) break;
+        md5.update(buffer.data(), static_cast<size_t>(got));
+        at += got;
+      }
+      const std::string got = md5.hex();
+      if (::strcasecmp(got.c_str(), info_.etag.c_str()) != 0) throw_corrupted(src_, info_.etag, got);
+    }
+  }
+
+  Location src_, dst_;
+  CopyCounters* counters_;
+  s3::ObjectInfo info_;
+  int64_t part_size_ = 0;
+  std::vector<LedgerEntry> entries_;
+  std::unique_ptr<AtomicFile> target_;
+  bool resumable_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Transfer> make_download(const Location& src, const Stat& st, const Location& dst,
+                                        CopyCounters* counters) {
+  if (st.length <= 2 * part_size_for(st.length)) return std::make_unique<SmallDownload>(src, st, dst, counters);
+  return std::make_unique<LargeDownload>(src, st, dst, counters);
+}
+
+}  // namespace mox::file

@@ -1,0 +1,116 @@
+#include "file/s3_assembler.h"
+
+#include <algorithm>
+
+#include "file/worker_pool.h"
+#include "moxing/error.h"
+
+namespace mox::file {
+namespace {
+
+constexpr size_t kPartsInFlight = 3;
+
+}  // namespace
+
+S3Assembler::~S3Assembler() {
+  for (auto& part : in_flight_) part.wait();
+  if (upload_ && !finished_) s3::abort_upload(*upload_);
+}
+
+// Grows with the number of parts: 10,000 of them hold more than 5 TiB, and the first ones stay small.
+int64_t S3Assembler::part_size() const { return large_file_part_size() * (1 + parts_started_ / 1000); }
+
+void S3Assembler::wait_for_parts(size_t most_in_flight) {
+  while (in_flight_.size() > most_in_flight) {
+    std::future<void> part = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    part.get();  // throws what sending threw
+  }
+}
+
+void S3Assembler::start_part(std::function<S3Part(const s3::Upload&, int)> send) {
+  if (!upload_) upload_ = s3::create_upload(operation_, target_, /*checksums=*/false);
+  if (parts_started_ >= s3::kMostParts)
+    throw Error(std::string(operation_) + " '" + target_.str() + "': more than " + std::to_string(s3::kMostParts) +
+                " parts; set MOX_FILE_LARGE_FILE_PART_SIZE higher");
+  wait_for_parts(kPartsInFlight - 1);
+  auto part = std::make_shared<S3Part>();
+  parts_.push_back(part);
+  const int number = ++parts_started_;
+  in_flight_.push_back(
+      run_in_background([part, number, send = std::move(send), upload = *upload_] { *part = send(upload, number); }));
+}
+
+void S3Assembler::send_pending() {
+  auto data = std::make_shared<std::string>(std::move(pending_));
+  pending_.clear();
+  start_part([data, operation = operation_](const s3::Upload& upload, int number) {
+    const BodySource body = body_of(*data);
+    return s3::upload_part(operation, upload, number, body);
+  });
+}
+
+void S3Assembler::add_bytes(const char* data, int64_t size) {
+  size_ += size;
+  while (size > 0) {
+    const int64_t wanted = part_size();
+    const int64_t taken = std::min(size, wanted - static_cast<int64_t>(pending_.size()));
+    if (taken > 0) {
+      // A whole part is coming together: no growth by doubling beyond its size.
+      if (static_cast<int64_t>(pending_.size()) + taken > (1 << 20)) pending_.reserve(static_cast<size_t>(wanted));
+      pending_.append(data, static_cast<size_t>(taken));
+      data += taken;
+      size -= taken;
+    }
+    if (static_cast<int64_t>(pending_.size()) >= wanted) send_pending();
+  }
+}
+
+void S3Assembler::add_object(const Location& src, int64_t offset, int64_t length, const std::string& etag) {
+  const auto download = [&](int64_t count) {
+    s3::get(operation_, src, {.offset = offset, .length = count, .etag = etag}, nullptr,
+            [&](const char* data, size_t size) { add_bytes(data, static_cast<int64_t>(size)); });
+    offset += count;
+    length -= count;
+  };
+  // A part in the middle must have 5 MiB: fill up what is waiting from the object.
+  if (!pending_.empty() && static_cast<int64_t>(pending_.size()) < s3::kSmallestPart)
+    download(std::min(length, s3::kSmallestPart - static_cast<int64_t>(pending_.size())));
+  if (length < s3::kSmallestPart) {
+    if (length > 0) download(length);
+    return;
+  }
+  if (!pending_.empty()) send_pending();
+  size_ += length;
+  while (length > 0) {
+    // Halves, so that the last one is not too small.
+    const int64_t part = length <= s3::kLargestPart ? length : std::min(s3::kLargestPart, length / 2);
+    start_part([src, offset, part, etag, operation = operation_](const s3::Upload& upload, int number) {
+      return s3::upload_part_copy(operation, upload, number, src, offset, part, etag);
+    });
+    offset += part;
+    length -= part;
+  }
+}
+
+S3Assembler::Result S3Assembler::finish() {
+  Result result{size_, ""};
+  if (!upload_) {
+    result.etag = s3::put(operation_, target_, body_of(pending_)).etag;
+  } else {
+    if (!pending_.empty()) send_pending();
+    wait_for_parts(0);
+    std::vector<S3Part> parts;
+    for (const auto& part : parts_) parts.push_back(*part);
+    result.etag = s3::complete_upload(operation_, *upload_, parts, size_, "");
+  }
+  finished_ = true;
+  return result;
+}
+
+std::optional<std::string> S3Assembler::small_content() const {
+  if (upload_) return std::nullopt;
+  return pending_;
+}
+
+}  // namespace mox::file

@@ -1,0 +1,56 @@
+// Builds one object from bytes and from ranges of other objects, in order, with little memory: a multipart upload whose
+// parts are sent in the background, or a single PUT when all is small.
+#pragma once
+
+#include <deque>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "file/s3_client.h"
+
+namespace mox::file {
+
+class S3Assembler {
+ public:
+  S3Assembler(const char* operation, const Location& target) : operation_(operation), target_(target) {}
+  // What was not finished leaves nothing behind.
+  ~S3Assembler();
+  S3Assembler(const S3Assembler&) = delete;
+  S3Assembler& operator=(const S3Assembler&) = delete;
+
+  void add_bytes(const char* data, int64_t size);
+  // Bytes [offset, offset + length) of another object, moved inside the store where part sizes allow it.
+  void add_object(const Location& src, int64_t offset, int64_t length, const std::string& etag);
+
+  struct Result {
+    int64_t size = 0;
+    std::string etag;
+  };
+  // Makes the object visible.
+  Result finish();
+
+  // The content so far, while it is small enough to be all in memory; nullopt otherwise.
+  std::optional<std::string> small_content() const;
+  int64_t size() const { return size_; }
+
+ private:
+  void send_pending();
+  void start_part(std::function<S3Part(const s3::Upload&, int)> send);
+  void wait_for_parts(size_t most_in_flight);
+  int64_t part_size() const;
+
+  const char* operation_;
+  Location target_;
+  std::string pending_;  // not sent yet; less than a part
+  std::optional<s3::Upload> upload_;
+  int parts_started_ = 0;
+  std::vector<std::shared_ptr<S3Part>> parts_;
+  std::deque<std::future<void>> in_flight_;
+  int64_t size_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace mox::file

@@ -1,0 +1,175 @@
+#include "file/s3_listing.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <deque>
+#include <future>
+
+#include "file/config.h"
+#include "file/s3_client.h"
+#include "file/worker_pool.h"
+
+namespace mox::file {
+namespace {
+
+constexpr size_t kRemovalsInFlight = 4;
+constexpr size_t kKeysPerRemoval = 1000;
+
+// Pages of a listing, the next one under way while the caller works on this one.
+class PageReader {
+ public:
+  PageReader(const char* operation, const Location& prefix, std::string delimiter)
+      : operation_(operation), prefix_(prefix), delimiter_(std::move(delimiter)) {
+    page_ = fetch("");
+    read_ahead();
+  }
+  ~PageReader() {
+    if (next_.valid()) next_.wait();
+  }
+  PageReader(const PageReader&) = delete;
+  PageReader& operator=(const PageReader&) = delete;
+
+  const S3Page& page() const { return page_; }
+  // False at the end.
+  bool advance() {
+    if (!next_.valid()) return false;
+    next_.get();
+    page_ = std::move(incoming_);
+    read_ahead();
+    return true;
+  }
+
+ private:
+  S3Page fetch(const std::string& from) const {
+    return s3::list_page(operation_, prefix_, delimiter_, from, current_config()->list_max_keys);
+  }
+  void read_ahead() {
+    if (page_.truncated) next_ = run_in_background([this, from = page_.next] { incoming_ = fetch(from); });
+  }
+
+  const char* operation_;
+  Location prefix_;
+  std::string delimiter_;
+  S3Page page_, incoming_;
+  std::future<void> next_;
+};
+
+// Turns keys in byte order into entries; folders that only exist as part of a key are told before what is in them.
+class EntryMaker {
+ public:
+  EntryMaker(const Location& folder, const EntryVisitor& visit)
+      : folder_(folder), prefix_(folder.folder_prefix()), visit_(visit) {}
+
+  bool object(const S3Object& object) {
+    const std::string name = object.key.substr(prefix_.size());
+    const size_t slash = name.rfind('/');
+    if (slash != std::string::npos && !folders(name.substr(0, slash + 1))) return false;
+    if (name.empty() || name.back() == '/') return true;  // a marker
+    DirEntry entry{name, path_of(name), {}};
+    entry.stat.length = object.size;
+    entry.stat.mtime_nsec = object.mtime_nsec;
+    entry.stat.mode = S_IFREG | 0644;
+    entry.stat.etag = object.etag;
+    return visit_(entry);
+  }
+
+  size_t prefix_size() const { return prefix_.size(); }
+
+  // `name` ends with '/': tells each folder of it that was not told before.
+  bool folders(const std::string& name) {
+    size_t at = 0;
+    while (at < name.size() && at < told_.size() && name[at] == told_[at]) ++at;
+    const bool inside_told = at == name.size();  // told_ goes deeper or is the same
+    // Back to a component's beginning.
+    at = at == 0 ? 0 : name.rfind('/', at - 1) + 1;
+    told_ = name;
+    if (inside_told) return true;
+    for (size_t end = name.find('/', at); end != std::string::npos; end = name.find('/', end + 1)) {
+      DirEntry entry{name.substr(0, end), path_of(name.substr(0, end)), {}};
+      if (entry.name.empty()) entry.name = entry.path = "/";
+      entry.stat.is_directory = true;
+      entry.stat.mode = S_IFDIR | 0755;
+      if (!visit_(entry)) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::string path_of(const std::string& name) const {
+    return folder_.scheme + "://" + folder_.bucket + "/" + prefix_ + name;
+  }
+
+  const Location& folder_;
+  std::string prefix_;
+  const EntryVisitor& visit_;
+  std::string told_;
+};
+
+// Objects and folders of one page, merged in byte order.
+bool visit_page(const S3Page& page, EntryMaker& entries) {
+  size_t o = 0, p = 0;
+  const size_t skip = entries.prefix_size();
+  while (o < page.objects.size() || p < page.prefixes.size()) {
+    const bool take_object =
+        p == page.prefixes.size() || (o < page.objects.size() && page.objects[o].key < page.prefixes[p]);
+    if (take_object ? !entries.object(page.objects[o++]) : !entries.folders(page.prefixes[p++].substr(skip)))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool list_objects(const Location& folder, bool recursive, const EntryVisitor& visit) {
+  Location prefix = folder;
+  prefix.key = folder.folder_prefix();
+  try {
+    PageReader pages("list", prefix, recursive ? "" : "/");
+    if (pages.page().objects.empty() && pages.page().prefixes.empty() && !pages.page().truncated)
+      return prefix.key.empty();  // an empty bucket is a folder
+    EntryMaker entries(prefix, visit);
+    do {
+      if (!visit_page(pages.page(), entries)) return true;
+    } while (pages.advance());
+    return true;
+  } catch (const MoxFileNotExistsException&) {
+    return false;  // no such bucket
+  }
+}
+
+void remove_objects_below(const Location& folder) {
+  Location prefix = folder;
+  prefix.key = folder.folder_prefix();
+  std::deque<std::future<void>> in_flight;
+  const auto wait_down_to = [&](size_t most) {
+    while (in_flight.size() > most) {
+      std::future<void> first = std::move(in_flight.front());
+      in_flight.pop_front();
+      first.get();
+    }
+  };
+  try {
+    PageReader pages("remove", prefix, "");
+    std::vector<std::string> keys;
+    const auto send = [&] {
+      if (keys.empty()) return;
+      wait_down_to(kRemovalsInFlight - 1);
+      in_flight.push_back(
+          run_in_background([prefix, keys = std::move(keys)] { s3::remove_objects("remove", prefix, keys); }));
+      keys.clear();
+    };
+    do {
+      for (const S3Object& object : pages.page().objects) {
+        keys.push_back(object.key);
+        if (keys.size() == kKeysPerRemoval) send();
+      }
+    } while (pages.advance());
+    send();
+    wait_down_to(0);
+  } catch (const MoxFileNotExistsException&) {
+    // no such bucket: nothing to remove
+  }
+}
+
+}  // namespace mox::file

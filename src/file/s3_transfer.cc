@@ -1,0 +1,114 @@
+#include "file/s3_transfer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <future>
+
+#include "file/checksum.h"
+#include "file/local_file_system.h"
+#include "file/worker_pool.h"
+#include "moxing/file_error.h"
+
+namespace mox::file {
+namespace {
+
+// Runs part(0) … part(count - 1) on this thread and helpers; the first exception is thrown when all have ended.
+void for_each_part(int count, const std::function<void(int)>& part) {
+  std::atomic<int> next{0};
+  std::atomic<bool> failed{false};
+  const auto work = [&] {
+    for (int i = next++; i < count && !failed; i = next++) {
+      try {
+        part(i);
+      } catch (...) {
+        failed = true;
+        throw;
+      }
+    }
+  };
+  std::vector<std::future<void>> helpers;
+  for (int i = 1; i < std::min(count, large_file_task_num()); ++i) helpers.push_back(run_in_background(work));
+  std::exception_ptr thrown;
+  const auto keep_first = [&thrown](const auto& run) {
+    try {
+      run();
+    } catch (...) {
+      if (!thrown) thrown = std::current_exception();
+    }
+  };
+  keep_first(work);
+  for (auto& helper : helpers) keep_first([&] { helper.get(); });
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+}  // namespace
+
+int64_t part_size_for(int64_t size) {
+  constexpr int64_t kMostParts = 9000;
+  const int64_t needed = (size + kMostParts - 1) / kMostParts;
+  return std::max(large_file_part_size(), (needed + 0xFFFFF) & ~int64_t{0xFFFFF});
+}
+
+BodySource slice(const BodySource& body, int64_t offset, int64_t size) {
+  return {size,
+          [read = body.read, offset](int64_t at, char* into, int64_t count) { return read(offset + at, into, count); }};
+}
+
+BodySource body_of_file(int fd, int64_t size, const std::string& path) {
+  return {size, [fd, path](int64_t offset, char* into, int64_t count) {
+            const int64_t got = pread_fully(fd, into, count, offset, path);
+            if (got != count)
+              throw MoxFileReadException(
+                  "read '" + path + "': the file became shorter while it was sent; copy it again", {});
+            return got;
+          }};
+}
+
+void read_object(const char* operation, const Location& object, const std::function<char*(int64_t)>& allocate) {
+  const int64_t first = large_file_part_size();
+  char* data = nullptr;
+  int64_t received = 0;
+  const s3::ObjectInfo info = s3::get(
+      operation, object, {.offset = 0, .length = first, .etag = {}},
+      [&](const s3::ObjectInfo& found) { data = allocate(found.size); },
+      [&](const char* bytes, size_t size) {
+        std::memcpy(data + received, bytes, size);
+        received += static_cast<int64_t>(size);
+      });
+  const int64_t rest = info.size - received;
+  if (rest <= 0) return;
+  const int64_t part = part_size_for(rest);
+  for_each_part(static_cast<int>((rest + part - 1) / part), [&](int index) {
+    char* into = data + received + index * part;
+    s3::get(operation, object,
+            {.offset = received + index * part, .length = std::min(part, rest - index * part), .etag = info.etag},
+            nullptr, [&into](const char* bytes, size_t size) {
+              std::memcpy(into, bytes, size);
+              into += size;
+            });
+  });
+}
+
+s3::PutResult upload_body(const char* operation, const Location& object, const BodySource& body) {
+  const int64_t part = part_size_for(body.size);
+  if (body.size <= 2 * part) return s3::put(operation, object, body);
+  const s3::Upload upload = s3::create_upload(operation, object, /*checksums=*/true);
+  const int count = static_cast<int>((body.size + part - 1) / part);
+  std::vector<S3Part> parts(static_cast<size_t>(count));
+  std::vector<uint32_t> crcs(static_cast<size_t>(count));
+  try {
+    for_each_part(count, [&](int i) {
+      const BodySource piece = slice(body, i * part, std::min(part, body.size - i * part));
+      parts[static_cast<size_t>(i)] = s3::upload_part(operation, upload, i + 1, piece, &crcs[static_cast<size_t>(i)]);
+    });
+    uint32_t crc = crcs[0];
+    for (size_t i = 1; i < crcs.size(); ++i) crc = crc32c_combine(crc, crcs[i], parts[i].size);
+    return {s3::complete_upload(operation, upload, parts, body.size, crc32c_base64(crc))};
+  } catch (...) {
+    s3::abort_upload(upload);
+    throw;
+  }
+}
+
+}  // namespace mox::file

@@ -1,0 +1,35 @@
+// Where broken-off transfers leave a note, so that the next run goes on: $MOX_STATE_DIR, else $XDG_CACHE_HOME/moxing,
+// else ~/.cache/moxing.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "file/local_file_system.h"
+
+namespace mox::file {
+
+// A note that one process at a time holds. Its name is derived from `identity`.
+class StateNote {
+ public:
+  // nullptr when another process holds it, or when there is nowhere to write: then there is no going on later.
+  static std::unique_ptr<StateNote> take(const std::string& kind, const std::string& identity);
+  ~StateNote();
+
+  const std::string& content() const { return content_; }  // what an earlier run left; "" when nothing
+  void replace(const std::string& content);
+  void append(const std::string& line);
+  // The work is done: removes it.
+  void remove();
+
+ private:
+  StateNote(std::string path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
+  std::string path_;
+  Descriptor file_;
+  std::string content_;
+};
+
+// Takes an exclusive lock on an open file; false when somebody else has it or the name no longer leads to it.
+bool lock_file(int fd, const std::string& path);
+
+}  // namespace mox::file

@@ -1,0 +1,84 @@
+#include "file/transfer.h"
+
+#include "file/config.h"
+#include "file/copy_local.h"
+#include "file/s3_client.h"
+#include "file/s3_transfer.h"
+
+namespace mox::file {
+namespace {
+
+class LocalTransfer : public Transfer {
+ public:
+  LocalTransfer(const Location& src, const Location& dst, CopyCounters* counters)
+      : src_(src), dst_(dst), counters_(counters) {}
+  void run_part(int) override { counters_->bytes += copy_local_file(src_.path, dst_.path); }
+
+ private:
+  Location src_, dst_;
+  CopyCounters* counters_;
+};
+
+// Up to this size the store copies in one request; above, several parts at once, none of which runs into a time-out.
+constexpr int64_t kOneRequest = 128 << 20;
+
+class SmallStoreCopy : public Transfer {
+ public:
+  SmallStoreCopy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
+      : src_(src), st_(st), dst_(dst), counters_(counters) {}
+  void run_part(int) override {
+    s3::copy_object("copy", src_, dst_);
+    counters_->bytes += st_.length;
+  }
+
+ private:
+  Location src_;
+  Stat st_;
+  Location dst_;
+  CopyCounters* counters_;
+};
+
+class LargeStoreCopy : public Transfer {
+ public:
+  LargeStoreCopy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
+      : src_(src), st_(st), counters_(counters), part_size_(std::max<int64_t>(kOneRequest, part_size_for(st.length))) {
+    upload_ = s3::create_upload("copy", dst, /*checksums=*/false);
+    parts_.resize(static_cast<size_t>((st.length + part_size_ - 1) / part_size_));
+  }
+  int part_count() const override { return static_cast<int>(parts_.size()); }
+  void run_part(int index) override {
+    const int64_t offset = index * part_size_;
+    const int64_t length = std::min(part_size_, st_.length - offset);
+    parts_[static_cast<size_t>(index)] =
+        s3::upload_part_copy("copy", upload_, index + 1, src_, offset, length, st_.etag);
+    counters_->bytes += length;
+  }
+  void finish() override { s3::complete_upload("copy", upload_, parts_, st_.length, ""); }
+  void abandon() noexcept override { s3::abort_upload(upload_); }
+
+ private:
+  Location src_;
+  Stat st_;
+  CopyCounters* counters_;
+  int64_t part_size_;
+  s3::Upload upload_;
+  std::vector<S3Part> parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, const Location& dst,
+                                          CopyCounters* counters) {
+  if (st.length <= kOneRequest) return std::make_unique<SmallStoreCopy>(src, st, dst, counters);
+  return std::make_unique<LargeStoreCopy>(src, st, dst, counters);
+}
+
+std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst,
+                                        CopyCounters* counters) {
+  if (src.is_local() && dst.is_local()) return std::make_unique<LocalTransfer>(src, dst, counters);
+  if (src.is_local()) return make_upload(src, st, dst, counters);
+  if (dst.is_local()) return make_download(src, st, dst, counters);
+  return make_store_copy(src, st, dst, counters);
+}
+
+}  // namespace mox::file

@@ -1,0 +1,91 @@
+// Broken images: counted, named, left out up to the user's limit; else an error with the path.
+#include <filesystem>
+
+#include "data/pipeline_runner.h"
+#include "moxing/datasets.h"
+#include "moxing/error.h"
+#include "moxing/log.h"
+
+namespace mox::test {
+namespace {
+
+class BrokenImageTest : public ::testing::Test {
+ protected:
+  BrokenImageTest() {
+    set_log_sink([this](LogLevel, std::string_view line) { log_ += std::string(line) + "\n"; });
+    const std::string image = read_file(std::string(MOX_TEST_IMAGES) + "/baseline.jpg");
+    for (const char* name : {"c/1.jpg", "c/3.jpg", "c/5.jpg"}) dir_.write(name, image);
+    good_ = image;
+  }
+  ~BrokenImageTest() override { set_log_sink(nullptr); }
+
+  // Samples delivered, with that many allowed to be broken.
+  int deliver(int64_t max_broken, bool in_batches = false) {
+    RawDatasetOptions options;
+    options.num_epochs = 1;
+    options.shuffle = false;
+    options.max_broken_samples = max_broken;
+    if (in_batches) {
+      options.batch_size = 2;
+      options.image_size = ImageSize{8, 8};
+    }
+    auto scope = Scope::new_root();
+    ImageClassificationRawDataset dataset(ImageClassificationRawMetadata(dir_.path()), options);
+    PipelineRunner runner(scope, dataset.get(scope, {"image", "label"}));
+    int count = 0;
+    while (runner.next()) count += in_batches ? static_cast<int>(runner[1].NumElements()) : 1;
+    return count;
+  }
+  std::string error() {
+    return message_of<std::runtime_error>([&] { deliver(0); });
+  }
+
+  TempDir dir_;
+  std::string good_, log_;
+};
+
+TEST_F(BrokenImageTest, StopsWithThePathByDefault) {
+  const std::string path = dir_.write("c/2.jpg", "");
+  EXPECT_EQ(error().substr(0, error().find(';')), "image " + path + ": the file is empty, expected an image");
+  dir_.write("c/2.jpg", good_.substr(0, good_.size() / 2));
+  EXPECT_NE(error().find("image " + path + ": the JPEG is damaged or cut off (364 bytes)"), std::string::npos)
+      << error();
+  dir_.write("c/2.jpg", "just some text");
+  EXPECT_NE(error().find("image " + path +
+                         ": not an image: it begins with 'just som'; expected JPEG, PNG, BMP, GIF or "
+                         "WebP (14 bytes)"),
+            std::string::npos)
+      << error();
+  EXPECT_NE(error().find("max_broken_samples"), std::string::npos);
+}
+
+TEST_F(BrokenImageTest, EveryFormatCutOffAnywhere) {
+  for (const auto& file : std::filesystem::directory_iterator(MOX_TEST_IMAGES)) {
+    const std::string whole = read_file(file.path().string());
+    for (size_t size : {size_t{9}, size_t{20}, whole.size() / 3, whole.size() / 2, whole.size() * 3 / 4}) {
+      dir_.write("c/2.jpg", whole.substr(0, size));
+      const int delivered = deliver(1);
+      // A GIF or WebP whose first frame is whole may be used.
+      EXPECT_TRUE(delivered == 3 || (delivered == 4 && size > whole.size() / 2)) << file.path() << " " << size;
+    }
+  }
+}
+
+TEST_F(BrokenImageTest, LeavesOutUpToTheLimitAndNamesThem) {
+  const std::string empty = dir_.write("c/2.jpg", ""), text = dir_.write("c/4.jpg", "text");
+  EXPECT_EQ(deliver(2), 3);
+  EXPECT_NE(log_.find("broken sample 1 of at most 2 is left out: image " + empty), std::string::npos) << log_;
+  EXPECT_NE(log_.find("broken sample 2 of at most 2 is left out: image " + text), std::string::npos) << log_;
+  EXPECT_NE(log_.find("broken samples were left out 2 times"), std::string::npos) << log_;
+  EXPECT_EQ(deliver(2, true), 3);
+  EXPECT_NE(message_of<std::runtime_error>([&] { deliver(1); }).find("image " + text), std::string::npos);
+}
+
+TEST_F(BrokenImageTest, FilesThatCannotBeRead) {
+  std::filesystem::create_symlink("nowhere", dir_.path("c/2.jpg"));
+  EXPECT_NE(error().find("data file " + dir_.path("c/2.jpg") + " cannot be read"), std::string::npos) << error();
+  EXPECT_EQ(deliver(1), 3);
+}
+
+}  // namespace
+}  // namespace mox::test

@@ -1,0 +1,167 @@
+// Split, folders to TFRecord and back, stat, preview.
+#include <filesystem>
+#include <set>
+
+#include "data/pipeline_runner.h"
+#include "data/record_writer.h"
+#include "moxing/datasets.h"
+#include "moxing/error.h"
+#include "moxing/log.h"
+
+namespace mox::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Paths below `dir` -> content.
+std::map<std::string, std::string> tree(const std::string& dir) {
+  std::map<std::string, std::string> files;
+  for (const auto& item : fs::recursive_directory_iterator(dir))
+    if (item.is_regular_file()) files[fs::relative(item.path(), dir).string()] = read_file(item.path().string());
+  return files;
+}
+
+class ConvertTest : public ::testing::Test {
+ protected:
+  ConvertTest() {
+    set_log_sink([](LogLevel, std::string_view) {});
+    // Every image is another one: the JPEG with a comment behind its end.
+    image_ = read_file(std::string(MOX_TEST_IMAGES) + "/baseline.jpg");
+    for (int i = 0; i < 20; ++i)
+      src_.write((i < 15 ? "many/" : "few/") + std::to_string(i) + ".jpg", image_ + std::to_string(i));
+  }
+  ~ConvertTest() override { set_log_sink(nullptr); }
+  TempDir src_, dst_;
+  std::string image_;
+};
+
+TEST_F(ConvertTest, SplitKeepsTheFractionsOfEachClass) {
+  const auto counts = split_image_classification_dataset({{"train", 0.8}, {"eval", 0.2}}, src_.path(), dst_.path());
+  EXPECT_EQ(counts.at("train"), 16);
+  EXPECT_EQ(counts.at("eval"), 4);
+  const ImageClassificationRawMetadata train(dst_.path("train")), eval(dst_.path("eval"));
+  EXPECT_EQ(train.total_num_samples(), 16);
+  EXPECT_EQ(eval.labels_list(), (std::vector<std::string>{"few", "many"}));
+  std::set<std::string> seen;
+  const auto original = tree(src_.path());
+  for (const char* part : {"train", "eval"})
+    for (const auto& [path, content] : tree(dst_.path(part)))
+      if (path != "labels.txt") {
+        EXPECT_TRUE(seen.insert(path).second) << path << " is in both";
+        EXPECT_EQ(content, original.at(path));
+      }
+  EXPECT_EQ(seen.size(), 20u);
+  const auto before = tree(dst_.path());
+  EXPECT_EQ(message_of<InvalidArgumentError>([&] {
+              split_image_classification_dataset({{"train", 0.8}}, src_.path(), dst_.path());
+            }),
+            "folder " + dst_.path("train") + " is there already; set overwrite to replace it");
+  split_image_classification_dataset({{"train", 0.8}, {"eval", 0.2}}, src_.path(), dst_.path(), true);
+  EXPECT_EQ(tree(dst_.path()), before);  // the same split each time
+}
+
+TEST_F(ConvertTest, SplitSpecIsChecked) {
+  const auto error = [&](const SplitSpec& spec) {
+    return message_of<InvalidArgumentError>(
+        [&] { split_image_classification_dataset(spec, src_.path(), dst_.path()); });
+  };
+  EXPECT_NE(error({}).find("split_spec is empty"), std::string::npos);
+  EXPECT_NE(error({{"a", 0.8}, {"b", 0.3}}).find("add up to 1.1"), std::string::npos);
+  EXPECT_NE(error({{"a", -1}}).find("expected more than 0"), std::string::npos);
+  EXPECT_NE(error({{"../a", 0.5}}).find("expected the name of a folder"), std::string::npos);
+}
+
+TEST_F(ConvertTest, FoldersToTfrecordAndBack) {
+  ConvertOptions options;
+  options.num_shards = 3;
+  const auto summary = folders_to_tfrecord(src_.path(), dst_.path(), options);
+  EXPECT_EQ(summary.samples, 20);
+  EXPECT_EQ(summary.files, 3);
+  const ImageClassificationTFRecordMetadata metadata(dst_.path(), {"train-*"});
+  EXPECT_EQ(metadata.num_samples(), 20);
+  EXPECT_EQ(metadata.labels_list(), (std::vector<std::string>{"few", "many"}));
+  EXPECT_EQ(metadata.files()[2].name, "train-00002-of-00003.tfrecord");
+  TempDir back;
+  EXPECT_EQ(tfrecord_to_folders(dst_.path(), "train-*", back.path()).samples, 20);
+  auto restored = tree(back.path());
+  EXPECT_EQ(restored.at("labels.txt"), "0: few\n1: many\n");
+  restored.erase("labels.txt");
+  EXPECT_EQ(restored, tree(src_.path()));
+}
+
+TEST_F(ConvertTest, BrokenImagesStopOrAreLeftOut) {
+  const std::string path = src_.write("few/bad.jpg", "text");
+  EXPECT_NE(message_of<DataError>([&] { folders_to_tfrecord(src_.path(), dst_.path()); }).find("image " + path),
+            std::string::npos);
+  EXPECT_TRUE(tree(dst_.path()).empty());  // nothing half written
+  ConvertOptions options;
+  options.max_broken_samples = 1;
+  EXPECT_EQ(folders_to_tfrecord(src_.path(), dst_.path(), options).broken, 1);
+}
+
+TEST_F(ConvertTest, RecordsCannotWriteElsewhere) {
+  tensorflow::Example example;
+  ASSERT_TRUE(example.ParseFromString(image_record(image_, 0)));
+  (*example.mutable_features()->mutable_feature())["image/filename"].mutable_bytes_list()->add_value("../../out.jpg");
+  write_records(src_.path("x.tfrecord"), {example.SerializeAsString()});
+  EXPECT_NE(message_of<DataError>([&] {
+              tfrecord_to_folders(src_.path(), "x.tfrecord", dst_.path());
+            }).find("cannot be the name of a folder or file"),
+            std::string::npos);
+}
+
+TEST_F(ConvertTest, Stat) {
+  src_.write("few/b.png", read_file(std::string(MOX_TEST_IMAGES) + "/rgb.png"));
+  const std::string empty = src_.write("many/empty.jpg", "");
+  const DatasetStat stat = dataset_stat(src_.path());
+  EXPECT_EQ(stat.samples, 21);
+  ASSERT_EQ(stat.classes.size(), 2u);
+  EXPECT_EQ(stat.classes[0].count, 6);
+  EXPECT_EQ(stat.classes[1].count, 15);
+  EXPECT_EQ(stat.formats.at("JPEG"), 20);
+  EXPECT_EQ(stat.formats.at("PNG"), 1);
+  EXPECT_EQ(stat.max_width, 24);
+  ASSERT_EQ(stat.broken.size(), 1u);
+  EXPECT_EQ(stat.broken[0].path, empty);
+  EXPECT_EQ(stat.broken[0].reason, "the file is empty, expected an image");
+  // The same of TFRecord files.
+  ConvertOptions options;
+  options.max_broken_samples = 1;
+  folders_to_tfrecord(src_.path(), dst_.path(), options);
+  const DatasetStat records = dataset_stat(dst_.path(), "train-*");
+  EXPECT_EQ(records.samples, 21);
+  EXPECT_EQ(records.classes[0].name, "few");
+  EXPECT_EQ(records.classes[0].count, 6);
+  EXPECT_EQ(records.bytes, stat.bytes);
+}
+
+TEST_F(ConvertTest, PreviewDrawsAGrid) {
+  PreviewOptions options;
+  options.model_name = "inception_v1";
+  options.data_url = src_.path();
+  options.output_url = dst_.path("grid.png");
+  options.rows = 2;
+  options.columns = 3;
+  options.image_size = 32;
+  options.run_mode = ModeKeys::EVAL;
+  preview_dataset(options);
+  // 2 rows of 32 pixels, text and gap; 3 columns.
+  dst_.write("c/grid.png", read_file(options.output_url));
+  auto scope = Scope::new_root();
+  RawDatasetOptions once;
+  once.num_epochs = 1;
+  ImageClassificationRawDataset dataset(ImageClassificationRawMetadata(dst_.path()), once);
+  PipelineRunner runner(scope, dataset.get(scope, {"image"}));
+  ASSERT_TRUE(runner.next());
+  ASSERT_EQ(runner[0].shape(), tensorflow::TensorShape({2 * 48, 3 * 34, 3}));
+  const auto pixels = runner[0].tensor<uint8_t, 3>();
+  EXPECT_GT(pixels(4, 4, 0), pixels(4, 4, 2) + 100);    // the red quadrant
+  EXPECT_GT(pixels(28, 4, 2), pixels(28, 4, 0) + 100);  // the blue one
+  int white = 0;
+  for (int y = 32; y < 46; ++y)
+    for (int x = 0; x < 32; ++x) white += pixels(y, x, 0) == 255;
+  EXPECT_GT(white, 20);  // the label
+}
+
+}  // namespace
+}  // namespace mox::test

@@ -1,0 +1,70 @@
+#include "data/pipeline_runner.h"
+#include "moxing/datasets.h"
+#include "moxing/error.h"
+
+namespace mox::test {
+namespace {
+
+namespace tf = tensorflow;
+
+class MultilabelTest : public ::testing::Test {
+ protected:
+  MultilabelTest() {
+    const std::string image = read_file(std::string(MOX_TEST_IMAGES) + "/baseline.jpg");
+    for (const char* name : {"0.jpg", "1.jpg", "2.jpg"}) dir_.write(std::string("images/") + name, image);
+    dir_.write("labels/0.jpg.txt", "dog\ncat\n");
+    dir_.write("labels/1.jpg.txt", "bird");
+    dir_.write("labels/2.jpg.txt", "");
+  }
+  std::vector<std::vector<float>> labels(MultilabelDatasetOptions options) {
+    options.num_epochs = 1;
+    options.shuffle = false;
+    auto scope = Scope::new_root();
+    MultilabelClassificationRawDataset dataset(MultilabelClassificationRawMetadata(dir_.path()), options);
+    PipelineRunner runner(scope, dataset.get(scope, {"image", "label"}));
+    std::vector<std::vector<float>> rows;
+    while (runner.next()) {
+      const auto row = runner[1].vec<float>();
+      rows.emplace_back(row.data(), row.data() + row.size());
+    }
+    return rows;
+  }
+  TempDir dir_;
+};
+
+using Rows = std::vector<std::vector<float>>;
+
+TEST_F(MultilabelTest, ClassesAreFoundInTheLabelFiles) {
+  MultilabelClassificationRawMetadata metadata(dir_.path());
+  EXPECT_EQ(metadata.labels_list(), (std::vector<std::string>{"bird", "cat", "dog"}));
+  EXPECT_EQ(metadata.total_num_samples(), 3);
+  EXPECT_EQ(labels({}), (Rows{{0, 1, 1}, {1, 0, 0}, {0, 0, 0}}));
+}
+
+TEST_F(MultilabelTest, LabelsFileAndSeparator) {
+  dir_.write("labels.txt", "0: cat 1: dog 2: bird 3: snail");
+  dir_.write("labels/0.jpg.txt", "dog,cat");
+  MultilabelDatasetOptions options;
+  options.label_sep = ",";
+  EXPECT_EQ(labels(options), (Rows{{1, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 0}}));
+}
+
+TEST_F(MultilabelTest, MissingLabelFile) {
+  std::remove(dir_.path("labels/1.jpg.txt").c_str());
+  EXPECT_EQ(message_of<NotFoundError>([&] { labels({}); }), "image " + dir_.path("images/1.jpg") +
+                                                                " has no label file " + dir_.path("labels/1.jpg.txt") +
+                                                                "; set skip_label_not_found to leave such images out");
+  MultilabelDatasetOptions options;
+  options.skip_label_not_found = true;
+  EXPECT_EQ(labels(options), (Rows{{1, 1}, {0, 0}}));
+}
+
+TEST_F(MultilabelTest, UnknownLabel) {
+  dir_.write("labels.txt", "dog\ncat\n");
+  EXPECT_EQ(message_of<DataError>([&] { labels({}); }),
+            "label file " + dir_.path("labels/1.jpg.txt") +
+                " has 'bird', which is none of the 2 classes; check label_sep and the list of labels");
+}
+
+}  // namespace
+}  // namespace mox::test

@@ -1,0 +1,201 @@
+// Signatures, checksums, XML, paths and patterns against published values.
+#include <gtest/gtest.h>
+
+#include "file/checksum.h"
+#include "file/glob.h"
+#include "file/path.h"
+#include "file/s3_xml.h"
+#include "file/sigv4.h"
+#include "file/stream.h"
+#include "moxing/error.h"
+
+using namespace mox::file;
+
+namespace {
+
+std::string signature_of(const SignInput& input, const Credentials& credentials) {
+  const std::string value = authorization(input, credentials);
+  return value.substr(value.rfind('=') + 1);
+}
+
+// The examples in "Signature Calculations for the Authorization Header" of the S3 API reference.
+const Credentials kDocs = {"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "", "us-east-1"};
+
+SignInput docs_input(const std::string& method, const std::string& path, const std::string& hash) {
+  SignInput input;
+  input.method = method;
+  input.host = "examplebucket.s3.amazonaws.com";
+  input.path = path;
+  input.payload_hash = hash;
+  input.amz_date = "20130524T000000Z";
+  input.headers = {{"x-amz-date", input.amz_date}, {"x-amz-content-sha256", hash}};
+  return input;
+}
+
+TEST(SigV4, GetWithRange) {
+  SignInput input = docs_input("GET", "/test.txt", kEmptyPayload);
+  input.headers.emplace_back("range", "bytes=0-9");
+  EXPECT_EQ(signature_of(input, kDocs), "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
+}
+
+TEST(SigV4, PutWithKeyThatNeedsEncoding) {
+  const std::string hash = hex_sha256("Welcome to Amazon S3.");
+  EXPECT_EQ(hash, "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072");
+  SignInput input = docs_input("PUT", "/test$file.text", hash);
+  input.headers.emplace_back("date", "Fri, 24 May 2013 00:00:00 GMT");
+  input.headers.emplace_back("x-amz-storage-class", "REDUCED_REDUNDANCY");
+  EXPECT_EQ(signature_of(input, kDocs), "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
+}
+
+TEST(SigV4, QueryWithoutValue) {
+  SignInput input = docs_input("GET", "/", kEmptyPayload);
+  input.query = {{"lifecycle", ""}};
+  EXPECT_EQ(signature_of(input, kDocs), "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
+}
+
+TEST(SigV4, QueryIsSorted) {
+  SignInput input = docs_input("GET", "/", kEmptyPayload);
+  input.query = {{"prefix", "J"}, {"max-keys", "2"}};
+  EXPECT_EQ(signature_of(input, kDocs), "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
+}
+
+// aws-sig-v4-test-suite: get-vanilla and get-vanilla-query-order-key-case.
+TEST(SigV4, TestSuite) {
+  const Credentials credentials = {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "", "us-east-1"};
+  SignInput input;
+  input.method = "GET";
+  input.host = "example.amazonaws.com";
+  input.path = "/";
+  input.payload_hash = kEmptyPayload;
+  input.amz_date = "20150830T123600Z";
+  input.service = "service";
+  input.headers = {{"x-amz-date", input.amz_date}};
+  EXPECT_EQ(signature_of(input, credentials), "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+  input.query = {{"Param2", "value2"}, {"Param1", "value1"}};
+  EXPECT_EQ(signature_of(input, credentials), "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500");
+}
+
+TEST(SigV4, EncodingAndSpaces) {
+  EXPECT_EQ(percent_encode("a b+c/d~e(f)!*'é", true), "a%20b%2Bc/d~e%28f%29%21%2A%27%C3%A9");
+  EXPECT_EQ(percent_encode("a/b", false), "a%2Fb");
+  EXPECT_EQ(encode_query({{"b", "1 2"}, {"a", ""}, {"a-b", "x"}}), "a=&a-b=x&b=1%202");
+  SignInput input = docs_input("GET", "/", kEmptyPayload);
+  input.headers.emplace_back("x-amz-meta-note", "  two   words ");
+  EXPECT_NE(canonical_request(input, nullptr).find("x-amz-meta-note:two words\n"), std::string::npos);
+}
+
+TEST(Checksum, Crc32cOfKnownInputs) {
+  EXPECT_EQ(crc32c(0, "123456789", 9), 0xE3069283u);                    // the check value of CRC-32C
+  EXPECT_EQ(crc32c(0, std::string(32, '\0').data(), 32), 0x8A9136AAu);  // RFC 3720, B.4
+  EXPECT_EQ(crc32c(0, std::string(32, '\xff').data(), 32), 0x62A8AB43u);
+  EXPECT_EQ(crc32c_base64(0xE3069283u), "4waSgw==");
+}
+
+TEST(Checksum, CombineIsTheCrcOfBoth) {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += static_cast<char>(i * 7 + i / 9);
+  const uint32_t whole = crc32c(0, text.data(), text.size());
+  for (const size_t cut : {size_t{0}, size_t{1}, size_t{13}, size_t{4096}, text.size()}) {
+    const uint32_t a = crc32c(0, text.data(), cut), b = crc32c(0, text.data() + cut, text.size() - cut);
+    EXPECT_EQ(crc32c_combine(a, b, static_cast<int64_t>(text.size() - cut)), whole) << cut;
+  }
+}
+
+TEST(Xml, ListingWithEncodedKeys) {
+  const S3Page page = parse_list(
+      "<?xml version=\"1.0\"?><ListBucketResult "
+      "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><EncodingType>url</EncodingType>"
+      "<IsTruncated>true</IsTruncated><NextContinuationToken>a+b%</NextContinuationToken>"
+      "<Contents><Key>a%2Bb+c%0A</Key><Size>12</Size><ETag>&quot;abc&quot;</"
+      "ETag><LastModified>2013-05-24T00:00:00.250Z</LastModified></Contents>"
+      "<CommonPrefixes><Prefix>d%2F/</Prefix></CommonPrefixes></ListBucketResult>");
+  ASSERT_EQ(page.objects.size(), 1u);
+  EXPECT_EQ(page.objects[0].key, "a+b c\n");
+  EXPECT_EQ(page.objects[0].size, 12);
+  EXPECT_EQ(page.objects[0].etag, "abc");
+  EXPECT_EQ(page.objects[0].mtime_nsec, 1369353600250000000);
+  EXPECT_EQ(page.prefixes, std::vector<std::string>{"d//"});
+  EXPECT_TRUE(page.truncated);
+  EXPECT_EQ(page.next, "a+b%") << "a token is not a key: it goes back as it came";
+}
+
+TEST(Xml, ListingsOfVersion1GoOnAfterTheLastName) {
+  const S3Page page = parse_list(
+      "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a+b</Key></Contents></ListBucketResult>");
+  EXPECT_EQ(page.next, "a+b");
+}
+
+TEST(Xml, WhatIsNoListingIsAnError) {
+  EXPECT_THROW(parse_list("<html>login</html>"), mox::DataError);
+  EXPECT_THROW(parse_list(""), mox::DataError);
+  EXPECT_THROW(parse_list("<ListBucketResult><Contents>"), mox::DataError);
+  EXPECT_THROW(parse_list("<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"), mox::DataError);
+}
+
+TEST(Xml, Times) {
+  EXPECT_EQ(parse_time_nsec("Fri, 24 May 2013 00:00:00 GMT"), 1369353600000000000);
+  EXPECT_EQ(parse_time_nsec("yesterday"), 0);
+}
+
+TEST(Xml, KeysToRemoveAreEscaped) {
+  EXPECT_EQ(delete_body({"a<&>b"}), "<Delete><Quiet>true</Quiet><Object><Key>a&lt;&amp;&gt;b</Key></Object></Delete>");
+}
+
+TEST(Path, Parts) {
+  const Location object = parse_path("obs://bucket/a//b c/");
+  EXPECT_EQ(object.bucket, "bucket");
+  EXPECT_EQ(object.key, "a//b c/");
+  EXPECT_EQ(object.str(), "obs://bucket/a//b c/");
+  EXPECT_TRUE(object.names_folder());
+  EXPECT_EQ(base_name(object), "b c");
+  EXPECT_EQ(parent_of(object).key, "a/");
+  EXPECT_TRUE(parse_path("s3://bucket").is_bucket());
+  EXPECT_TRUE(parse_path("s3://bucket/").is_bucket());
+  EXPECT_EQ(parse_path("file:///tmp/x").path, "/tmp/x");
+  EXPECT_EQ(parse_path("./s3:/x").path, "./s3:/x");
+  EXPECT_EQ(parent_of(parse_path("/a")).path, "/");
+  EXPECT_EQ(parent_of(parse_path("a")).path, ".");
+}
+
+TEST(Path, WrongOnesSaySo) {
+  for (const std::string url : {"", "s3://", "s3:///key", "s3://bu cket/k", "s3://../k", "gs://bucket/key", "file://"})
+    EXPECT_THROW(parse_path(url), mox::InvalidArgumentError) << url;
+  EXPECT_THROW(parse_path(std::string("a\0b", 3)), mox::InvalidArgumentError);
+  try {
+    parse_path("gs://bucket/key");
+  } catch (const mox::InvalidArgumentError& e) {
+    EXPECT_NE(std::string(e.what()).find("s3, obs, file"), std::string::npos) << e.what();
+  }
+}
+
+TEST(Path, NamesThatLeaveAFolderAreNotSafe) {
+  for (const char* name : {"a", "a/b", "a/", "..a/b..", "a/...", " "}) EXPECT_TRUE(is_safe_relative(name)) << name;
+  for (const char* name : {"", "/", "/etc/passwd", "..", "../a", "a/../b", "a/..", "./a", "a//b", "a/."})
+    EXPECT_FALSE(is_safe_relative(name)) << name;
+}
+
+TEST(Glob, Components) {
+  EXPECT_TRUE(match_component("*.jp*g", "a.jpeg"));
+  EXPECT_TRUE(match_component("?", "文"));
+  EXPECT_FALSE(match_component("?", "ab"));
+  EXPECT_TRUE(match_component("[a-c]x", "bx"));
+  EXPECT_TRUE(match_component("[]x]", "]"));
+  EXPECT_TRUE(match_component("[!a]", "b"));
+  EXPECT_TRUE(match_component("[x", "[x"));
+  EXPECT_FALSE(match_component("*", ".hidden"));
+  EXPECT_TRUE(match_path("**/c", "a/b/c"));
+  EXPECT_TRUE(match_path("**/c", "c"));
+  EXPECT_FALSE(match_path("**/c", "a/.b/c"));
+  EXPECT_FALSE(match_path("*/c", "a/b/c"));
+  // A backtracking matcher would need longer than the universe has.
+  EXPECT_FALSE(match_component("*a*a*a*a*a*a*a*a*a*a*a*a*b", std::string(5000, 'a')));
+}
+
+TEST(Mode, AllSpellings) {
+  for (const char* mode : {"r", "w", "a", "r+", "w+", "a+", "rb", "br", "b+w", "ab+", "+br", "rt"})
+    EXPECT_NO_THROW(parse_mode(mode)) << mode;
+  for (const char* mode : {"", "b", "rw", "r++", "rbt", "x", "rr"})
+    EXPECT_THROW(parse_mode(mode), mox::InvalidArgumentError) << mode;
+}
+
+}  // namespace

@@ -1,0 +1,183 @@
+// mox data convert | split | stat | preview
+#include <fmt/format.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "engine/command_line.h"
+#include "engine/entry.h"
+#include "moxing/datasets.h"
+#include "moxing/error.h"
+
+namespace mox::cli {
+namespace {
+
+using nlohmann::json;
+
+// Shows so many broken files; --json has all.
+constexpr size_t kBrokenShown = 50;
+
+int convert(const std::vector<std::string>& args) {
+  std::string src, dst, to = "tfrecord", pattern;
+  ConvertOptions options;
+  CLI::App app("Converts class folders to TFRecord files as TF-slim writes them, or back.", "mox data convert");
+  app.add_option("SRC", src, "folder of the data set")->required();
+  app.add_option("DST", dst, "folder to write to")->required();
+  app.add_option("--to", to, "tfrecord or folders")
+      ->check(CLI::IsMember({"tfrecord", "folders"}))
+      ->capture_default_str();
+  app.add_option("--file_pattern", pattern,
+                 "with --to=folders: the files to read, e.g. 'train-*'; default: *.tfrecord");
+  app.add_option("--prefix", options.prefix, "files are named PREFIX-00000-of-00005.tfrecord")->capture_default_str();
+  app.add_option("--num_shards", options.num_shards, "files to write; 0: one for each 128 MiB")->capture_default_str();
+  app.add_option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out")
+      ->capture_default_str();
+  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  const ConvertSummary summary = to == "tfrecord"
+                                     ? folders_to_tfrecord(src, dst, options)
+                                     : tfrecord_to_folders(src, pattern.empty() ? "*.tfrecord" : pattern, dst, options);
+  fmt::print("{} samples in {} files, {} broken left out\n", summary.samples, summary.files, summary.broken);
+  return kDone;
+}
+
+SplitSpec parse_split(const std::string& text) {
+  SplitSpec spec;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const std::string part = text.substr(at, end - at);
+    const size_t sign = part.find('=');
+    char* rest = nullptr;
+    const double fraction = sign == std::string::npos ? 0 : std::strtod(part.c_str() + sign + 1, &rest);
+    if (!rest || *rest || rest == part.c_str() + sign + 1)
+      throw InvalidArgumentError("--split has '" + part + "', expected NAME=FRACTION, e.g. train=0.8,eval=0.2");
+    spec.emplace_back(part.substr(0, sign), fraction);
+    at = end + 1;
+  }
+  return spec;
+}
+
+int split(const std::vector<std::string>& args) {
+  std::string src, dst, spec = "train=0.8,eval=0.2";
+  bool overwrite = false;
+  CLI::App app("Copies class folders to DST/train/CLASS, DST/eval/CLASS, … by fractions of each class.",
+               "mox data split");
+  app.add_option("SRC", src, "folder of the data set")->required();
+  app.add_option("DST", dst, "folder to write to")->required();
+  app.add_option("--split", spec, "NAME=FRACTION,…")->capture_default_str();
+  app.add_flag("--overwrite", overwrite, "replace parts that are there already");
+  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  for (const auto& [name, count] : split_image_classification_dataset(parse_split(spec), src, dst, overwrite))
+    fmt::print("{}: {} images\n", name, count);
+  return kDone;
+}
+
+json as_json(const DatasetStat& stat) {
+  json classes = json::array(), broken = json::array();
+  for (const auto& c : stat.classes) classes.push_back({{"name", c.name}, {"count", c.count}, {"bytes", c.bytes}});
+  for (const auto& b : stat.broken) broken.push_back({{"path", b.path}, {"reason", b.reason}});
+  return {{"samples", stat.samples},
+          {"bytes", stat.bytes},
+          {"classes", classes},
+          {"formats", stat.formats},
+          {"height", {stat.min_height, stat.max_height}},
+          {"width", {stat.min_width, stat.max_width}},
+          {"broken", broken}};
+}
+
+void print_stat(const DatasetStat& stat) {
+  size_t width = 5;
+  for (const auto& c : stat.classes) width = std::max(width, c.name.size());
+  fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", "label", "class", width, "images", "bytes");
+  for (size_t i = 0; i < stat.classes.size(); ++i)
+    fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", i, stat.classes[i].name, width, stat.classes[i].count,
+               stat.classes[i].bytes);
+  fmt::print("{} images, {} bytes, {} to {} high, {} to {} wide\n", stat.samples, stat.bytes, stat.min_height,
+             stat.max_height, stat.min_width, stat.max_width);
+  for (const auto& [format, count] : stat.formats) fmt::print("{}: {}\n", format, count);
+  fmt::print("broken: {}\n", stat.broken.size());
+  for (size_t i = 0; i < stat.broken.size() && i < kBrokenShown; ++i)
+    fmt::print("  {}: {}\n", stat.broken[i].path, stat.broken[i].reason);
+  if (stat.broken.size() > kBrokenShown)
+    fmt::print("  … and {} more; --json lists all\n", stat.broken.size() - kBrokenShown);
+}
+
+int stat(const std::vector<std::string>& args) {
+  std::string url, pattern;
+  bool as_object = false;
+  CLI::App app("Prints classes, counts, sizes and broken files; exit code 1 when something is broken.",
+               "mox data stat");
+  app.add_option("URL", url, "folder of the data set")->required();
+  app.add_option("--file_pattern", pattern, "TFRecord files, e.g. 'train-*'; default: class folders");
+  app.add_flag("--json", as_object, "print one JSON object");
+  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  const DatasetStat result = dataset_stat(url, pattern);
+  if (as_object)
+    std::cout << as_json(result).dump(2) << "\n";
+  else
+    print_stat(result);
+  return result.broken.empty() ? kDone : kFailed;
+}
+
+int preview(const std::vector<std::string>& args) {
+  PreviewOptions options;
+  std::string mode = "TRAIN";
+  CLI::App app("Draws a grid of augmented samples with their labels.", "mox data preview");
+  app.add_option("--model_name", options.model_name, "network whose augmentation is shown")->required();
+  app.add_option("--data_url", options.data_url, "folder of the data set")->required();
+  app.add_option("--output_url", options.output_url, "PNG file to write")->required();
+  app.add_option("--dataset_name", options.dataset_name, "built-in data set, e.g. mnist; default: class folders");
+  app.add_option("--split", options.split, "of a built-in data set")->capture_default_str();
+  app.add_option("--file_pattern", options.file_pattern, "TFRecord files, e.g. 'train-*'");
+  app.add_option("--run_mode", mode, "TRAIN or EVAL")->check(CLI::IsMember({"TRAIN", "EVAL"}))->capture_default_str();
+  app.add_option("--rows", options.rows)->check(CLI::Range(1, 100))->capture_default_str();
+  app.add_option("--columns", options.columns)->check(CLI::Range(1, 100))->capture_default_str();
+  app.add_option("--image_size", options.image_size, "pixels a side; default: the network's");
+  app.add_option("--seed", options.seed)->capture_default_str();
+  app.add_option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out")
+      ->capture_default_str();
+  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  options.run_mode = parse_mode(mode);
+  preview_dataset(options);
+  fmt::print("{}\n", options.output_url);
+  return kDone;
+}
+
+struct DataCommand {
+  const char* name;
+  const char* summary;
+  int (*run)(const std::vector<std::string>& args);
+};
+
+constexpr DataCommand kCommands[] = {
+    {"convert", "class folders to TFRecord files, or back", convert},
+    {"split", "class folders to parts, e.g. train and eval", split},
+    {"stat", "classes, counts, sizes, broken files", stat},
+    {"preview", "a picture of augmented samples", preview},
+};
+
+void print_help(std::ostream& out) {
+  out << "Usage: mox data COMMAND [OPTIONS]\n\nCommands:\n";
+  for (const auto& command : kCommands) out << fmt::format("  {:<8} {}\n", command.name, command.summary);
+  out << "\n`mox data COMMAND --help` tells more. Folders are local or s3:// paths.\n";
+}
+
+}  // namespace
+
+int run_data(const std::vector<std::string>& args) {
+  if (args.empty()) {
+    print_help(std::cerr);
+    return kUsage;
+  }
+  if (args[0] == "--help" || args[0] == "-h") {
+    print_help(std::cout);
+    return kDone;
+  }
+  std::string known;
+  for (const auto& command : kCommands) {
+    if (args[0] == command.name) return command.run({args.begin() + 1, args.end()});
+    known += std::string(known.empty() ? "" : ", ") + command.name;
+  }
+  throw InvalidArgumentError("there is no command '" + args[0] + "'; there are: " + known);
+}
+
+}  // namespace mox::cli

@@ -1,0 +1,42 @@
+// mox flags
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "moxing/error.h"
+#include "moxing/flags.h"
+
+namespace mox::cli {
+namespace {
+
+constexpr char kUsage[] = "Usage: mox flags [--json]\nMoXing's own flags: name=default, meaning, values.\n";
+
+nlohmann::ordered_json as_json(const FlagValue& value) {
+  return std::visit([](const auto& v) { return nlohmann::ordered_json(v); }, value);
+}
+
+}  // namespace
+
+int run_flags(const std::vector<std::string>& args) {
+  bool json = false;
+  for (const std::string& arg : args) {
+    if (arg == "--help" || arg == "-h") {
+      std::fputs(kUsage, stdout);
+      return kDone;
+    }
+    if (arg != "--json") throw InvalidArgumentError("unknown option '" + arg + "'\n" + kUsage);
+    json = true;
+  }
+  if (!json) {
+    std::fputs(get_help().c_str(), stdout);
+    return kDone;
+  }
+  nlohmann::ordered_json flags = nlohmann::ordered_json::array();
+  for (const FlagInfo& flag : all_flags())
+    flags.push_back(
+        {{"name", flag.name}, {"default", as_json(flag.default_value)}, {"values", flag.values}, {"help", flag.help}});
+  std::printf("%s\n", flags.dump().c_str());
+  return kDone;
+}
+
+}  // namespace mox::cli
