@@ -130,8 +130,8 @@ tf::Output Net::add(const Scope& scope, const tf::Output& a, const tf::Output& b
 tf::Output Net::scale(const Scope& scope, const tf::Output& x, float factor) const {
   const tf::Output before = before_transpose(x);
   const tf::Output by = ops::Cast(scope, ops::Const(scope, factor), x.type());
-  if (!before.node()) return ops::Multiply(scope.WithOpName("scale"), x, by);
-  return layers::nhwc_to_nchw(scope, ops::Multiply(scope.WithOpName("scale"), before, by));
+  if (!before.node()) return ops::Multiply(scope.WithOpName("scaled"), x, by);
+  return layers::nhwc_to_nchw(scope, ops::Multiply(scope.WithOpName("scaled"), before, by));
 }
 
 Size2d Net::image_size(const Scope& scope, const tf::Output& x, bool needed) const {

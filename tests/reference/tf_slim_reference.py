@@ -102,9 +102,11 @@ def without_fused_batch_norm():
 
 
 def load_values(session):
-    for v in tf.global_variables():
-        if v.op.name != "global_step":
-            v.load(values(v.op.name, v.shape.as_list()).astype(v.dtype.base_dtype.as_numpy_dtype), session)
+    # All at once: a run a variable would prune the whole graph each time.
+    variables = [v for v in tf.global_variables() if v.op.name != "global_step"]
+    session.run([v.initializer for v in variables], {
+        v.initializer.inputs[1]: values(v.op.name, v.shape.as_list()).astype(v.dtype.base_dtype.as_numpy_dtype)
+        for v in variables})
 
 
 def evaluate(name, shared, checkpoints):
