@@ -73,11 +73,15 @@ std::vector<FolderEntry> list_local(const std::string& folder) {
 
 std::vector<FolderEntry> list_remote(const std::string& folder) {
   std::vector<FolderEntry> entries;
-  file::list_each(folder, {}, [&](const file::DirEntry& entry) {
-    if (!entry.name.empty() && entry.name[0] != '.')
-      entries.push_back({entry.name, entry.is_dir(), entry.stat.length, entry.stat.mtime_nsec});
-    return true;
-  });
+  try {
+    file::list_each(folder, {}, [&](const file::DirEntry& entry) {
+      if (!entry.name.empty() && entry.name[0] != '.')
+        entries.push_back({entry.name, entry.is_dir(), entry.stat.length, entry.stat.mtime_nsec});
+      return true;
+    });
+  } catch (const file::MoxFileRespException& e) {
+    throw file::MoxFileRespException("data folder " + folder + " cannot be listed: " + e.what(), e.resp());
+  }
   return entries;
 }
 
