@@ -119,7 +119,8 @@ nb::object read(const nb::bytes& url) {
 nb::list list_names(const nb::bytes& url, bool recursive, bool remove_sep, bool skip_file, bool skip_dir) {
   const std::string path = path_of(url);
   const auto names = without_gil([&] {
-    return file::list_directory(path, {.recursive = recursive, .remove_sep = remove_sep, .skip_file = skip_file, .skip_dir = skip_dir});
+    return file::list_directory(
+        path, {.recursive = recursive, .remove_sep = remove_sep, .skip_file = skip_file, .skip_dir = skip_dir});
   });
   nb::list result;
   for (const std::string& name : names) result.append(to_str(name));
@@ -131,7 +132,8 @@ nb::list scan(const nb::bytes& url) {
   const std::string path = path_of(url);
   const auto entries = without_gil([&] { return file::scan_dir(path); });
   nb::list result;
-  for (const auto& entry : entries) result.append(nb::make_tuple(to_str(entry.name), to_str(entry.path), stat_tuple(entry.stat)));
+  for (const auto& entry : entries)
+    result.append(nb::make_tuple(to_str(entry.name), to_str(entry.path), stat_tuple(entry.stat)));
   return result;
 }
 
@@ -146,7 +148,8 @@ file::CopyOptions copy_options(const std::vector<nb::bytes>& file_list, int thre
 using CopyFunction = file::CopySummary (*)(const std::string&, const std::string&, const file::CopyOptions&);
 
 template <CopyFunction copy>
-nb::dict copy_tree(const nb::bytes& src, const nb::bytes& dst, const std::vector<nb::bytes>& file_list, int threads, bool delete_extra) {
+nb::dict copy_tree(const nb::bytes& src, const nb::bytes& dst, const std::vector<nb::bytes>& file_list, int threads,
+                   bool delete_extra) {
   const file::CopyOptions options = copy_options(file_list, threads, delete_extra);
   const std::string from = path_of(src), to = path_of(dst);
   return summary_dict(without_gil([&] { return copy(from, to, options); }));
@@ -213,7 +216,8 @@ void bind_stream(nb::module_& m) {
              without_gil([&] { self.write(buffer.view()); });
              return buffer.size();
            })
-      .def("seek", [](file::File& self, int64_t offset, int whence) { return without_gil([&] { return self.seek(offset, whence); }); })
+      .def("seek", [](file::File& self, int64_t offset,
+                      int whence) { return without_gil([&] { return self.seek(offset, whence); }); })
       .def("tell", &file::File::tell)
       .def("size", &file::File::size)
       .def("truncate", [](file::File& self, int64_t size) { without_gil([&] { self.truncate(size); }); })
