@@ -22,7 +22,7 @@ import moxing as mox
 from moxing import file as mf
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = Path(os.environ.get("MOX_SERVERS") or ROOT / ".servers") / "versitygw"
+SERVER = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers") / "versitygw"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MOX = Path(os.environ.get("MOX_PROGRAM") or ROOT / "build/release/bin/mox")
-SERVER = Path(os.environ.get("MOX_SERVERS") or ROOT / ".servers") / "versitygw"
+SERVER = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers") / "versitygw"
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ std::string command_library() {
 class QuietStderr {
  public:
   QuietStderr() {
-    if (std::getenv("TF_CPP_MIN_LOG_LEVEL")) return;
+    if (const char* level = std::getenv("TF_CPP_MIN_LOG_LEVEL"); level && std::string(level) == "0") return;
     const int null = open("/dev/null", O_WRONLY);
     saved_ = dup(STDERR_FILENO);
     dup2(null, STDERR_FILENO);

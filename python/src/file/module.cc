@@ -102,7 +102,7 @@ void translate(const std::exception_ptr& thrown, void*) {
   }
 }
 
-nb::object read(const nb::bytes& url) {
+nb::object read_object(const nb::bytes& url) {
   nb::object result;
   const std::string path = path_of(url);
   without_gil([&] {
@@ -234,7 +234,7 @@ void bind_stream(nb::module_& m) {
 NB_MODULE(_file, m) {
   nb::register_exception_translator(translate);
   bind_stream(m);
-  m.def("read", read);
+  m.def("read", read_object);
   m.def("write", [](const nb::bytes& url, nb::handle data) {
     const std::string path = path_of(url);
     const Buffer buffer(data, PyBUF_SIMPLE);

@@ -13,7 +13,8 @@ struct EngineCommand {
 };
 
 constexpr EngineCommand kEngineCommands[] = {
-    {"train", run_train}, {"eval", run_eval}, {"predict", run_predict}, {"export", run_export}, {"nets", run_nets},
+    {"train", run_train}, {"eval", run_eval}, {"predict", run_predict}, {"export", run_export},
+    {"nets", run_nets},   {"lr", run_lr},     {"data", run_data},
 };
 
 }  // namespace

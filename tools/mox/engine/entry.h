@@ -13,5 +13,7 @@ int run_eval(const std::vector<std::string>& args);     // eval_command.cc
 int run_predict(const std::vector<std::string>& args);  // predict_command.cc
 int run_export(const std::vector<std::string>& args);   // export_command.cc
 int run_nets(const std::vector<std::string>& args);     // nets_command.cc
+int run_lr(const std::vector<std::string>& args);       // lr_command.cc
+int run_data(const std::vector<std::string>& args);     // data_command.cc
 
 }  // namespace mox::cli
