@@ -234,7 +234,7 @@ void bind_stream(nb::module_& m) {
 NB_MODULE(_file, m) {
   nb::register_exception_translator(translate);
   bind_stream(m);
-  m.def("read", read);
+  m.def("read", [](const nb::bytes& url) { return read(url); });  // ::read(2) has the name too
   m.def("write", [](const nb::bytes& url, nb::handle data) {
     const std::string path = path_of(url);
     const Buffer buffer(data, PyBUF_SIMPLE);
