@@ -10,6 +10,7 @@ class _RawFile(io.RawIOBase):
     """An open object of a store, in bytes."""
 
     def __init__(self, name, mode):
+        self._closing = False
         self._stream = _file.Stream(encode(name), mode)
         self.name = name
         self.mode = mode
@@ -61,11 +62,12 @@ class _RawFile(io.RawIOBase):
         return self._stream.size()
 
     def flush(self):
-        if not self.closed:
+        if not self.closed and not self._closing:
             self._stream.flush()
 
     def close(self):
         if not self.closed:
+            self._closing = True  # RawIOBase.close flushes once more: what the stream's close has done already
             try:
                 self._stream.close()
             finally:
