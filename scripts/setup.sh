@@ -33,7 +33,7 @@ fi
 
 for part in scripts/setup.d/*.sh; do
   case "$part" in
-    *-test.sh) [ "${1:-}" = test ] && sh "$part" ;;
+    *-test.sh) if [ "${1:-}" = test ]; then sh "$part"; fi ;;
     *) sh "$part" ;;
   esac
 done
