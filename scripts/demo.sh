@@ -10,7 +10,7 @@ steps=${MOX_DEMO_STEPS:-3600}
 
 echo "== Training LeNet on Fashion-MNIST: $steps steps of 50 (Ctrl-C saves and stops; run it again to go on)"
 $mox train --model_name=lenet --dataset_name=fashion_mnist --data_url="$data" --train_url="$run" --batch_size=50 \
-  --max_number_of_steps="$steps" --optimizer=momentum --learning_rate_strategy=10:0.01 --log_every_n_steps=100
+  --max_number_of_steps="$steps" --optimizer=adam --learning_rate_strategy='2:0.001,3:0.001=>0.0001' --log_every_n_steps=100
 
 echo "== Evaluating on the 10,000 test images"
 $mox eval --checkpoint_url="$run"

@@ -15,7 +15,7 @@ model = tf.keras.Sequential([
     L.Input((28, 28, 1)), L.Conv2D(32, 5, padding="same", activation="relu"), L.MaxPooling2D(2),
     L.Conv2D(64, 5, padding="same", activation="relu"), L.MaxPooling2D(2), L.Flatten(), L.Dense(1024, activation="relu"),
     L.Dropout(0.5), L.Dense(10)])
-model.compile(tf.keras.optimizers.SGD(0.01, momentum=0.9), tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile(tf.keras.optimizers.SGD(0.01, momentum=0.9), tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 times = []
 model.fit(ds, steps_per_epoch=steps, epochs=1, verbose=0,
           callbacks=[tf.keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: times.append(time.time()))])
