@@ -20,6 +20,18 @@ void reject_if(bool wrong, const std::string& message) {
   if (wrong) throw InvalidArgumentError(message);
 }
 
+// A flag that the engine does not heed yet must not be taken silently.
+void reject_unheeded_flags() {
+  const std::string workers = get_flag<std::string>("worker_hosts");
+  reject_if(get_flag<double>("gradient_clip") != 0, "--gradient_clip is not offered by this version; leave it at 0");
+  reject_if(get_flag<bool>("use_fp16"),
+            "--use_fp16 is not offered by this version; use var_scope(force_dtype) in model_fn");
+  reject_if(!get_flag<std::string>("ps_hosts").empty() || workers.find(',') != std::string::npos ||
+                get_flag<std::string>("job_name") != "worker" || get_flag<int64_t>("task_index") != 0,
+            "several processes (--ps_hosts, --worker_hosts, --job_name, --task_index) are not offered by this version; "
+            "train with --num_gpus in one process");
+}
+
 }  // namespace
 
 // Nine hours later is too late to find out: writes a file now.
@@ -34,6 +46,7 @@ void check_writable(const std::string& log_dir) {
 }
 
 void apply_flags(RunConfig* config) {
+  reject_unheeded_flags();
   config->num_gpus = get_flag<int64_t>("num_gpus");
   config->log_first_clone = get_flag<bool>("log_first_clone");
   config->include_patterns = split_patterns(get_flag<std::string>("checkpoint_include_patterns"));

@@ -151,6 +151,8 @@ def test_bad_data_is_an_error_before_training(tmp_path, kind, expected):
     ({"optimizer": "sdg"}, "momentum"),
     ({"learning_rate_strategy": "10:0.1->,20:0.1"}, "^"),
     ({"num_gpus": 0}, "--num_gpus"),
+    ({"gradient_clip": 1}, "--gradient_clip is not offered"),
+    ({"worker_hosts": "a:1,b:1"}, "several processes"),
     ({"train_url": "/proc/nowhere"}, "cannot be written"),
     ({"max_number_of_step": 3}, "max_number_of_step"),
 ])
