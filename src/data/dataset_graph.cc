@@ -4,6 +4,7 @@
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "tensorflow/core/framework/dataset_options.pb.h"
 #include "tensorflow/core/framework/graph_to_functiondef.h"
 
 namespace mox::data {
@@ -149,6 +150,17 @@ DatasetNode private_threads(const Scope& scope, const DatasetNode& input, int64_
       {.op = "PrivateThreadPoolDataset", .inputs = {constant(scope, threads)}, .types = {}, .shapes = {}});
 }
 
+DatasetNode unrewritten(const Scope& scope, const DatasetNode& input) {
+  tf::data::Options options;
+  options.mutable_optimization_options()->set_apply_default_optimizations(false);
+  auto builder = builder_for(scope, "OptionsDataset");
+  builder.Input(out(input.variant))
+      .Attr("serialized_options", options.SerializeAsString())
+      .Attr("output_types", input.types)
+      .Attr("output_shapes", input.shapes);
+  return {tf::Output(finish(scope, builder), 0), input.types, input.shapes};
+}
+
 BodyFunction add_function(const Scope& scope, const DatasetNode& input, const MapBody& body,
                           const std::vector<tf::Output>& captured) {
   Scope inner = Scope::new_root();
@@ -224,7 +236,10 @@ DatasetNode filter(const Scope& scope, const DatasetNode& input, const MapBody& 
 
 tf::Output fed_tensor(const Scope& scope, const std::string& name, const tf::Tensor& value) {
   auto builder = tf::NodeBuilder(scope.GetUniqueNameForOp(name), "Placeholder");
-  builder.Attr("dtype", value.dtype()).Attr("shape", value.shape());
+  // Rows are left open: TensorFlow's optimizer makes a tensor of a placeholder's full shape, and keeps its memory.
+  tf::PartialTensorShape shape(value.shape());
+  if (shape.dims() > 0) shape.set_dim(0, -1);
+  builder.Attr("dtype", value.dtype()).Attr("shape", shape);
   tf::Node* node = finish(scope, builder);
   scope.state().iterator_feeds.emplace_back(node->name(), value);
   return tf::Output(node, 0);

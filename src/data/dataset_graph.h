@@ -34,6 +34,8 @@ DatasetNode unbatch(const Scope& scope, const DatasetNode& input);
 DatasetNode prefetch(const Scope& scope, const DatasetNode& input, int64_t elements);
 // Runs what is before it in `threads` threads of its own.
 DatasetNode private_threads(const Scope& scope, const DatasetNode& input, int64_t threads);
+// Leaves out tf.data's default rewriting, which copies what the pipeline captures.
+DatasetNode unrewritten(const Scope& scope, const DatasetNode& input);
 
 // Builds the body of a map in a graph of its own; `captured` are the outer tensors, same order.
 using MapBody =

@@ -36,7 +36,7 @@ Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std
   const int64_t ahead = std::max<int64_t>(1, options_.capacity / rows);
   node = prefetch(scope, node, ahead);
   if (!batches) node = unbatch(scope, node);
-  return {node};
+  return {unrewritten(scope, node)};
 }
 
 }  // namespace mox::data

@@ -10,6 +10,7 @@
 #include "run/engine_session.h"
 #include "run/exporter.h"
 #include "run/signals.h"
+#include "run/start_up_memory.h"
 #include "run/step_loop.h"
 
 namespace mox {
@@ -61,6 +62,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed
+  release_start_up_memory();
   const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
   RunResult result;
   result.global_step = first_global_step;

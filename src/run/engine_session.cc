@@ -59,9 +59,10 @@ void EngineSession::add_variable_ops() {
     devices.push_back(require_node(index, variable.handle, "variable " + variable.name).device());
   for (size_t i = 0; i < graph_.variables.size(); ++i) {
     const VariableInfo& variable = graph_.variables[i];
+    // No shape: TensorFlow's optimizer would make a tensor of it. The loader has compared the shapes.
     NodeMaker(&graph_.graph, restore_name(i), "Placeholder")
         .attr("dtype", variable.dtype)
-        .attr("shape", variable.shape);
+        .attr("shape", tf::PartialTensorShape());
     NodeMaker(&graph_.graph, restore_name(i) + "/assign", "AssignVariableOp")
         .input(variable.handle)
         .input(restore_name(i))

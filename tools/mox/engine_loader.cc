@@ -40,7 +40,7 @@ class QuietStderr {
 
 void* load(const std::string& path) {
   QuietStderr quiet;
-  return dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  return dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL);
 }
 
 }  // namespace

@@ -1,0 +1,54 @@
+// What the lifted pipeline looks like; what it does is tested through run().
+#include "graph/lift_input.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tensorflow/core/framework/dataset_options.pb.h"
+
+namespace mox {
+namespace {
+
+// The options of the lifted pipeline's last data set, when it has any.
+std::optional<tensorflow::data::Options> options_of(const tensorflow::GraphDef& graph) {
+  for (const auto& node : graph.node())
+    if (node.op() == "OptionsDataset" && node.name() == "input/options") {
+      tensorflow::data::Options options;
+      EXPECT_TRUE(options.ParseFromString(node.attr().at("serialized_options").s()));
+      return options;
+    }
+  return std::nullopt;
+}
+
+InputGraph five_numbers() {
+  InputGraph input;
+  auto* five = input.graph.add_node();
+  five->set_name("five");
+  five->set_op("Const");
+  (*five->mutable_attr())["dtype"].set_type(tensorflow::DT_FLOAT);
+  tensorflow::Tensor value(5.f);
+  value.AsProtoTensorContent((*five->mutable_attr())["value"].mutable_tensor());
+  input.outputs.push_back({"five:0", tensorflow::DT_FLOAT, tensorflow::PartialTensorShape({})});
+  return input;
+}
+
+// tf.data's tuner costs time at every element, and an iterator's end waits for it (up to a minute).
+TEST(LiftInput, AutotuneIsOffUnlessTheUserSetsIt) {
+  InputGraph input = five_numbers();
+  const auto ours = options_of(lift_input(input, {.batch_size = 2}).graph);
+  ASSERT_TRUE(ours.has_value());
+  EXPECT_FALSE(ours->autotune_options().enabled());
+  EXPECT_EQ(ours->autotune_options().optional_enabled_case(), tensorflow::data::AutotuneOptions::kEnabled);
+
+  tensorflow::data::Options wish;
+  wish.mutable_autotune_options()->set_enabled(true);
+  auto* node = input.graph.add_node();
+  node->set_name("wish");
+  node->set_op("OptionsDataset");
+  (*node->mutable_attr())["serialized_options"].set_s(wish.SerializeAsString());
+  EXPECT_FALSE(options_of(lift_input(input, {.batch_size = 2}).graph).has_value());
+}
+
+}  // namespace
+}  // namespace mox
