@@ -1,6 +1,6 @@
 """Whole processes, in turn: mox against Keras and PyTorch. Prints JSON; medians and ratios are what to quote.
 
-  .venv/bin/python bench/training/compare.py lenet|softmax [--runs=3] [--peers=keras,torch] > result.json
+  .venv/bin/python bench/training/compare.py lenet|softmax [--runs=3] [--peers=keras,torch] [--torch_python=PYTHON] > result.json
 
 A contender prints a last line `steps/s: X`: the median over the second half of its steps, start-up left out. Whole time
 and peak memory are the operating system's account of the process.
@@ -23,7 +23,7 @@ BUILD = ROOT / "build/release"
 DATA = os.environ.get("MOX_BENCH_DATA", "/usr/share/datasets/fashion-mnist")
 
 
-def contenders(task, peers, steps, folder):
+def contenders(task, peers, steps, folder, torch_python):
     python = sys.executable
     if task == "lenet":
         ours = {"mox": [str(BUILD / "bin/mox"), "train", "--model_name=lenet", "--dataset_name=fashion_mnist", f"--data_url={DATA}",
@@ -33,7 +33,7 @@ def contenders(task, peers, steps, folder):
         ours = {"mox": [str(BUILD / "examples/mnist_softmax"), f"--data_url={DATA}", f"--train_url={folder}/mox", f"--steps={steps}"],
                 "mox_python": [python, str(ROOT / "examples/mnist_softmax.py"), f"--data_url={DATA}", f"--train_url={folder}/mox_python",
                                f"--steps={steps}"]}
-    return ours | {peer: [python, str(HERE / f"{peer}_{task}.py"), DATA, str(steps)] for peer in peers}
+    return ours | {peer: [torch_python if peer == "torch" else python, str(HERE / f"{peer}_{task}.py"), DATA, str(steps)] for peer in peers}
 
 
 def run(command):
@@ -60,12 +60,14 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--peers", default="keras,torch")
+    parser.add_argument("--torch_python", default=sys.executable, help="a Python that has PyTorch, when this one has not")
     args = parser.parse_args()
     steps = args.steps or {"lenet": 1000, "softmax": 10000}[args.task]
     results = {}
     for _ in range(args.runs):
         with tempfile.TemporaryDirectory() as folder:
-            for name, command in contenders(args.task, [p for p in args.peers.split(",") if p], steps, folder).items():
+            for name, command in contenders(args.task, [p for p in args.peers.split(",") if p], steps, folder,
+                                            args.torch_python).items():
                 results.setdefault(name, []).append(run(command))
                 print(name, results[name][-1], file=sys.stderr)
     median = {name: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for name, runs in results.items()}

@@ -5,10 +5,10 @@
 #include <unordered_set>
 
 #include "graph/graph_state.h"
+#include "graph/input_options.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
 #include "tensorflow/core/common_runtime/graph_constructor.h"
-#include "tensorflow/core/framework/dataset_options.pb.h"
 #include "tensorflow/core/framework/graph_to_functiondef.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/lib/hash/hash.h"
@@ -42,23 +42,6 @@ tf::Tensor scalar_int64(int64_t value) {
   tf::Tensor t(tf::DT_INT64, {});
   t.scalar<int64_t>()() = value;
   return t;
-}
-
-bool sets_autotune(const tf::NodeDef& node) {
-  if (node.op() != "OptionsDataset") return false;
-  tf::data::Options options;
-  return options.ParseFromString(node.attr().at("serialized_options").s()) &&
-         options.autotune_options().optional_enabled_case() == tf::data::AutotuneOptions::kEnabled;
-}
-
-// Dataset.with_options in input_fn, in the graph or in the functions that make one-shot iterators.
-bool sets_autotune(const tf::GraphDef& graph) {
-  auto sets = [](const auto& nodes) {
-    return std::any_of(nodes.begin(), nodes.end(), [](const tf::NodeDef& n) { return sets_autotune(n); });
-  };
-  if (sets(graph.node())) return true;
-  const auto& functions = graph.library().function();
-  return std::any_of(functions.begin(), functions.end(), [&](const auto& f) { return sets(f.node_def()); });
 }
 
 // An argument of the function: one component of an iterator's element, or a captured resource.
@@ -321,21 +304,6 @@ class InputLifter {
     return map.name();
   }
 
-  // tf.data's autotuning off, unless the user set it: its thread models every element, and an iterator that is let go
-  // while that thread sleeps waits for it, up to a minute.
-  std::string fixed_parallelism(const std::string& dataset, const tf::DataTypeVector& types,
-                                const std::vector<tf::PartialTensorShape>& shapes) {
-    if (sets_autotune(input_.graph)) return dataset;
-    tf::data::Options tuning;
-    tuning.mutable_autotune_options()->set_enabled(false);
-    NodeMaker options(&result_.graph, options_.name + "/options", "OptionsDataset");
-    options.input(dataset)
-        .attr("serialized_options", tuning.SerializeAsString())
-        .attr("output_types", types)
-        .attr("output_shapes", shapes);
-    return options.name();
-  }
-
   void add_iterator(const std::string& dataset) {
     const std::string prefix = options_.name + "/";
     const auto types = output_types();
@@ -346,13 +314,15 @@ class InputLifter {
         .input(ahead)
         .attr("output_types", types)
         .attr("output_shapes", shapes);
-    const std::string tuned = fixed_parallelism(prefix + "prefetch", types, shapes);
+    std::string last = prefix + "prefetch";
+    if (!sets_input_options(input_.graph))
+      last = add_input_options(&result_.graph, last, {.name = prefix + "options", .types = types, .shapes = shapes});
     NodeMaker(&result_.graph, prefix + "iterator", "IteratorV2")
         .attr("shared_name", options_.name)
         .attr("container", "")
         .attr("output_types", types)
         .attr("output_shapes", shapes);
-    NodeMaker(&result_.graph, prefix + "make_iterator", "MakeIterator").input(tuned).input(prefix + "iterator");
+    NodeMaker(&result_.graph, prefix + "make_iterator", "MakeIterator").input(last).input(prefix + "iterator");
     result_.initializers.push_back(prefix + "make_iterator");
     std::string previous;
     for (int tower = 0; tower < options_.num_towers; ++tower) {

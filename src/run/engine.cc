@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "graph/input_options.h"
 #include "graph/matmul_layout.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
@@ -27,11 +30,27 @@ bool already_done(const RunConfig& config, int64_t global_step) {
   return true;
 }
 
-// Passes that change what a step costs, not what it computes.
-void speed_up(BuiltGraph* graph) {
+// A step of a few small operations: threads that hand them to each other cost more than they bring.
+bool is_small_step(const BuiltGraph& graph) {
+  constexpr int64_t kSmall = 1 << 24;  // products of a weight and a sample: below a millisecond of one core
+  int64_t weights = 0;
+  for (const VariableInfo& variable : graph.variables)
+    weights += variable.trainable ? variable.shape.num_elements() : 0;
+  if (weights * graph.samples_per_step > kSmall || graph.towers.size() > 1) return false;
+  const auto& nodes = graph.graph.node();  // a convolution uses a weight many times a sample
+  return std::none_of(nodes.begin(), nodes.end(),
+                      [](const tensorflow::NodeDef& n) { return n.op().find("Conv") != std::string::npos; });
+}
+
+// What changes the cost of a step, not what it computes.
+void speed_up(BuiltGraph* graph, RunConfig* config) {
   std::map<std::string, tensorflow::TensorShape> shapes;
   for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
+  if (config->num_inter_threads == 0 && is_small_step(*graph)) {
+    config->num_inter_threads = 1;
+    run_cheap_input_in_one_thread(&graph->graph);
+  }
 }
 
 void print_evaluation(const RunResult& result) {
@@ -51,13 +70,13 @@ void export_after_run(const BuiltGraph& graph, const std::string& log_dir, Engin
 
 }  // namespace
 
-RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, const RunConfig& config) {
+RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
   validate(config);
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
   SignalGuard signals;
   join_gradients(&graph.graph, graph.gradients,
                  {.num_towers = static_cast<int>(graph.towers.size()), .loss_scale = config.loss_scale});
-  if (config.mode == ModeKeys::TRAIN) speed_up(&graph);
+  if (config.mode == ModeKeys::TRAIN) speed_up(&graph, &config);
   const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   EngineSession session(graph, config);
   session.initialize(checkpoint);

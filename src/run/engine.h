@@ -10,6 +10,6 @@
 namespace mox {
 
 // `export_graph` is model_fn built in EXPORT mode, when the model is exported after the run.
-MOX_EXPORT RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, const RunConfig& config);
+MOX_EXPORT RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config);
 
 }  // namespace mox

@@ -1,0 +1,31 @@
+// How tf.data runs an input pipeline: its threads and its own tuning.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/framework/types.h"
+
+namespace mox {
+
+// Whether input_fn chose for itself (Dataset.with_options with autotune or threading).
+bool sets_input_options(const tensorflow::GraphDef& graph);
+
+struct InputOptionsNode {
+  std::string name;
+  tensorflow::DataTypeVector types;
+  std::vector<tensorflow::PartialTensorShape> shapes;
+};
+
+// Adds the options as the pipeline's last data set and returns its tensor. Autotuning is off: its thread models every
+// element, and an iterator that is let go while that thread sleeps waits for it, up to a minute. Each operation of the
+// pipeline runs in one thread: its parallelism is over elements.
+std::string add_input_options(tensorflow::GraphDef* graph, const std::string& dataset, const InputOptionsNode& node);
+
+// Gives pipelines with such options one thread of their own, when all that they do for an element is cheap (no
+// decoding, no Python, no files): waking threads then costs more than the work. Returns whether they got it.
+bool run_cheap_input_in_one_thread(tensorflow::GraphDef* graph);
+
+}  // namespace mox
