@@ -17,6 +17,7 @@
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
+#include "run/tower_inputs.h"
 
 namespace mox {
 namespace {
@@ -88,6 +89,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   join_gradients(&graph.graph, graph.gradients,
                  {.num_towers = static_cast<int>(graph.towers.size()), .loss_scale = config.loss_scale});
   if (config.mode == ModeKeys::TRAIN) speed_up(&graph, &config);
+  if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   EngineSession session(graph, config);

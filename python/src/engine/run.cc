@@ -87,6 +87,7 @@ void bind_built_graph(nb::module_& m) {
       .def_ro("name", &VariableInfo::name);
   nb::class_<TowerInfo>(m, "TowerInfo")
       .def(nb::init<>())
+      .def_rw("inputs", &TowerInfo::inputs)
       .def_rw("losses", &TowerInfo::losses)
       .def_rw("log_info", &TowerInfo::log_info)
       .def_rw("output_info", &TowerInfo::output_info)
