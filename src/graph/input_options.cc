@@ -1,6 +1,7 @@
 #include "graph/input_options.h"
 
 #include <algorithm>
+#include <thread>
 #include <unordered_set>
 
 #include "graph/node_defs.h"
@@ -82,17 +83,22 @@ std::string add_input_options(tf::GraphDef* graph, const std::string& dataset, c
   return node.name;
 }
 
-bool run_cheap_input_in_one_thread(tf::GraphDef* graph) {
-  if (!is_cheap_input(*graph)) return false;
+bool give_input_own_threads(tf::GraphDef* graph) {
+  const int threads = is_cheap_input(*graph) ? 1 : std::max(1u, std::thread::hardware_concurrency());
   bool changed = false;
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (!chooses(node)) continue;
     tf::data::Options options = options_of(node);
-    options.mutable_threading_options()->set_private_threadpool_size(1);
+    if (options.autotune_options().enabled() || options.threading_options().max_intra_op_parallelism() != 1)
+      return false;
+    options.mutable_threading_options()->set_private_threadpool_size(threads);
     tf::SetAttrValue(options.SerializeAsString(), &(*node.mutable_attr())["serialized_options"]);
     changed = true;
   }
-  return changed;
+  if (!changed) return false;
+  for (tf::NodeDef& node : *graph->mutable_node())
+    if (node.op() == "IteratorGetNext") node.set_op("IteratorGetNextSync");
+  return true;
 }
 
 }  // namespace mox

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/framework/types.h"
@@ -24,8 +25,9 @@ struct InputOptionsNode {
 // pipeline runs in one thread: its parallelism is over elements.
 std::string add_input_options(tensorflow::GraphDef* graph, const std::string& dataset, const InputOptionsNode& node);
 
-// Gives pipelines with such options one thread of their own, when all that they do for an element is cheap (no
-// decoding, no Python, no files): waking threads then costs more than the work. Returns whether they got it.
-bool run_cheap_input_in_one_thread(tensorflow::GraphDef* graph);
+// Gives a pipeline with such options threads of its own and lets the step take its elements without handing over to
+// another thread; then the step needs no thread pool. One thread when all that is done for an element is cheap (no
+// decoding, no Python, no files): waking more costs more than the work. False when input_fn chose for itself.
+MOX_EXPORT bool give_input_own_threads(tensorflow::GraphDef* graph);
 
 }  // namespace mox

@@ -50,10 +50,8 @@ void speed_up(BuiltGraph* graph, RunConfig* config) {
   std::map<std::string, tensorflow::TensorShape> shapes;
   for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
-  if (config->num_inter_threads == 0 && is_small_step(*graph)) {
-    config->num_inter_threads = 1;
-    run_cheap_input_in_one_thread(&graph->graph);
-  }
+  if (config->num_inter_threads == 0 && is_small_step(*graph) && give_input_own_threads(&graph->graph))
+    config->num_inter_threads = kCallersThread;
 }
 
 bool wants_learning_rate_factor(const std::vector<HookGroup>& hooks) {

@@ -12,6 +12,8 @@
 
 namespace mox {
 
+constexpr int64_t kCallersThread = -1;  // num_inter_threads: a step runs in the thread that asks for it
+
 struct RunConfig {
   ModeKeys mode = ModeKeys::TRAIN;
   int64_t batch_size = 0;

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <thread>
 
+#include "graph/input_options.h"
 #include "tensorflow/core/framework/dataset_options.pb.h"
 
 namespace mox {
@@ -48,6 +50,28 @@ TEST(LiftInput, AutotuneIsOffUnlessTheUserSetsIt) {
   node->set_op("OptionsDataset");
   (*node->mutable_attr())["serialized_options"].set_s(wish.SerializeAsString());
   EXPECT_FALSE(options_of(lift_input(input, {.batch_size = 2}).graph).has_value());
+}
+
+int private_threads(const tensorflow::GraphDef& graph) {
+  return options_of(graph)->threading_options().private_threadpool_size();
+}
+
+TEST(InputOptions, CheapInputGetsOneThreadOthersAllCores) {
+  tensorflow::GraphDef cheap = lift_input(five_numbers(), {.batch_size = 2}).graph;
+  EXPECT_TRUE(give_input_own_threads(&cheap));
+  EXPECT_EQ(private_threads(cheap), 1);
+  int taken_in_place = 0;
+  for (const auto& node : cheap.node()) taken_in_place += node.op() == "IteratorGetNextSync";
+  EXPECT_EQ(taken_in_place, 1);
+
+  tensorflow::GraphDef reads_files = lift_input(five_numbers(), {.batch_size = 2}).graph;
+  auto* function = reads_files.mutable_library()->add_function();
+  function->mutable_signature()->set_name("reads");
+  auto* read = function->add_node_def();
+  read->set_name("read");
+  read->set_op("ReadFile");
+  EXPECT_TRUE(give_input_own_threads(&reads_files));
+  EXPECT_EQ(private_threads(reads_files), static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace

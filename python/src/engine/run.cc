@@ -167,6 +167,7 @@ void bind_config(nb::module_& m) {
 
 void bind_run(nb::module_& m) {
   nb::class_<tf::Tensor>(m, "Tensor");  // opaque: what feeds carry
+  m.def("to_array", &to_numpy, "the tensor's values; a scalar as numpy's");
   nb::class_<InputTensor>(m, "InputTensor")
       .def(
           "__init__",
