@@ -44,7 +44,7 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
   found.checkpoint.prefix = prefix;
   for (const VariableInfo& variable : wanted) {
     if (!reader.Contains(variable.name)) {
-      found.missing.push_back(variable.name);
+      if (!variable.optional) found.missing.push_back(variable.name);
       continue;
     }
     tf::Tensor value;

@@ -12,6 +12,8 @@
 #include "run/checkpoint_loader.h"
 #include "run/engine_session.h"
 #include "run/exporter.h"
+#include "run/learning_rate_factor.h"
+#include "run/log_dir_lock.h"
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
@@ -51,6 +53,12 @@ void speed_up(BuiltGraph* graph, RunConfig* config) {
     config->num_inter_threads = kCallersThread;
 }
 
+bool wants_learning_rate_factor(const std::vector<HookGroup>& hooks) {
+  return std::any_of(hooks.begin(), hooks.end(), [](const HookGroup& group) {
+    return dynamic_cast<const PlateauLREarlyStoppingHook*>(group[0].get()) != nullptr;
+  });
+}
+
 void print_evaluation(const RunResult& result) {
   std::string line = fmt::format("[Evaluation] steps: {}(global step: {})", result.steps, result.global_step);
   for (const auto& [name, value] : result.metrics) line += fmt::format("\t{}: {:.3f}", name, value);
@@ -71,10 +79,14 @@ void export_after_run(const BuiltGraph& graph, const std::string& log_dir, Engin
 RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
   validate(config);
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
+  const std::vector<HookGroup> hooks = group_hooks(graph);
+  std::optional<LogDirLock> lock;
+  if (config.mode == ModeKeys::TRAIN) lock.emplace(config.log_dir);
   SignalGuard signals;
   join_gradients(&graph.graph, graph.gradients,
                  {.num_towers = static_cast<int>(graph.towers.size()), .loss_scale = config.loss_scale});
   if (config.mode == ModeKeys::TRAIN) speed_up(&graph, &config);
+  if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
@@ -88,7 +100,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
     write_class_names(config.log_dir, graph.class_names);
   if (config.begin_fn) config.begin_fn();
   if (!already_done(config, first_global_step)) {
-    StepLoop loop(graph, config, session, first_global_step);
+    StepLoop loop(graph, config, hooks, session, first_global_step);
     result = loop.run();
     if (config.mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
   }

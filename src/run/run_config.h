@@ -33,6 +33,7 @@ struct RunConfig {
   double loss_scale = 1;
   std::vector<std::string> include_patterns, exclude_patterns;  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
+  double stall_seconds = 30;  // see RunOptions::stall_report_secs
   OutputFn output_fn;
   std::function<void()> begin_fn;  // before the first step
   // Called between steps: Python looks at its signals here. Throwing ends the run like an error in a user function.

@@ -1,7 +1,6 @@
 // The loop over steps: what is fetched when, logs, summaries, checkpoints, output_fn, and how it ends.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -10,18 +9,21 @@
 
 #include "run/checkpoint_writer.h"
 #include "run/engine_session.h"
+#include "run/hook_runner.h"
 #include "run/run_config.h"
 #include "run/step_logger.h"
+#include "run/step_watch.h"
 #include "run/summary_writer.h"
 
 namespace mox {
 
 class StepLoop {
  public:
-  StepLoop(const BuiltGraph& graph, const RunConfig& config, EngineSession& session, int64_t first_global_step);
+  StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::vector<HookGroup>& hooks,
+           EngineSession& session, int64_t first_global_step);
   ~StepLoop();
 
-  // Until the limit, the end of the input, or a signal.
+  // Until the limit, the end of the input, a hook that asks to stop, or a signal.
   RunResult run();
 
  private:
@@ -32,15 +34,18 @@ class StepLoop {
   };
   // A prepared step and where its fetches are in the result.
   struct Step {
-    EngineSession::Callable callable = 0;
-    std::vector<std::string> fetches;
-    size_t log_info = 0, learning_rate = 0, summaries = 0, outputs = 0;
+    EngineSession::Prepared run;
+    std::vector<std::string> fetches, targets;
+    size_t log_info = 0, learning_rate = 0, summaries = 0, outputs = 0, hooks = 0;
   };
 
   Wants wants_of(int64_t step) const;
-  const Step& prepared(Wants wants);
-  std::vector<tensorflow::Tensor> run_step(const Step& step);
-  std::vector<tensorflow::Tensor> run_traced_step(const Step& step);
+  const Step& prepared(Wants wants, const HookRunner::Additions& hooks);
+  // One step with all that belongs to it. True: a hook asks to stop.
+  bool step();
+  void run_steps();
+  std::vector<tensorflow::Tensor> run_step(const Step& step, const HookRunner::Additions& hooks);
+  std::vector<tensorflow::Tensor> run_traced_step(const Step& step, const HookRunner::Additions& hooks);
   void check_losses(const std::vector<tensorflow::Tensor>& fetched, int64_t step);
   Metrics log_info_of(const std::vector<tensorflow::Tensor>& fetched, const Step& step) const;
   void collect_outputs(const std::vector<tensorflow::Tensor>& fetched, const Step& step);
@@ -49,7 +54,8 @@ class StepLoop {
   void accumulate(const Metrics& metrics);
   bool save_is_due() const;
   void save();
-  void finish(bool interrupted);
+  void save_after_error();
+  void finish();
   bool limit_reached() const { return config_.max_number_of_steps > 0 && local_step_ >= limit_; }
 
   const BuiltGraph& graph_;
@@ -59,6 +65,8 @@ class StepLoop {
   int64_t limit_ = 0;       // local steps; only with max_number_of_steps
   int64_t local_step_ = 0;  // steps done
   int64_t saved_at_ = -1;   // local step of the last save
+  bool sound_ = true;       // the variables are those after local_step_ steps
+  bool interrupted_ = false;
   std::chrono::steady_clock::time_point last_save_time_;
 
   std::map<int, Step> steps_;
@@ -67,13 +75,8 @@ class StepLoop {
   std::unique_ptr<StepLogger> logger_;
   std::unique_ptr<SummaryWriter> summaries_;
   std::unique_ptr<CheckpointWriter> checkpoints_;
-  // What the watchdog looks at.
-  struct UnderWay {
-    std::atomic<bool> running{false};
-    std::atomic<double> longest{0};  // seconds of the longest step so far
-  } under_way_;
-  class Watchdog;
-  std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<StepWatch> watch_;
+  HookRunner hooks_;
 };
 
 }  // namespace mox

@@ -37,6 +37,7 @@ nb::bytes to_bytes(const google::protobuf::MessageLite& message);
 // One file a topic.
 void bind_base(nb::module_& m);       // exceptions, log, flags
 void bind_run(nb::module_& m);        // lift_input, run_built_graph
+void bind_hooks(nb::module_& m);      // HookSession, hooks of C++ and of Python
 void bind_fragments(nb::module_& m);  // networks, preprocessing, data sets, learning rates
 
 }  // namespace mox::python

@@ -8,6 +8,7 @@ from moxing.errors import InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import new_graph, state_of
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor import model, user_functions
+from moxing.tensorflow.executor.hook_adapter import Hooks
 from moxing.tensorflow.executor.input import Input
 from moxing.tensorflow.executor.scopes import tower_collections
 
@@ -32,10 +33,11 @@ def _update_name(update):
 class GraphBuilder:
     """Builds the graph of TRAIN, EVAL or PREDICT. The builder must live as long as the run: Python functions do."""
 
-    def __init__(self, functions, config, mode, auto_batch, seed, errors):
+    def __init__(self, functions, config, mode, inter_mode, auto_batch, seed, errors):
         self._functions = functions
         self._config = config
         self._mode = mode
+        self._inter_mode = inter_mode
         self._auto_batch = auto_batch
         self._seed = seed
         self._errors = errors
@@ -44,9 +46,14 @@ class GraphBuilder:
         self._network_losses = []
         self._graphs = []
         self._input = None
+        self._inter_input = None
+        self.hooks = Hooks()
 
     def build(self):
         self._input = Input(self._functions.input_fn, self._config, self._mode, self._auto_batch, self._seed, self._errors)
+        if self._inter_mode:
+            self._inter_input = Input(self._functions.input_fn, self._config, self._inter_mode, self._auto_batch,
+                                      self._seed, self._errors, num_towers=1, name="inter_input")
         graph = new_graph(self._seed)
         self._graphs.append(graph)
         built = engine.BuiltGraph(self._mode)
@@ -57,9 +64,13 @@ class GraphBuilder:
             model.check_made_by_get_variable(self._config.num_gpus)
             if self._mode == "TRAIN":
                 self._build_training(built, global_step)
+            if self._inter_mode:
+                self._build_inter(built)
+            self.hooks.begin()
             self._finish(graph, built)
-        built.initializers = self._input.lifted.initializers + built.initializers
-        built.feeds = self._input.lifted.feeds + state_of(graph).feeds
+        inputs = [self._input] + ([self._inter_input] if self._inter_input else [])
+        built.initializers = [op for i in inputs for op in i.initializers()] + built.initializers
+        built.feeds = [feed for i in inputs for feed in i.feeds()] + state_of(graph).feeds
         built.class_names = self._input.class_names
         built.samples_per_step = self._input.batch_size * self._config.num_gpus
         return built
@@ -90,12 +101,13 @@ class GraphBuilder:
         built.set_graph(graph.as_graph_def().SerializeToString())
 
     @contextlib.contextmanager
-    def _tower_scope(self, tower):
+    def _tower_scope(self, tower, inter=False):
         with contextlib.ExitStack() as stack:
+            if self._several or inter:
+                stack.enter_context(tf.name_scope("inter" if inter else f"tower_{tower}"))
             if self._several:
-                stack.enter_context(tf.name_scope(f"tower_{tower}"))
-                stack.enter_context(tf.device(f"/device:CPU:{tower}"))
-            if tower > 0:
+                stack.enter_context(tf.device(f"/device:CPU:{0 if inter else tower}"))
+            if tower > 0 or inter:
                 stack.enter_context(tf.variable_scope(tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False))
             stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses))
             yield
@@ -107,6 +119,7 @@ class GraphBuilder:
             info.losses = [loss.name for loss in spec.losses()]
             info.log_info = model.named_tensors(spec.log_info, "log_info", self._mode, scalars=True)
             info.output_info = model.named_tensors(spec.output_info, "output_info", self._mode)
+            info.hooks = self.hooks.of_spec(spec)
             if tower == 0:
                 # The summaries and the moving averages are the first device's, as in TF-slim's deployment.
                 built.summaries = [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)]
@@ -121,6 +134,16 @@ class GraphBuilder:
                         self._gradients.append([])
                     self._gradients[i].append(self._gradients_of(loss, scopes))
         return info
+
+    def _build_inter(self, built):
+        """The graph of inter_mode: its own input, and model_fn once more on the variables that there are."""
+        self._inter_input.import_into_current_graph("inter_mode")
+        known = tf.global_variables()
+        with self._tower_scope(self._config.num_gpus, inter=True):
+            spec = model.call_model_fn(self._functions.model_fn, self._inter_input.tower(0), self._inter_mode)
+            hooks = self.hooks.of_spec(spec, inter=True)
+        model.check_made_no_variable(known, self._inter_mode)
+        built.set_inter(self._inter_mode, hooks, self._inter_input.initializers()[-1], self._inter_input.feeds())
 
     def _gradients_of(self, loss, scopes):
         include = engine.get_flag("trainable_include_patterns")
@@ -144,12 +167,15 @@ class GraphBuilder:
         device = "/device:CPU:0" if self._several else None
         with tf.device(device):
             optimizers = self._optimizers()
-            updates, slots = [], []
-            for optimizer, towers in zip(optimizers, self._gradients):
-                pairs = self._slots(towers, slots)
-                updates.append(optimizer.apply_gradients(pairs))
+            slots = []
+            pairs = [self._slots(towers, slots) for towers in self._gradients]
+            # Of several losses, none moves a variable that another's gradient still reads.
+            all_slots = [slot for of_loss in pairs for slot, _ in of_loss] if len(pairs) > 1 else []
+            with tf.control_dependencies(all_slots):
+                updates = [optimizer.apply_gradients(p) for optimizer, p in zip(optimizers, pairs)]
             built.gradients = slots
-            built.learning_rate = _learning_rate(optimizers[0], tf.get_default_graph())
+            rates = [_learning_rate(optimizer, tf.get_default_graph()) for optimizer in optimizers]
+            built.learning_rates = list(dict.fromkeys(rate for rate in rates if rate))
             # After the updates: everything in the step sees the step's own number.
             with tf.control_dependencies(updates):
                 increment = global_step.assign_add(1, name="increment_global_step", read_value=False)
@@ -157,7 +183,11 @@ class GraphBuilder:
 
     def _optimizers(self):
         """One a loss."""
-        made = user_functions.call("optimizer_fn", self._functions.optimizer_fn)
+        functions = self._functions.optimizer_fn
+        if isinstance(functions, (list, tuple)):
+            made = [user_functions.call("optimizer_fn", function) for function in functions]
+        else:
+            made = user_functions.call("optimizer_fn", functions)
         optimizers = list(made) if isinstance(made, (list, tuple)) else [made] * len(self._gradients)
         if len(optimizers) != len(self._gradients):
             raise InvalidArgumentError(f"optimizer_fn returned {len(optimizers)} optimizers for {len(self._gradients)} losses; "

@@ -56,19 +56,31 @@ def _check_functions(functions, mode):
     check("input_fn", functions.input_fn, "it takes (mode) and returns tensors")
     check("model_fn", functions.model_fn, "it takes (inputs, mode) and returns a mox.ModelSpec")
     if mode == ModeKeys.TRAIN:
-        check("optimizer_fn", functions.optimizer_fn,
-              "a function without arguments that returns an optimizer, such as mox.get_optimizer_fn('sgd', 0.01) "
-              "or lambda: tf.train.AdamOptimizer()")
+        several = isinstance(functions.optimizer_fn, (list, tuple)) and functions.optimizer_fn
+        for function in several or [functions.optimizer_fn]:
+            check("optimizer_fn", function,
+                  "a function without arguments that returns an optimizer, such as mox.get_optimizer_fn('sgd', 0.01) "
+                  "or lambda: tf.train.AdamOptimizer(); or a list of them, one a loss")
     if functions.output_fn is not None:
         check("output_fn", functions.output_fn, "it takes (outputs), a list of dicts")
 
 
-def _check_supported(inter_mode, fetch_strategy_fn):
+def _inter_mode(value, mode):
+    if value is None:
+        return None
+    inter_mode = engine.parse_mode(str(value))
+    if inter_mode == ModeKeys.EXPORT:
+        raise InvalidArgumentError("inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT")
+    if mode != ModeKeys.TRAIN:
+        raise InvalidArgumentError(f"inter_mode is for run_mode TRAIN; run_mode is {mode}: leave it out")
+    return inter_mode
+
+
+def _check_supported(fetch_strategy_fn):
     def reject(given, text):
         if given:
             raise UnsupportedError(f"{text} is not offered by this version; leave it out")
 
-    reject(inter_mode is not None, "inter_mode (a second graph while training)")
     reject(fetch_strategy_fn is not None, "fetch_strategy_fn")
     hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
     reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
@@ -122,7 +134,8 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
     engine.set_log_sink(_write_log_line)
     try:
         _check_functions(functions, mode)
-        _check_supported(inter_mode, fetch_strategy_fn)
+        _check_supported(fetch_strategy_fn)
+        inter_mode = _inter_mode(inter_mode, mode)
         config = _config(
             mode, batch_size,
             dict(max_number_of_steps=max_number_of_steps, log_every_n_steps=log_every_n_steps,
@@ -130,23 +143,26 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
                  save_model_secs=save_model_secs, save_model_steps=save_model_steps),
             dict(log_dir=log_dir, checkpoint_path=checkpoint_path), export_model)
         config.check(output_fn is not None)
-        return _run(functions, config, mode, bool(auto_batch))
+        return _run(functions, config, mode, inter_mode, bool(auto_batch))
     finally:
         engine.set_log_sink(None)
 
 
-def _run(functions, config, mode, auto_batch):
+def _run(functions, config, mode, inter_mode, auto_batch):
     errors = user_functions.PythonErrors()
-    builder = GraphBuilder(functions, config, mode, auto_batch, user_seed(), errors)
+    builder = GraphBuilder(functions, config, mode, inter_mode, auto_batch, user_seed(), errors)
     built = builder.build()
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn
     deliver = None if output_fn is None else lambda outputs: user_functions.call("output_fn", output_fn, outputs)
+    engine.set_new_array(_new_array)
     try:
         result = engine.run_built_graph(built, export, config, deliver, _new_array)
     except Error as e:
         errors.raise_original(e)
         raise
+    finally:
+        builder.hooks.close()
     if result.interrupted:
         _stop_as_asked()
     return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)
