@@ -77,6 +77,8 @@ class StepLoop {
   std::unique_ptr<CheckpointWriter> checkpoints_;
   std::unique_ptr<StepWatch> watch_;
   HookRunner hooks_;
+  SummaryWriter* histograms_ = nullptr;  // summaries_, when histograms are wanted
+  MetricMean monitored_;
 };
 
 }  // namespace mox

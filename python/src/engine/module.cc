@@ -7,4 +7,5 @@ NB_MODULE(_engine, m) {
   mox::python::bind_hooks(m);
   mox::python::bind_run(m);
   mox::python::bind_fragments(m);
+  mox::python::bind_optimizers(m);
 }

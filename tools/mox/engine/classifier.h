@@ -22,6 +22,7 @@ struct ClassifierConfig {
   bool batch_norm_fused = true;
   float weight_decay = 0;
   float label_smoothing = 0;
+  std::string dtype = "float32";  // of the computation; variables, softmax and loss stay float32
 };
 
 // --model_name, --dataset_name, --data_url and the other fields.
@@ -45,7 +46,11 @@ std::vector<std::string> class_names_of(const ClassifierConfig& config, const st
 
 // One sample: augmented image, label.
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split);
-// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics need.
+// The scope's network on images, computed in config.dtype: logits, float32.
+tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig& config,
+                                     const tensorflow::Output& images, ModeKeys mode);
+// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics and the report
+// need.
 ModelFn classifier_model(const ClassifierConfig& config);
 
 }  // namespace mox::cli

@@ -85,8 +85,6 @@ def _check_supported(fetch_strategy_fn):
     hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
     reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
            "a cluster (worker_hosts, ps_hosts, job_name)")
-    reject(engine.get_flag("gradient_clip") > 0, "the flag gradient_clip")
-    reject(engine.get_flag("use_fp16"), "the flag use_fp16")
 
 
 def _export_model(value):
