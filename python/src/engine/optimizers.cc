@@ -70,7 +70,7 @@ class OptimizerBuilder {
     std::vector<std::vector<std::vector<GradientAndVariable>>> raw(job_.gradients.size());
     for (size_t loss = 0; loss < job_.gradients.size(); ++loss)
       for (size_t tower = 0; tower < job_.gradients[loss].size(); ++tower)
-        raw[loss].push_back(inputs_for(scope_, job_.gradients[loss][tower]));
+        raw[loss].push_back(tower_gradients(loss, tower));
     std::vector<std::vector<GradientAndVariable>> slots;
     for (size_t loss = 0; loss < raw.size(); ++loss) {
       prepare(raw[loss]);
@@ -101,6 +101,13 @@ class OptimizerBuilder {
   }
 
   Scope tower_scope(size_t tower) const { return scope_.tower("", job_.tower_devices.at(tower)); }
+
+  // Identities: an input that the optimizer hands back as it is must be found in the fragment.
+  std::vector<GradientAndVariable> tower_gradients(size_t loss, size_t tower) {
+    std::vector<GradientAndVariable> pairs = inputs_for(scope_, job_.gradients[loss][tower]);
+    for (GradientAndVariable& pair : pairs) pair.gradient = ops::Identity(tower_scope(tower), pair.gradient);
+    return pairs;
+  }
 
   void prepare(const std::vector<std::vector<GradientAndVariable>>& towers) {
     auto& names = result_.prepared.emplace_back();

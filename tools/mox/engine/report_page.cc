@@ -133,10 +133,10 @@ std::string confusion_matrix(const ordered_json& eval) {
     for (size_t j = 0; j < matrix[i].size(); ++j) {
       const auto count = matrix[i][j].get<int64_t>();
       const double part = total ? static_cast<double>(count) / total : 0;
-      rows += fmt::format(R"(<td class="{}{}" style="background:rgba(var(--heat),{:.3f})" title="{} taken for {}: {}">{}</td>)",
-                          i == j ? "right " : "", part > 0.55 ? "strong" : "", count ? 0.08 + 0.92 * part : 0.0,
-                          escape_html(class_name(eval, i)), escape_html(class_name(eval, j)), count,
-                          count ? short_number(count) : "");
+      rows += fmt::format(
+          R"html(<td class="{}{}" style="background:rgba(var(--heat),{:.3f})" title="{} taken for {}: {}">{}</td>)html",
+          i == j ? "right " : "", part > 0.55 ? "strong" : "", count ? 0.08 + 0.92 * part : 0.0,
+          escape_html(class_name(eval, i)), escape_html(class_name(eval, j)), count, count ? short_number(count) : "");
     }
     rows += fmt::format("<th>{}</th></tr>",
                         total ? fmt::format("{:.1f}%", 100.0 * matrix[i][i].get<int64_t>() / total) : "");

@@ -175,7 +175,7 @@ class GraphBuilder:
     def _raw_gradient(self, gradient, variable):
         """An identity, where the engine takes the loss scale back out."""
         with tf.name_scope("raw_gradients"):
-            identity = tf.identity(gradient, name=variable.op.name)
+            identity = tf.identity(tf.convert_to_tensor(gradient), name=variable.op.name)
         self._raw_gradients.append(identity.op.name)
         return identity
 
