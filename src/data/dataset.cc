@@ -1,11 +1,13 @@
 #include "moxing/dataset.h"
 
+#include <algorithm>
 #include <random>
 
 #include "data/pipeline.h"
 #include "graph/graph_state.h"
 #include "graph/input_position.h"
 #include "moxing/error.h"
+#include "moxing/flags.h"
 
 namespace mox {
 
@@ -39,6 +41,21 @@ std::string join_names(const std::vector<std::string>& names) {
 
 int64_t SampleOrder::samples_per_shard() const { return (num_samples - shard_index + num_shards - 1) / num_shards; }
 
+Shard shard_of(int64_t shard_index, int64_t num_shards) {
+  if (num_shards == 0) {
+    if (shard_index != 0)
+      throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) +
+                                 ", but num_shards is 0, which takes both from the flags; give num_shards too");
+    const auto hosts = get_flag<std::string>("worker_hosts");
+    num_shards = 1 + std::count(hosts.begin(), hosts.end(), ',');
+    if (num_shards > 1) shard_index = get_flag<int64_t>("task_index");
+  }
+  if (num_shards < 1 || shard_index < 0 || shard_index >= num_shards)
+    throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) + " and num_shards " +
+                               std::to_string(num_shards) + ", expected 0 <= shard_index < num_shards");
+  return {shard_index, num_shards};
+}
+
 SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle) {
   auto at_least = [](const char* name, int64_t value, int64_t least) {
     if (value < least)
@@ -48,20 +65,16 @@ SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int
   at_least("capacity", options.capacity, 1);
   at_least("num_epochs", options.num_epochs, 0);
   at_least("batch_size", options.batch_size, 0);
-  at_least("num_shards", options.num_shards, 1);
-  at_least("shard_index", options.shard_index, 0);
-  if (options.shard_index >= options.num_shards)
-    throw InvalidArgumentError("data set: shard_index is " + std::to_string(options.shard_index) +
-                               ", expected less than num_shards, " + std::to_string(options.num_shards));
-  if (num_samples <= options.shard_index)
+  const Shard shard = shard_of(options.shard_index, options.num_shards);
+  if (num_samples <= shard.index)
     throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +
-                               std::to_string(options.shard_index) + " of " + std::to_string(options.num_shards));
-  SampleOrder order{num_samples,         shuffle,
-                    options.num_epochs,  options.seed != 0 ? options.seed : scope.next_seed().first,
-                    options.shard_index, options.num_shards};
+                               std::to_string(shard.index) + " of " + std::to_string(shard.count));
+  SampleOrder order{num_samples,        shuffle,
+                    options.num_epochs, options.seed != 0 ? options.seed : scope.next_seed().first,
+                    shard.index,        shard.count};
   if (order.seed == 0) {
     // Shards must agree on the order even when nobody gave a seed.
-    order.seed = options.num_shards > 1 ? 1 : static_cast<int64_t>(std::random_device{}()) + 1;
+    order.seed = shard.count > 1 ? 1 : static_cast<int64_t>(std::random_device{}()) + 1;
   }
   return order;
 }

@@ -33,6 +33,7 @@ struct VariableInfo {
 };
 
 struct TowerInfo {
+  std::vector<std::string> inputs;  // tensors: outputs of one op that takes the device's batch from the iterator
   std::vector<std::string> losses;  // tensors
   std::vector<NamedTensor> log_info, output_info;
   std::vector<std::shared_ptr<SessionRunHook>> hooks;  // their begin was called

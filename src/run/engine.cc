@@ -20,6 +20,7 @@
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
+#include "run/tower_inputs.h"
 
 namespace mox {
 namespace {
@@ -121,6 +122,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
     make_random_ops_stateless(&graph.graph, random_options(graph));
     speed_up(&graph, &config);
   }
+  if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);

@@ -143,13 +143,17 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
   for (const std::string& feed : feeds) options.add_feed(feed);
   for (const std::string& fetch : without_fed(fetches, feeds, &prepared.source)) options.add_fetch(fetch);
   for (const std::string& target : targets) options.add_target(target);
-  throw_if_error(session_->MakeCallable(options, &prepared.callable), "preparing the step");
+  if (options.fetch_size() == 0 && options.target_size() == 0) return prepared;
+  tf::Session::CallableHandle callable;
+  throw_if_error(session_->MakeCallable(options, &callable), "preparing the step");
+  prepared.callable = callable;
   return prepared;
 }
 
 std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::vector<tf::Tensor>& fed) {
   std::vector<tf::Tensor> fetched;
-  const absl::Status status = session_->RunCallable(prepared.callable, fed, &fetched, nullptr);
+  absl::Status status;
+  if (prepared.callable) status = session_->RunCallable(*prepared.callable, fed, &fetched, nullptr);
   if (!status.ok()) {
     if (absl::IsOutOfRange(status)) throw EndOfInput();
     throw RunError(std::string(status.message()));

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,7 @@ class EngineSession {
 
   // A prepared step.
   struct Prepared {
-    tensorflow::Session::CallableHandle callable = 0;
+    std::optional<tensorflow::Session::CallableHandle> callable;  // nothing: all that is fetched is fed
     std::vector<int> source;  // of each fetch: what was computed, or ~i: what was fed. Empty: all as computed
   };
   // Fetches in order, targets run too. What is fed may be fetched.

@@ -243,6 +243,7 @@ class RunGraphBuilder {
     tower_scopes_.push_back(scope);
     TowerInfo info;
     info.hooks = spec.hooks;
+    for (const tf::Output& input : inputs) info.inputs.push_back(tensor_name(input));
     for (const tf::Output& loss : spec.loss.all()) info.losses.push_back(tensor_name(loss));
     info.log_info = named_tensors(spec.log_info, "log_info", config_.mode);
     info.output_info = named_tensors(spec.output_info, "output_info", config_.mode);

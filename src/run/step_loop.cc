@@ -36,6 +36,7 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
       hooks_(graph, hooks, session, *watch_),
       monitored_(config.keep_best) {
   const bool train = config.mode == ModeKeys::TRAIN;
+  if (takes_inputs_one_by_one(graph)) inputs_.emplace(graph, session);
   if (config.max_number_of_steps > 0)
     limit_ = train ? std::max<int64_t>(0, config.max_number_of_steps - first_global_step) : config.max_number_of_steps;
   logger_ = std::make_unique<StepLogger>(config.log_dir, graph.samples_per_step, limit_);
@@ -59,12 +60,13 @@ StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   wants.log =
       config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
   wants.summary = summaries_ && config_.save_summary_steps > 0 && step % config_.save_summary_steps == 0;
+  wants.towers = graph_.towers.size();
   wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
   return wants;
 }
 
 const StepLoop::Step& StepLoop::prepared(Wants wants, const HookRunner::Additions& hooks) {
-  const int key = wants.key() | hooks.id << 3;
+  const int64_t key = wants.key() << 32 | hooks.id;
   auto found = steps_.find(key);
   if (found != steps_.end()) return found->second;
   std::vector<std::string> fetches;
@@ -73,32 +75,39 @@ const StepLoop::Step& StepLoop::prepared(Wants wants, const HookRunner::Addition
       fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
   Step step;
   step.log_info = fetches.size();
-  const size_t logged = config_.log_first_clone ? 1 : graph_.towers.size();
+  step.towers = wants.towers;
+  step.logged = config_.log_first_clone ? 1 : wants.towers;
   if (wants.log || wants.summary)
-    for (size_t t = 0; t < logged; ++t)
+    for (int t = 0; t < step.logged; ++t)
       for (const NamedTensor& info : graph_.towers[t].log_info) fetches.push_back(info.tensor);
   step.learning_rate = fetches.size();
   if (wants.summary && !graph_.learning_rates.empty()) fetches.push_back(graph_.learning_rates[0]);
   step.summaries = fetches.size();
   if (wants.summary) fetches.insert(fetches.end(), graph_.summaries.begin(), graph_.summaries.end());
   step.outputs = fetches.size();
-  if (wants.output)
-    for (const TowerInfo& tower : graph_.towers)
-      for (const NamedTensor& info : tower.output_info) fetches.push_back(info.tensor);
+  for (int t = 0; wants.output && t < step.towers; ++t)
+    for (const NamedTensor& info : graph_.towers[t].output_info) fetches.push_back(info.tensor);
   step.hooks = fetches.size();
   fetches.insert(fetches.end(), hooks.fetches.begin(), hooks.fetches.end());
   step.targets = graph_.train_ops;
   step.targets.insert(step.targets.end(), hooks.targets.begin(), hooks.targets.end());
-  step.run = session_.prepare(fetches, step.targets, hooks.feeds);
+  step.feeds = hooks.feeds;
+  if (inputs_) {
+    const std::vector<std::string> inputs = inputs_->feeds(step.towers);
+    step.feeds.insert(step.feeds.end(), inputs.begin(), inputs.end());
+  }
+  step.run = session_.prepare(fetches, step.targets, step.feeds);
   step.fetches = fetches;
   return steps_[key] = step;
 }
 
-std::vector<tf::Tensor> StepLoop::run_step(const Step& step, const HookRunner::Additions& hooks) {
+std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
   const StepWatch::Running running(*watch_);
   try {
-    if (local_step_ == config_.trace_step) return run_traced_step(step, hooks);
-    return session_.run(step.run, hooks_.fed());
+    if (!inputs_ && local_step_ != config_.trace_step) return session_.run(step.run, hooks_.fed());
+    std::vector<tf::Tensor> fed = hooks_.fed();
+    if (inputs_) fed.insert(fed.end(), inputs_->fed().begin(), inputs_->fed().end());
+    return local_step_ == config_.trace_step ? run_traced_step(step, fed) : session_.run(step.run, fed);
   } catch (const RunError& e) {
     if (watch_->broke_off()) throw;
     throw RunError(
@@ -106,10 +115,10 @@ std::vector<tf::Tensor> StepLoop::run_step(const Step& step, const HookRunner::A
   }
 }
 
-std::vector<tf::Tensor> StepLoop::run_traced_step(const Step& step, const HookRunner::Additions& hooks) {
+std::vector<tf::Tensor> StepLoop::run_traced_step(const Step& step, const std::vector<tf::Tensor>& fed) {
   constexpr int kRows = 20;
   Feeds feeds;
-  for (size_t i = 0; i < hooks.feeds.size(); ++i) feeds.emplace_back(hooks.feeds[i], hooks_.fed()[i]);
+  for (size_t i = 0; i < fed.size(); ++i) feeds.emplace_back(step.feeds[i], fed[i]);
   tf::StepStats stats;
   // Once more before: the first run of these fetches also plans the graph, which is not the step's time.
   session_.run_traced(feeds, step.fetches, step.targets, &stats);
@@ -143,23 +152,22 @@ void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step
 
 Metrics StepLoop::log_info_of(const std::vector<tf::Tensor>& fetched, const Step& step) const {
   Metrics metrics;
-  const size_t logged = config_.log_first_clone ? 1 : graph_.towers.size();
   const auto& names = graph_.towers[0].log_info;
   for (size_t i = 0; i < names.size(); ++i) {
     double sum = 0;
-    for (size_t t = 0; t < logged; ++t)
+    for (int t = 0; t < step.logged; ++t)
       sum += scalar_value(fetched[step.log_info + t * names.size() + i], names[i].name);
-    metrics.emplace_back(names[i].name, sum / logged);
+    metrics.emplace_back(names[i].name, sum / step.logged);
   }
   return metrics;
 }
 
 void StepLoop::collect_outputs(const std::vector<tf::Tensor>& fetched, const Step& step) {
   size_t i = step.outputs;
-  for (const TowerInfo& tower : graph_.towers) {
+  for (int t = 0; t < step.towers; ++t) {
     OutputDict& dict = outputs_.emplace_back();
     // A copy: what was fetched may be a variable's own buffer, or keep a whole batch alive.
-    for (const NamedTensor& info : tower.output_info) dict[info.name] = fetched[i++];
+    for (const NamedTensor& info : graph_.towers[t].output_info) dict[info.name] = fetched[i++];
   }
   const size_t every = std::max<int64_t>(1, config_.output_every_n_steps);
   if (outputs_.size() >= every * graph_.towers.size()) deliver_outputs();
@@ -172,12 +180,11 @@ void StepLoop::deliver_outputs() {
   config_.output_fn(outputs);
 }
 
-void StepLoop::accumulate(const Metrics& metrics) {
-  if (sums_.empty()) {
-    sums_ = metrics;
-    return;
-  }
-  for (size_t i = 0; i < metrics.size(); ++i) sums_[i].second += metrics[i].second;
+void StepLoop::accumulate(const Metrics& metrics, int towers) {
+  summed_ += towers;
+  if (sums_.empty())
+    for (const auto& [name, value] : metrics) sums_.emplace_back(name, 0);
+  for (size_t i = 0; i < metrics.size(); ++i) sums_[i].second += metrics[i].second * towers;
 }
 
 void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::vector<tf::Tensor>& fetched) {
@@ -185,7 +192,7 @@ void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::v
   const Metrics metrics = log_info_of(fetched, prepared);
   last_metrics_ = metrics;
   monitored_.add(metrics);
-  if (config_.mode == ModeKeys::EVAL) accumulate(metrics);
+  if (config_.mode == ModeKeys::EVAL) accumulate(metrics, prepared.logged);
   const int64_t global_step = config_.mode == ModeKeys::TRAIN ? first_global_step_ + step : first_global_step_;
   double rate = 0;
   if (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0)
@@ -218,12 +225,16 @@ void StepLoop::save() {
 }
 
 bool StepLoop::step() {
-  const Wants wants = wants_of(local_step_);
+  Wants wants = wants_of(local_step_);
   const HookRunner::Additions& additions =
       hooks_.empty() ? kNoAdditions : hooks_.before_run(local_step_, first_global_step_ + local_step_);
+  if (inputs_) {
+    const StepWatch::Running running(*watch_);
+    wants.towers = inputs_->next();
+  }
   const Step& prepared_step = prepared(wants, additions);
   sound_ = false;
-  const std::vector<tf::Tensor> fetched = run_step(prepared_step, additions);
+  const std::vector<tf::Tensor> fetched = run_step(prepared_step);
   check_losses(fetched, local_step_);
   const int64_t step = local_step_++;
   sound_ = true;
@@ -277,7 +288,7 @@ RunResult StepLoop::run() {
   result.metrics = last_metrics_;
   if (config_.mode == ModeKeys::EVAL) {
     result.metrics = sums_;
-    for (auto& [name, sum] : result.metrics) sum /= local_step_;
+    for (auto& [name, sum] : result.metrics) sum /= std::max<int64_t>(1, summed_);
   }
   if (checkpoints_) result.checkpoint = checkpoints_->last_saved();
   return result;

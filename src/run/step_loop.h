@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "run/step_logger.h"
 #include "run/step_watch.h"
 #include "run/summary_writer.h"
+#include "run/tower_inputs.h"
 
 namespace mox {
 
@@ -30,12 +32,14 @@ class StepLoop {
   // What one step fetches, beside the losses.
   struct Wants {
     bool log = false, summary = false, output = false;
-    int key() const { return log | summary << 1 | output << 2; }
+    int towers = 0;  // that take part
+    int64_t key() const { return log | summary << 1 | output << 2 | towers << 3; }
   };
   // A prepared step and where its fetches are in the result.
   struct Step {
     EngineSession::Prepared run;
-    std::vector<std::string> fetches, targets;
+    std::vector<std::string> fetches, targets, feeds;
+    int towers = 0, logged = 0;  // that take part, whose log_info is fetched
     size_t log_info = 0, learning_rate = 0, summaries = 0, outputs = 0, hooks = 0;
   };
 
@@ -44,14 +48,14 @@ class StepLoop {
   // One step with all that belongs to it. True: a hook asks to stop.
   bool step();
   void run_steps();
-  std::vector<tensorflow::Tensor> run_step(const Step& step, const HookRunner::Additions& hooks);
-  std::vector<tensorflow::Tensor> run_traced_step(const Step& step, const HookRunner::Additions& hooks);
+  std::vector<tensorflow::Tensor> run_step(const Step& step);
+  std::vector<tensorflow::Tensor> run_traced_step(const Step& step, const std::vector<tensorflow::Tensor>& fed);
   void check_losses(const std::vector<tensorflow::Tensor>& fetched, int64_t step);
   Metrics log_info_of(const std::vector<tensorflow::Tensor>& fetched, const Step& step) const;
   void collect_outputs(const std::vector<tensorflow::Tensor>& fetched, const Step& step);
   void deliver_outputs();
   void log(int64_t step, Wants wants, const Step& prepared, const std::vector<tensorflow::Tensor>& fetched);
-  void accumulate(const Metrics& metrics);
+  void accumulate(const Metrics& metrics, int towers);
   bool save_is_due() const;
   void save();
   void save_after_error();
@@ -69,9 +73,10 @@ class StepLoop {
   bool interrupted_ = false;
   std::chrono::steady_clock::time_point last_save_time_;
 
-  std::map<int, Step> steps_;
+  std::map<int64_t, Step> steps_;
   std::vector<OutputDict> outputs_;
   Metrics last_metrics_, sums_;
+  int64_t summed_ = 0;  // steps, times the devices whose log_info counts
   std::unique_ptr<StepLogger> logger_;
   std::unique_ptr<SummaryWriter> summaries_;
   std::unique_ptr<CheckpointWriter> checkpoints_;
@@ -79,6 +84,7 @@ class StepLoop {
   HookRunner hooks_;
   SummaryWriter* histograms_ = nullptr;  // summaries_, when histograms are wanted
   MetricMean monitored_;
+  std::optional<TowerInputs> inputs_;  // only when devices take their inputs one by one
 };
 
 }  // namespace mox

@@ -8,4 +8,5 @@ NB_MODULE(_engine, m) {
   mox::python::bind_run(m);
   mox::python::bind_fragments(m);
   mox::python::bind_optimizers(m);
+  mox::python::bind_datasets(m);
 }

@@ -87,6 +87,7 @@ void bind_built_graph(nb::module_& m) {
       .def_ro("name", &VariableInfo::name);
   nb::class_<TowerInfo>(m, "TowerInfo")
       .def(nb::init<>())
+      .def_rw("inputs", &TowerInfo::inputs)
       .def_rw("losses", &TowerInfo::losses)
       .def_rw("log_info", &TowerInfo::log_info)
       .def_rw("output_info", &TowerInfo::output_info)
@@ -175,6 +176,7 @@ void bind_config(nb::module_& m) {
 
 void bind_run(nb::module_& m) {
   nb::class_<tf::Tensor>(m, "Tensor");  // opaque: what feeds carry
+  m.def("to_array", &to_numpy, "the tensor's values; a scalar as numpy's");
   nb::class_<InputTensor>(m, "InputTensor")
       .def(
           "__init__",

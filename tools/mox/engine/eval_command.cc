@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/classifier.h"
+#include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
 #include "engine/eval_record.h"
@@ -54,7 +55,8 @@ int run_eval(const std::vector<std::string>& args) {
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
   app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
   add_classifier_flags(app, &config);
-  app.add_option("--split", split, "default: the data set's second split");
+  app.add_option("--split", split,
+                 "default: the data set's last split; of own images the folder eval, validation, val or test");
   app.add_option("--batch_size", batch_size, "samples a device and step")->capture_default_str();
   app.add_option("--max_number_of_steps", max_number_of_steps, "0: the whole split")->capture_default_str();
   app.add_option("--log_every_n_steps", log_every_n_steps, "0: only the result")->capture_default_str();
@@ -64,10 +66,9 @@ int run_eval(const std::vector<std::string>& args) {
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
 
   complete(&config);
-  if (config.dataset_name.empty())
-    throw InvalidArgumentError("--dataset_name is needed: " + checkpoint_url + " has no run.json that tells it");
-  const DatasetMeta data = get_dataset_meta(config.dataset_name);
-  if (split.empty()) split = data.splits_to_sizes.back().first;
+  if (config.data_url.empty())
+    throw InvalidArgumentError("--data_url is needed: " + checkpoint_url + " has no run.json that tells the data");
+  if (split.empty()) split = ClassifierData(config).eval_split();
 
   Totals totals;
   EvalRecord record(config.num_classes);

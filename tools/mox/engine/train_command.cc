@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/classifier.h"
+#include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
 #include "engine/run_folder.h"
@@ -62,14 +63,14 @@ void add_flags(CLI::App& app, TrainFlags* f) {
 
 RunOptions run_options(const TrainFlags& f) {
   RunOptions options;
-  const DatasetMeta data = get_dataset_meta(f.classifier.dataset_name);
-  const std::string split = data.splits_to_sizes.front().first;
+  const ClassifierData data(f.classifier);
+  const std::string split = data.train_split();
   const int64_t global_batch_size = f.batch_size * get_flag<int64_t>("num_gpus");
   options.input_fn = classifier_input(f.classifier, split);
   options.model_fn = classifier_model(f.classifier);
   options.optimizer_fn = get_optimizer_fn(
       f.optimizer,
-      learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.split_size(split), global_batch_size),
+      learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.num_samples(split), global_batch_size),
       {.momentum =
            f.optimizer == "momentum" || f.optimizer == "rmsprop" ? std::optional<float>(f.momentum) : std::nullopt});
   options.batch_size = f.batch_size;
@@ -115,18 +116,19 @@ void write_train_file(const TrainFlags& f) {
 
 int run_train(const std::vector<std::string>& args) {
   CLI::App app(
-      "Trains a built-in network on a built-in data set.\nExample: mox train --model_name=lenet "
-      "--dataset_name=fashion_mnist "
-      "--data_url=DIR --train_url=DIR --batch_size=50 --max_number_of_steps=3600",
+      "Trains a built-in network on a built-in data set or on your own images.\n"
+      "Examples: mox train --model_name=lenet --dataset_name=fashion_mnist --data_url=DIR --train_url=DIR "
+      "--batch_size=50 --max_number_of_steps=3600\n"
+      "          mox train --model_name=mobilenet_v1 --data_url=FLOWERS --train_url=DIR   (FLOWERS/daisy/1.jpg, …)",
       "mox train");
   TrainFlags flags;
   add_flags(app, &flags);
   if (int code = parse_command_line(app, args); code >= 0) return code;
   if (flags.batch_size <= 0)
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
-  if (flags.classifier.dataset_name.empty()) throw InvalidArgumentError("--dataset_name is needed, e.g. fashion_mnist");
   if (flags.classifier.data_url.empty())
-    throw InvalidArgumentError("--data_url is needed: the folder of the data set's files");
+    throw InvalidArgumentError(
+        "--data_url is needed: the folder of the data set's files, or of your own class folders");
   complete(&flags.classifier);
   RunOptions options = run_options(flags);
   // Not earlier: a command that fails its checks must not change what a finished run says of itself.
@@ -135,7 +137,8 @@ int run_train(const std::vector<std::string>& args) {
     write_train_file(flags);
   };
   log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
-                       flags.classifier.dataset_name, flags.classifier.data_url, flags.train_url));
+                       flags.classifier.dataset_name.empty() ? "own images" : flags.classifier.dataset_name,
+                       flags.classifier.data_url, flags.train_url));
   const RunResult result = run(options);
   if (flags.json) {
     nlohmann::ordered_json j = {{"steps", result.steps},

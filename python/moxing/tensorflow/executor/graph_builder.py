@@ -119,6 +119,7 @@ class GraphBuilder:
         with self._tower_scope(tower):
             spec = model.call_model_fn(self._functions.model_fn, self._input.tower(tower), self._mode)
             info = engine.TowerInfo()
+            info.inputs = [tensor.name for tensor in self._input.tower(tower)]
             info.losses = [loss.name for loss in spec.losses()]
             info.log_info = model.named_tensors(spec.log_info, "log_info", self._mode, scalars=True)
             info.output_info = model.named_tensors(spec.output_info, "output_info", self._mode)

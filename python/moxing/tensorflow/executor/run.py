@@ -4,11 +4,9 @@ import operator
 import signal
 import sys
 
-import numpy as np
-
 from moxing.errors import Error, InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import user_seed
-from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow._runtime import engine, new_array, tf
 from moxing.tensorflow.executor import user_functions
 from moxing.tensorflow.executor.graph_builder import GraphBuilder
 from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
@@ -37,11 +35,6 @@ def _write_log_line(level, line):
     prefix = {_WARNING: "WARNING: ", _ERROR: "ERROR: "}.get(level, "")
     sys.stderr.write(prefix + line + "\n")
     sys.stderr.flush()
-
-
-def _new_array(shape, dtype):
-    dtype = tf.as_dtype(dtype)
-    return np.empty(shape, object if dtype == tf.string else dtype.as_numpy_dtype)
 
 
 def _number(name, value, kind=operator.index):
@@ -158,7 +151,7 @@ def _run(functions, config, mode, inter_mode, auto_batch):
     deliver = None if output_fn is None else lambda outputs: user_functions.call("output_fn", output_fn, outputs)
     engine.set_new_array(_new_array)
     try:
-        result = engine.run_built_graph(built, export, config, deliver, _new_array)
+        result = engine.run_built_graph(built, export, config, deliver, new_array)
     except Error as e:
         errors.raise_original(e)
         raise
