@@ -22,8 +22,9 @@ int run_report(const std::vector<std::string>& args) {
   if (output_url.empty()) output_url = run_url + "/report.html";
   if (title.empty()) {
     title = "Training run";
-    if (run.config.contains("model_name"))
-      title = run.config.value("model_name", "") + " on " + run.config.value("dataset_name", "");
+    std::string data = run.config.value("dataset_name", "");
+    if (data.empty()) data = run.config.value("data_url", "");
+    if (run.config.contains("model_name")) title = run.config.value("model_name", "") + " on " + data;
   }
   file::write(output_url, report_page(run, title));
   log_info("wrote " + output_url);
