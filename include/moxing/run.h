@@ -50,8 +50,13 @@ struct RunOptions {
   std::function<void()> begin_fn;    // called once: all is checked and restored, the first step comes
   int64_t trace_step = -1;           // this step's timeline goes to log_dir/timeline-N.json; -1: none
   int keep_checkpoint_max = 5;       // older ones are removed; 0: all stay
-  double stall_report_secs = 30;     // a line as often as a step waits that long for its input; 0: none
-  int64_t random_seed = 0;           // of initial values and dropout; 0: another one in every run
+  // TRAIN: a name in log_info. The checkpoint at which it was best (the mean of what was logged since the one before)
+  // stays beside the newest; best_checkpoint.json in log_dir names it. "": none.
+  std::string keep_best;
+  std::string keep_best_mode = "auto";  // max, min; auto: min for names with loss or err in them, else max
+  int64_t save_histogram_steps = 0;     // TRAIN: steps between histograms of the variables in the events; 0: none
+  double stall_report_secs = 30;        // a line as often as a step waits that long for its input; 0: none
+  int64_t random_seed = 0;              // of initial values and dropout; 0: another one in every run
 };
 
 struct RunResult {

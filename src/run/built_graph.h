@@ -10,6 +10,7 @@
 
 #include "graph/join_gradients.h"
 #include "graph/lift_input.h"
+#include "graph/loss_scale.h"
 #include "moxing/hooks.h"
 #include "moxing/mode_keys.h"
 #include "tensorflow/core/framework/graph.pb.h"
@@ -57,7 +58,9 @@ struct BuiltGraph {
   std::vector<VariableInfo> variables;
   std::vector<TowerInfo> towers;
   std::vector<GradientSlot> gradients;
+  ScaledGradients scaled_gradients;         // TRAIN
   std::vector<std::string> train_ops;       // ops of one step: updates of variables, moving averages, the global step
+  std::string increment;                    // the train op that increments the global step, after the updates
   std::string global_step;                  // variable's name; "" when the graph has none
   std::vector<std::string> learning_rates;  // tensors, one an optimizer; empty when unknown
   std::vector<std::string> summaries;       // tensors of serialized Summary protos

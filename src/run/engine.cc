@@ -6,12 +6,15 @@
 
 #include "graph/input_options.h"
 #include "graph/matmul_layout.h"
+#include "graph/stateless_random.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
+#include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
 #include "run/engine_session.h"
 #include "run/exporter.h"
+#include "run/input_continuation.h"
 #include "run/learning_rate_factor.h"
 #include "run/log_dir_lock.h"
 #include "run/signals.h"
@@ -45,6 +48,12 @@ bool is_small_step(const BuiltGraph& graph) {
                       [](const tensorflow::NodeDef& n) { return n.op().find("Conv") != std::string::npos; });
 }
 
+std::string handle_of(const BuiltGraph& graph, const std::string& name) {
+  for (const VariableInfo& variable : graph.variables)
+    if (variable.name == name) return variable.handle;
+  throw Error("the graph has no variable '" + name + "'");
+}
+
 // What changes the cost of a step, not what it computes.
 void speed_up(BuiltGraph* graph, RunConfig* config) {
   std::map<std::string, tensorflow::TensorShape> shapes;
@@ -58,6 +67,28 @@ bool wants_learning_rate_factor(const std::vector<HookGroup>& hooks) {
   return std::any_of(hooks.begin(), hooks.end(), [](const HookGroup& group) {
     return dynamic_cast<const PlateauLREarlyStoppingHook*>(group[0].get()) != nullptr;
   });
+}
+
+StatelessRandomOptions random_options(const BuiltGraph& graph) {
+  StatelessRandomOptions options{handle_of(graph, graph.global_step), graph.increment, {}};
+  for (const VariableInfo& variable : graph.variables) options.initializers.push_back(variable.initializer);
+  return options;
+}
+
+// From each device's raw gradients to what the optimizer applies.
+void connect_gradients(BuiltGraph* graph, const RunConfig& config) {
+  if (config.dynamic_loss_scale) {
+    const DynamicLossScaleOptions options{.growth_steps = config.loss_scale_growth_steps,
+                                          .global_step = handle_of(*graph, graph->global_step),
+                                          .increment = graph->increment};
+    for (const AddedVariable& v :
+         make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops))
+      graph->variables.push_back({v.name, v.name, v.initializer, v.dtype, {}, false, true});
+  } else if (config.loss_scale != 1) {
+    unscale_gradients(&graph->graph, graph->scaled_gradients, config.loss_scale);
+  }
+  join_gradients(&graph->graph, graph->gradients, {.num_towers = static_cast<int>(graph->towers.size())});
+  clip_gradients(&graph->graph, graph->gradients, config.gradient_clip);
 }
 
 void print_evaluation(const RunResult& result) {
@@ -83,13 +114,18 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   const std::vector<HookGroup> hooks = group_hooks(graph);
   std::optional<LogDirLock> lock;
   if (config.mode == ModeKeys::TRAIN) lock.emplace(config.log_dir);
+  check_keep_best(graph, config);
   SignalGuard signals;
-  join_gradients(&graph.graph, graph.gradients,
-                 {.num_towers = static_cast<int>(graph.towers.size()), .loss_scale = config.loss_scale});
-  if (config.mode == ModeKeys::TRAIN) speed_up(&graph, &config);
+  if (config.mode == ModeKeys::TRAIN) {
+    connect_gradients(&graph, config);
+    add_input_order(&graph);
+    make_random_ops_stateless(&graph.graph, random_options(graph));
+    speed_up(&graph, &config);
+  }
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
-  const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed

@@ -282,27 +282,49 @@ class RunGraphBuilder {
                                  "trainable_*_patterns, and make variables with get_variable)");
     const tf::Scope s = scope.NewSubScope("gradients");
     tf::Output scaled = loss;
-    if (config_.loss_scale != 1)
+    if (config_.scales_loss()) {
+      const tf::Output scale = loss_scale();
       scaled = ops::Multiply(s.WithOpName("scaled_loss"), loss,
-                             ops::Cast(s, ops::Const(s, static_cast<float>(config_.loss_scale)), loss.type()));
+                             loss.type() == tf::DT_FLOAT ? scale : tf::Output(ops::Cast(s, scale, loss.type())));
+    }
     throw_if_error(tf::AddSymbolicGradients(s, {scaled}, handles, &results),
                    "computing the gradients of the loss '" + loss.name() + "'");
     Gradients found;
     for (size_t i = 0; i < trained.size(); ++i)
-      if (results[i].node()) found.push_back({results[i], trained[i]});
+      if (results[i].node()) found.push_back({raw_gradient(s, results[i], trained[i]), trained[i]});
     return found;
+  }
+
+  // One Const for all losses: the engine may put a variable in its place.
+  tf::Output loss_scale() {
+    if (!loss_scale_) {
+      loss_scale_ = ops::Const(root_.WithOpName("loss_scale"), static_cast<float>(config_.loss_scale));
+      built_.scaled_gradients.scale = loss_scale_->node()->name();
+    }
+    return *loss_scale_;
+  }
+
+  // An Identity, where the engine takes the loss scale back out.
+  tf::Output raw_gradient(const tf::Scope& s, const tf::Output& gradient, const Variable& variable) {
+    const tf::Output identity = ops::Identity(s.NewSubScope("raw").WithOpName(variable.name), gradient);
+    built_.scaled_gradients.gradients.push_back(identity.node()->name());
+    return identity;
   }
 
   void build_training() {
     const Variable global_step = get_or_create_global_step(root_);
     built_.global_step = global_step.name;
     const std::vector<std::unique_ptr<Optimizer>> optimizers = make_optimizers();
-    std::vector<std::vector<GradientAndVariable>> slots;
-    for (size_t i = 0; i < gradients_.size(); ++i) slots.push_back(gradient_slots(i));
     // Of several losses, none moves a variable that another's gradient still reads.
     std::vector<tf::Operation> all;
-    for (const auto& of_loss : slots)
-      for (const GradientAndVariable& slot : of_loss) all.push_back(slot.gradient.op());
+    for (const auto& of_loss : gradients_)
+      for (const Gradients& of_tower : of_loss)
+        for (const GradientAndVariable& g : of_tower) all.push_back(g.gradient.op());
+    std::vector<std::vector<GradientAndVariable>> slots;
+    for (size_t i = 0; i < gradients_.size(); ++i) {
+      prepare_gradients(i, *optimizers[std::min(i, optimizers.size() - 1)]);
+      slots.push_back(gradient_slots(i));
+    }
     const Scope apply = slots.size() > 1 ? root_.with(root_.WithControlDependencies(all)) : root_;
     std::vector<tf::Operation> updates;
     for (size_t i = 0; i < slots.size(); ++i)
@@ -314,7 +336,17 @@ class RunGraphBuilder {
     const tf::Scope after = root_.WithControlDependencies(updates).WithDevice(root_.state().variable_device);
     ops::AssignAddVariableOp increment(after.WithOpName("increment_global_step"), global_step.handle,
                                        ops::Const(after, int64_t{1}));
-    built_.train_ops.push_back(increment.operation.node()->name());
+    built_.increment = increment.operation.node()->name();
+    built_.train_ops.push_back(built_.increment);
+  }
+
+  // What the optimizer does on each device with that device's own gradients.
+  void prepare_gradients(size_t loss, Optimizer& optimizer) {
+    for (size_t tower = 0; tower < gradients_[loss].size(); ++tower) {
+      const Scope scope = tower_scopes_[tower].without_variable_scope();
+      gradients_[loss][tower] = optimizer.prepare_gradients(scope, gradients_[loss][tower]);
+      check(scope, "the optimizer's work on the gradients");
+    }
   }
 
   // One for all losses, or one a loss.
@@ -339,6 +371,7 @@ class RunGraphBuilder {
     std::vector<GradientAndVariable> slots;
     for (const GradientAndVariable& first : gradients_[loss][0]) {
       GradientSlot slot;
+      slot.loss = static_cast<int>(loss);
       slot.variable = first.variable.name;
       for (const Gradients& tower : gradients_[loss])
         for (const GradientAndVariable& g : tower)
@@ -358,6 +391,7 @@ class RunGraphBuilder {
   std::vector<std::vector<Gradients>> gradients_;  // [loss][tower]
   std::vector<Scope> tower_scopes_;
   std::optional<Scope> inter_scope_;
+  std::optional<tf::Output> loss_scale_;
 };
 
 }  // namespace

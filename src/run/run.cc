@@ -22,6 +22,9 @@ RunConfig config_of(const RunOptions& options) {
   config.save_model_secs = options.save_model_secs;
   config.save_model_steps = options.save_model_steps;
   config.keep_checkpoint_max = options.keep_checkpoint_max;
+  config.keep_best = options.keep_best;
+  config.keep_best_mode = options.keep_best_mode;
+  config.save_histogram_steps = options.save_histogram_steps;
   config.export_model = !options.export_model.empty();
   config.trace_step = options.trace_step;
   config.stall_seconds = options.stall_report_secs;

@@ -36,19 +36,23 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
       session_(session),
       first_global_step_(first_global_step),
       watch_(std::make_unique<StepWatch>(graph, session, config.stall_seconds)),
-      hooks_(graph, hooks, session, *watch_) {
+      hooks_(graph, hooks, session, *watch_),
+      monitored_(config.keep_best) {
   const bool train = config.mode == ModeKeys::TRAIN;
   if (takes_inputs_one_by_one(graph)) inputs_.emplace(graph, session);
   if (config.max_number_of_steps > 0)
     limit_ = train ? std::max<int64_t>(0, config.max_number_of_steps - first_global_step) : config.max_number_of_steps;
   logger_ = std::make_unique<StepLogger>(config.log_dir, graph.samples_per_step, limit_);
   if (train) {
-    checkpoints_ = std::make_unique<CheckpointWriter>(config.log_dir, config.keep_checkpoint_max);
-    if (config.save_summary_steps > 0) {
+    checkpoints_ =
+        std::make_unique<CheckpointWriter>(config.log_dir, config.keep_checkpoint_max,
+                                           BestCheckpoint(config.log_dir, config.keep_best, config.keep_best_mode));
+    if (config.save_summary_steps > 0 || config.save_histogram_steps > 0) {
       summaries_ = std::make_unique<SummaryWriter>(config.log_dir);
       summaries_->add_graph(graph.graph);
     }
   }
+  if (train && config.save_histogram_steps > 0) histograms_ = summaries_.get();
   last_save_time_ = steady_clock::now();
 }
 
@@ -58,7 +62,7 @@ StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   Wants wants;
   wants.log =
       config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
-  wants.summary = summaries_ && step % config_.save_summary_steps == 0;
+  wants.summary = summaries_ && config_.save_summary_steps > 0 && step % config_.save_summary_steps == 0;
   wants.towers = graph_.towers.size();
   wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
   return wants;
@@ -191,6 +195,7 @@ void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::v
   if (!wants.log && !wants.summary) return;
   const Metrics metrics = log_info_of(fetched, prepared);
   last_metrics_ = metrics;
+  monitored_.add(metrics);
   if (config_.mode == ModeKeys::EVAL) accumulate(metrics, prepared.logged);
   const int64_t global_step = config_.mode == ModeKeys::TRAIN ? first_global_step_ + step : first_global_step_;
   double rate = 0;
@@ -218,7 +223,7 @@ bool StepLoop::save_is_due() const {
 }
 
 void StepLoop::save() {
-  checkpoints_->save(first_global_step_ + local_step_, session_.read_variables());
+  checkpoints_->save(first_global_step_ + local_step_, session_.read_variables(), monitored_.take());
   saved_at_ = local_step_;
   last_save_time_ = steady_clock::now();
 }
@@ -240,6 +245,8 @@ bool StepLoop::step() {
   log(step, wants, prepared_step, fetched);
   if (wants.output) collect_outputs(fetched, prepared_step);
   logger_->show_progress(step);
+  if (histograms_ && step % config_.save_histogram_steps == 0)
+    histograms_->add_histograms(first_global_step_ + step, session_.read_variables());
   const bool stop = !hooks_.empty() && hooks_.after_run(fetched, prepared_step.hooks);
   if (config_.mode == ModeKeys::TRAIN && save_is_due()) save();
   return stop;

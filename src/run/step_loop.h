@@ -82,6 +82,8 @@ class StepLoop {
   std::unique_ptr<CheckpointWriter> checkpoints_;
   std::unique_ptr<StepWatch> watch_;
   HookRunner hooks_;
+  SummaryWriter* histograms_ = nullptr;  // summaries_, when histograms are wanted
+  MetricMean monitored_;
   std::optional<TowerInputs> inputs_;  // only when devices take their inputs one by one
 };
 

@@ -7,5 +7,6 @@ NB_MODULE(_engine, m) {
   mox::python::bind_hooks(m);
   mox::python::bind_run(m);
   mox::python::bind_fragments(m);
+  mox::python::bind_optimizers(m);
   mox::python::bind_datasets(m);
 }

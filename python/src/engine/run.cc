@@ -93,10 +93,10 @@ void bind_built_graph(nb::module_& m) {
       .def_rw("output_info", &TowerInfo::output_info)
       .def_rw("hooks", &TowerInfo::hooks);
   nb::class_<GradientSlot>(m, "GradientSlot")
-      .def("__init__",
-           [](GradientSlot* self, std::string slot, std::string variable, std::vector<std::string> gradients) {
-             new (self) GradientSlot{std::move(slot), std::move(variable), std::move(gradients)};
-           });
+      .def("__init__", [](GradientSlot* self, std::string slot, std::string variable,
+                          std::vector<std::string> gradients, int loss) {
+        new (self) GradientSlot{std::move(slot), std::move(variable), std::move(gradients), loss};
+      });
   nb::class_<BuiltGraph>(m, "BuiltGraph")
       .def("__init__",
            [](BuiltGraph* self, const std::string& mode) {
@@ -114,6 +114,11 @@ void bind_built_graph(nb::module_& m) {
               std::string restart_input, Feeds feeds) {
              self.inter = {parse_mode(mode), std::move(hooks), std::move(restart_input), std::move(feeds)};
            })
+      .def("set_scaled_gradients",
+           [](BuiltGraph& self, std::string scale, std::vector<std::string> gradients) {
+             self.scaled_gradients = {std::move(scale), std::move(gradients)};
+           })
+      .def_rw("increment", &BuiltGraph::increment)
       .def_rw("variables", &BuiltGraph::variables)
       .def_rw("towers", &BuiltGraph::towers)
       .def_rw("gradients", &BuiltGraph::gradients)
@@ -143,9 +148,13 @@ void bind_config(nb::module_& m) {
       .def_rw("save_summary_steps", &RunConfig::save_summary_steps)
       .def_rw("save_model_secs", &RunConfig::save_model_secs)
       .def_rw("save_model_steps", &RunConfig::save_model_steps)
+      .def_rw("keep_best", &RunConfig::keep_best)
+      .def_rw("keep_best_mode", &RunConfig::keep_best_mode)
+      .def_rw("save_histogram_steps", &RunConfig::save_histogram_steps)
       .def_rw("export_model", &RunConfig::export_model)
       .def_ro("num_gpus", &RunConfig::num_gpus)
       .def_ro("loss_scale", &RunConfig::loss_scale)
+      .def_prop_ro("scales_loss", &RunConfig::scales_loss)
       // Flags, then all that can be checked before a graph is built.
       .def("check", [](RunConfig& self, bool has_output_fn) {
         nb::gil_scoped_release release;

@@ -31,6 +31,7 @@ void for_each_field(Config& c, F f) {
   f("preprocessing_name", c.preprocessing_name);
   f("weight_decay", c.weight_decay);
   f("label_smoothing", c.label_smoothing);
+  f("dtype", c.dtype);
 }
 
 }  // namespace
@@ -55,6 +56,9 @@ void add_classifier_flags(CLI::App& app, ClassifierConfig* c) {
   app.add_option("--preprocessing_name", c->preprocessing_name,
                  "the network whose preprocessing is used; default: model_name");
   app.add_option("--weight_decay", c->weight_decay, "L2 regularisation of the weights")->check(CLI::NonNegativeNumber);
+  app.add_option("--dtype", c->dtype, "of the computation: float32, bfloat16 or float16; variables stay float32")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+      ->capture_default_str();
   app.add_option("--label_smoothing", c->label_smoothing, "0 to 1")->check(CLI::Range(0.0, 1.0));
   app.add_option("--max_broken_samples", c->max_broken_samples,
                  "own images that may be broken: each is named and left out; one more ends the run")
@@ -154,15 +158,24 @@ InputFn classifier_input(const ClassifierConfig& config, const std::string& spli
   };
 }
 
+Output classifier_logits(const Scope& s, const ClassifierConfig& config, const Output& images, ModeKeys mode) {
+  ModelFnOptions options;
+  options.weight_decay = config.weight_decay;
+  options.data_format = config.data_format;
+  options.batch_norm_fused = config.batch_norm_fused;
+  options.batch_norm_decay = config.batch_norm_decay;
+  options.image_height = options.image_width = config.image_size;
+  const auto network = get_model_fn(config.model_name, mode, config.num_classes, options);
+  if (config.dtype == "float32") return network(s, images).logits;
+  const tensorflow::DataType dtype = config.dtype == "float16" ? tensorflow::DT_HALF : tensorflow::DT_BFLOAT16;
+  const Output narrow = ops::Cast(s.WithOpName("images_" + config.dtype), images, dtype);
+  return ops::Cast(s.WithOpName("logits_float32"), network(s.var_scope(tensorflow::DT_FLOAT), narrow).logits,
+                   tensorflow::DT_FLOAT);
+}
+
 ModelFn classifier_model(const ClassifierConfig& config) {
   return [config](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-    ModelFnOptions options;
-    options.weight_decay = config.weight_decay;
-    options.data_format = config.data_format;
-    options.batch_norm_fused = config.batch_norm_fused;
-    options.batch_norm_decay = config.batch_norm_decay;
-    options.image_height = options.image_width = config.image_size;
-    const Output logits = get_model_fn(config.model_name, mode, config.num_classes, options)(s, inputs[0]).logits;
+    const Output logits = classifier_logits(s, config, inputs[0], mode);
     const Output probabilities = layers::softmax(s, logits, "probabilities");
     ModelSpec spec;
     spec.output_info = {{"logits", logits}, {"probabilities", probabilities}};
@@ -183,6 +196,9 @@ ModelFn classifier_model(const ClassifierConfig& config) {
       const auto each = ops::SparseSoftmaxCrossEntropyWithLogits(s, logits, labels);
       spec.output_info = {
           {"loss", each.loss},
+          {"images", inputs[0]},
+          {"labels", labels},
+          {"probabilities", probabilities},
           {"top1", metrics::in_top_k(s, logits, labels, 1, "in_top_1")},
           {"top5", metrics::in_top_k(s, logits, labels, std::min<int>(5, config.num_classes), "in_top_5")}};
     }

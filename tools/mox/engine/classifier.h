@@ -24,6 +24,7 @@ struct ClassifierConfig {
   std::string preprocessing_name;  // a network's name; "": model_name
   float weight_decay = 0;
   float label_smoothing = 0;
+  std::string dtype = "float32";   // of the computation; variables, softmax and loss stay float32
   int64_t max_broken_samples = 0;  // of own images: so many may be left out
   std::string cache_dir;           // of own images: the first epoch fills it, later ones and other runs read it
 };
@@ -52,7 +53,11 @@ std::vector<std::string> class_names_of(const ClassifierConfig& config, const st
 
 // One sample: augmented image, label.
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split);
-// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics need.
+// The scope's network on images, computed in config.dtype: logits, float32.
+tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig& config,
+                                     const tensorflow::Output& images, ModeKeys mode);
+// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics and the report
+// need.
 ModelFn classifier_model(const ClassifierConfig& config);
 
 }  // namespace mox::cli

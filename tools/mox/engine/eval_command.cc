@@ -8,6 +8,8 @@
 #include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
+#include "engine/eval_record.h"
+#include "engine/run_folder.h"
 
 namespace mox::cli {
 namespace {
@@ -29,6 +31,16 @@ struct Totals {
     }
   }
 };
+
+// For mox report. A folder that cannot be written to costs the report, not the evaluation.
+void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_json& result) {
+  const std::string path = checkpoint_folder(checkpoint_url) + "/" + kEvalFile;
+  try {
+    file::write(path, result.dump() + "\n");
+  } catch (const std::exception& e) {
+    log_warning(fmt::format("{} was not written, mox report will lack this evaluation: {}", path, e.what()));
+  }
+}
 
 }  // namespace
 
@@ -59,12 +71,16 @@ int run_eval(const std::vector<std::string>& args) {
   if (split.empty()) split = ClassifierData(config).eval_split();
 
   Totals totals;
+  EvalRecord record(config.num_classes);
   RunOptions options;
   options.run_mode = ModeKeys::EVAL;
   options.input_fn = classifier_input(config, split);
   options.model_fn = classifier_model(config);
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
-    for (const OutputDict& dict : outputs) totals.add(dict);
+    for (const OutputDict& dict : outputs) {
+      totals.add(dict);
+      record.add(dict);
+    }
   };
   options.output_every_n_steps = 1;
   options.batch_size = batch_size;
@@ -77,21 +93,23 @@ int run_eval(const std::vector<std::string>& args) {
   if (result.interrupted) return kFailed;
   const double n = totals.samples;
   const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
+  nlohmann::ordered_json json{{"checkpoint", result.checkpoint},
+                              {"global_step", result.global_step},
+                              {"split", split},
+                              {"samples", totals.samples},
+                              {"loss", loss},
+                              {"accuracy", accuracy},
+                              {"top5", top5}};
   if (as_json) {
-    std::cout << nlohmann::ordered_json{{"checkpoint", result.checkpoint},
-                                        {"global_step", result.global_step},
-                                        {"split", split},
-                                        {"samples", totals.samples},
-                                        {"loss", loss},
-                                        {"accuracy", accuracy},
-                                        {"top5", top5}}
-                     .dump()
-              << std::endl;
+    std::cout << json.dump() << std::endl;
   } else {
     std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
                              result.global_step, split, totals.samples, loss, accuracy, top5)
               << std::endl;
   }
+  json["classes"] = class_names_of(config, checkpoint_url);
+  json.update(record.json());
+  write_eval_file(checkpoint_url, json);
   return kDone;
 }
 

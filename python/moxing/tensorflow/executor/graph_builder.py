@@ -11,6 +11,7 @@ from moxing.tensorflow.executor import model, user_functions
 from moxing.tensorflow.executor.hook_adapter import Hooks
 from moxing.tensorflow.executor.input import Input
 from moxing.tensorflow.executor.scopes import tower_collections
+from moxing.tensorflow.optimizer.engine_optimizer import EngineOptimizer
 
 
 def _in_scopes(name, scopes):
@@ -48,6 +49,8 @@ class GraphBuilder:
         self._input = None
         self._inter_input = None
         self.hooks = Hooks()
+        self._scale = None
+        self._raw_gradients = []  # names of the operations that unscale each device's gradients
 
     def build(self):
         self._input = Input(self._functions.input_fn, self._config, self._mode, self._auto_batch, self._seed, self._errors)
@@ -152,35 +155,72 @@ class GraphBuilder:
         variables = [v for v in tf.trainable_variables()
                      if _in_scopes(v.op.name, scopes) and engine.trainable(v.op.name, include, exclude)]
         scaled = loss
-        if self._config.loss_scale != 1:
-            scaled = tf.multiply(loss, tf.cast(self._config.loss_scale, loss.dtype), name="scaled_loss")
+        if self._config.scales_loss:
+            scaled = tf.multiply(loss, tf.cast(self._loss_scale(), loss.dtype), name="scaled_loss")
         gradients = tf.gradients(scaled, variables) if variables else []
         # Sparse gradients (of embeddings) are summed over devices as dense ones.
-        found = [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables) if g is not None]
+        found = [(self._raw_gradient(g, v), v) for g, v in zip(gradients, variables) if g is not None]
         if not found:
             raise InvalidArgumentError(
                 f"the loss '{loss.name}' depends on no trainable variable: nothing can be trained (look at var_scopes and "
                 "trainable_*_patterns, and make variables with tf.get_variable)")
         return found
 
+    def _loss_scale(self):
+        """One constant for all losses: the engine may put a variable in its place."""
+        if self._scale is None:
+            with tf.device(None), tf.name_scope(None), tf.control_dependencies(None):
+                self._scale = tf.constant(self._config.loss_scale, tf.float32, name="loss_scale")
+        return self._scale
+
+    def _raw_gradient(self, gradient, variable):
+        """An identity, where the engine takes the loss scale back out."""
+        with tf.name_scope("raw_gradients"):
+            identity = tf.identity(tf.convert_to_tensor(gradient), name=variable.op.name)
+        self._raw_gradients.append(identity.op.name)
+        return identity
+
     def _build_training(self, built, global_step):
         built.global_step = global_step.op.name
         device = "/device:CPU:0" if self._several else None
         with tf.device(device):
             optimizers = self._optimizers()
-            slots = []
-            pairs = [self._slots(towers, slots) for towers in self._gradients]
-            # Of several losses, none moves a variable that another's gradient still reads.
-            all_slots = [slot for of_loss in pairs for slot, _ in of_loss] if len(pairs) > 1 else []
-            with tf.control_dependencies(all_slots):
-                updates = [optimizer.apply_gradients(p) for optimizer, p in zip(optimizers, pairs)]
+            # The optimizer takes Identities, which the engine fills with the joined gradients.
+            joined = [self._joined(towers[0]) for towers in self._gradients]
+            prepared, updates = self._apply(optimizers, joined)
+            slots = [slot for i, pairs in enumerate(joined) for slot in self._slots(i, prepared[i], pairs)]
             built.gradients = slots
             rates = [_learning_rate(optimizer, tf.get_default_graph()) for optimizer in optimizers]
             built.learning_rates = list(dict.fromkeys(rate for rate in rates if rate))
             # After the updates: everything in the step sees the step's own number.
             with tf.control_dependencies(updates):
                 increment = global_step.assign_add(1, name="increment_global_step", read_value=False)
+        built.increment = _update_name(increment)
+        built.set_scaled_gradients("" if self._scale is None else self._scale.op.name, self._raw_gradients)
         built.train_ops = built.train_ops + [_update_name(op) for op in updates + [increment]]
+
+    def _apply(self, optimizers, joined):
+        """The gradients that are to be joined, [loss][tower], and the operations of all updates."""
+        prepared = list(self._gradients)
+        updates = []
+        # Of several losses, none moves a variable that another's gradient still reads.
+        raw = [g for towers in self._gradients for pairs in towers for g, _ in pairs] if len(joined) > 1 else []
+        engines = {}
+        for i, (optimizer, pairs) in enumerate(zip(optimizers, joined)):
+            if isinstance(optimizer, EngineOptimizer):
+                engines.setdefault(id(optimizer), (optimizer, []))[1].append(i)
+                continue
+            with tf.control_dependencies(raw):
+                updates.append(optimizer.apply_gradients(pairs))
+        devices = [f"/device:CPU:{i}" if self._several else "" for i in range(self._config.num_gpus)]
+        for optimizer, losses in engines.values():
+            with tf.control_dependencies(raw):
+                applied = [[(tf.identity(g), v) for g, v in joined[i]] for i in losses]
+            own, operations = optimizer.join_and_apply([self._gradients[i] for i in losses], applied, devices, devices[0])
+            for i, towers in zip(losses, own):
+                prepared[i] = towers
+            updates += [operation for of_loss in operations for operation in of_loss]
+        return prepared, updates
 
     def _optimizers(self):
         """One a loss."""
@@ -199,14 +239,15 @@ class GraphBuilder:
                                            "tf.compat.v1.train, or what mox.get_optimizer_fn(…)() returns")
         return optimizers
 
-    def _slots(self, towers, slots):
-        """(slot, variable) pairs for the optimizer: Identities that the engine fills with the joined gradients."""
+    def _joined(self, gradients):
         pairs = []
-        by_variable = [{id(v): g for g, v in gradients} for gradients in towers]
-        for gradient, variable in towers[0]:
+        for gradient, variable in gradients:
             with tf.name_scope("joined_gradients/"):
-                slot = tf.identity(gradient, name=variable.op.name)
-            names = [of[id(variable)].name for of in by_variable if id(variable) in of]
-            slots.append(engine.GradientSlot(slot.op.name, variable.op.name, names))
-            pairs.append((slot, variable))
+                pairs.append((tf.identity(gradient, name=variable.op.name), variable))
         return pairs
+
+    def _slots(self, loss, towers, joined):
+        by_variable = [{id(v): g for g, v in gradients} for gradients in towers]
+        for slot, variable in joined:
+            names = [of[id(variable)].name for of in by_variable if id(variable) in of]
+            yield engine.GradientSlot(slot.op.name, variable.op.name, names, loss)

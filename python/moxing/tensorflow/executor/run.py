@@ -78,8 +78,6 @@ def _check_supported(fetch_strategy_fn):
     hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
     reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
            "a cluster (worker_hosts, ps_hosts, job_name)")
-    reject(engine.get_flag("gradient_clip") > 0, "the flag gradient_clip")
-    reject(engine.get_flag("use_fp16"), "the flag use_fp16")
 
 
 def _export_model(value):
@@ -115,7 +113,8 @@ def _stop_as_asked():
 def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mode="invalid", inter_mode=None,
         batch_size=None, auto_batch=True, log_dir=None, max_number_of_steps=0, checkpoint_path=None,
         log_every_n_steps=10, output_every_n_steps=0, save_summary_steps=100, save_model_secs=None,
-        export_model=False, fetch_strategy_fn=None, save_model_steps=None):
+        export_model=False, fetch_strategy_fn=None, save_model_steps=None, keep_best=None, keep_best_mode="auto",
+        save_histogram_steps=0):
     """Runs to the end and returns a RunResult.
 
     Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does
@@ -133,8 +132,10 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
             mode, batch_size,
             dict(max_number_of_steps=max_number_of_steps, log_every_n_steps=log_every_n_steps,
                  output_every_n_steps=output_every_n_steps, save_summary_steps=save_summary_steps,
-                 save_model_secs=save_model_secs, save_model_steps=save_model_steps),
-            dict(log_dir=log_dir, checkpoint_path=checkpoint_path), export_model)
+                 save_model_secs=save_model_secs, save_model_steps=save_model_steps,
+                 save_histogram_steps=save_histogram_steps),
+            dict(log_dir=log_dir, checkpoint_path=checkpoint_path, keep_best=keep_best, keep_best_mode=keep_best_mode),
+            export_model)
         config.check(output_fn is not None)
         return _run(functions, config, mode, inter_mode, bool(auto_batch))
     finally:
