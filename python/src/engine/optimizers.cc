@@ -174,7 +174,7 @@ void bind_optimizers(nb::module_& m) {
       .def("__init__",
            [](OptimizerPlan* self, std::string name, OptimizerOptions options) {
              new (self) OptimizerPlan{std::move(name), std::move(options), {}};
-             self->make(0.1f);  // raises for what cannot work
+             self->make(0.1f)(Scope::new_root());  // raises for what cannot work
            })
       .def("wrapped",
            [](const OptimizerPlan& self, const std::string& name, const OptimizerWrapperOptions& options) {
