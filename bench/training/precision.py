@@ -45,11 +45,12 @@ def main():
     parser.add_argument("--model_name", default="lenet")
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first_seed", type=int, default=1)
     parser.add_argument("--dtypes", default="float32,bfloat16,float16")
     parser.add_argument("--learning_rate_strategy", default="1:0.01,2:0.01->0.001")
     args = parser.parse_args()
     runs = {}
-    for seed in range(1, args.seeds + 1):
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
         for dtype in args.dtypes.split(","):
             runs.setdefault(dtype, []).append(train_and_evaluate(args, dtype, seed))
             print(dtype, seed, runs[dtype][-1], file=sys.stderr)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "graph/half_precision.h"
 #include "graph/input_options.h"
 #include "graph/matmul_layout.h"
 #include "graph/stateless_random.h"
@@ -122,6 +123,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
     make_random_ops_stateless(&graph.graph, random_options(graph));
     speed_up(&graph, &config);
   }
+  if (config.use_fp16) compute_in_half_precision(&graph.graph);
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);

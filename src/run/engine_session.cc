@@ -8,7 +8,6 @@
 #include "graph/node_defs.h"
 #include "moxing/error.h"
 #include "tensorflow/core/protobuf/config.pb.h"
-#include "tensorflow/core/protobuf/rewriter_config.pb.h"
 
 namespace mox {
 
@@ -31,11 +30,6 @@ tf::SessionOptions session_options(const RunConfig& config) {
   proto.set_intra_op_parallelism_threads(config.num_intra_threads);
   proto.set_inter_op_parallelism_threads(config.num_inter_threads);
   (*proto.mutable_device_count())["CPU"] = config.num_gpus;
-  if (config.use_fp16) {
-    auto* rewrites = proto.mutable_graph_options()->mutable_rewrite_options();
-    rewrites->set_auto_mixed_precision(tf::RewriterConfig::ON);      // what runs on a GPU
-    rewrites->set_auto_mixed_precision_cpu(tf::RewriterConfig::ON);  // what does not
-  }
   // The graph never grows after this: the session need not keep a second copy of it.
   proto.mutable_experimental()->set_optimize_for_static_graph(true);
   return options;

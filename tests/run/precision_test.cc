@@ -95,7 +95,7 @@ TEST_F(Precision, ClipsGradientsAsTheTypeSays) {
   const std::vector<float> free = plain_training(6, [](Vector*) {});
   for (const auto& [type, change] : types) {
     TempDir dir;
-    set_flag("gradient_clip", limit);
+    set_flag("gradient_clip", FlagValue(limit));
     set_flag("gradient_clip_type", type);
     const RunResult result = run(toy_options(dir.path(), 6));
     const std::vector<float> want = plain_training(6, change);
@@ -112,7 +112,7 @@ TEST_F(Precision, AFixedLossScaleChangesNothing) {
     RunOptions options = toy_options(plain.path(), 10);
     options.optimizer_fn = get_optimizer_fn("momentum", 0.05);
     const std::vector<float> want = weights(run(options).checkpoint);
-    set_flag("loss_scale", 1024.0);
+    set_flag("loss_scale", FlagValue(1024.0));
     options.log_dir = scaled.path();
     EXPECT_EQ(weights(run(options).checkpoint), want) << devices << " devices";
   }

@@ -173,8 +173,9 @@ void bind_optimizers(nb::module_& m) {
   nb::class_<OptimizerPlan>(m, "OptimizerPlan")
       .def("__init__",
            [](OptimizerPlan* self, std::string name, OptimizerOptions options) {
-             new (self) OptimizerPlan{std::move(name), std::move(options), {}};
-             self->make(0.1f);  // raises for what cannot work
+             OptimizerPlan plan{std::move(name), std::move(options), {}};
+             plan.make(0.1f)(Scope::new_root());  // raises for what cannot work
+             new (self) OptimizerPlan(std::move(plan));
            })
       .def("wrapped",
            [](const OptimizerPlan& self, const std::string& name, const OptimizerWrapperOptions& options) {
