@@ -5,6 +5,7 @@
 
 #include "data/pipeline.h"
 #include "graph/graph_state.h"
+#include "graph/input_position.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
 
@@ -80,18 +81,31 @@ SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int
 
 namespace {
 
+tf::Tensor int64_scalar(int64_t value) {
+  tf::Tensor t(tf::DT_INT64, {});
+  t.scalar<int64_t>()() = value;
+  return t;
+}
+
+// begin, begin + step, … below end.
+DatasetNode range(const Scope& scope, const tf::Output& begin, int64_t end, int64_t step) {
+  return dataset_op(scope, nullptr,
+                    {.op = "RangeDataset",
+                     .inputs = {begin, ops::Const<int64_t>(scope, end), ops::Const<int64_t>(scope, step)},
+                     .types = {tf::DT_INT64},
+                     .shapes = {tf::PartialTensorShape(std::vector<int64_t>{})}});
+}
+
 // Sample numbers of these places in the shard's endless row of epochs.
-tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& places) {
+tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& seed, const tf::Output& places) {
   const int64_t per_epoch = order.samples_per_shard();
   const tf::Output epoch = ops::FloorDiv(s, places, per_epoch);
   tf::Output in_epoch = ops::FloorMod(s, places, per_epoch);
   in_epoch = ops::Add(s, ops::Multiply(s, in_epoch, order.num_shards), order.shard_index);
   if (!order.shuffle) return in_epoch;
-  const tf::Output seeds =
-      ops::Stack(s,
-                 std::initializer_list<tf::Input>{ops::Add(s, ops::ZerosLike(s, epoch), order.seed), epoch,
-                                                  ops::ZerosLike(s, epoch)},
-                 ops::Stack::Axis(1));
+  const tf::Output seeds = ops::Stack(
+      s, std::initializer_list<tf::Input>{ops::Add(s, ops::ZerosLike(s, epoch), seed), epoch, ops::ZerosLike(s, epoch)},
+      ops::Stack::Axis(1));
   tf::NodeBuilder builder(s.GetUniqueNameForOp("permute"), "RandomIndexShuffle");
   const tf::Output last = ops::Const(s, order.num_samples - 1);
   tf::Node* node = nullptr;
@@ -110,20 +124,30 @@ DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t
   const bool forever = order.num_epochs == 0;
   int64_t total = forever ? std::numeric_limits<int64_t>::max() / 2 : order.samples_per_shard() * order.num_epochs;
   if (drop_remainder || forever) total -= total % size;
-  const bool all_full = total % size == 0;
-  return map(scope, range(scope, 0, total, size),
-             [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-               const tf::Output begin = element[0];
-               tf::Output places;
-               if (all_full) {
-                 tf::Tensor steps(tf::DT_INT64, {size});
-                 for (int64_t i = 0; i < size; ++i) steps.vec<int64_t>()(i) = i;
-                 places = ops::Add(s, ops::Const(s, steps), begin);
-               } else {
-                 places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
-               }
-               return std::vector<tf::Output>{numbers_at(s, order, places)};
-             });
+  // A start in the middle leaves a rest at the end.
+  const bool all_full = forever || (total % size == 0 && !order.resumes) || drop_remainder;
+  MapOptions options;
+  tf::Output begin = ops::Const<int64_t>(scope, 0), seed = ops::Const<int64_t>(scope, order.seed);
+  if (order.resumes) {
+    begin = fed_tensor(scope, input_position::kFirstSample, int64_scalar(0));
+    seed = fed_tensor(scope, input_position::kOrderSeed, int64_scalar(order.seed));
+  }
+  options.captured = {seed};
+  return map(
+      scope, range(scope, begin, total, size),
+      [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& captured) {
+        const tf::Output begin = element[0];
+        tf::Output places;
+        if (all_full) {
+          tf::Tensor steps(tf::DT_INT64, {size});
+          for (int64_t i = 0; i < size; ++i) steps.vec<int64_t>()(i) = i;
+          places = ops::Add(s, ops::Const(s, steps), begin);
+        } else {
+          places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
+        }
+        return std::vector<tf::Output>{numbers_at(s, order, captured[0], places)};
+      },
+      options);
 }
 
 }  // namespace data

@@ -5,6 +5,7 @@
 #include "data/pipeline_runner.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
+#include "moxing/flags.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
 namespace mox::test {

@@ -15,7 +15,7 @@ def image_tensor(images, who):
     return tf.convert_to_tensor(images)
 
 
-class _Initializers:
+class FragmentInitializers:
     """The initial values of a fragment's variables: imported when the first variable is created, if any is."""
 
     def __init__(self, fragment, name):
@@ -42,7 +42,7 @@ class _Initializers:
 
 def _variables(fragment, name):
     """input_map entries: the handle of each variable, created or reused in the current variable scope."""
-    initializers = _Initializers(fragment, name)
+    initializers = FragmentInitializers(fragment, name)
     handles = {}
     for i, (variable_name, handle, _, dtype, shape, trainable) in enumerate(fragment.variables):
         if variable_name == "global_step":
