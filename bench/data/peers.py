@@ -1,6 +1,6 @@
 """What users have today, on the same files: one JSON line a row.
 
-Usage: peers.py tf DIR RECORDS_DIR | peers.py torch DIR | peers.py s3 S3_URL (AWS_… in the environment)
+Usage: peers.py tf DIR RECORDS_DIR | peers.py torch DIR
 """
 import json
 import os
@@ -9,7 +9,6 @@ import sys
 import time
 
 BATCH, SIZE = 32, 224
-WORKERS = os.cpu_count()
 
 
 def report(who, row, count, begin, cpu):
@@ -46,7 +45,8 @@ def run_tf(folder, records):
 
 def run_torch(folder):
     import torch
-    from torchvision.io import read_file
+    from torchvision.io import ImageReadMode, decode_jpeg, read_file
+    from torchvision.transforms.functional import InterpolationMode, resize
 
     files = sorted(str(p) for p in pathlib.Path(folder).rglob("*.jpg"))
 
@@ -59,11 +59,14 @@ def run_torch(folder):
 
         def __getitem__(self, i):
             data = read_file(files[i])
-            return decode_tensor(data) if self.decoded else data
+            if not self.decoded:
+                return data
+            image = decode_jpeg(data, mode=ImageReadMode.RGB)
+            return resize(image, [SIZE, SIZE], interpolation=InterpolationMode.NEAREST)
 
     for row in ("bytes", "decoded"):
         loader = torch.utils.data.DataLoader(
-            Images(row == "decoded"), batch_size=BATCH, shuffle=True, num_workers=WORKERS,
+            Images(row == "decoded"), batch_size=BATCH, shuffle=True, num_workers=os.cpu_count(),
             collate_fn=list if row == "bytes" else None)
         begin, cpu, count = time.time(), sum(os.times()[:4]), 0
         for batch in loader:
@@ -71,40 +74,7 @@ def run_torch(folder):
         report("torch DataLoader", row, count, begin, cpu)
 
 
-def decode_tensor(data):
-    from torchvision.io import ImageReadMode, decode_jpeg
-    from torchvision.transforms.functional import InterpolationMode, resize
-
-    image = decode_jpeg(data, mode=ImageReadMode.RGB)
-    return resize(image, [SIZE, SIZE], interpolation=InterpolationMode.NEAREST)
-
-
-def run_s3(url):
-    import numpy
-    import torch
-    from s3torchconnector import S3ClientConfig, S3MapDataset
-
-    def read(s3_object, decoded):
-        data = torch.from_numpy(numpy.frombuffer(bytearray(s3_object.read()), numpy.uint8))
-        return decode_tensor(data) if decoded else data
-
-    for row in ("bytes", "decoded"):
-        dataset = S3MapDataset.from_prefix(
-            url, region=os.environ["AWS_REGION"], endpoint=os.environ["AWS_ENDPOINT_URL"],
-            transform=lambda s3_object, decoded=row == "decoded": read(s3_object, decoded),
-            s3client_config=S3ClientConfig(force_path_style=True))
-        len(dataset)  # lists the bucket: our side lists before the clock starts, too
-        loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS,
-                                             collate_fn=list if row == "bytes" else None)
-        begin, cpu, count = time.time(), sum(os.times()[:4]), 0
-        for batch in loader:
-            count += len(batch)
-        report("s3torchconnector", row, count, begin, cpu)
-
-
 if sys.argv[1] == "tf":
     run_tf(sys.argv[2], sys.argv[3])
-elif sys.argv[1] == "s3":
-    run_s3(sys.argv[2])
 else:
     run_torch(sys.argv[2])

@@ -20,6 +20,20 @@ def _check_outside(tensor, who):
         stack += [t.op for t in op.inputs] + list(op.control_inputs)
 
 
+def _part_for(graph_def, tensors):
+    """The nodes that the tensors are computed from; TensorFlow's own extract_sub_graph warns that it is old."""
+    nodes = {node.name: node for node in graph_def.node}
+    wanted, stack = set(), [tensor.op.name for tensor in tensors]
+    while stack:
+        name = stack.pop()
+        if name not in wanted:
+            wanted.add(name)
+            stack += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+    part = tf.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    part.node.extend(node for node in graph_def.node if node.name in wanted)
+    return part
+
+
 def _graph_def(graph, results, who):
     """What computes the results, with copies of what they need from outside."""
     text = graph.as_graph_def(add_shapes=True)
@@ -28,12 +42,12 @@ def _graph_def(graph, results, who):
         outside = [tensor for tensor, _ in captures]
         for tensor in outside:
             _check_outside(tensor, who)
-        around = tf.graph_util.extract_sub_graph(outside[0].graph.as_graph_def(), [t.op.name for t in outside])
+        around = _part_for(outside[0].graph.as_graph_def(), outside)
         with tf.Graph().as_default() as joined:
             copies = tf.import_graph_def(around, name="moxing_outside", return_elements=[t.name for t in outside])
             tf.import_graph_def(text, name="", input_map={inside.name: copy for (_, inside), copy in zip(captures, copies)})
         text = joined.as_graph_def(add_shapes=True)
-    return tf.graph_util.extract_sub_graph(text, [t.op.name for t in results])
+    return _part_for(text, results)
 
 
 def graph_function(who, call, num_results):
