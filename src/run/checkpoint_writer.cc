@@ -1,6 +1,8 @@
 #include "run/checkpoint_writer.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -11,6 +13,12 @@
 namespace mox {
 
 namespace tf = tensorflow;
+
+namespace {
+
+constexpr auto kRetryPause = std::chrono::seconds(20);
+
+}  // namespace
 
 void write_checkpoint(const std::string& prefix, NamedValues values) {
   std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -62,25 +70,41 @@ std::string CheckpointWriter::last_error() {
 
 void CheckpointWriter::work() {
   std::unique_lock lock(mu_);
+  std::optional<Values> failed;  // tried again until newer ones are given
   for (;;) {
-    changed_.wait(lock, [this] { return pending_ || stop_; });
-    if (!pending_) return;
-    const int64_t step = step_;
-    NamedValues values = std::move(values_);
+    const auto wanted = [this] { return pending_ || stop_; };
+    if (failed)
+      changed_.wait_for(lock, kRetryPause, wanted);
+    else
+      changed_.wait(lock, wanted);
+    if (!pending_ && stop_) return;
+    const bool again = !pending_;
+    Values values = again ? std::move(*failed) : Values{step_, std::move(values_)};
+    failed.reset();
     lock.unlock();
-    std::string error;
-    try {
-      write(step, std::move(values));
-    } catch (const std::exception& e) {
-      error = e.what();
-      log_error("checkpoint of step " + std::to_string(step) + " was not saved: " + error +
-                (state_.latest.empty() ? "" : "; the last good one is " + state_.latest));
-    }
+    const std::string error = try_to_write(values, again);
     lock.lock();
     last_error_ = error;
-    if (error.empty()) last_saved_ = state_.latest;
-    pending_ = false;
+    if (error.empty())
+      last_saved_ = state_.latest;
+    else
+      failed = std::move(values);
+    if (!again) pending_ = false;
     changed_.notify_all();
+  }
+}
+
+std::string CheckpointWriter::try_to_write(const Values& values, bool again) {
+  const std::string name = "checkpoint of step " + std::to_string(values.step);
+  try {
+    write(values.step, values.tensors);
+    if (again) log_info(name + " is saved now");
+    return "";
+  } catch (const std::exception& e) {
+    if (!again)
+      log_error(name + " was not saved: " + e.what() +
+                (state_.latest.empty() ? "" : "; the last good one is " + state_.latest) + "; it is tried again");
+    return e.what();
   }
 }
 
@@ -89,7 +113,7 @@ void CheckpointWriter::write(int64_t step, NamedValues values) {
   try {
     write_checkpoint(prefix, std::move(values));
   } catch (const Error&) {
-    remove_temporary_checkpoints(dir_);  // a full disk must not stay full because of us
+    if (has_atomic_move(dir_)) remove_temporary_checkpoints(dir_);  // a full disk must not stay full because of us
     throw;
   }
   CheckpointState next = state_;

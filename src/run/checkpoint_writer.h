@@ -20,7 +20,7 @@ using NamedValues = std::vector<std::pair<std::string, tensorflow::Tensor>>;
 void write_checkpoint(const std::string& prefix, NamedValues values);
 
 // Keeps the newest `keep` checkpoints of `dir` and its `checkpoint` file. A save that fails is an error line, and
-// remembered; the checkpoints before it stay.
+// tried again until it works or a newer one is given; the checkpoints before it stay.
 class CheckpointWriter {
  public:
   CheckpointWriter(std::string dir, int keep);
@@ -37,7 +37,13 @@ class CheckpointWriter {
   std::string last_error();
 
  private:
+  struct Values {
+    int64_t step = 0;
+    NamedValues tensors;
+  };
   void work();
+  // Returns why it failed, "" when it did not.
+  std::string try_to_write(const Values& values, bool again);
   void write(int64_t step, NamedValues values);
 
   const std::string dir_;
