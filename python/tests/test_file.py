@@ -137,6 +137,45 @@ def test_what_takes_files_takes_ours(root):
         assert (h["data"][...] == array).all()
 
 
+def test_pandas(root, shifted):
+    import pandas as pd
+    table = pd.DataFrame({"name": ["é", "b,c", None], "value": [1.5, 2.5, 3.5]})
+    with mf.File(root + "/t.csv", "w") as f:
+        table.to_csv(f, index=False)
+    for mode in ("r", "rb"):
+        with mf.File(root + "/t.csv", mode) as f:
+            pd.testing.assert_frame_equal(pd.read_csv(f), table)
+    with open(root + "/shifted.csv", "wb") as f:  # what users of shift write
+        table.to_csv(f, index=False, mode="wb", encoding="utf-8")
+    with open(root + "/shifted.csv") as f:
+        assert sum(len(chunk) for chunk in pd.read_csv(f, chunksize=2)) == 3
+    with mf.File(root + "/t.json", "w") as f:
+        table.to_json(f)
+    with mf.File(root + "/t.json") as f:
+        pd.testing.assert_frame_equal(pd.read_json(f), table)
+    with mf.File(root + "/t.pkl", "wb") as f:
+        table.to_pickle(f)
+    with mf.File(root + "/t.pkl", "rb") as f:
+        pd.testing.assert_frame_equal(pd.read_pickle(f), table)
+
+
+def test_a_read_copies_once(server, tmp_path):
+    """The bytes that read() returns are the ones that the transfer wrote: memory grows by their size, not by twice."""
+    (tmp_path / "large").write_bytes(os.urandom(1 << 20) * 256)
+    mf.copy(str(tmp_path / "large"), "s3://python/large")
+    for url in ("s3://python/large", str(tmp_path / "large")):
+        code = ("import moxing as mox, resource\n"
+                f"mox.file.set_auth(ak='AKTEST', sk='SKTEST', server='{server}')\n"
+                "mox.file.exists('s3://python/large')\n"
+                "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10\n"
+                "before = peak()\n"
+                f"data = mox.file.read({url!r}, binary=True)\n"
+                "assert len(data) == 256 << 20\n"
+                "assert peak() - before < 256 + 40, (before, peak())\n")
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    mf.remove("s3://python/large")
+
+
 def test_logging_stream(root):
     stream = mf.File(root + "/log.txt", "w")
     logger = logging.getLogger("mox-test-stream")
@@ -279,7 +318,7 @@ def test_shift_is_undone():
         mox.file.shift("os", "os")
 
 
-@pytest.mark.parametrize("module", ["test_glob", "test_shutil", "test_posixpath", "test_genericpath"])
+@pytest.mark.parametrize("module", ["test_os", "test_glob", "test_shutil", "test_posixpath", "test_genericpath"])
 def test_cpythons_own_tests_pass_with_shift_on(module):
     pytest.importorskip("test.support", reason="this Python comes without its own tests")
     if __import__("importlib.util").util.find_spec("test." + module) is None:
