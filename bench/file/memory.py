@@ -37,6 +37,9 @@ def main():
     blocks = int(float(sys.argv[4] if len(sys.argv) > 4 else 10) * 1024)
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work + "/store/bench")
+    needed = 3 * blocks * BLOCK + (8 << 30)
+    if shutil.disk_usage(work).free < needed:
+        sys.exit(f"memory.py: {work} needs {needed >> 30} GiB free")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
