@@ -18,18 +18,19 @@ def free_port():
 
 
 class Store:
-    """versitygw or minio on `folder`; stop() and start() keep port and content."""
+    """versitygw or minio on `folder`; stop() and start() keep port and content. certificate: (certificate, key) for https."""
 
-    def __init__(self, kind, folder):
-        self.kind, self.folder, self.port = kind, str(folder), free_port()
+    def __init__(self, kind, folder, certificate=None):
+        self.kind, self.folder, self.port, self.certificate = kind, str(folder), free_port(), certificate
         self.process = None
         assert (SERVERS / kind).exists(), f"no {SERVERS / kind}: run scripts/setup.d/25-servers-test.sh once"
         self.start()
 
     def start(self):
         address = f"127.0.0.1:{self.port}"
+        tls = ["--cert", self.certificate[0], "--key", self.certificate[1]] if self.certificate else []
         command = {
-            "versitygw": ["--port", address, "--access", ACCESS, "--secret", SECRET, "--keep-alive", "--quiet", "posix", self.folder],
+            "versitygw": ["--port", address, "--access", ACCESS, "--secret", SECRET, "--keep-alive", "--quiet", *tls, "posix", self.folder],
             "minio": ["server", "--quiet", "--address", address, self.folder],
         }[self.kind]
         env = {**os.environ, "MINIO_ROOT_USER": ACCESS, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_UPDATE": "off"}
@@ -50,10 +51,18 @@ class Store:
     def env(self):
         """For a process that is to reach this store."""
         return {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET,
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+                "AWS_ENDPOINT_URL": f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def use(self, file, **changes):
         file.set_auth(ak=ACCESS, sk=SECRET, server="127.0.0.1", port=self.port, is_secure=False, **changes)
+
+
+def make_certificate(folder):
+    """Paths of a certificate for 127.0.0.1 that only the tests trust, and of its key."""
+    certificate, key = str(folder / "public.crt"), str(folder / "private.key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
 
 
 class Relay:

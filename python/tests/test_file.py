@@ -21,6 +21,8 @@ import pytest
 import moxing as mox
 from moxing import file as mf
 
+import stores
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers") / "versitygw"
 
@@ -336,15 +338,22 @@ def test_older_module_paths(server):
     assert framework.File is mf.File and framework.copy_parallel is mf.copy_parallel and file_io.read is mf.read
 
 
-def test_https_beside_tensorflow(tmp_path):
+@pytest.mark.parametrize("imports", ["import tensorflow, moxing as mox", "import moxing as mox; mox.file; import tensorflow",
+                                     "import moxing.tensorflow as mox; import tensorflow"])
+def test_https_beside_tensorflow(tmp_path, imports):
     """TensorFlow exports curl and OpenSSL of its own: ours must not be mixed up with them, whichever came first."""
-    silent = socket.socket()
-    silent.bind(("127.0.0.1", 0))
-    silent.listen()
-    for imports in ("import tensorflow, moxing as mox; mox.file", "import moxing as mox; mox.file; import tensorflow"):
-        code = (f"{imports}\nmox.file.set_auth(ak='a', sk='b', server='127.0.0.1', port={silent.getsockname()[1]}, is_secure=True, "
-                "retry=1, client_timeout=1)\n"
-                "try: mox.file.read('s3://b/k')\n"
-                "except mox.file.MoxFileRespException as e: assert e.resp.status == 0, e\n")
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=120, stderr=subprocess.DEVNULL)
-    silent.close()
+    certificate = stores.make_certificate(tmp_path)
+    (tmp_path / "store").mkdir()
+    store = stores.Store("versitygw", tmp_path / "store", certificate)
+    code = (f"{imports}\n"
+            "mox.file.make_dirs('s3://secure')\n"
+            "mox.file.write('s3://secure/large', b'x' * (20 << 20), binary=True)\n"
+            "assert mox.file.read('s3://secure/large', binary=True) == b'x' * (20 << 20)\n"
+            "if hasattr(mox, 'run'):\n"
+            "    assert tensorflow.io.gfile.stat('s3://secure/large').length == 20 << 20\n")
+    try:
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env={**store.env, "MOX_CA_BUNDLE": certificate[0]})
+        untrusted = subprocess.run([sys.executable, "-c", code], timeout=120, env=store.env, capture_output=True, text=True)
+        assert untrusted.returncode != 0 and "certificate" in untrusted.stderr
+    finally:
+        store.stop()
