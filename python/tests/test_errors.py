@@ -160,9 +160,10 @@ def test_what_a_user_function_raises_comes_out(mox, tmp_path, change):
     with pytest.raises(Mine, match="on purpose") as caught:
         mox.run(**toy.options(tmp_path, 0, **change))
     assert "fail" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
-    # What was trained until then is saved: one step, when the function failed after it.
-    saved_one = change.get("model_fn") is hook_after or "output_fn" in change
-    assert (tmp_path / "model.ckpt-1.index").exists() == saved_one
+    # What was trained until then is saved.
+    steps = {hook_after: 1, generator_input: 2, py_func_input: 6}.get(change.get("model_fn") or change.get("input_fn"), 0)
+    steps = 1 if "output_fn" in change else steps
+    assert [path.stem for path in tmp_path.glob("model.ckpt-*.index")] == ([f"model.ckpt-{steps}"] if steps else [])
 
 
 def test_a_failing_step_is_a_run_error(mox, tmp_path):

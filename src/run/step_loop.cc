@@ -24,6 +24,9 @@ namespace {
 constexpr double kDefaultSaveSeconds = 600;  // with neither save_model_secs nor save_model_steps
 const HookRunner::Additions kNoAdditions;
 
+// TensorFlow names the operations that failed. Where the input did, no update of that step was computed.
+bool is_from_input(const std::string& error) { return error.find("input/get_next_") != std::string::npos; }
+
 }  // namespace
 
 StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::vector<HookGroup>& hooks,
@@ -110,6 +113,7 @@ std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
     return local_step_ == config_.trace_step ? run_traced_step(step, fed) : session_.run(step.run, fed);
   } catch (const RunError& e) {
     if (watch_->broke_off()) throw;
+    sound_ = is_from_input(e.what());
     throw RunError(
         fmt::format("step {} (global step {}) failed: {}", local_step_, first_global_step_ + local_step_, e.what()));
   }

@@ -16,7 +16,8 @@ namespace {
 using NamedFetches = std::vector<std::pair<std::string, std::string>>;  // name, tensor
 using NamedFeeds = std::vector<std::pair<std::string, tf::Tensor>>;
 
-// Makes numpy arrays: moxing.tensorflow's function. Guarded by the GIL; never destroyed, as the interpreter may be gone.
+// Makes numpy arrays: moxing.tensorflow's function. Guarded by the GIL; never destroyed, as the interpreter may be
+// gone.
 nb::object& new_array() {
   static auto* function = new nb::object;
   return *function;
@@ -161,8 +162,7 @@ void bind_hooks(nb::module_& m) {
       });
   m.def("hook_runs", &hook_runs);
   m.def("make_tensor", &make_tensor);
-  m.def(
-      "set_new_array", [](nb::object function) { new_array() = std::move(function); });
+  m.def("set_new_array", [](nb::object function) { new_array() = std::move(function); });
 }
 
 }  // namespace mox::python

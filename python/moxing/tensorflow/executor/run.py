@@ -149,7 +149,7 @@ def _run(functions, config, mode, inter_mode, auto_batch):
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn
     deliver = None if output_fn is None else lambda outputs: user_functions.call("output_fn", output_fn, outputs)
-    engine.set_new_array(_new_array)
+    engine.set_new_array(new_array)
     try:
         result = engine.run_built_graph(built, export, config, deliver, new_array)
     except Error as e:
