@@ -1,5 +1,6 @@
 #include "file/s3_xml.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <pugixml.hpp>
@@ -183,7 +184,10 @@ int64_t parse_time_nsec(const std::string& text) {
   } else if (!::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts)) {
     return 0;
   }
-  return static_cast<int64_t>(::timegm(&parts)) * 1000000000 + nanoseconds;
+  const int64_t seconds = ::timegm(&parts);
+  constexpr int64_t kMostSeconds = INT64_MAX / 1000000000 - 1;  // the year 2262
+  if (seconds > kMostSeconds || seconds < -kMostSeconds) return 0;
+  return seconds * 1000000000 + nanoseconds;
 }
 
 }  // namespace mox::file

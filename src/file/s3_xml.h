@@ -47,7 +47,7 @@ struct S3Upload {
 };
 std::vector<S3Upload> parse_uploads(const std::string& xml);
 
-// The text of the first element of this name below the root; "" when there is none.
+// The text of the first element of this name below the root; "" when there is none. DataError when it is no XML.
 std::string parse_field(const std::string& xml, const char* name);
 
 struct DeleteFailure {

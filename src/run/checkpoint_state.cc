@@ -41,6 +41,12 @@ std::string quoted(const std::string& text) {
   return result;
 }
 
+// False when it is not there; throws when that cannot be told.
+bool found(const absl::Status& status, const std::string& what) {
+  if (!absl::IsNotFound(status) && !absl::IsFailedPrecondition(status)) throw_if_error(status, what);
+  return status.ok();
+}
+
 // The N of "model.ckpt-N.index", -1 for another name.
 int64_t step_of_index(const std::string& name) {
   const std::string_view view(name), prefix(kPrefix), suffix(kIndexSuffix);
@@ -58,7 +64,9 @@ int64_t step_of_index(const std::string& name) {
 CheckpointState read_checkpoint_state(const std::string& dir) {
   CheckpointState state;
   std::string text;
-  if (!tf::ReadFileToString(tf::Env::Default(), tf::io::JoinPath(dir, kStateFile), &text).ok()) return state;
+  const std::string path = tf::io::JoinPath(dir, kStateFile);
+  // A folder that cannot be read is not one without checkpoints: training would begin anew over them.
+  if (!found(tf::ReadFileToString(tf::Env::Default(), path, &text), "reading " + path)) return state;
   static const std::regex line(R"re((model_checkpoint_path|all_model_checkpoint_paths):\s*"((?:[^"\\]|\\.)*)")re");
   for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {
     const std::string prefix = in_dir(dir, unquoted((*it)[2]));
@@ -79,6 +87,10 @@ void write_checkpoint_state(const std::string& dir, const CheckpointState& state
   for (const std::string& prefix : state.all) text += "all_model_checkpoint_paths: \"" + relative(prefix) + "\"\n";
   const std::string path = tf::io::JoinPath(dir, kStateFile), temporary = path + ".tmp";
   tf::Env* env = tf::Env::Default();
+  if (!has_atomic_move(dir)) {  // a store shows an object only when it is whole
+    throw_if_error(tf::WriteStringToFile(env, path, text), "writing " + path);
+    return;
+  }
   throw_if_error(tf::WriteStringToFile(env, temporary, text), "writing " + temporary);
   throw_if_error(env->RenameFile(temporary, path), "renaming " + temporary + " to " + path);
 }
@@ -87,7 +99,14 @@ std::string checkpoint_prefix(const std::string& dir, int64_t step) {
   return tf::io::JoinPath(dir, kPrefix + std::to_string(step));
 }
 
-bool checkpoint_exists(const std::string& prefix) { return tf::Env::Default()->FileExists(prefix + kIndexSuffix).ok(); }
+bool checkpoint_exists(const std::string& prefix) {
+  return found(tf::Env::Default()->FileExists(prefix + kIndexSuffix), "looking for " + prefix + kIndexSuffix);
+}
+
+bool has_atomic_move(const std::string& dir) {
+  bool result = true;
+  return !tf::Env::Default()->HasAtomicMove(dir, &result).ok() || result;
+}
 
 void remove_checkpoint(const std::string& prefix) {
   tf::Env* env = tf::Env::Default();
@@ -118,7 +137,7 @@ std::vector<std::string> checkpoints_in(const std::string& dir) {
   for (auto it = state.all.rbegin(); it != state.all.rend(); ++it) add(*it);
   std::vector<std::string> names;
   std::vector<int64_t> steps;
-  if (tf::Env::Default()->GetChildren(dir, &names).ok())
+  if (found(tf::Env::Default()->GetChildren(dir, &names), "listing " + dir))
     for (const std::string& name : names)
       if (int64_t step = step_of_index(name); step >= 0) steps.push_back(step);
   std::sort(steps.rbegin(), steps.rend());

@@ -23,6 +23,8 @@ std::vector<std::string> resolve_checkpoints(const std::string& path);
 
 // dir/model.ckpt-<step>
 std::string checkpoint_prefix(const std::string& dir, int64_t step);
+// False on a store: a file appears there whole, under its own name, when it is closed.
+bool has_atomic_move(const std::string& dir);
 bool checkpoint_exists(const std::string& prefix);
 void remove_checkpoint(const std::string& prefix);
 // Leftovers of a process that died while it saved.

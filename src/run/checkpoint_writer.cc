@@ -1,6 +1,8 @@
 #include "run/checkpoint_writer.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -11,6 +13,12 @@
 namespace mox {
 
 namespace tf = tensorflow;
+
+namespace {
+
+constexpr auto kRetryPause = std::chrono::seconds(20);
+
+}  // namespace
 
 void write_checkpoint(const std::string& prefix, NamedValues values) {
   std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -40,9 +48,7 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::save(int64_t step, NamedValues values, std::optional<double> metric) {
   std::unique_lock lock(mu_);
   changed_.wait(lock, [this] { return !pending_; });
-  step_ = step;
-  values_ = std::move(values);
-  metric_ = metric;
+  values_ = {step, std::move(values), metric};
   pending_ = true;
   changed_.notify_all();
 }
@@ -64,35 +70,50 @@ std::string CheckpointWriter::last_error() {
 
 void CheckpointWriter::work() {
   std::unique_lock lock(mu_);
+  std::optional<Values> failed;  // tried again until newer ones are given
   for (;;) {
-    changed_.wait(lock, [this] { return pending_ || stop_; });
-    if (!pending_) return;
-    const int64_t step = step_;
-    NamedValues values = std::move(values_);
-    const std::optional<double> metric = metric_;
+    const auto wanted = [this] { return pending_ || stop_; };
+    if (failed)
+      changed_.wait_for(lock, kRetryPause, wanted);
+    else
+      changed_.wait(lock, wanted);
+    if (!pending_ && stop_) return;
+    const bool again = !pending_;
+    Values values = again ? std::move(*failed) : std::move(values_);
+    failed.reset();
     lock.unlock();
-    std::string error;
-    try {
-      write(step, std::move(values), metric);
-    } catch (const std::exception& e) {
-      error = e.what();
-      log_error("checkpoint of step " + std::to_string(step) + " was not saved: " + error +
-                (state_.latest.empty() ? "" : "; the last good one is " + state_.latest));
-    }
+    const std::string error = try_to_write(values, again);
     lock.lock();
     last_error_ = error;
-    if (error.empty()) last_saved_ = state_.latest;
-    pending_ = false;
+    if (error.empty())
+      last_saved_ = state_.latest;
+    else
+      failed = std::move(values);
+    if (!again) pending_ = false;
     changed_.notify_all();
   }
 }
 
-void CheckpointWriter::write(int64_t step, NamedValues values, std::optional<double> metric) {
-  const std::string prefix = checkpoint_prefix(dir_, step);
+std::string CheckpointWriter::try_to_write(const Values& values, bool again) {
+  const std::string name = "checkpoint of step " + std::to_string(values.step);
   try {
-    write_checkpoint(prefix, std::move(values));
+    write(values);
+    if (again) log_info(name + " is saved now");
+    return "";
+  } catch (const std::exception& e) {
+    if (!again)
+      log_error(name + " was not saved: " + e.what() +
+                (state_.latest.empty() ? "" : "; the last good one is " + state_.latest) + "; it is tried again");
+    return e.what();
+  }
+}
+
+void CheckpointWriter::write(const Values& values) {
+  const std::string prefix = checkpoint_prefix(dir_, values.step);
+  try {
+    write_checkpoint(prefix, values.tensors);
   } catch (const Error&) {
-    remove_temporary_checkpoints(dir_);  // a full disk must not stay full because of us
+    if (has_atomic_move(dir_)) remove_temporary_checkpoints(dir_);  // a full disk must not stay full because of us
     throw;
   }
   CheckpointState next = state_;
@@ -107,9 +128,9 @@ void CheckpointWriter::write(int64_t step, NamedValues values, std::optional<dou
   // First name the new one, then remove old ones: the file never names what is not there.
   write_checkpoint_state(dir_, next);
   state_ = next;
-  if (best_.is_better(metric)) {
+  if (best_.is_better(values.metric)) {
     old.push_back(best_.prefix());
-    best_.set(prefix, step, *metric);
+    best_.set(prefix, values.step, *values.metric);
   }
   for (const std::string& gone : old) remove_old(gone);
 }

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -21,7 +22,7 @@ using NamedValues = std::vector<std::pair<std::string, tensorflow::Tensor>>;
 void write_checkpoint(const std::string& prefix, NamedValues values);
 
 // Keeps the newest `keep` checkpoints of `dir`, the best one, and its `checkpoint` file. A save that fails is an error
-// line, and remembered; the checkpoints before it stay.
+// line, and tried again until it works or a newer one is given; the checkpoints before it stay.
 class CheckpointWriter {
  public:
   CheckpointWriter(std::string dir, int keep, BestCheckpoint best);
@@ -39,8 +40,16 @@ class CheckpointWriter {
   std::string last_error();
 
  private:
+  struct Values {
+    int64_t step = 0;
+    NamedValues tensors;
+    std::optional<double> metric;
+  };
+
   void work();
-  void write(int64_t step, NamedValues values, std::optional<double> metric);
+  // Returns why it failed, "" when it did not.
+  std::string try_to_write(const Values& values, bool again);
+  void write(const Values& values);
   void remove_old(const std::string& prefix);
 
   const std::string dir_;
@@ -52,9 +61,7 @@ class CheckpointWriter {
   std::condition_variable changed_;
   bool stop_ = false;                    // guarded by mu_
   bool pending_ = false;                 // guarded by mu_: values_ waits or is being written
-  int64_t step_ = 0;                     // guarded by mu_
-  NamedValues values_;                   // guarded by mu_
-  std::optional<double> metric_;         // guarded by mu_
+  Values values_;                        // guarded by mu_
   std::string last_saved_, last_error_;  // guarded by mu_
   std::thread thread_;
 };

@@ -8,6 +8,7 @@
 #include "graph/node_defs.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
+#include "run/checkpoint_state.h"
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/variable.pb.h"
@@ -208,7 +209,10 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
 
   tf::Env* env = tf::Env::Default();
   const std::string dir = export_dir(log_dir, graph.export_info.version);
-  const std::string temporary = tf::io::JoinPath(log_dir, ".exporting-" + std::string(tf::io::Basename(dir)));
+  // On a store a rename is a copy, one object after the other: there saved_model.pb, written last, makes it a model.
+  const bool atomic = has_atomic_move(log_dir);
+  const std::string temporary =
+      atomic ? tf::io::JoinPath(log_dir, ".exporting-" + std::string(tf::io::Basename(dir))) : dir;
   if (env->FileExists(temporary).ok()) {
     int64_t files = 0, dirs = 0;
     env->DeleteRecursively(temporary, &files, &dirs).IgnoreError();
@@ -222,7 +226,7 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
   }
   throw_if_error(tf::WriteBinaryProto(env, tf::io::JoinPath(temporary, "saved_model.pb"), model),
                  "writing the model to " + temporary);
-  throw_if_error(env->RenameFile(temporary, dir), "renaming " + temporary + " to " + dir);
+  if (atomic) throw_if_error(env->RenameFile(temporary, dir), "renaming " + temporary + " to " + dir);
   return dir;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "moxing/file.h"
 #include "moxing/log.h"
 
 namespace mox {
@@ -13,6 +14,12 @@ namespace {
 
 double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
+}
+
+void append_lines(const std::string& path, const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line;
+  file::append(path, text);
 }
 
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
@@ -29,16 +36,13 @@ std::string format_step(int64_t step, int64_t global_step, double samples_per_se
 StepLogger::StepLogger(const std::string& log_dir, int64_t samples_per_step, int64_t total_steps)
     : samples_per_step_(samples_per_step), total_steps_(total_steps), terminal_(isatty(STDERR_FILENO)) {
   last_log_ = last_draw_ = start_ = Clock::now();
-  if (log_dir.empty() || log_dir.find("://") != std::string::npos) return;
+  if (log_dir.empty()) return;
   const std::string path = log_dir + "/log.jsonl";
-  json_ = std::fopen(path.c_str(), "a");
-  if (!json_) log_warning("cannot write " + path + ": the structured log is left out");
+  json_ = std::make_unique<BackgroundLog>("lines of " + path, pause_between_writes(log_dir),
+                                          [path](const auto& lines) { append_lines(path, lines); });
 }
 
-StepLogger::~StepLogger() {
-  clear_progress();
-  if (json_) std::fclose(json_);
-}
+StepLogger::~StepLogger() { clear_progress(); }
 
 double StepLogger::log_step(int64_t step, int64_t global_step, const Metrics& metrics) {
   const Clock::time_point time = Clock::now();
@@ -50,8 +54,8 @@ double StepLogger::log_step(int64_t step, int64_t global_step, const Metrics& me
   if (json_) {
     nlohmann::ordered_json line = {{"time", now()}, {"step", step}, {"global_step", global_step}, {"sample/sec", rate}};
     for (const auto& [name, value] : metrics) line[name] = value;
-    std::fprintf(json_, "%s\n", line.dump().c_str());
-    std::fflush(json_);
+    json_->add(line.dump() + "\n");
+    json_->flush();
   }
   return rate;
 }

@@ -3,9 +3,12 @@
 
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "run/background_log.h"
 
 namespace mox {
 
@@ -31,7 +34,7 @@ class StepLogger {
   Clock::time_point last_log_, last_draw_, start_;
   int64_t last_step_ = -1;
   bool drawn_ = false;
-  std::FILE* json_ = nullptr;
+  std::unique_ptr<BackgroundLog> json_;
 };
 
 // "step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451"

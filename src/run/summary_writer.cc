@@ -1,6 +1,11 @@
 #include "run/summary_writer.h"
 
-#include "moxing/log.h"
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "graph/graph_state.h"
 #include "run/histogram.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
@@ -10,22 +15,25 @@ namespace mox {
 
 namespace tf = tensorflow;
 
-SummaryWriter::SummaryWriter(const std::string& dir) : writer_(tf::io::JoinPath(dir, "events")) {
-  const absl::Status status = writer_.Init();
-  failed_ = !status.ok();
-  if (failed_) log_error("no summaries: cannot write event files in " + dir + ": " + std::string(status.message()));
-}
+namespace {
 
-void SummaryWriter::write(tf::Event& event) {
-  if (failed_) return;
+constexpr size_t kLargestFileOnStore = 128 << 10;
+
+}  // namespace
+
+SummaryWriter::SummaryWriter(const std::string& dir)
+    : dir_(dir),
+      log_("summaries in " + dir, pause_between_writes(dir), [this](const auto& events) { write(events); }) {}
+
+void SummaryWriter::add(tf::Event& event) {
   event.set_wall_time(tf::Env::Default()->NowMicros() / 1e6);
-  writer_.WriteEvent(event);
+  log_.add(event.SerializeAsString());
 }
 
 void SummaryWriter::add_graph(const tf::GraphDef& graph) {
   tf::Event event;
   event.set_graph_def(graph.SerializeAsString());
-  write(event);
+  add(event);
 }
 
 void SummaryWriter::add_scalars(int64_t step, const std::vector<std::pair<std::string, double>>& scalars) {
@@ -36,13 +44,13 @@ void SummaryWriter::add_scalars(int64_t step, const std::vector<std::pair<std::s
     summary->set_tag(tag);
     summary->set_simple_value(static_cast<float>(value));
   }
-  write(event);
+  add(event);
 }
 
 void SummaryWriter::add_serialized(int64_t step, const std::string& serialized) {
   tf::Event event;
   event.set_step(step);
-  if (event.mutable_summary()->ParseFromString(serialized)) write(event);
+  if (event.mutable_summary()->ParseFromString(serialized)) add(event);
 }
 
 void SummaryWriter::add_histograms(int64_t step, const std::vector<std::pair<std::string, tf::Tensor>>& variables) {
@@ -54,15 +62,32 @@ void SummaryWriter::add_histograms(int64_t step, const std::vector<std::pair<std
     value->set_tag("variables/" + name);
     if (!fill_histogram(tensor, value->mutable_histo())) event.mutable_summary()->mutable_value()->RemoveLast();
   }
-  write(event);
+  add(event);
 }
 
-void SummaryWriter::flush() {
-  if (failed_) return;
-  const absl::Status status = writer_.Flush();
-  if (status.ok()) return;
-  failed_ = true;
-  log_error("no more summaries: " + std::string(status.message()));
+void SummaryWriter::begin_file() {
+  // TensorBoard reads the files of a folder in the order of their names, which begin with the second: within one, the
+  // number tells them apart.
+  static std::atomic<int> files{0};
+  const std::string suffix = fmt::format(".{}.{:04}", getpid(), files++);
+  writer_ = std::make_unique<tf::EventsWriter>(tf::io::JoinPath(dir_, "events"));
+  written_ = 0;
+  throw_if_error(writer_->InitWithSuffix(suffix), "beginning an event file");
+}
+
+void SummaryWriter::write(const std::vector<std::string>& events) {
+  const bool on_store = is_on_store(dir_);
+  if (!writer_ || (on_store && written_ > kLargestFileOnStore)) begin_file();
+  try {
+    for (const std::string& event : events) {
+      writer_->WriteSerializedEvent(event);
+      written_ += event.size();
+    }
+    throw_if_error(writer_->Flush(), "flushing event files");
+  } catch (...) {
+    writer_.reset();  // what it held is still with the caller: it goes into a new file
+    throw;
+  }
 }
 
 }  // namespace mox

@@ -6,13 +6,16 @@
 #include <utility>
 #include <vector>
 
+#include "run/background_log.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/util/events_writer.h"
 
 namespace mox {
 
-// A folder that cannot be written costs the summaries, not the training: one error line, then it stays silent.
+// Event files, written in the background. A folder that cannot be written costs the summaries, not the training.
+// On a store a new file is begun every 128 KiB: a flush sends a whole object, so the cost stays in line with the
+// events.
 class SummaryWriter {
  public:
   explicit SummaryWriter(const std::string& dir);
@@ -23,13 +26,18 @@ class SummaryWriter {
   void add_serialized(int64_t step, const std::string& serialized);
   // One a variable of floating point type, named `variables/<name>`.
   void add_histograms(int64_t step, const std::vector<std::pair<std::string, tensorflow::Tensor>>& variables);
-  void flush();
+  void flush() { log_.flush(); }
 
  private:
-  void write(tensorflow::Event& event);
+  void add(tensorflow::Event& event);
+  void write(const std::vector<std::string>& events);
+  void begin_file();
 
-  tensorflow::EventsWriter writer_;
-  bool failed_ = false;
+  const std::string dir_;
+  // Used by the log's thread only:
+  std::unique_ptr<tensorflow::EventsWriter> writer_;
+  size_t written_ = 0;  // bytes in the file that is open
+  BackgroundLog log_;   // the last member: its thread ends first
 };
 
 }  // namespace mox

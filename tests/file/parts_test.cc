@@ -135,6 +135,7 @@ TEST(Xml, WhatIsNoListingIsAnError) {
 TEST(Xml, Times) {
   EXPECT_EQ(parse_time_nsec("Fri, 24 May 2013 00:00:00 GMT"), 1369353600000000000);
   EXPECT_EQ(parse_time_nsec("yesterday"), 0);
+  EXPECT_EQ(parse_time_nsec("4026-05-24T00:00:00.000Z"), 0);  // found by tests/fuzz: more nanoseconds than 64 bits hold
 }
 
 TEST(Xml, KeysToRemoveAreEscaped) {

@@ -1,0 +1,56 @@
+// Records that are written on a thread of their own: a disk or a store that is slow, or gone, does not hold up the
+// training.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace mox {
+
+// What cannot be written is kept (up to 64 MiB) and tried again; a line says when that begins and when it is over, and
+// the end says what was lost.
+class BackgroundLog {
+ public:
+  // Stores all records, durably, or throws: then the same ones come again, with those that were added since.
+  using Write = std::function<void(const std::vector<std::string>& records)>;
+
+  // `what` is for messages: "summaries in s3://b/run". Writes are at least `pause` apart, but for the last one.
+  BackgroundLog(std::string what, std::chrono::milliseconds pause, Write write);
+  ~BackgroundLog();  // writes what is left
+
+  void add(std::string record);
+  // Wakes the writer; does not wait for it.
+  void flush();
+
+ private:
+  void work();
+  void write_out(std::unique_lock<std::mutex>& lock);
+  void drop_oldest();
+  void report_failure(const std::string& reason);
+
+  const std::string what_;
+  const std::chrono::milliseconds pause_;
+  const Write write_;  // called by the thread only
+
+  std::mutex mu_;
+  std::condition_variable wake_;
+  std::vector<std::string> records_;  // guarded by mu_: not written yet
+  size_t bytes_ = 0;                  // guarded by mu_: of records_
+  size_t dropped_ = 0;                // guarded by mu_
+  bool wanted_ = false;               // guarded by mu_: a flush was asked for
+  bool stop_ = false;                 // guarded by mu_
+  bool failing_ = false;              // used by the thread only
+  std::string last_error_;            // used by the thread, then by the destructor
+  std::thread thread_;
+};
+
+// Pauses between writes to `dir`: none on a disk, some seconds on a store, where each write sends an object.
+std::chrono::milliseconds pause_between_writes(const std::string& dir);
+bool is_on_store(const std::string& path);
+
+}  // namespace mox
