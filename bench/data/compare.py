@@ -1,15 +1,18 @@
-"""Images a second of MoXing's data sets against what users have, in turn in one call. Prints JSON (kept in results.json).
+"""Images a second of MoXing's data sets against what users have, in turn in one call. Prints JSON.
 
-  .venv/bin/python bench/data/compare.py [--runs=3] [--torch_python=PYTHON] [--photos=DIR] > bench/data/results.json
+  .venv/bin/python bench/data/compare.py [--runs=3] [--torch_python=PYTHON] [--photos=DIR] [--output=bench/data/results.json]
 
 Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, each from local disk, from an object store (versitygw) and
 from the store with a cache (the second epoch). Peers: tf.data and PyTorch's DataLoader on local files, s3torchconnector on
 the store. `limit`: libjpeg-turbo on one core with the files in memory. Build with -DMOX_BUILD_BENCH=ON.
 """
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import signal
 import socket
 import statistics
 import subprocess
@@ -25,7 +28,7 @@ ROWS = ("bytes", "decoded", "tfrecord")
 
 
 def lines_of(command, env=None):
-    process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120,
                              env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", **(env or {})))
     if process.returncode:
         raise SystemExit(f"{command} failed:\n{process.stderr[-3000:]}")
@@ -55,6 +58,17 @@ class Store:
     def close(self):
         self.process.kill()
         self.process.wait()
+
+
+@contextlib.contextmanager
+def alone(path):
+    """Holds the lock that others on this machine take for their builds and measurements."""
+    if not path:
+        yield
+        return
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def make_data(folder, photos):
@@ -102,7 +116,7 @@ def summary(rounds):
     for key in rounds[0]:
         numbers = [r[key] for r in rounds]
         median[key] = {name: statistics.median(n[name] for n in numbers)
-                       for name in ("images_per_s", "images_per_cpu_s", "max_rss_mib") if name in numbers[0]}
+                       for name in ("images_per_s", "images_per_cpu_s", "max_rss_mib", "start_rss_mib") if name in numbers[0]}
     limit = median["memory", "decode", "limit"]["images_per_s"]
     rows = {}
     for place in ("disk", "store", "cached"):
@@ -124,8 +138,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--photos", help="the photographs, when they are made already")
+    parser.add_argument("--output", help="file that has the result after each round")
+    parser.add_argument("--lock", help="file that is locked while a round is measured")
     parser.add_argument("--torch_python", default=sys.executable, help="a Python that has PyTorch, when this one has not")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the store ends too
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         images, records = make_data(folder, args.photos)
@@ -133,12 +150,16 @@ def main():
         try:
             rounds = []
             for i in range(args.runs):
-                rounds.append(one_round(folder, images, records, store, args.torch_python))
+                with alone(args.lock):
+                    rounds.append(one_round(folder, images, records, store, args.torch_python))
                 print(f"round {i + 1}: " + json.dumps({" ".join(k): v["images_per_s"] for k, v in rounds[-1].items()}),
                       file=sys.stderr, flush=True)
+                text = json.dumps({"runs": len(rounds), "cores": os.cpu_count(), **summary(rounds)}, indent=1)
+                if args.output:
+                    pathlib.Path(args.output).write_text(text + "\n")
         finally:
             store.close()
-    print(json.dumps({"runs": args.runs, "cores": os.cpu_count(), **summary(rounds)}, indent=1))
+    print(text)
 
 
 main()

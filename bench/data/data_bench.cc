@@ -1,9 +1,11 @@
 // Images a second that a data set delivers, one JSON line a row.
 // Usage: data_bench ROW URL [CACHE_DIR]; ROW: bytes, decoded or tfrecord. With a cache the second epoch is timed.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <string>
 
 #include "graph/graph_state.h"
@@ -48,8 +50,16 @@ double cpu_seconds() {
   return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
+// What the process holds now: TensorFlow's libraries, before there is a pipeline.
+long rss_mib() {
+  long pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * (sysconf(_SC_PAGESIZE) / 1024) / 1024;
+}
+
 int run(const std::string& row, const std::string& url, const std::string& cache_dir) {
   const mox::Scope scope = mox::Scope::new_root();
+  const long start_rss = rss_mib();
   const auto dataset = open(row, url, cache_dir);
   const auto outputs = dataset->get(scope, {"image", "label"});
   tensorflow::GraphDef graph;
@@ -79,10 +89,10 @@ int run(const std::string& row, const std::string& url, const std::string& cache
   getrusage(RUSAGE_SELF, &usage);
   std::printf(
       "{\"who\": \"moxing\", \"row\": \"%s\", \"url\": \"%s\", \"cache\": %s, \"images\": %ld, \"images_per_s\": %.0f, "
-      "\"images_per_cpu_s\": %.0f, \"max_rss_mib\": %ld}\n",
+      "\"images_per_cpu_s\": %.0f, \"max_rss_mib\": %ld, \"start_rss_mib\": %ld}\n",
       row.c_str(), url.c_str(), cache_dir.empty() ? "false" : "true", static_cast<long>(images - skipped),
       static_cast<double>(images - skipped) / seconds, static_cast<double>(images - skipped) / (cpu_seconds() - cpu),
-      usage.ru_maxrss / 1024);
+      usage.ru_maxrss / 1024, start_rss);
   return 0;
 }
 

@@ -1,7 +1,7 @@
 """What users have today, on the same data: one JSON line a row.
 
 Usage: peers.py tf DIR RECORDS_DIR | peers.py torch DIR | peers.py s3 S3_URL (of the images; endpoint and keys as the AWS variables say)
-Each prints the rows bytes and decoded; tf also tfrecord. The first batch of a row starts its clock's work: workers count.
+Each prints the rows bytes and decoded; tf also tfrecord. Starting the workers and listing are in a row's time, imports are not.
 """
 import json
 import os
@@ -49,13 +49,14 @@ def run_tf(folder, records):
 
 
 def run_torch(who, open_dataset):
-    """open_dataset(transform) -> a map-style data set whose transform gets the file's bytes as a tensor."""
+    """open_dataset(transform) -> a map-style data set whose transform gets a file's bytes."""
     import torch
     from torchvision.io import ImageReadMode, decode_jpeg
     from torchvision.transforms.functional import InterpolationMode, resize
 
     def decode(data):
-        return resize(decode_jpeg(data, mode=ImageReadMode.RGB), [SIZE, SIZE], interpolation=InterpolationMode.NEAREST)
+        image = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
+        return resize(image, [SIZE, SIZE], interpolation=InterpolationMode.NEAREST)
 
     for row in ("bytes", "decoded"):
         dataset = open_dataset(decode if row == "decoded" else lambda data: data)
@@ -70,7 +71,6 @@ def run_torch(who, open_dataset):
 
 def local_files(folder):
     import torch
-    from torchvision.io import read_file
 
     files = sorted(str(p) for p in pathlib.Path(folder).rglob("*.jpg"))
 
@@ -82,20 +82,18 @@ def local_files(folder):
             return len(files)
 
         def __getitem__(self, i):
-            return self.transform(read_file(files[i]))
+            return self.transform(pathlib.Path(files[i]).read_bytes())
 
     return Images
 
 
 def s3_objects(url):
-    import torch
     from s3torchconnector import S3ClientConfig, S3MapDataset
 
     def open_dataset(transform):
         return S3MapDataset.from_prefix(
             url.rstrip("/") + "/", region=os.environ["AWS_REGION"], endpoint=os.environ["AWS_ENDPOINT_URL"],
-            transform=lambda reader: transform(torch.frombuffer(bytearray(reader.read()), dtype=torch.uint8)),
-            s3client_config=S3ClientConfig(force_path_style=True))
+            transform=lambda reader: transform(reader.read()), s3client_config=S3ClientConfig(force_path_style=True))
 
     return open_dataset
 
