@@ -36,9 +36,10 @@ def lines_of(command, env=None):
 
 
 class Store:
-    """A versitygw whose bucket `bench` is `folder`."""
+    """A versitygw with an empty bucket `bench`."""
 
     def __init__(self, root):
+        (root / "bench").mkdir(parents=True)
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
@@ -72,16 +73,21 @@ def alone(path):
 
 
 def make_data(folder, photos):
-    """`folder`/bench/images and /records: one bucket, read from disk and through the store."""
-    images, records = folder / "bench/images", folder / "bench/records"
-    images.parent.mkdir(parents=True)
+    images, records = folder / "images", folder / "records"
     if photos:
         subprocess.run(["cp", "-r", photos, str(images)], check=True)
     else:
         lines_of([sys.executable, str(HERE / "make_photos.py"), str(images)])
-    subprocess.run([str(BIN / "mox"), "data", "convert", str(images), str(records)], check=True,
+    subprocess.run([str(BIN / "mox"), "data", "convert", str(images), str(records), "--num_shards=8"], check=True,
                    stdout=subprocess.DEVNULL)
     return images, records
+
+
+def upload(folders, store):
+    """Through the store: files that are only put into its folder have no ETag, which s3torchconnector refuses."""
+    for folder in folders:
+        subprocess.run([str(BIN / "mox"), "file", "cp", "-r", str(folder), f"s3://bench/{folder.name}"], check=True,
+                       env=dict(os.environ, **store.env), stderr=subprocess.DEVNULL)
 
 
 def one_round(folder, images, records, store, torch_python):
@@ -146,8 +152,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         images, records = make_data(folder, args.photos)
-        store = Store(folder)
+        store = Store(folder / "store")
         try:
+            upload((images, records), store)
             rounds = []
             for i in range(args.runs):
                 with alone(args.lock):
