@@ -98,7 +98,7 @@ def test_split(place):
     assert not parts["train"].keys() & parts["eval"].keys()
     assert parts["train"] | parts["eval"] == files_of(folder / "src")
     again = mox("data", "split", f"{url}/src", f"{url}/parts", env=env, check=False)
-    assert again.returncode == 1 and "overwrite" in again.stderr
+    assert again.returncode == 2 and "overwrite" in again.stderr
     mox("data", "split", f"{url}/src", f"{url}/parts", "--overwrite", env=env)
 
 
