@@ -25,7 +25,7 @@ struct DatasetOptions {
   int64_t batch_size = 0;       // > 0: the data set delivers batches, [batch_size, …]
   bool drop_remainder = false;  // drop a last batch that is not full
   int64_t shard_index = 0;      // this worker's part of each epoch …
-  int64_t num_shards = 1;       // … of that many; all workers need the same seed
+  int64_t num_shards = 0;  // … of that many, with the same seed; 0: the flags task_index and worker_hosts tell both
 };
 
 class MOX_EXPORT Dataset {

@@ -47,7 +47,7 @@ struct ImageDatasetOptions {
   int64_t max_broken_samples = 0;  // that many broken samples are left out, each named in the log; then it is an error
   bool apply_exif_orientation = false;  // turn images as their EXIF data say
   int64_t shard_index = 0;              // this worker's part of each epoch …
-  int64_t num_shards = 1;               // … of that many; all workers need the same seed
+  int64_t num_shards = 0;               // … of that many, with the same seed; 0: as task_index and worker_hosts say
 };
 
 struct RawDatasetOptions : ImageDatasetOptions {

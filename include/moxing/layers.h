@@ -80,6 +80,12 @@ MOX_EXPORT tensorflow::Output conv2d(const Scope& scope, const tensorflow::Outpu
                                      KernelSize kernel_size, const std::string& name,
                                      const Conv2dOptions& options = {});
 
+// The gradient of a convolution as a layer of its own: images grow by the stride. Variables `weights` [kernel height,
+// kernel width, num_outputs, input channels], `biases`. `rate` and `groups` must be 1.
+MOX_EXPORT tensorflow::Output conv2d_transpose(const Scope& scope, const tensorflow::Output& inputs, int num_outputs,
+                                               KernelSize kernel_size, const std::string& name,
+                                               const Conv2dOptions& options = {});
+
 struct SeparableConv2dOptions {
   int depth_multiplier = 1;  // outputs of the depthwise step per input channel
   Size2d stride = 1;         // of the depthwise step

@@ -4,12 +4,14 @@
 #include <concepts>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "moxing/export.h"
+#include "moxing/hooks.h"
 #include "tensorflow/cc/framework/ops.h"
 
 namespace mox {
@@ -45,11 +47,12 @@ struct ExportSpec {
 };
 
 struct ModelSpec {
-  Losses loss;                                       // TRAIN needs it
-  std::vector<std::vector<std::string>> var_scopes;  // [i]: loss[i] trains only variables under these scopes
-  NamedOutputs log_info;                             // scalars; EVAL needs it
-  NamedOutputs output_info;                          // anything; PREDICT needs it
-  std::optional<ExportSpec> export_spec;             // export_model needs it
+  Losses loss;                                         // TRAIN needs it
+  std::vector<std::vector<std::string>> var_scopes;    // [i]: loss[i] trains only variables under these scopes
+  NamedOutputs log_info;                               // scalars; EVAL needs it
+  NamedOutputs output_info;                            // anything; PREDICT needs it
+  std::optional<ExportSpec> export_spec;               // export_model needs it
+  std::vector<std::shared_ptr<SessionRunHook>> hooks;  // called around every step
 };
 
 }  // namespace mox

@@ -6,6 +6,7 @@
 #include "moxing/error.h"
 #include "moxing/file.h"
 #include "moxing/flags.h"
+#include "moxing/hooks.h"
 #include "moxing/initializers.h"
 #include "moxing/layers.h"
 #include "moxing/learning_rate_scheduler.h"

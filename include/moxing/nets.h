@@ -77,6 +77,7 @@ struct ModelFnOptions {
   int image_width = 0;
   bool preprocess = true;         // false: neither preprocess_fn nor the resize above
   ImagesFn preprocess_fn = {};    // takes the place of default_preprocess
+  float batch_norm_decay = 0;     // of the moving averages; 0: the network's own (0.9997 needs some 10,000 steps)
   float dropout_keep_prob = 0;    // in TRAIN; 0: the network's own, 1: no dropout
   float drop_path_keep_prob = 0;  // NASNet in TRAIN; 0: the network's own, 1: no drop path
 };

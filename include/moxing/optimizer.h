@@ -2,7 +2,9 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +44,26 @@ class MOX_EXPORT Optimizer {
 
 // Called once, after model_fn was built for every device.
 using OptimizerFn = std::function<std::unique_ptr<Optimizer>(const Scope& scope)>;
+
+// One for all losses, or a list: one a loss.
+class OptimizerFns {
+ public:
+  OptimizerFns(std::nullptr_t = nullptr) {}
+  OptimizerFns(OptimizerFn one) {
+    if (one) functions_.push_back(std::move(one));
+  }
+  template <typename F>  // a lambda
+  requires(std::is_invocable_r_v<std::unique_ptr<Optimizer>, F, const Scope&>) OptimizerFns(F one)
+      : OptimizerFns(OptimizerFn(std::move(one))) {}
+  OptimizerFns(std::initializer_list<OptimizerFn> functions) : functions_(functions) {}
+  OptimizerFns(std::vector<OptimizerFn> functions) : functions_(std::move(functions)) {}
+
+  const std::vector<OptimizerFn>& all() const { return functions_; }
+  explicit operator bool() const { return !functions_.empty(); }
+
+ private:
+  std::vector<OptimizerFn> functions_;
+};
 
 // A number, a float scalar of the graph, or a schedule that builds one when the optimizer is made.
 class MOX_EXPORT LearningRate {

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "moxing/export.h"
+#include "moxing/hooks.h"
 #include "moxing/mode_keys.h"
 #include "moxing/model_spec.h"
 #include "moxing/optimizer.h"
@@ -28,16 +30,17 @@ using OutputDict = std::map<std::string, tensorflow::Tensor>;
 using OutputFn = std::function<void(const std::vector<OutputDict>& outputs)>;
 
 struct RunOptions {
-  InputFn input_fn;          // needed
-  OutputFn output_fn;        // gets output_info; needed in PREDICT
-  ModelFn model_fn;          // needed
-  OptimizerFn optimizer_fn;  // needed in TRAIN
+  InputFn input_fn;           // needed
+  OutputFn output_fn;         // gets output_info; needed in PREDICT
+  ModelFn model_fn;           // needed
+  OptimizerFns optimizer_fn;  // needed in TRAIN: one, or a list, one a loss
   ModeKeys run_mode = ModeKeys::TRAIN;
-  int64_t batch_size = 0;           // samples a device and step; 0: read from the first input's static shape
-  bool auto_batch = true;           // input_fn returns single samples; false: it returns batches
-  std::string log_dir;              // checkpoints, events, logs, exported models; TRAIN needs it
-  int64_t max_number_of_steps = 0;  // steps of this worker; 0: until the input ends
-  std::string checkpoint_path;      // folder or prefix to start from when log_dir has no checkpoint
+  std::optional<ModeKeys> inter_mode;  // TRAIN: a second graph on the same variables, for hooks that evaluate
+  int64_t batch_size = 0;              // samples a device and step; 0: read from the first input's static shape
+  bool auto_batch = true;              // input_fn returns single samples; false: it returns batches
+  std::string log_dir;                 // checkpoints, events, logs, exported models; TRAIN needs it
+  int64_t max_number_of_steps = 0;     // steps of this worker; 0: until the input ends
+  std::string checkpoint_path;         // folder or prefix to start from when log_dir has no checkpoint
   int64_t log_every_n_steps = 10;
   int64_t output_every_n_steps = 0;  // 0: output_fn is not called in TRAIN and EVAL; in PREDICT every step
   int64_t save_summary_steps = 100;  // TRAIN; 0: no summaries
@@ -47,7 +50,13 @@ struct RunOptions {
   std::function<void()> begin_fn;    // called once: all is checked and restored, the first step comes
   int64_t trace_step = -1;           // this step's timeline goes to log_dir/timeline-N.json; -1: none
   int keep_checkpoint_max = 5;       // older ones are removed; 0: all stay
-  int64_t random_seed = 0;           // of initial values and dropout; 0: another one in every run
+  // TRAIN: a name in log_info. The checkpoint at which it was best (the mean of what was logged since the one before)
+  // stays beside the newest; best_checkpoint.json in log_dir names it. "": none.
+  std::string keep_best;
+  std::string keep_best_mode = "auto";  // max, min; auto: min for names with loss or err in them, else max
+  int64_t save_histogram_steps = 0;     // TRAIN: steps between histograms of the variables in the events; 0: none
+  double stall_report_secs = 30;        // a line as often as a step waits that long for its input; 0: none
+  int64_t random_seed = 0;              // of initial values and dropout; 0: another one in every run
 };
 
 struct RunResult {

@@ -46,7 +46,7 @@ struct TFRecordReadOptions {
   int64_t seed = 0;                    // 0: the graph's seed, and without one another order in each run
   int64_t max_broken_samples = 0;  // that many broken records are left out, each named in the log; then it is an error
   int64_t shard_index = 0;         // this worker's part: files, or records when there are fewer files than workers
-  int64_t num_shards = 1;
+  int64_t num_shards = 0;          // 0: the flags task_index and worker_hosts tell both
 };
 
 struct TFRecordDatasetOptions : TFRecordReadOptions {

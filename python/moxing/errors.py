@@ -21,5 +21,9 @@ class RunError(Error, RuntimeError):
     """The run failed after it had started: a kernel, a non-finite loss."""
 
 
+class OutOfRangeError(Error):
+    """The input ended while a hook ran a part of the graph; hooks see tf.errors.OutOfRangeError."""
+
+
 class UnsupportedError(Error, NotImplementedError):
     """This version of MoXing cannot do what was asked for. Nothing was started."""

@@ -41,6 +41,14 @@ BAD = {
     "export_mode": (lambda mox: {"run_mode": mox.ModeKeys.EXPORT}, "EXPORT is used by MoXing alone"),
     "unknown_export": (lambda mox: {"export_model": "ONNX"}, "there is mox.ExportKeys.TF_SERVING"),
     "optimizer_object": (lambda mox: {"optimizer_fn": tf.train.AdamOptimizer()}, "optimizer_fn must be a function, got AdamOptimizer"),
+    "hook_of_another_kind": (lambda mox: {"model_fn": spec_with(mox, hooks=lambda s: [object()])}, "ModelSpec.hooks has a object"),
+    "hooks_no_list": (lambda mox: {"model_fn": spec_with(mox, hooks=lambda s: 3)}, "expected a list of hooks"),
+    "hook_without_inter_mode": (lambda mox: {"model_fn": spec_with(mox, hooks=lambda s: [mox.LogEvaluationMetricHook(s.log_info, 8, 8, 8)])}, "give inter_mode=EVAL"),
+    "inter_mode_export": (lambda mox: {"inter_mode": "EXPORT"}, "inter_mode is EXPORT"),
+    "inter_mode_in_eval": (lambda mox: {"inter_mode": "EVAL", "run_mode": "EVAL"}, "inter_mode is for run_mode TRAIN"),
+    "inter_mode_variable": (lambda mox: {"inter_mode": "EVAL", "model_fn": lambda i, m: (tf.Variable(1.0, name="v") if m == "EVAL" else None, toy.model_fn(i, m))[1]}, "made the variable 'inter/v' in inter_mode EVAL"),
+    "monitor_unknown": (lambda mox: {"model_fn": spec_with(mox, hooks=lambda s: [mox.EarlyStoppingHook(s.log_info, "acc", 8, 8, 8)])}, "monitor 'acc' is not in monitor_info; there is loss"),
+    "two_optimizers": (lambda mox: {"optimizer_fn": [mox.get_optimizer_fn("sgd", 0.1)] * 2}, "2 optimizers for 1 losses"),
     "no_optimizer": (lambda mox: {"optimizer_fn": None}, "optimizer_fn is needed"),
     "wrong_optimizer": (lambda mox: {"optimizer_fn": lambda: 0.1}, "optimizer_fn returned float"),
     "no_model_fn": (lambda mox: {"model_fn": None}, "model_fn is needed"),
@@ -63,8 +71,7 @@ def test_bad_arguments(mox, tmp_path, case):
 
 
 @pytest.mark.parametrize("change,message", [
-    ({"inter_mode": "EVAL"}, "inter_mode"), ({"fetch_strategy_fn": lambda: None}, "fetch_strategy_fn"),
-    ({"model_fn": lambda i, m: toy.mox.ModelSpec(loss=toy.model_fn(i, m).loss, hooks=[object()])}, "hooks")])
+    ({"fetch_strategy_fn": lambda: None}, "fetch_strategy_fn")])
 def test_what_is_not_offered_says_so(mox, tmp_path, change, message):
     with pytest.raises(NotImplementedError, match=message):
         mox.run(**toy.options(tmp_path, 3, **change))
@@ -128,13 +135,34 @@ def py_func_input(mode):
     return tf.fill([4], tf.data.make_one_shot_iterator(ds).get_next()), tf.constant(1.0)
 
 
+class FailingHook(tf.train.SessionRunHook):
+    def __init__(self, method):
+        setattr(self, method, fail)
+
+
+def hook_before(inputs, mode):
+    spec = toy.model_fn(inputs, mode)
+    spec.hooks = [FailingHook("before_run")]
+    return spec
+
+
+def hook_after(inputs, mode):
+    spec = toy.model_fn(inputs, mode)
+    spec.hooks = [FailingHook("after_run")]
+    return spec
+
+
 @pytest.mark.parametrize("change", [
     {"input_fn": fail}, {"model_fn": fail}, {"optimizer_fn": fail}, {"output_fn": fail, "output_every_n_steps": 1},
-    {"input_fn": generator_input}, {"input_fn": py_func_input}], ids=["input_fn", "model_fn", "optimizer_fn", "output_fn", "generator", "py_func"])
+    {"input_fn": generator_input}, {"input_fn": py_func_input}, {"model_fn": hook_before}, {"model_fn": hook_after}],
+    ids=["input_fn", "model_fn", "optimizer_fn", "output_fn", "generator", "py_func", "hook_before", "hook_after"])
 def test_what_a_user_function_raises_comes_out(mox, tmp_path, change):
     with pytest.raises(Mine, match="on purpose") as caught:
         mox.run(**toy.options(tmp_path, 0, **change))
     assert "fail" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    # What was trained until then is saved: one step, when the function failed after it.
+    saved_one = change.get("model_fn") is hook_after or "output_fn" in change
+    assert (tmp_path / "model.ckpt-1.index").exists() == saved_one
 
 
 def test_a_failing_step_is_a_run_error(mox, tmp_path):
@@ -193,3 +221,38 @@ def test_signals_stop_at_once(tmp_path, number, speed, code):
         assert ("KeyboardInterrupt" in out) == (number == signal.SIGINT)
         assert f"stopped by {signal.Signals(number).name} after step" in err
         assert (tmp_path / "checkpoint").exists()
+
+
+def start(script, *args):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.Popen([sys.executable, "-c", script, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_a_second_signal_ends_the_process_at_once(tmp_path):
+    process = start(SCRIPT, tmp_path, "slow")
+    for _ in range(600):
+        if (tmp_path / "log.jsonl").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
+    begin = time.time()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGTERM
+    assert time.time() - begin < 1.5
+
+
+def test_a_second_process_on_one_log_dir_is_refused(mox, tmp_path):
+    process = start(SCRIPT, tmp_path, "fast")
+    try:
+        for line in process.stderr:
+            if line.startswith("step: 3("):
+                break
+        with pytest.raises(ValueError, match=f"in use: process {process.pid} on host"):
+            mox.run(**toy.options(tmp_path, 3))
+    finally:
+        process.kill()
+        process.communicate()
+    assert mox.run(**toy.options(tmp_path, 3)).steps == 3  # the lock of a dead process does not block

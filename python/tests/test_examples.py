@@ -42,3 +42,10 @@ def test_mnist_softmax_learns(mnist_dir, tmp_path):
         losses = [float(line.split("loss: ")[1]) for line in lines if line.startswith("step: ")]
         assert np.isclose(losses[0], np.log(10), atol=1e-3)
         assert losses[-1] < 0.1, kind
+
+
+def test_dcgan_improves(tmp_path):
+    """Judged without the discriminator: the mean and the spread of each pixel come close to the real images'."""
+    lines = run_example("dcgan.py", f"--train_url={tmp_path}", "--steps=201")
+    distances = [float(line.split("distance: ")[1]) for line in lines if line.startswith("step: ")]
+    assert distances[-1] < 0.75 * distances[0]

@@ -36,7 +36,9 @@ const std::vector<FlagInfo>& table() {
        "train no variable that matches one"},
       {"loss_scale", 1.0, "a number above 0, or dynamic",
        "the loss is multiplied by it and gradients are divided (1 = off)"},
-      {"use_fp16", false, "true or false", "compute in 16 bits"},
+      {"loss_scale_growth_steps", int64_t{2000}, "an integer from 1",
+       "with loss_scale=dynamic: good steps after which the scale doubles"},
+      {"use_fp16", false, "true or false", "convolutions and matrix products in 16 bits, variables in 32"},
       {"gradient_clip", 0.0, "a number from 0", "largest gradient (0 = off)"},
       {"gradient_clip_type", std::string("norm"), "norm, global_norm or value", "what gradient_clip limits"},
       {"log_first_clone", true, "true or false", "log_info of the first device only; false: the mean over devices"},
@@ -115,7 +117,7 @@ bool one_of(const std::string& value, std::initializer_list<const char*> words) 
 bool in_range(const FlagInfo& flag, const FlagValue& value) {
   const std::string name = flag.name;
   if (const auto* i = std::get_if<int64_t>(&value)) {
-    const int64_t low = name == "num_gpus" || name == "session_timeout" ? 1 : 0;
+    const int64_t low = name == "num_gpus" || name == "session_timeout" || name == "loss_scale_growth_steps" ? 1 : 0;
     return *i >= low && *i <= kMaxInt;
   }
   if (const auto* d = std::get_if<double>(&value)) return name == "loss_scale" ? *d > 0 : *d >= 0;

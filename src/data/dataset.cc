@@ -1,10 +1,13 @@
 #include "moxing/dataset.h"
 
+#include <algorithm>
 #include <random>
 
 #include "data/pipeline.h"
 #include "graph/graph_state.h"
+#include "graph/input_position.h"
 #include "moxing/error.h"
+#include "moxing/flags.h"
 
 namespace mox {
 
@@ -38,6 +41,21 @@ std::string join_names(const std::vector<std::string>& names) {
 
 int64_t SampleOrder::samples_per_shard() const { return (num_samples - shard_index + num_shards - 1) / num_shards; }
 
+Shard shard_of(int64_t shard_index, int64_t num_shards) {
+  if (num_shards == 0) {
+    if (shard_index != 0)
+      throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) +
+                                 ", but num_shards is 0, which takes both from the flags; give num_shards too");
+    const auto hosts = get_flag<std::string>("worker_hosts");
+    num_shards = 1 + std::count(hosts.begin(), hosts.end(), ',');
+    if (num_shards > 1) shard_index = get_flag<int64_t>("task_index");
+  }
+  if (num_shards < 1 || shard_index < 0 || shard_index >= num_shards)
+    throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) + " and num_shards " +
+                               std::to_string(num_shards) + ", expected 0 <= shard_index < num_shards");
+  return {shard_index, num_shards};
+}
+
 SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle) {
   auto at_least = [](const char* name, int64_t value, int64_t least) {
     if (value < least)
@@ -47,38 +65,47 @@ SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int
   at_least("capacity", options.capacity, 1);
   at_least("num_epochs", options.num_epochs, 0);
   at_least("batch_size", options.batch_size, 0);
-  at_least("num_shards", options.num_shards, 1);
-  at_least("shard_index", options.shard_index, 0);
-  if (options.shard_index >= options.num_shards)
-    throw InvalidArgumentError("data set: shard_index is " + std::to_string(options.shard_index) +
-                               ", expected less than num_shards, " + std::to_string(options.num_shards));
-  if (num_samples <= options.shard_index)
+  const Shard shard = shard_of(options.shard_index, options.num_shards);
+  if (num_samples <= shard.index)
     throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +
-                               std::to_string(options.shard_index) + " of " + std::to_string(options.num_shards));
-  SampleOrder order{num_samples,         shuffle,
-                    options.num_epochs,  options.seed != 0 ? options.seed : scope.next_seed().first,
-                    options.shard_index, options.num_shards};
+                               std::to_string(shard.index) + " of " + std::to_string(shard.count));
+  SampleOrder order{num_samples,        shuffle,
+                    options.num_epochs, options.seed != 0 ? options.seed : scope.next_seed().first,
+                    shard.index,        shard.count};
   if (order.seed == 0) {
     // Shards must agree on the order even when nobody gave a seed.
-    order.seed = options.num_shards > 1 ? 1 : static_cast<int64_t>(std::random_device{}()) + 1;
+    order.seed = shard.count > 1 ? 1 : static_cast<int64_t>(std::random_device{}()) + 1;
   }
   return order;
 }
 
 namespace {
 
+tf::Tensor int64_scalar(int64_t value) {
+  tf::Tensor t(tf::DT_INT64, {});
+  t.scalar<int64_t>()() = value;
+  return t;
+}
+
+// begin, begin + step, … below end.
+DatasetNode range(const Scope& scope, const tf::Output& begin, int64_t end, int64_t step) {
+  return dataset_op(scope, nullptr,
+                    {.op = "RangeDataset",
+                     .inputs = {begin, ops::Const<int64_t>(scope, end), ops::Const<int64_t>(scope, step)},
+                     .types = {tf::DT_INT64},
+                     .shapes = {tf::PartialTensorShape(std::vector<int64_t>{})}});
+}
+
 // Sample numbers of these places in the shard's endless row of epochs.
-tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& places) {
+tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& seed, const tf::Output& places) {
   const int64_t per_epoch = order.samples_per_shard();
   const tf::Output epoch = ops::FloorDiv(s, places, per_epoch);
   tf::Output in_epoch = ops::FloorMod(s, places, per_epoch);
   in_epoch = ops::Add(s, ops::Multiply(s, in_epoch, order.num_shards), order.shard_index);
   if (!order.shuffle) return in_epoch;
-  const tf::Output seeds =
-      ops::Stack(s,
-                 std::initializer_list<tf::Input>{ops::Add(s, ops::ZerosLike(s, epoch), order.seed), epoch,
-                                                  ops::ZerosLike(s, epoch)},
-                 ops::Stack::Axis(1));
+  const tf::Output seeds = ops::Stack(
+      s, std::initializer_list<tf::Input>{ops::Add(s, ops::ZerosLike(s, epoch), seed), epoch, ops::ZerosLike(s, epoch)},
+      ops::Stack::Axis(1));
   tf::NodeBuilder builder(s.GetUniqueNameForOp("permute"), "RandomIndexShuffle");
   const tf::Output last = ops::Const(s, order.num_samples - 1);
   tf::Node* node = nullptr;
@@ -97,20 +124,30 @@ DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t
   const bool forever = order.num_epochs == 0;
   int64_t total = forever ? std::numeric_limits<int64_t>::max() / 2 : order.samples_per_shard() * order.num_epochs;
   if (drop_remainder || forever) total -= total % size;
-  const bool all_full = total % size == 0;
-  return map(scope, range(scope, 0, total, size),
-             [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-               const tf::Output begin = element[0];
-               tf::Output places;
-               if (all_full) {
-                 tf::Tensor steps(tf::DT_INT64, {size});
-                 for (int64_t i = 0; i < size; ++i) steps.vec<int64_t>()(i) = i;
-                 places = ops::Add(s, ops::Const(s, steps), begin);
-               } else {
-                 places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
-               }
-               return std::vector<tf::Output>{numbers_at(s, order, places)};
-             });
+  // A start in the middle leaves a rest at the end.
+  const bool all_full = forever || (total % size == 0 && !order.resumes) || drop_remainder;
+  MapOptions options;
+  tf::Output begin = ops::Const<int64_t>(scope, 0), seed = ops::Const<int64_t>(scope, order.seed);
+  if (order.resumes) {
+    begin = fed_tensor(scope, input_position::kFirstSample, int64_scalar(0));
+    seed = fed_tensor(scope, input_position::kOrderSeed, int64_scalar(order.seed));
+  }
+  options.captured = {seed};
+  return map(
+      scope, range(scope, begin, total, size),
+      [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& captured) {
+        const tf::Output begin = element[0];
+        tf::Output places;
+        if (all_full) {
+          tf::Tensor steps(tf::DT_INT64, {size});
+          for (int64_t i = 0; i < size; ++i) steps.vec<int64_t>()(i) = i;
+          places = ops::Add(s, ops::Const(s, steps), begin);
+        } else {
+          places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
+        }
+        return std::vector<tf::Output>{numbers_at(s, order, captured[0], places)};
+      },
+      options);
 }
 
 }  // namespace data

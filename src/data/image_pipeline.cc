@@ -184,15 +184,16 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
 
   const auto& files = *raw.files;
   const auto count = static_cast<int64_t>(files.size());
-  const SampleOrder order = checked_order(scope,
-                                          {.capacity = capacity,
-                                           .shuffle = options.shuffle,
-                                           .num_epochs = options.num_epochs,
-                                           .seed = options.seed,
-                                           .batch_size = options.batch_size,
-                                           .shard_index = options.shard_index,
-                                           .num_shards = options.num_shards},
-                                          count, options.shuffle);
+  SampleOrder order = checked_order(scope,
+                                    {.capacity = capacity,
+                                     .shuffle = options.shuffle,
+                                     .num_epochs = options.num_epochs,
+                                     .seed = options.seed,
+                                     .batch_size = options.batch_size,
+                                     .shard_index = options.shard_index,
+                                     .num_shards = options.num_shards},
+                                    count, options.shuffle);
+  order.resumes = true;
   tf::Tensor paths(tf::DT_STRING, {count}), sizes(tf::DT_INT64, {count}), versions(tf::DT_INT64, {count});
   for (int64_t i = 0; i < count; ++i) {
     paths.vec<tf::tstring>()(i) = join_path(raw.dir, files[i].name);

@@ -17,7 +17,8 @@ std::vector<std::string> MemoryDataset::keys() const {
 }
 
 Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
-  const SampleOrder order = checked_order(scope, options_, num_samples(), options_.shuffle.value_or(shuffle_));
+  SampleOrder order = checked_order(scope, options_, num_samples(), options_.shuffle.value_or(shuffle_));
+  order.resumes = true;
   MapOptions map_options;
   for (const auto& key : keys)
     for (const auto& [name, tensor] : columns_.columns)

@@ -21,6 +21,7 @@ struct SampleOrder {
   int64_t seed = 0;
   int64_t shard_index = 0;
   int64_t num_shards = 1;
+  bool resumes = false;  // a resumed training goes on at the sample where it was (see graph/input_position.h)
 
   int64_t samples_per_shard() const;
 };
@@ -28,7 +29,15 @@ struct SampleOrder {
 // Vectors of sample numbers, `size` at a time; the last one is shorter unless it is dropped.
 DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder);
 
-// InvalidArgumentError for options that make no sense; fills in the seed.
+// This worker's part of the data: what the options say, and with num_shards 0 what the flags task_index and
+// worker_hosts do. InvalidArgumentError for a part that is not there.
+struct Shard {
+  int64_t index = 0;
+  int64_t count = 1;
+};
+Shard shard_of(int64_t shard_index, int64_t num_shards);
+
+// InvalidArgumentError for options that make no sense; fills in the seed and the shard.
 SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle);
 
 // "a, b, c".

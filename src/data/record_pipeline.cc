@@ -93,15 +93,13 @@ DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadat
     throw InvalidArgumentError("num_parallel is " + std::to_string(options.num_parallel) + ", expected at least 1");
   const auto files = static_cast<int64_t>(metadata.files().size());
   // Fewer files than workers: each worker reads all files and keeps its own records.
-  const bool by_record = options.num_shards > files;
+  const Shard shard = shard_of(options.shard_index, options.num_shards);
+  const bool by_record = shard.count > files;
   DatasetOptions order_options;
   order_options.num_epochs = options.num_epochs;
   order_options.seed = options.seed;
-  order_options.num_shards = by_record ? 1 : options.num_shards;
-  order_options.shard_index = by_record ? 0 : options.shard_index;
-  if (options.shard_index < 0 || options.num_shards < 1 || options.shard_index >= options.num_shards)
-    throw InvalidArgumentError("shard_index is " + std::to_string(options.shard_index) + " and num_shards " +
-                               std::to_string(options.num_shards) + "; expected 0 <= shard_index < num_shards");
+  order_options.num_shards = by_record ? 1 : shard.count;
+  order_options.shard_index = by_record ? 0 : shard.index;
   SampleOrder order = checked_order(scope, order_options, files, options.shuffle);
   if (by_record && options.seed == 0 && scope.state().seed == 0) order.seed = 1;  // as for shards of files
   DatasetNode node = interleave(scope, file_columns(scope, metadata, order), options,
@@ -109,7 +107,7 @@ DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadat
   if (by_record)
     node = dataset_op(scope, &node,
                       {.op = "ShardDataset",
-                       .inputs = {ops::Const(scope, options.num_shards), ops::Const(scope, options.shard_index)},
+                       .inputs = {ops::Const(scope, shard.count), ops::Const(scope, shard.index)},
                        .types = {},
                        .shapes = {}});
   if (options.shuffle && options.shuffle_buffer_size > 1) {

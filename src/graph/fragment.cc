@@ -73,7 +73,7 @@ class FragmentMaker {
       const tf::NodeDef& assign = require_node(index_, v.initializer.node()->name(), "initializer of " + v.name);
       const TensorRef value = parse_tensor(assign.input(1));
       fragment_.variables.push_back({v.name, tensor_name(v.handle), value.node + ":" + std::to_string(value.port),
-                                     v.dtype, v.shape, v.trainable});
+                                     v.dtype, v.shape, v.trainable, v.handle.node()->requested_device()});
       values_.push_back(value.node);
     }
   }

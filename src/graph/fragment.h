@@ -20,6 +20,7 @@ struct FragmentVariable {
   tensorflow::DataType dtype;
   tensorflow::TensorShape shape;
   bool trainable = true;
+  std::string device;  // "" = where the runtime wants
 };
 
 struct RegularizationLoss {

@@ -67,6 +67,22 @@ absl::Status top_k_grad(const tf::Scope& scope, const tf::Operation& op, const O
   return scope.status();
 }
 
+// Of a transposed convolution: input sizes, filter, the image.
+absl::Status conv_backprop_input_grad(const tf::Scope& scope, const tf::Operation& op, const Outputs& grads,
+                                      Outputs* results) {
+  std::vector<int> strides;
+  std::string padding, data_format;
+  TF_RETURN_IF_ERROR(tf::GetNodeAttr(op.node()->attrs(), "strides", &strides));
+  TF_RETURN_IF_ERROR(tf::GetNodeAttr(op.node()->attrs(), "padding", &padding));
+  TF_RETURN_IF_ERROR(tf::GetNodeAttr(op.node()->attrs(), "data_format", &data_format));
+  const tf::Output filter_sizes = ops::Shape(scope, op.input(1), ops::Shape::OutType(tf::DT_INT32));
+  *results = {tf::NoGradient(),
+              ops::Conv2DBackpropFilter(scope, grads[0], filter_sizes, op.input(2), strides, padding,
+                                        ops::Conv2DBackpropFilter::DataFormat(data_format)),
+              ops::Conv2D(scope, grads[0], op.input(1), strides, padding, ops::Conv2D::DataFormat(data_format))};
+  return scope.status();
+}
+
 absl::Status no_gradient(const tf::Scope& scope, const tf::Operation& op, const Outputs&, Outputs* results) {
   results->assign(op.num_inputs(), tf::NoGradient());
   return scope.status();
@@ -80,6 +96,7 @@ bool register_missing() {
       {"Gather", gather_grad},
       {"TopKV2", top_k_grad},
       {"OnesLike", no_gradient},
+      {"Conv2DBackpropInput", conv_backprop_input_grad},
   };
   ops::GradOpRegistry* registry = ops::GradOpRegistry::Global();
   for (const auto& [name, function] : table) {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@ class GraphState {
 
   std::vector<Variable> variables;               // in order of creation
   std::map<std::string, size_t> variable_index;  // name -> index in variables
+  std::set<std::string> taken_names;             // of another graph's variables: an optimizer's state gets other names
   std::string variable_device;                   // where variables live; "" = where the runtime wants
 
   using CollectionKey = std::pair<std::string, std::string>;  // (tower, key)

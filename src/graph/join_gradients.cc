@@ -4,39 +4,15 @@
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
+#include "graph/scalar_const.h"
 #include "moxing/error.h"
 
 namespace mox {
 
 namespace tf = tensorflow;
 
-namespace {
-
-tf::Tensor scalar_of(tf::DataType dtype, double value) {
-  tf::Tensor t(dtype, {});
-  switch (dtype) {
-    case tf::DT_FLOAT:
-      t.scalar<float>()() = static_cast<float>(value);
-      break;
-    case tf::DT_DOUBLE:
-      t.scalar<double>()() = value;
-      break;
-    case tf::DT_HALF:
-      t.scalar<Eigen::half>()() = static_cast<Eigen::half>(value);
-      break;
-    case tf::DT_BFLOAT16:
-      t.scalar<tf::bfloat16>()() = static_cast<tf::bfloat16>(static_cast<float>(value));
-      break;
-    default:
-      throw InvalidArgumentError("gradients of type " + tf::DataTypeString(dtype) + " cannot be joined");
-  }
-  return t;
-}
-
-}  // namespace
-
 void join_gradients(tf::GraphDef* graph, const std::vector<GradientSlot>& slots, const JoinOptions& options) {
-  const double factor = 1.0 / (options.num_towers * options.loss_scale);
+  const double factor = 1.0 / options.num_towers;
   std::unordered_map<std::string, int> position;
   for (int i = 0; i < graph->node_size(); ++i) position[graph->node(i).name()] = i;
   for (const GradientSlot& slot : slots) {
@@ -55,7 +31,8 @@ void join_gradients(tf::GraphDef* graph, const std::vector<GradientSlot>& slots,
       joined = sum.name();
     }
     if (factor != 1.0) {
-      const std::string scale = add_const(graph, slot.slot + "/factor", scalar_of(dtype, factor));
+      const std::string scale =
+          add_const(graph, slot.slot + "/factor", scalar_of(dtype, factor, "gradients to be joined"));
       NodeMaker(graph, slot.slot + "/scaled", "Mul").input(joined).input(scale).attr("T", dtype).device(device);
       joined = slot.slot + "/scaled";
     }

@@ -160,6 +160,37 @@ tf::Output conv2d(const Scope& outer, const tf::Output& inputs, int num_outputs,
                        options.normalizer, options.activation});
 }
 
+tf::Output conv2d_transpose(const Scope& outer, const tf::Output& inputs, int num_outputs, KernelSize kernel,
+                            const std::string& name, const Conv2dOptions& options) {
+  const Scope scope = outer.var_scope(name);
+  if (options.groups != 1 || options.rate.height != 1 || options.rate.width != 1)
+    throw InvalidArgumentError("layer " + name + ": a transposed convolution takes neither groups nor a rate");
+  const NativeLayout layout(scope, inputs, options.data_format);
+  const int64_t channels = channels_of(scope, layout.inputs(), layout.channel_axis(), name);
+  const tf::Output weights = scope.get_variable(
+      "weights", {kernel.height, kernel.width, num_outputs, channels},
+      {.initializer = options.weights_initializer, .weight_decay = options.weight_decay, .dtype = inputs.type()});
+  const std::vector<int64_t> shape = static_shape(scope, layout.inputs());
+  const auto dynamic = ops::Unstack(scope.WithOpName("sizes"), ops::Shape(scope, layout.inputs()), 4);
+  auto grown = [&](int axis, int stride, int size) -> tf::Output {
+    const int more = options.padding == Padding::kValid ? std::max(0, size - stride) : 0;
+    if (shape[axis] >= 0) return ops::Const(scope, static_cast<int>(shape[axis]) * stride + more);
+    return ops::Add(scope, ops::Multiply(scope, dynamic[axis], stride), more);
+  };
+  const int rows = layout.height_axis();
+  std::vector<tf::Output> sizes(4, ops::Const(scope, num_outputs));  // of the channels
+  sizes[0] = grown(0, 1, 1);
+  sizes[rows] = grown(rows, options.stride.height, kernel.height);
+  sizes[rows + 1] = grown(rows + 1, options.stride.width, kernel.width);
+  const tf::Output x =
+      ops::Conv2DBackpropInput(scope.WithOpName("Conv2DTranspose"), ops::Stack(scope.WithOpName("output_shape"), sizes),
+                               weights, layout.inputs(), per_dimension(options.stride, layout.format()),
+                               to_string(options.padding), ops::Conv2DBackpropInput::DataFormat(layout.format()));
+  return finish_layer(scope, layout.finish(scope, x), options.data_format,
+                      {num_outputs, options.use_bias, options.bias_weight_decay, options.biases_initializer,
+                       options.normalizer, options.activation});
+}
+
 tf::Output depthwise_conv2d(const Scope& outer, const tf::Output& inputs, KernelSize kernel, const std::string& name,
                             const SeparableConv2dOptions& options) {
   const Scope scope = outer.var_scope(name);

@@ -66,7 +66,7 @@ tf::Output step(Net& net, const Scope& scope, const tf::Output& x, const Step& s
 }
 
 void set_defaults(Net& net) {
-  net.batch_norm.decay = 0.9997f;
+  net.batch_norm.decay = net.batch_norm_decay(0.9997f);
   net.batch_norm.epsilon = 0.001f;
   net.normalize_convolutions();
   // TF-slim's separable convolutions keep their own defaults here: biases, no normalization.

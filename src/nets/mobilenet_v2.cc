@@ -56,7 +56,7 @@ struct Builder {
 NetworkOutput mobilenet_v2(const Scope& scope, const tensorflow::Output& images, const Params& params) {
   Net net(params);
   net.batch_norm.scale = true;
-  net.batch_norm.decay = 0.997f;
+  net.batch_norm.decay = net.batch_norm_decay(0.997f);
   net.normalize_convolutions();
   net.conv.activation = net.separable.activation = layers::relu6;
   net.conv.weights_initializer = net.separable.weights_initializer = truncated_normal_initializer(0.09f);

@@ -37,7 +37,7 @@ Builder::Builder(Net& net, const Scope& scope, const Config& config) : net_(net)
   net.conv.weights_initializer = net.separable.weights_initializer = net.dense.weights_initializer =
       variance_scaling_initializer({.mode = VarianceScalingOptions::kFanOut});
   net.batch_norm.scale = true;
-  net.batch_norm.decay = config.cifar ? 0.9f : 0.9997f;
+  net.batch_norm.decay = net.batch_norm_decay(config.cifar ? 0.9f : 0.9997f);
   net.batch_norm.epsilon = config.cifar ? 1e-5f : 1e-3f;
 }
 

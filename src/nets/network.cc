@@ -80,8 +80,7 @@ tf::Output Net::final_pool(const Scope& scope, const tf::Output& x, int size, co
 tf::Output Net::subsample(const Scope& scope, const tf::Output& x, int stride, int offset) const {
   if (stride == 1) return x;
   // A pool of single elements, as TF-slim does it: oneDNN's kernels and threads, ten times StridedSlice's speed.
-  if (offset == 0)
-    return layers::max_pool2d(scope, x, {1, 1}, "subsample", {stride, Padding::kValid, data_format()});
+  if (offset == 0) return layers::max_pool2d(scope, x, {1, 1}, "subsample", {stride, Padding::kValid, data_format()});
   const tf::Output padded = offset == 0 ? x : layers::pad2d(scope, x, {0, offset, 0, offset}, "Pad", data_format());
   const NativeLayout layout(scope, padded, data_format());
   std::vector<int> begin(4, 0), strides(4, 1);

@@ -34,6 +34,10 @@ class Net {
   layers::FullyConnectedOptions dense;
   layers::PoolOptions pool;
   layers::BatchNormOptions batch_norm;
+  // The decay that the user asked for, else the family's own.
+  float batch_norm_decay(float own) const {
+    return params_.options.batch_norm_decay > 0 ? params_.options.batch_norm_decay : own;
+  }
   // Puts batch_norm, as it is now, after every convolution of the defaults above.
   void normalize_convolutions();
 

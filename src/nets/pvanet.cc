@@ -87,7 +87,7 @@ tf::Output inception_block(Net& net, const Scope& outer, const std::string& name
 NetworkOutput pvanet(const Scope& scope, const tf::Output& images, const Params& params) {
   Net net(params);
   net.batch_norm.scale = true;
-  net.batch_norm.decay = 0.997f;
+  net.batch_norm.decay = net.batch_norm_decay(0.997f);
   net.batch_norm.epsilon = 1e-5f;
   net.normalize_convolutions();
   net.conv.weights_initializer = variance_scaling_initializer();

@@ -18,7 +18,7 @@ std::vector<Block> bottleneck_blocks(const std::string& name) {
 }
 
 void set_defaults(Net& net) {
-  net.batch_norm.decay = 0.997f;
+  net.batch_norm.decay = net.batch_norm_decay(0.997f);
   net.batch_norm.epsilon = 1e-5f;
   net.batch_norm.scale = true;
   net.normalize_convolutions();

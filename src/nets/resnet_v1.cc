@@ -40,7 +40,7 @@ NetworkOutput resnet_v1(const Scope& scope, const tf::Output& images, const Para
   Net net(params);
   resnet::set_defaults(net);
   if (params.name == NetworkKeys::RESNET_V1_50_8K) {
-    net.batch_norm.decay = 0.9f;
+    net.batch_norm.decay = net.batch_norm_decay(0.9f);
     net.normalize_convolutions();
   }
   const Scope s = scope.var_scope(params.name);

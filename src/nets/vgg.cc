@@ -30,7 +30,7 @@ NetworkOutput vgg(const Scope& scope, const tensorflow::Output& images, const Pa
   const Scope s = scope.var_scope(params.name);
   if (config.batch_norm) {
     net.batch_norm.scale = true;
-    net.batch_norm.decay = 0.99f;
+    net.batch_norm.decay = net.batch_norm_decay(0.99f);
     net.normalize_convolutions();
     net.conv.weights_initializer = variance_scaling_initializer();
   }

@@ -25,7 +25,8 @@ Variable create_unique_variable(const Scope& scope, const std::string& device, c
                                 const tf::TensorShape& shape, tf::DataType dtype, const Initializer& initializer) {
   GraphState& state = scope.state();
   std::string unique = name;
-  for (int i = 1; state.variable_index.count(unique); ++i) unique = name + "_" + std::to_string(i);
+  for (int i = 1; state.variable_index.count(unique) || state.taken_names.count(unique); ++i)
+    unique = name + "_" + std::to_string(i);
   // The state's device is for the model's variables.
   const std::string before = std::exchange(state.variable_device, device);
   try {

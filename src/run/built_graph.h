@@ -2,12 +2,16 @@
 // matter.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "graph/join_gradients.h"
 #include "graph/lift_input.h"
+#include "graph/loss_scale.h"
+#include "moxing/hooks.h"
 #include "moxing/mode_keys.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
@@ -25,11 +29,22 @@ struct VariableInfo {
   tensorflow::DataType dtype = tensorflow::DT_FLOAT;
   tensorflow::TensorShape shape;
   bool trainable = true;
+  bool optional = false;  // a checkpoint may lack it: it gets its initial value
 };
 
 struct TowerInfo {
+  std::vector<std::string> inputs;  // tensors: outputs of one op that takes the device's batch from the iterator
   std::vector<std::string> losses;  // tensors
   std::vector<NamedTensor> log_info, output_info;
+  std::vector<std::shared_ptr<SessionRunHook>> hooks;  // their begin was called
+};
+
+// The graph of inter_mode, on the variables of the training graph and in the same GraphDef.
+struct InterInfo {
+  ModeKeys mode = ModeKeys::EVAL;
+  std::vector<std::shared_ptr<SessionRunHook>> hooks;
+  std::string restart_input;  // op that makes its iterator anew, with `feeds`
+  Feeds feeds;
 };
 
 struct ExportInfo {
@@ -43,15 +58,19 @@ struct BuiltGraph {
   std::vector<VariableInfo> variables;
   std::vector<TowerInfo> towers;
   std::vector<GradientSlot> gradients;
-  std::vector<std::string> train_ops;     // ops of one step: updates of variables, moving averages, the global step
-  std::string global_step;                // variable's name; "" when the graph has none
-  std::string learning_rate;              // tensor; "" when unknown
-  std::vector<std::string> summaries;     // tensors of serialized Summary protos
-  std::vector<std::string> initializers;  // run once with `feeds`: tables, iterators (after variables)
+  ScaledGradients scaled_gradients;         // TRAIN
+  std::vector<std::string> train_ops;       // ops of one step: updates of variables, moving averages, the global step
+  std::string increment;                    // the train op that increments the global step, after the updates
+  std::string global_step;                  // variable's name; "" when the graph has none
+  std::vector<std::string> learning_rates;  // tensors, one an optimizer; empty when unknown
+  std::vector<std::string> summaries;       // tensors of serialized Summary protos
+  std::vector<std::string> initializers;    // run once with `feeds`: tables, iterators (after variables)
   Feeds feeds;
   std::vector<std::string> class_names;  // in label order, when the data set knows them
   int64_t samples_per_step = 0;          // over all devices of this process
   ExportInfo export_info;                // EXPORT
+  std::optional<InterInfo> inter;        // only with inter_mode
+  std::shared_ptr<void> hook_graph;      // keeps the tensors alive that C++ hooks hold
 };
 
 }  // namespace mox

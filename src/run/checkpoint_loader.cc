@@ -44,13 +44,14 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
   found.checkpoint.prefix = prefix;
   for (const VariableInfo& variable : wanted) {
     if (!reader.Contains(variable.name)) {
-      found.missing.push_back(variable.name);
+      if (!variable.optional) found.missing.push_back(variable.name);
       continue;
     }
     tf::Tensor value;
     auto status = reader.Lookup(variable.name, &value);
     if (!status.ok()) throw BrokenCheckpoint(variable.name + ": " + std::string(status.message()));
     if (value.shape() != variable.shape || value.dtype() != variable.dtype) {
+      if (variable.optional) continue;
       found.misfits.push_back(fmt::format("{}: the model's is {} {}, the checkpoint's {} {}", variable.name,
                                           tf::DataTypeString(variable.dtype), variable.shape.DebugString(),
                                           tf::DataTypeString(value.dtype()), value.shape().DebugString()));
@@ -95,6 +96,7 @@ LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vec
                                shortened(found.missing) + "; it is another model's: use another log_dir");
   const char* ignored = config.checkpoint_path.empty() ? "" : "; checkpoint_path is ignored";
   log_info("log_dir has checkpoint " + found.checkpoint.prefix + ": going on from it" + ignored);
+  found.checkpoint.resumed = true;
   return std::move(found.checkpoint);
 }
 

@@ -15,6 +15,7 @@ namespace mox {
 struct LoadedCheckpoint {
   std::string prefix;                                // "": nothing to load, variables are initialised
   std::map<std::string, tensorflow::Tensor> values;  // by variable name
+  bool resumed = false;                              // it is log_dir's own
   int64_t global_step = 0;                           // of the checkpoint, also where the model has no such variable
 };
 

@@ -20,7 +20,8 @@ void write_checkpoint(const std::string& prefix, NamedValues values) {
   throw_if_error(writer.Finish(), "saving checkpoint " + prefix);
 }
 
-CheckpointWriter::CheckpointWriter(std::string dir, int keep) : dir_(std::move(dir)), keep_(keep) {
+CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint best)
+    : dir_(std::move(dir)), keep_(keep), best_(std::move(best)) {
   remove_temporary_checkpoints(dir_);
   state_ = read_checkpoint_state(dir_);
   std::erase_if(state_.all, [](const std::string& prefix) { return !checkpoint_exists(prefix); });
@@ -36,11 +37,12 @@ CheckpointWriter::~CheckpointWriter() {
   thread_.join();
 }
 
-void CheckpointWriter::save(int64_t step, NamedValues values) {
+void CheckpointWriter::save(int64_t step, NamedValues values, std::optional<double> metric) {
   std::unique_lock lock(mu_);
   changed_.wait(lock, [this] { return !pending_; });
   step_ = step;
   values_ = std::move(values);
+  metric_ = metric;
   pending_ = true;
   changed_.notify_all();
 }
@@ -67,10 +69,11 @@ void CheckpointWriter::work() {
     if (!pending_) return;
     const int64_t step = step_;
     NamedValues values = std::move(values_);
+    const std::optional<double> metric = metric_;
     lock.unlock();
     std::string error;
     try {
-      write(step, std::move(values));
+      write(step, std::move(values), metric);
     } catch (const std::exception& e) {
       error = e.what();
       log_error("checkpoint of step " + std::to_string(step) + " was not saved: " + error +
@@ -84,7 +87,7 @@ void CheckpointWriter::work() {
   }
 }
 
-void CheckpointWriter::write(int64_t step, NamedValues values) {
+void CheckpointWriter::write(int64_t step, NamedValues values, std::optional<double> metric) {
   const std::string prefix = checkpoint_prefix(dir_, step);
   try {
     write_checkpoint(prefix, std::move(values));
@@ -104,7 +107,18 @@ void CheckpointWriter::write(int64_t step, NamedValues values) {
   // First name the new one, then remove old ones: the file never names what is not there.
   write_checkpoint_state(dir_, next);
   state_ = next;
-  for (const std::string& gone : old) remove_checkpoint(gone);
+  if (best_.is_better(metric)) {
+    old.push_back(best_.prefix());
+    best_.set(prefix, step, *metric);
+  }
+  for (const std::string& gone : old) remove_old(gone);
+}
+
+// Unless it is among the newest or the best.
+void CheckpointWriter::remove_old(const std::string& prefix) {
+  if (prefix.empty() || prefix == best_.prefix()) return;
+  if (std::find(state_.all.begin(), state_.all.end(), prefix) != state_.all.end()) return;
+  remove_checkpoint(prefix);
 }
 
 }  // namespace mox

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "run/best_checkpoint.h"
 #include "run/checkpoint_state.h"
 #include "tensorflow/core/framework/tensor.h"
 
@@ -19,15 +20,16 @@ using NamedValues = std::vector<std::pair<std::string, tensorflow::Tensor>>;
 // Writes one checkpoint in TensorFlow's V2 format; it appears under `prefix` whole or not at all.
 void write_checkpoint(const std::string& prefix, NamedValues values);
 
-// Keeps the newest `keep` checkpoints of `dir` and its `checkpoint` file. A save that fails is an error line, and
-// remembered; the checkpoints before it stay.
+// Keeps the newest `keep` checkpoints of `dir`, the best one, and its `checkpoint` file. A save that fails is an error
+// line, and remembered; the checkpoints before it stay.
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::string dir, int keep);
+  CheckpointWriter(std::string dir, int keep, BestCheckpoint best);
   ~CheckpointWriter();  // waits for the save under way
 
   // Takes the values (tensors share their buffers; they are not written to) and returns at once.
-  void save(int64_t step, NamedValues values);
+  // `metric`: what decides whether it is the best so far.
+  void save(int64_t step, NamedValues values, std::optional<double> metric = std::nullopt);
   // Waits until what was given is written.
   void wait();
 
@@ -38,11 +40,13 @@ class CheckpointWriter {
 
  private:
   void work();
-  void write(int64_t step, NamedValues values);
+  void write(int64_t step, NamedValues values, std::optional<double> metric);
+  void remove_old(const std::string& prefix);
 
   const std::string dir_;
   const int keep_;
   CheckpointState state_;  // used by the thread only
+  BestCheckpoint best_;    // likewise
 
   std::mutex mu_;
   std::condition_variable changed_;
@@ -50,6 +54,7 @@ class CheckpointWriter {
   bool pending_ = false;                 // guarded by mu_: values_ waits or is being written
   int64_t step_ = 0;                     // guarded by mu_
   NamedValues values_;                   // guarded by mu_
+  std::optional<double> metric_;         // guarded by mu_
   std::string last_saved_, last_error_;  // guarded by mu_
   std::thread thread_;
 };

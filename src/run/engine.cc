@@ -6,15 +6,21 @@
 
 #include "graph/input_options.h"
 #include "graph/matmul_layout.h"
+#include "graph/stateless_random.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
+#include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
 #include "run/engine_session.h"
 #include "run/exporter.h"
+#include "run/input_continuation.h"
+#include "run/learning_rate_factor.h"
+#include "run/log_dir_lock.h"
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
+#include "run/tower_inputs.h"
 
 namespace mox {
 namespace {
@@ -42,6 +48,12 @@ bool is_small_step(const BuiltGraph& graph) {
                       [](const tensorflow::NodeDef& n) { return n.op().find("Conv") != std::string::npos; });
 }
 
+std::string handle_of(const BuiltGraph& graph, const std::string& name) {
+  for (const VariableInfo& variable : graph.variables)
+    if (variable.name == name) return variable.handle;
+  throw Error("the graph has no variable '" + name + "'");
+}
+
 // What changes the cost of a step, not what it computes.
 void speed_up(BuiltGraph* graph, RunConfig* config) {
   std::map<std::string, tensorflow::TensorShape> shapes;
@@ -49,6 +61,34 @@ void speed_up(BuiltGraph* graph, RunConfig* config) {
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
   if (config->num_inter_threads == 0 && is_small_step(*graph) && give_input_own_threads(&graph->graph))
     config->num_inter_threads = kCallersThread;
+}
+
+bool wants_learning_rate_factor(const std::vector<HookGroup>& hooks) {
+  return std::any_of(hooks.begin(), hooks.end(), [](const HookGroup& group) {
+    return dynamic_cast<const PlateauLREarlyStoppingHook*>(group[0].get()) != nullptr;
+  });
+}
+
+StatelessRandomOptions random_options(const BuiltGraph& graph) {
+  StatelessRandomOptions options{handle_of(graph, graph.global_step), graph.increment, {}};
+  for (const VariableInfo& variable : graph.variables) options.initializers.push_back(variable.initializer);
+  return options;
+}
+
+// From each device's raw gradients to what the optimizer applies.
+void connect_gradients(BuiltGraph* graph, const RunConfig& config) {
+  if (config.dynamic_loss_scale) {
+    const DynamicLossScaleOptions options{.growth_steps = config.loss_scale_growth_steps,
+                                          .global_step = handle_of(*graph, graph->global_step),
+                                          .increment = graph->increment};
+    for (const AddedVariable& v :
+         make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops))
+      graph->variables.push_back({v.name, v.name, v.initializer, v.dtype, {}, false, true});
+  } else if (config.loss_scale != 1) {
+    unscale_gradients(&graph->graph, graph->scaled_gradients, config.loss_scale);
+  }
+  join_gradients(&graph->graph, graph->gradients, {.num_towers = static_cast<int>(graph->towers.size())});
+  clip_gradients(&graph->graph, graph->gradients, config.gradient_clip);
 }
 
 void print_evaluation(const RunResult& result) {
@@ -71,11 +111,21 @@ void export_after_run(const BuiltGraph& graph, const std::string& log_dir, Engin
 RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
   validate(config);
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
+  const std::vector<HookGroup> hooks = group_hooks(graph);
+  std::optional<LogDirLock> lock;
+  if (config.mode == ModeKeys::TRAIN) lock.emplace(config.log_dir);
+  check_keep_best(graph, config);
   SignalGuard signals;
-  join_gradients(&graph.graph, graph.gradients,
-                 {.num_towers = static_cast<int>(graph.towers.size()), .loss_scale = config.loss_scale});
-  if (config.mode == ModeKeys::TRAIN) speed_up(&graph, &config);
-  const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  if (config.mode == ModeKeys::TRAIN) {
+    connect_gradients(&graph, config);
+    add_input_order(&graph);
+    make_random_ops_stateless(&graph.graph, random_options(graph));
+    speed_up(&graph, &config);
+  }
+  if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
+  if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
+  LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed
@@ -88,7 +138,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
     write_class_names(config.log_dir, graph.class_names);
   if (config.begin_fn) config.begin_fn();
   if (!already_done(config, first_global_step)) {
-    StepLoop loop(graph, config, session, first_global_step);
+    StepLoop loop(graph, config, hooks, session, first_global_step);
     result = loop.run();
     if (config.mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
   }

@@ -8,6 +8,7 @@
 #include "graph/node_defs.h"
 #include "moxing/error.h"
 #include "tensorflow/core/protobuf/config.pb.h"
+#include "tensorflow/core/protobuf/rewriter_config.pb.h"
 
 namespace mox {
 
@@ -30,6 +31,11 @@ tf::SessionOptions session_options(const RunConfig& config) {
   proto.set_intra_op_parallelism_threads(config.num_intra_threads);
   proto.set_inter_op_parallelism_threads(config.num_inter_threads);
   (*proto.mutable_device_count())["CPU"] = config.num_gpus;
+  if (config.use_fp16) {
+    auto* rewrites = proto.mutable_graph_options()->mutable_rewrite_options();
+    rewrites->set_auto_mixed_precision(tf::RewriterConfig::ON);      // what runs on a GPU
+    rewrites->set_auto_mixed_precision_cpu(tf::RewriterConfig::ON);  // what does not
+  }
   // The graph never grows after this: the session need not keep a second copy of it.
   proto.mutable_experimental()->set_optimize_for_static_graph(true);
   return options;
@@ -102,35 +108,82 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
     throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
 }
 
-EngineSession::Callable EngineSession::prepare(const std::vector<std::string>& fetches,
-                                               const std::vector<std::string>& targets) {
+namespace {
+
+// TensorFlow refuses to fetch what is fed: what is left to compute, and where each fetch comes from (see Prepared).
+std::vector<std::string> without_fed(const std::vector<std::string>& fetches, const std::vector<std::string>& feeds,
+                                     std::vector<int>* source) {
+  if (feeds.empty()) return fetches;
+  std::unordered_map<std::string, int> fed;
+  for (size_t i = 0; i < feeds.size(); ++i) fed[parse_tensor(feeds[i]).text()] = ~static_cast<int>(i);
+  std::vector<std::string> computed;
+  for (const std::string& fetch : fetches) {
+    const auto found = fed.find(parse_tensor(fetch).text());
+    source->push_back(found == fed.end() ? static_cast<int>(computed.size()) : found->second);
+    if (found == fed.end()) computed.push_back(fetch);
+  }
+  return computed;
+}
+
+std::vector<tf::Tensor> with_fed(std::vector<tf::Tensor> computed, const std::vector<tf::Tensor>& fed,
+                                 const std::vector<int>& source) {
+  if (source.empty()) return computed;
+  std::vector<tf::Tensor> results;
+  for (int from : source) results.push_back(from < 0 ? fed[~from] : computed[from]);
+  return results;
+}
+
+}  // namespace
+
+EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& fetches,
+                                               const std::vector<std::string>& targets,
+                                               const std::vector<std::string>& feeds) {
   tf::CallableOptions options;
-  for (const std::string& fetch : fetches) options.add_fetch(fetch);
+  Prepared prepared;
+  for (const std::string& feed : feeds) options.add_feed(feed);
+  for (const std::string& fetch : without_fed(fetches, feeds, &prepared.source)) options.add_fetch(fetch);
   for (const std::string& target : targets) options.add_target(target);
-  Callable handle = 0;
-  throw_if_error(session_->MakeCallable(options, &handle), "preparing the step");
-  return handle;
+  if (options.fetch_size() == 0 && options.target_size() == 0) return prepared;
+  tf::Session::CallableHandle callable;
+  throw_if_error(session_->MakeCallable(options, &callable), "preparing the step");
+  prepared.callable = callable;
+  return prepared;
 }
 
-std::vector<tf::Tensor> EngineSession::run(Callable callable) {
+std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::vector<tf::Tensor>& fed) {
   std::vector<tf::Tensor> fetched;
-  const absl::Status status = session_->RunCallable(callable, {}, &fetched, nullptr);
-  if (status.ok()) return fetched;
-  if (absl::IsOutOfRange(status)) throw EndOfInput();
-  throw RunError(std::string(status.message()));
+  absl::Status status;
+  if (prepared.callable) status = session_->RunCallable(*prepared.callable, fed, &fetched, nullptr);
+  if (!status.ok()) {
+    if (absl::IsOutOfRange(status)) throw EndOfInput();
+    throw RunError(std::string(status.message()));
+  }
+  return with_fed(std::move(fetched), fed, prepared.source);
 }
 
-std::vector<tf::Tensor> EngineSession::run_traced(const std::vector<std::string>& fetches,
+std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std::vector<std::string>& fetches,
                                                   const std::vector<std::string>& targets, tf::StepStats* stats) {
+  std::vector<std::string> fed_names;
+  std::vector<tf::Tensor> fed;
+  for (const auto& [name, value] : feeds) {
+    fed_names.push_back(name);
+    fed.push_back(value);
+  }
+  std::vector<int> source;
+  const std::vector<std::string> computed = without_fed(fetches, fed_names, &source);
   tf::RunOptions options;
   options.set_trace_level(tf::RunOptions::FULL_TRACE);
   tf::RunMetadata metadata;
   std::vector<tf::Tensor> fetched;
-  const absl::Status status = session_->Run(options, {}, fetches, targets, &fetched, &metadata);
+  const absl::Status status = session_->Run(options, feeds, computed, targets, &fetched, &metadata);
   if (absl::IsOutOfRange(status)) throw EndOfInput();
   if (!status.ok()) throw RunError(std::string(status.message()));
   *stats = metadata.step_stats();
-  return fetched;
+  return with_fed(std::move(fetched), fed, source);
+}
+
+void EngineSession::run_operation(const std::string& name, const Feeds& feeds) {
+  throw_if_error(session_->Run(feeds, {}, {name}, nullptr), "running " + name);
 }
 
 NamedValues EngineSession::read_variables() {
@@ -146,14 +199,26 @@ NamedValues EngineSession::read_variables() {
   return values;
 }
 
+size_t EngineSession::index_of(const std::string& variable) const {
+  size_t i = 0;
+  while (i < graph_.variables.size() && graph_.variables[i].name != variable) ++i;
+  return i;
+}
+
 int64_t EngineSession::global_step() {
-  for (size_t i = 0; i < graph_.variables.size(); ++i) {
-    if (graph_.variables[i].name != graph_.global_step) continue;
-    std::vector<tf::Tensor> fetched;
-    throw_if_error(session_->Run({}, {save_name(i)}, {}, &fetched), "reading the global step");
-    return fetched[0].scalar<int64_t>()();
-  }
-  return 0;
+  if (index_of(graph_.global_step) == graph_.variables.size()) return 0;
+  return read(graph_.global_step).scalar<int64_t>()();
+}
+
+tf::Tensor EngineSession::read(const std::string& variable) {
+  std::vector<tf::Tensor> fetched;
+  throw_if_error(session_->Run({}, {save_name(index_of(variable))}, {}, &fetched), "reading " + variable);
+  return fetched[0];
+}
+
+void EngineSession::assign(const std::string& variable, const tf::Tensor& value) {
+  const std::string restore = restore_name(index_of(variable));
+  throw_if_error(session_->Run({{restore, value}}, {}, {restore + "/assign"}, nullptr), "assigning " + variable);
 }
 
 void EngineSession::abort() {

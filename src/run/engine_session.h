@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,19 +29,28 @@ class EngineSession {
   // Initial values for what the checkpoint lacks, the checkpoint's for the rest; then tables and iterators.
   void initialize(const LoadedCheckpoint& checkpoint);
 
-  // A prepared step: fetches in order, targets run too.
-  using Callable = tensorflow::Session::CallableHandle;
-  Callable prepare(const std::vector<std::string>& fetches, const std::vector<std::string>& targets);
-  // Throws EndOfInput, or RunError with the operation that failed.
-  std::vector<tensorflow::Tensor> run(Callable callable);
+  // A prepared step.
+  struct Prepared {
+    std::optional<tensorflow::Session::CallableHandle> callable;  // nothing: all that is fetched is fed
+    std::vector<int> source;  // of each fetch: what was computed, or ~i: what was fed. Empty: all as computed
+  };
+  // Fetches in order, targets run too. What is fed may be fetched.
+  Prepared prepare(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
+                   const std::vector<std::string>& feeds = {});
+  // `fed`: values for `feeds`. Throws EndOfInput, or RunError with the operation that failed.
+  std::vector<tensorflow::Tensor> run(const Prepared& prepared, const std::vector<tensorflow::Tensor>& fed = {});
   // The same once, with the time of every operation in `stats`.
-  std::vector<tensorflow::Tensor> run_traced(const std::vector<std::string>& fetches,
+  std::vector<tensorflow::Tensor> run_traced(const Feeds& feeds, const std::vector<std::string>& fetches,
                                              const std::vector<std::string>& targets, tensorflow::StepStats* stats);
+  void run_operation(const std::string& name, const Feeds& feeds);
 
   // All variables as they are now. No copy is made: the next update of a variable copies it on write.
   NamedValues read_variables();
   // The global step variable, 0 when the graph has none.
   int64_t global_step();
+  // One variable, by its name in checkpoints.
+  tensorflow::Tensor read(const std::string& variable);
+  void assign(const std::string& variable, const tensorflow::Tensor& value);
 
   // Breaks off a step under way, from any thread: the session cannot be used after it.
   void abort();
@@ -48,10 +58,11 @@ class EngineSession {
  private:
   void create(const RunConfig& config);
   void add_variable_ops();
+  size_t index_of(const std::string& variable) const;
 
   BuiltGraph& graph_;
   std::unique_ptr<tensorflow::Session> session_;
-  Callable read_all_ = 0;
+  Prepared read_all_;
   bool read_prepared_ = false;
   std::atomic<bool> aborted_{false};
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <thread>
 #include <unordered_set>
 
@@ -9,6 +10,7 @@
 #include "moxing/error.h"
 #include "moxing/flags.h"
 #include "run/checkpoint_loader.h"
+#include "run/hook_groups.h"
 #include "tensorflow/cc/framework/gradients.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 #include "tensorflow/core/common_runtime/graph_constructor.h"
@@ -42,10 +44,10 @@ tf::PartialTensorShape shape_of(const Scope& scope, const tf::Output& tensor) {
 }
 
 // Calls input_fn on a graph of its own.
-InputGraph call_input_fn(const RunOptions& options, BuiltGraph* built) {
+InputGraph call_input_fn(const RunOptions& options, ModeKeys mode, std::vector<std::string>* class_names) {
   Scope scope = Scope::new_root();
   scope.state().seed = options.random_seed;
-  const std::vector<tf::Output> outputs = options.input_fn(scope, options.run_mode);
+  const std::vector<tf::Output> outputs = options.input_fn(scope, mode);
   check(scope, "input_fn");
   if (outputs.empty()) throw InvalidArgumentError("input_fn returned no tensor; return at least one");
   InputGraph input;
@@ -58,7 +60,7 @@ InputGraph call_input_fn(const RunOptions& options, BuiltGraph* built) {
   input.feeds = state.iterator_feeds;
   input.initializers = state.iterator_initializers;
   if (auto found = state.text_collections.find("class_names"); found != state.text_collections.end())
-    built->class_names = found->second;
+    *class_names = found->second;
   return input;
 }
 
@@ -72,9 +74,11 @@ int64_t batch_size_of(const RunConfig& config, bool auto_batch, const InputGraph
 }
 
 // Copies the lifted pipeline into the graph; returns [tower][input].
-std::vector<std::vector<tf::Output>> import_input(const Scope& scope, const LiftedInput& lifted) {
+std::vector<std::vector<tf::Output>> import_input(const Scope& scope, const LiftedInput& lifted,
+                                                  const std::string& prefix) {
   GraphState& state = scope.state();
   tf::ImportGraphDefOptions options;
+  options.prefix = prefix;
   for (const auto& tower : lifted.tower_inputs)
     for (const std::string& name : tower) {
       const size_t colon = name.rfind(':');
@@ -155,6 +159,8 @@ class RunGraphBuilder {
     const auto inputs = build_input(batch);
     for (int tower = 0; tower < config_.num_gpus; ++tower) build_tower(tower, inputs[tower]);
     if (config_.mode == ModeKeys::TRAIN) build_training();
+    if (options_.inter_mode) build_inter(*options_.inter_mode);
+    begin_hooks();
     finish(root_, &built_);
     return std::move(built_);
   }
@@ -170,19 +176,60 @@ class RunGraphBuilder {
 
  private:
   std::vector<std::vector<tf::Output>> build_input(std::vector<InputTensor>* batch) {
-    const InputGraph input = call_input_fn(options_, &built_);
-    LiftOptions lift;
-    lift.auto_batch = options_.auto_batch;
-    lift.batch_size = batch_size_of(config_, options_.auto_batch, input);
-    lift.drop_remainder = config_.mode == ModeKeys::TRAIN && options_.auto_batch;
-    lift.num_towers = config_.num_gpus;
-    lift.parallelism = std::max(1u, std::thread::hardware_concurrency());
+    const InputGraph input = call_input_fn(options_, config_.mode, &built_.class_names);
+    const LiftOptions lift = lift_options(input, config_.mode, config_.num_gpus);
     const LiftedInput lifted = lift_input(input, lift);
     built_.initializers = lifted.initializers;
     built_.feeds = lifted.feeds;
     built_.samples_per_step = lift.batch_size * config_.num_gpus;
     *batch = lifted.batch;
-    return import_input(root_, lifted);
+    return import_input(root_, lifted, "");
+  }
+
+  LiftOptions lift_options(const InputGraph& input, ModeKeys mode, int num_towers) const {
+    LiftOptions lift;
+    lift.auto_batch = options_.auto_batch;
+    lift.batch_size = batch_size_of(config_, options_.auto_batch, input);
+    lift.drop_remainder = mode == ModeKeys::TRAIN && options_.auto_batch;
+    lift.num_towers = num_towers;
+    lift.parallelism = std::max(1u, std::thread::hardware_concurrency());
+    return lift;
+  }
+
+  // The graph of inter_mode: its own input, under a prefix, and model_fn once more on the variables that there are.
+  void build_inter(ModeKeys mode) {
+    const std::string prefix = "inter_mode";
+    std::vector<std::string> class_names;
+    const InputGraph input = call_input_fn(options_, mode, &class_names);
+    LiftOptions lift = lift_options(input, mode, 1);
+    lift.name = "inter_input";
+    const LiftedInput lifted = lift_input(input, lift);
+    InterInfo inter;
+    inter.mode = mode;
+    for (const std::string& op : lifted.initializers) built_.initializers.push_back(prefix + "/" + op);
+    for (const auto& [name, value] : lifted.feeds) inter.feeds.emplace_back(prefix + "/" + name, value);
+    built_.feeds.insert(built_.feeds.end(), inter.feeds.begin(), inter.feeds.end());
+    inter.restart_input = built_.initializers.back();
+    inter_scope_ = root_.tower("inter", config_.num_gpus > 1 ? "/device:CPU:0" : "").reuse_variables();
+    const ModelSpec spec = options_.model_fn(*inter_scope_, import_input(root_, lifted, prefix)[0], mode);
+    check(*inter_scope_, std::string("model_fn in inter_mode ") + to_string(mode));
+    inter.hooks = spec.hooks;
+    built_.inter = std::move(inter);
+  }
+
+  void begin_hooks() {
+    bool any = false;
+    auto begin = [&](const auto& hooks, const Scope& scope, bool inter) {
+      for (const auto& hook : hooks) {
+        if (!hook) throw InvalidArgumentError("ModelSpec.hooks of model_fn has an empty pointer");
+        any = true;
+        if (hook_runs(*hook, inter)) hook->begin(scope);
+      }
+    };
+    for (size_t i = 0; i < built_.towers.size(); ++i) begin(built_.towers[i].hooks, tower_scopes_[i], false);
+    if (built_.inter) begin(built_.inter->hooks, *inter_scope_, true);
+    check(root_, "begin of a hook");
+    if (any) built_.hook_graph = std::make_shared<Scope>(root_);
   }
 
   void build_tower(int tower, const std::vector<tf::Output>& inputs) {
@@ -193,7 +240,10 @@ class RunGraphBuilder {
     const ModelSpec spec = options_.model_fn(scope, inputs, config_.mode);
     check(scope, "model_fn");
     check_spec(scope, spec, config_, config_.mode);
+    tower_scopes_.push_back(scope);
     TowerInfo info;
+    info.hooks = spec.hooks;
+    for (const tf::Output& input : inputs) info.inputs.push_back(tensor_name(input));
     for (const tf::Output& loss : spec.loss.all()) info.losses.push_back(tensor_name(loss));
     info.log_info = named_tensors(spec.log_info, "log_info", config_.mode);
     info.output_info = named_tensors(spec.output_info, "output_info", config_.mode);
@@ -232,35 +282,86 @@ class RunGraphBuilder {
                                  "trainable_*_patterns, and make variables with get_variable)");
     const tf::Scope s = scope.NewSubScope("gradients");
     tf::Output scaled = loss;
-    if (config_.loss_scale != 1)
+    if (config_.scales_loss()) {
+      const tf::Output scale = loss_scale();
       scaled = ops::Multiply(s.WithOpName("scaled_loss"), loss,
-                             ops::Cast(s, ops::Const(s, static_cast<float>(config_.loss_scale)), loss.type()));
+                             loss.type() == tf::DT_FLOAT ? scale : tf::Output(ops::Cast(s, scale, loss.type())));
+    }
     throw_if_error(tf::AddSymbolicGradients(s, {scaled}, handles, &results),
                    "computing the gradients of the loss '" + loss.name() + "'");
     Gradients found;
     for (size_t i = 0; i < trained.size(); ++i)
-      if (results[i].node()) found.push_back({results[i], trained[i]});
+      if (results[i].node()) found.push_back({raw_gradient(s, results[i], trained[i]), trained[i]});
     return found;
+  }
+
+  // One Const for all losses: the engine may put a variable in its place.
+  tf::Output loss_scale() {
+    if (!loss_scale_) {
+      loss_scale_ = ops::Const(root_.WithOpName("loss_scale"), static_cast<float>(config_.loss_scale));
+      built_.scaled_gradients.scale = loss_scale_->node()->name();
+    }
+    return *loss_scale_;
+  }
+
+  // An Identity, where the engine takes the loss scale back out.
+  tf::Output raw_gradient(const tf::Scope& s, const tf::Output& gradient, const Variable& variable) {
+    const tf::Output identity = ops::Identity(s.NewSubScope("raw").WithOpName(variable.name), gradient);
+    built_.scaled_gradients.gradients.push_back(identity.node()->name());
+    return identity;
   }
 
   void build_training() {
     const Variable global_step = get_or_create_global_step(root_);
     built_.global_step = global_step.name;
-    std::vector<tf::Operation> updates;
-    std::unique_ptr<Optimizer> optimizer = options_.optimizer_fn(root_);
-    check(root_, "optimizer_fn");
-    if (!optimizer) throw InvalidArgumentError("optimizer_fn returned no optimizer");
+    const std::vector<std::unique_ptr<Optimizer>> optimizers = make_optimizers();
+    // Of several losses, none moves a variable that another's gradient still reads.
+    std::vector<tf::Operation> all;
+    for (const auto& of_loss : gradients_)
+      for (const Gradients& of_tower : of_loss)
+        for (const GradientAndVariable& g : of_tower) all.push_back(g.gradient.op());
+    std::vector<std::vector<GradientAndVariable>> slots;
     for (size_t i = 0; i < gradients_.size(); ++i) {
-      const auto slots = gradient_slots(i);
-      for (const tf::Operation& op : optimizer->apply_gradients(root_, slots)) updates.push_back(op);
+      prepare_gradients(i, *optimizers[std::min(i, optimizers.size() - 1)]);
+      slots.push_back(gradient_slots(i));
     }
-    built_.learning_rate = tensor_name(optimizer->learning_rate());
+    const Scope apply = slots.size() > 1 ? root_.with(root_.WithControlDependencies(all)) : root_;
+    std::vector<tf::Operation> updates;
+    for (size_t i = 0; i < slots.size(); ++i)
+      for (const tf::Operation& op : optimizers[std::min(i, optimizers.size() - 1)]->apply_gradients(apply, slots[i]))
+        updates.push_back(op);
+    for (const auto& optimizer : optimizers) built_.learning_rates.push_back(tensor_name(optimizer->learning_rate()));
     for (const tf::Operation& op : updates) built_.train_ops.push_back(op.node()->name());
     // After the updates: everything in the step sees the step's own number.
     const tf::Scope after = root_.WithControlDependencies(updates).WithDevice(root_.state().variable_device);
     ops::AssignAddVariableOp increment(after.WithOpName("increment_global_step"), global_step.handle,
                                        ops::Const(after, int64_t{1}));
-    built_.train_ops.push_back(increment.operation.node()->name());
+    built_.increment = increment.operation.node()->name();
+    built_.train_ops.push_back(built_.increment);
+  }
+
+  // What the optimizer does on each device with that device's own gradients.
+  void prepare_gradients(size_t loss, Optimizer& optimizer) {
+    for (size_t tower = 0; tower < gradients_[loss].size(); ++tower) {
+      const Scope scope = tower_scopes_[tower].without_variable_scope();
+      gradients_[loss][tower] = optimizer.prepare_gradients(scope, gradients_[loss][tower]);
+      check(scope, "the optimizer's work on the gradients");
+    }
+  }
+
+  // One for all losses, or one a loss.
+  std::vector<std::unique_ptr<Optimizer>> make_optimizers() {
+    const std::vector<OptimizerFn>& functions = options_.optimizer_fn.all();
+    if (functions.size() > 1 && functions.size() != gradients_.size())
+      throw InvalidArgumentError(fmt::format("optimizer_fn has {} optimizers for {} losses; give one, or one a loss",
+                                             functions.size(), gradients_.size()));
+    std::vector<std::unique_ptr<Optimizer>> optimizers;
+    for (const OptimizerFn& function : functions) {
+      optimizers.push_back(function ? function(root_) : nullptr);
+      check(root_, "optimizer_fn");
+      if (!optimizers.back()) throw InvalidArgumentError("optimizer_fn returned no optimizer");
+    }
+    return optimizers;
   }
 
   // The Identities that the optimizer takes as gradients; join_gradients fills them.
@@ -270,6 +371,7 @@ class RunGraphBuilder {
     std::vector<GradientAndVariable> slots;
     for (const GradientAndVariable& first : gradients_[loss][0]) {
       GradientSlot slot;
+      slot.loss = static_cast<int>(loss);
       slot.variable = first.variable.name;
       for (const Gradients& tower : gradients_[loss])
         for (const GradientAndVariable& g : tower)
@@ -287,6 +389,9 @@ class RunGraphBuilder {
   Scope root_;
   BuiltGraph built_;
   std::vector<std::vector<Gradients>> gradients_;  // [loss][tower]
+  std::vector<Scope> tower_scopes_;
+  std::optional<Scope> inter_scope_;
+  std::optional<tf::Output> loss_scale_;
 };
 
 }  // namespace

@@ -22,8 +22,12 @@ RunConfig config_of(const RunOptions& options) {
   config.save_model_secs = options.save_model_secs;
   config.save_model_steps = options.save_model_steps;
   config.keep_checkpoint_max = options.keep_checkpoint_max;
+  config.keep_best = options.keep_best;
+  config.keep_best_mode = options.keep_best_mode;
+  config.save_histogram_steps = options.save_histogram_steps;
   config.export_model = !options.export_model.empty();
   config.trace_step = options.trace_step;
+  config.stall_seconds = options.stall_report_secs;
   config.output_fn = options.output_fn;
   config.begin_fn = options.begin_fn;
   return config;
@@ -34,6 +38,11 @@ void check_functions(const RunOptions& options) {
   if (!options.model_fn) throw InvalidArgumentError("RunOptions.model_fn is needed");
   if (options.run_mode == ModeKeys::TRAIN && !options.optimizer_fn)
     throw InvalidArgumentError("RunOptions.optimizer_fn is needed in TRAIN; get_optimizer_fn(\"sgd\", 0.01) makes one");
+  if (options.inter_mode && options.run_mode != ModeKeys::TRAIN)
+    throw InvalidArgumentError(std::string("inter_mode is for run_mode TRAIN; run_mode is ") +
+                               to_string(options.run_mode) + ": leave it out");
+  if (options.inter_mode == ModeKeys::EXPORT)
+    throw InvalidArgumentError("inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT");
   if (!options.export_model.empty() && options.export_model != export_keys::TF_SERVING)
     throw InvalidArgumentError("export_model '" + options.export_model + "' is not known; there is TF_SERVING");
 }

@@ -23,9 +23,6 @@ void reject_if(bool wrong, const std::string& message) {
 // A flag that the engine does not heed yet must not be taken silently.
 void reject_unheeded_flags() {
   const std::string workers = get_flag<std::string>("worker_hosts");
-  reject_if(get_flag<double>("gradient_clip") != 0, "--gradient_clip is not offered by this version; leave it at 0");
-  reject_if(get_flag<bool>("use_fp16"),
-            "--use_fp16 is not offered by this version; use var_scope(force_dtype) in model_fn");
   reject_if(!get_flag<std::string>("ps_hosts").empty() || workers.find(',') != std::string::npos ||
                 get_flag<std::string>("job_name") != "worker" || get_flag<int64_t>("task_index") != 0,
             "several processes (--ps_hosts, --worker_hosts, --job_name, --task_index) are not offered by this version; "
@@ -54,9 +51,11 @@ void apply_flags(RunConfig* config) {
   config->num_inter_threads = get_flag<int64_t>("num_inter_threads");
   config->num_intra_threads = get_flag<int64_t>("num_intra_threads");
   const FlagValue scale = get_flag("loss_scale");
-  reject_if(std::holds_alternative<std::string>(scale),
-            "loss_scale=dynamic is not offered by this version; give a number");
-  config->loss_scale = std::get<double>(scale);
+  config->dynamic_loss_scale = std::holds_alternative<std::string>(scale);
+  config->loss_scale = config->dynamic_loss_scale ? 1 : std::get<double>(scale);
+  config->loss_scale_growth_steps = get_flag<int64_t>("loss_scale_growth_steps");
+  config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
+  config->use_fp16 = get_flag<bool>("use_fp16");
   set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
 }
@@ -68,6 +67,9 @@ void validate(const RunConfig& config) {
             "batch_size is " + std::to_string(config.batch_size) + ", expected an integer from 1");
   reject_if(config.max_number_of_steps < 0, "max_number_of_steps is negative; 0 means until the input ends");
   reject_if(config.keep_checkpoint_max < 0, "keep_checkpoint_max is negative; 0 keeps all");
+  reject_if(config.save_histogram_steps < 0, "save_histogram_steps is negative; 0 turns it off");
+  reject_if(config.keep_best_mode != "auto" && config.keep_best_mode != "max" && config.keep_best_mode != "min",
+            "keep_best_mode is '" + config.keep_best_mode + "', expected auto, max or min");
   reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");
   if (config.mode == ModeKeys::TRAIN) {
     reject_if(config.log_dir.empty(), "log_dir is needed in TRAIN: checkpoints and logs go there");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/clip_gradients.h"
 #include "moxing/export.h"
 #include "moxing/run.h"
 #include "run/built_graph.h"
@@ -26,13 +27,21 @@ struct RunConfig {
   double save_model_secs = -1;
   int64_t save_model_steps = -1;
   int keep_checkpoint_max = 5;
+  std::string keep_best, keep_best_mode = "auto";
+  int64_t save_histogram_steps = 0;
   int64_t trace_step = -1;
   bool export_model = false;
   int num_gpus = 1;
   bool log_first_clone = true;
   double loss_scale = 1;
+  bool dynamic_loss_scale = false;
+  int64_t loss_scale_growth_steps = 2000;
+  ClipOptions gradient_clip;
+  bool use_fp16 = false;
+  bool scales_loss() const { return dynamic_loss_scale || loss_scale != 1; }
   std::vector<std::string> include_patterns, exclude_patterns;  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
+  double stall_seconds = 30;  // see RunOptions::stall_report_secs
   OutputFn output_fn;
   std::function<void()> begin_fn;  // before the first step
   // Called between steps: Python looks at its signals here. Throwing ends the run like an error in a user function.

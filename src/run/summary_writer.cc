@@ -1,6 +1,7 @@
 #include "run/summary_writer.h"
 
 #include "moxing/log.h"
+#include "run/histogram.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/event.pb.h"
@@ -42,6 +43,18 @@ void SummaryWriter::add_serialized(int64_t step, const std::string& serialized) 
   tf::Event event;
   event.set_step(step);
   if (event.mutable_summary()->ParseFromString(serialized)) write(event);
+}
+
+void SummaryWriter::add_histograms(int64_t step, const std::vector<std::pair<std::string, tf::Tensor>>& variables) {
+  tf::Event event;
+  event.set_step(step);
+  for (const auto& [name, tensor] : variables) {
+    if (tensor.NumElements() == 0) continue;
+    auto* value = event.mutable_summary()->add_value();
+    value->set_tag("variables/" + name);
+    if (!fill_histogram(tensor, value->mutable_histo())) event.mutable_summary()->mutable_value()->RemoveLast();
+  }
+  write(event);
 }
 
 void SummaryWriter::flush() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/util/events_writer.h"
 
 namespace mox {
@@ -20,6 +21,8 @@ class SummaryWriter {
   void add_scalars(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
   // `serialized` is a Summary proto, as summary operations return it.
   void add_serialized(int64_t step, const std::string& serialized);
+  // One a variable of floating point type, named `variables/<name>`.
+  void add_histograms(int64_t step, const std::vector<std::pair<std::string, tensorflow::Tensor>>& variables);
   void flush();
 
  private:

@@ -5,6 +5,7 @@
 #include "data/pipeline_runner.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
+#include "moxing/flags.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
 namespace mox::test {
@@ -160,6 +161,26 @@ TEST_F(RawDatasetTest, ShardsAreDisjointAndComplete) {
   EXPECT_EQ(seen, "abcdefghijklmnopqrst");
   options.shard_index = 3;
   EXPECT_NE(message_of<InvalidArgumentError>([&] { letters(options); }).find("shard_index is 3"), std::string::npos);
+}
+
+TEST_F(RawDatasetTest, WorkersOfAClusterReadTheirOwnShards) {
+  auto options = once();
+  options.shuffle = true;
+  set_flag("worker_hosts", "a:1,b:1,c:1");
+  std::string seen;
+  for (int worker = 0; worker < 3; ++worker) {
+    set_flag("task_index", worker);
+    const std::string part = letters(options);
+    EXPECT_EQ(part.size(), worker < 2 ? 7u : 6u);
+    seen += part;
+  }
+  EXPECT_EQ(sorted(seen), all_);
+  options.num_shards = 1;  // all the same, whatever the flags say
+  EXPECT_EQ(sorted(letters(options)), all_);
+  options.num_shards = 0;
+  options.shard_index = 1;
+  EXPECT_NE(message_of<InvalidArgumentError>([&] { letters(options); }).find("give num_shards too"), std::string::npos);
+  reset_flags();
 }
 
 TEST_F(RawDatasetTest, ReadersByName) {

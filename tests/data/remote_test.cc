@@ -133,5 +133,29 @@ TEST_F(RemoteDataTest, StoreThatDiesInMidEpoch) {
   EXPECT_EQ(deliver(metadata, options), 59);
 }
 
+TEST_F(RemoteDataTest, StoreThatIsGoneInMidEpoch) {
+  auto proxy = std::make_unique<FaultProxy>(server("versitygw"));
+  file::AuthOptions auth;
+  auth.server = proxy->endpoint();
+  auth.retry = 2;
+  auth.retry_wait = 0.01;
+  file::set_auth(auth);
+  auto options = once();
+  options.num_epochs = 0;
+  options.reader_kwargs = {{"num_readers", 8}, {"capacity", 8}};
+  auto scope = Scope::new_root();
+  PipelineRunner runner(
+      scope,
+      ImageClassificationRawDataset(ImageClassificationRawMetadata("s3://data/images"), options).get(scope, {"image"}));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(runner.next());
+  proxy.reset();
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string message = message_of<std::runtime_error>([&] {
+    for (int i = 0; i < 1000; ++i) runner.next();
+  });
+  EXPECT_NE(message.find("s3://data/images/"), std::string::npos) << message;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
+}
+
 }  // namespace
 }  // namespace mox::test

@@ -1,6 +1,7 @@
 // What must hold of the cache whatever happens to the machine.
 #include "data/sample_cache.h"
 
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,6 +108,30 @@ TEST(SampleCacheTest, FullDiskStopsWritingOnly) {
   EXPECT_EQ(value_of(*cache, "after"), "(none)");
   EXPECT_NE(log.find("nothing more is cached in this run"), std::string::npos) << log;
   EXPECT_EQ(files_in(dir.path()).size(), 1u);
+}
+
+TEST(SampleCacheTest, FullTmpfs) {
+  TempDir dir;
+  if (mount("tmpfs", dir.path().c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "mounting is not allowed here";
+  std::string log;
+  set_log_sink([&](LogLevel, std::string_view line) { log += line; });
+  const std::string value(100'000, 'v');
+  {
+    auto cache = SampleCache::open(dir.path(), false);
+    for (int i = 0; i < 20; ++i) cache->write("key" + std::to_string(i), value);
+    int whole = 0;
+    for (int i = 0; i < 20; ++i) {
+      const std::string got = value_of(*cache, "key" + std::to_string(i));
+      whole += got == value;
+      EXPECT_TRUE(got == value || got == "(none)") << i;
+    }
+    EXPECT_GE(whole, 8);
+    EXPECT_LE(whole, 10);
+    EXPECT_TRUE(fs::is_empty(fs::path(cache->folder()) / "writing"));
+  }
+  set_log_sink(nullptr);
+  EXPECT_NE(log.find("nothing more is cached in this run"), std::string::npos) << log;
+  EXPECT_EQ(umount(dir.path().c_str()), 0);
 }
 
 TEST(SampleCacheTest, RemovedUnlessSomeUserKeepsIt) {

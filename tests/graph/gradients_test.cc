@@ -126,6 +126,16 @@ TEST(Gradients, Convolution) {
                      });
 }
 
+TEST(Gradients, TransposedConvolution) {
+  for (const char* padding : {"SAME", "VALID"}) {
+    const int rows = std::string(padding) == "SAME" ? 6 : 8;
+    expect_gradients({random_tensor({4, 4, 3, 2}, 18), random_tensor({2, 3, 3, 2}, 19)},
+                     [&](const Scope& s, const auto& x) {
+                       return ops::Conv2DBackpropInput(s, {2, rows, rows, 3}, x[0], x[1], {1, 2, 2, 1}, padding);
+                     });
+  }
+}
+
 TEST(Gradients, LocalResponseNormalization) {
   expect_gradients({random_tensor({2, 3, 3, 12}, 11)}, [](const Scope& s, const auto& x) {
     return layers::local_response_normalization(s, x[0], "norm", {.depth_radius = 4, .alpha = 0.3f, .beta = 0.75f});

@@ -49,6 +49,11 @@ TEST(Layers, ShapesFollowStrideAndPadding) {
   EXPECT_EQ(static_shape(s, layers::conv2d(s, x, 4, 3, "a", {.stride = 2})), (std::vector<int64_t>{2, 5, 5, 4}));
   EXPECT_EQ(static_shape(s, layers::conv2d(s, x, 4, 3, "b", {.stride = 2, .padding = layers::Padding::kValid})),
             (std::vector<int64_t>{2, 4, 4, 4}));
+  EXPECT_EQ(static_shape(s, layers::conv2d_transpose(s, x, 4, 5, "f", {.stride = 2})),
+            (std::vector<int64_t>{2, 18, 18, 4}));
+  EXPECT_EQ(
+      static_shape(s, layers::conv2d_transpose(s, x, 4, 5, "g", {.stride = 2, .padding = layers::Padding::kValid})),
+      (std::vector<int64_t>{2, 21, 21, 4}));
   EXPECT_EQ(static_shape(s, layers::max_pool2d(s, x, 3, "c")), (std::vector<int64_t>{2, 4, 4, 3}));
   EXPECT_EQ(static_shape(s, layers::global_avg_pool(s, x, "d")), (std::vector<int64_t>{2, 1, 1, 3}));
   EXPECT_EQ(static_shape(s, layers::spatial_squeeze(s, layers::global_avg_pool(s, x, "e"))),
@@ -78,6 +83,7 @@ TEST(Layers, NchwGivesTheNumbersOfNhwc) {
     y = layers::conv2d(scope, x, 8, 3, "dilated", {.rate = 2, .data_format = format});
     x = layers::concat_channels(scope, {x, y}, "concat", format);
     x = layers::pad2d(scope, x, {1, 0, 2, 1}, "pad", format);
+    x = layers::conv2d_transpose(scope, x, 6, 4, "up", {.stride = 2, .data_format = format});
     x = layers::max_pool2d(scope, x, 3, "c", {.data_format = format});
     y = layers::avg_pool2d(scope, x, 3, "avg", {.stride = 1, .padding = layers::Padding::kSame, .data_format = format});
     x = layers::concat_channels(scope, {y, layers::relu6(scope, x)}, "concat", format);

@@ -61,5 +61,40 @@ TEST(Devices, PredictionsComeInOrderOfStepsAndDevices) {
   for (int i = 0; i < 6; ++i) EXPECT_NEAR(first[i], std::sin(8.f * i), 1e-5) << i;
 }
 
+// Five full batches and one of three samples on two devices: the last step has one batch only, and none is lost.
+TEST(Devices, NoSampleIsLostWhereBatchesDoNotFillAStep) {
+  TempDir dir;
+  run(toy_options(dir.path(), 1));
+  set_flag("num_gpus", 2);
+  set_flag("log_first_clone", false);
+  for (const int64_t samples : {8 * 4 + 3, 8 * 5 + 3}) {
+    RunOptions options = toy_options(dir.path(), 0, samples);
+    options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+      ModelSpec spec = regression_model(s, inputs, mode);
+      spec.output_info = {{"y", inputs[1]}};
+      spec.log_info = {
+          {"first", ops::StridedSlice(s, inputs[0], {0, 0}, {1, 1}, {1, 1}, ops::StridedSlice::ShrinkAxisMask(3))}};
+      return spec;
+    };
+    options.run_mode = ModeKeys::PREDICT;
+    options.output_every_n_steps = 2;
+    int64_t seen = 0, batches = 0;
+    options.output_fn = [&](const std::vector<OutputDict>& outputs) {
+      for (const OutputDict& dict : outputs) {
+        seen += dict.at("y").NumElements();
+        ++batches;
+      }
+    };
+    run(options);
+    EXPECT_EQ(seen, samples);
+    options.run_mode = ModeKeys::EVAL;
+    options.output_fn = nullptr;
+    double sum = 0;
+    for (int i = 0; i < batches; ++i) sum += std::sin(8.0 * i);
+    EXPECT_NEAR(run(options).metrics[0].second, sum / batches, 1e-5) << samples;
+  }
+  reset_flags();
+}
+
 }  // namespace
 }  // namespace mox

@@ -16,6 +16,7 @@ constexpr Command kCommands[] = {
     {"train", "train a built-in network on a data set", nullptr},
     {"eval", "evaluate a checkpoint", nullptr},
     {"predict", "classify images with a checkpoint", nullptr},
+    {"report", "write one HTML page about a run", nullptr},
     {"export", "export a checkpoint for TF-Serving", nullptr},
     {"nets", "list the built-in networks, or show one", nullptr},
     {"lr", "show or draw a learning rate strategy", nullptr},

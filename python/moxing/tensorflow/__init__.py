@@ -6,19 +6,24 @@ import importlib
 
 from moxing.tensorflow import _runtime  # noqa: F401  first: it loads TensorFlow without its notes
 from moxing.errors import DataError, Error, InvalidArgumentError, NotFoundError, RunError, UnsupportedError
-from moxing.tensorflow.datasets import get_dataset, get_dataset_meta
-from moxing.tensorflow.executor import (ExportKeys, ExportSpec, ModeKeys, ModelSpec, RunResult, get_collection, get_flag,
-                                        get_help, run, set_flag, var_scope)
+from moxing.tensorflow import datasets
+from moxing.tensorflow.datasets import *  # noqa: F403  data sets, by their names on the manual's pages
+from moxing.tensorflow.executor import (AggregativeSessionRunHook, EarlyStoppingHook, ExportKeys, ExportSpec,
+                                        FeedSessionRunHook, LogEvaluationMetricHook, ModeKeys, ModelSpec,
+                                        PlateauLREarlyStoppingHook, RunResult, get_collection, get_flag, get_help, run,
+                                        set_flag, var_scope)
 from moxing.tensorflow.executor.flags import take_flags_from_command_line
 from moxing.tensorflow.nets import NetworkKeys, default_preprocess_fn, get_model_fn, get_model_meta
-from moxing.tensorflow.optimizer import get_optimizer_fn, learning_rate_scheduler
+from moxing.tensorflow.optimizer import get_optimizer_fn, get_optimizer_wrapper_fn, learning_rate_scheduler
 from moxing.tensorflow.preprocessing import PreprocessingKeys, get_data_augmentation_fn
 
 __all__ = [
-    "DataError", "Error", "ExportKeys", "ExportSpec", "InvalidArgumentError", "ModeKeys", "ModelSpec", "NetworkKeys",
-    "NotFoundError", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError", "default_preprocess_fn", "file",
-    "get_collection", "get_data_augmentation_fn", "get_dataset", "get_dataset_meta", "get_flag", "get_help", "get_model_fn",
-    "get_model_meta", "get_optimizer_fn", "learning_rate_scheduler", "run", "set_flag", "var_scope",
+    "AggregativeSessionRunHook", "DataError", "EarlyStoppingHook", "Error", "ExportKeys", "ExportSpec",
+    "FeedSessionRunHook", "InvalidArgumentError", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "NetworkKeys",
+    "NotFoundError", "PlateauLREarlyStoppingHook", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError",
+    "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn", "get_flag", "get_help", "get_model_fn",
+    "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "learning_rate_scheduler", "run",
+    "set_flag", "var_scope", *datasets.__all__,
 ]
 
 

@@ -1,7 +1,7 @@
 """Imports what is built in C++ (networks, preprocessing, data sets, schedules) into the current graph."""
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._graph_state import state_of
-from moxing.tensorflow._runtime import tf
+from moxing.tensorflow._runtime import engine, new_array, tf
 
 
 def shape_list(shape):
@@ -15,7 +15,7 @@ def image_tensor(images, who):
     return tf.convert_to_tensor(images)
 
 
-class _Initializers:
+class FragmentInitializers:
     """The initial values of a fragment's variables: imported when the first variable is created, if any is."""
 
     def __init__(self, fragment, name):
@@ -42,7 +42,7 @@ class _Initializers:
 
 def _variables(fragment, name):
     """input_map entries: the handle of each variable, created or reused in the current variable scope."""
-    initializers = _Initializers(fragment, name)
+    initializers = FragmentInitializers(fragment, name)
     handles = {}
     for i, (variable_name, handle, _, dtype, shape, trainable) in enumerate(fragment.variables):
         if variable_name == "global_step":
@@ -76,9 +76,27 @@ def _add_collections(fragment, prefix):
         tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, loss)
 
 
+def _fed_value(value):
+    """A tensor of C++ in a graph that a plain tf.Session runs: it stays out of the GraphDef."""
+    array = engine.to_array(value, new_array)
+    tensor = tf.numpy_function(lambda: array, [], tf.string if array.dtype == object else tf.as_dtype(array.dtype))
+    tensor.set_shape(array.shape)
+    return tensor
+
+
+def _initialize_with_variables(initializers):
+    """Iterators of a plain session's graph start with tf.local_variables_initializer(), as the manual's examples do."""
+    with tf.control_dependencies(initializers):
+        tf.Variable(tf.constant(True), trainable=False, use_resource=True, name="iterator_ready",
+                    collections=[tf.GraphKeys.LOCAL_VARIABLES])
+
+
 def import_fragment(fragment, name, inputs=()):
     """Imports it under the name scope `name`; returns its outputs, a list of (name, tensor)."""
     input_map = dict(_variables(fragment, name))
+    managed = state_of().managed
+    if not managed:
+        input_map.update({placeholder + ":0": _fed_value(value) for placeholder, value in fragment.feeds})
     for i, tensor in enumerate(inputs):
         input_map["input:0" if i == 0 else f"input_{i}:0"] = tensor
     graph = tf.get_default_graph()
@@ -87,8 +105,11 @@ def import_fragment(fragment, name, inputs=()):
                                       return_elements=[tensor for _, tensor in fragment.outputs])
     _add_collections(fragment, scope)
     state = state_of(graph)
-    state.feeds += [(scope + placeholder, tensor) for placeholder, tensor in fragment.feeds]
-    state.initializers += [scope + op for op in fragment.iterator_initializers]
+    if managed:
+        state.feeds += [(scope + placeholder, tensor) for placeholder, tensor in fragment.feeds]
+        state.initializers += [scope + op for op in fragment.iterator_initializers]
+    elif fragment.iterator_initializers:
+        _initialize_with_variables([graph.get_operation_by_name(scope + op) for op in fragment.iterator_initializers])
     if fragment.class_names:
         state.class_names = fragment.class_names
     return [(key, tensor) for (key, _), tensor in zip(fragment.outputs, tensors)]

@@ -6,6 +6,7 @@ from moxing.tensorflow._runtime import tf
 
 class GraphState:
     def __init__(self):
+        self.managed = False       # a graph of mox.run's: the engine feeds and initialises its iterators
         self.feeds = []            # (placeholder, engine tensor): data sets in memory
         self.initializers = []     # ops that make iterators, run once with the feeds
         self.class_names = []      # in label order, when a data set knows them
@@ -34,6 +35,7 @@ def new_graph(seed):
     """An empty graph whose variables are resources, the only kind that the engine runs."""
     graph = tf.Graph()
     graph.seed = seed
+    state_of(graph).managed = True
     with graph.as_default():
         tf.get_variable_scope().set_use_resource(True)
     return graph

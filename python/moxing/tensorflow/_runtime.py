@@ -4,6 +4,8 @@ import os
 import sys
 import tempfile
 
+import numpy as np
+
 
 def _is_note(line):
     return line.startswith((b"I0000 ", b"WARNING: All log messages before absl::", b"To enable the following instructions:"))
@@ -49,4 +51,10 @@ except ImportError as e:
         f"moxing's engine does not load with TensorFlow {tf.__version__} ({e}); it is built for one version: "
         "install the TensorFlow that it was built with, or build moxing again with this one (pip install .)") from e
 
-__all__ = ["engine", "tf"]
+
+def new_array(shape, dtype):
+    dtype = tf.as_dtype(dtype)
+    return np.empty(shape, object if dtype == tf.string else dtype.as_numpy_dtype)
+
+
+__all__ = ["engine", "new_array", "tf"]

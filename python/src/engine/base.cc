@@ -2,6 +2,7 @@
 #include "module.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
+#include "moxing/hooks.h"
 #include "moxing/log.h"
 #include "moxing/mode_keys.h"
 #include "moxing/version.h"
@@ -23,6 +24,8 @@ void translate(const std::exception_ptr& pointer, void*) {
     raise_as("NotFoundError", e);
   } catch (const DataError& e) {
     raise_as("DataError", e);
+  } catch (const OutOfRangeError& e) {
+    raise_as("OutOfRangeError", e);
   } catch (const RunError& e) {
     raise_as("RunError", e);
   } catch (const Error& e) {

@@ -118,6 +118,7 @@ void bind_options(nb::module_& m) {
       .def_rw("image_height", &ModelFnOptions::image_height)
       .def_rw("image_width", &ModelFnOptions::image_width)
       .def_rw("preprocess", &ModelFnOptions::preprocess)
+      .def_rw("batch_norm_decay", &ModelFnOptions::batch_norm_decay)
       .def_rw("dropout_keep_prob", &ModelFnOptions::dropout_keep_prob)
       .def_rw("drop_path_keep_prob", &ModelFnOptions::drop_path_keep_prob);
   nb::class_<AugmentationOptions>(m, "AugmentationOptions")

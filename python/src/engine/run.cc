@@ -1,4 +1,6 @@
 // The run: Python builds a BuiltGraph, C++ runs it.
+#include <nanobind/stl/shared_ptr.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -29,13 +31,14 @@ InputTensor make_input_tensor(const std::string& name, int dtype, const ShapeLis
 
 LiftedInput lift(const nb::bytes& graph, std::vector<InputTensor> outputs, Feeds feeds,
                  std::vector<std::string> initializers, bool auto_batch, int64_t batch_size, bool drop_remainder,
-                 int num_towers) {
+                 int num_towers, const std::string& name) {
   const InputGraph input{parse_graph(graph), std::move(outputs), std::move(feeds), std::move(initializers)};
   LiftOptions options;
   options.auto_batch = auto_batch;
   options.batch_size = batch_size;
   options.drop_remainder = drop_remainder;
   options.num_towers = num_towers;
+  options.name = name;
   options.parallelism = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   nb::gil_scoped_release release;
   return lift_input(input, options);
@@ -84,14 +87,16 @@ void bind_built_graph(nb::module_& m) {
       .def_ro("name", &VariableInfo::name);
   nb::class_<TowerInfo>(m, "TowerInfo")
       .def(nb::init<>())
+      .def_rw("inputs", &TowerInfo::inputs)
       .def_rw("losses", &TowerInfo::losses)
       .def_rw("log_info", &TowerInfo::log_info)
-      .def_rw("output_info", &TowerInfo::output_info);
+      .def_rw("output_info", &TowerInfo::output_info)
+      .def_rw("hooks", &TowerInfo::hooks);
   nb::class_<GradientSlot>(m, "GradientSlot")
-      .def("__init__",
-           [](GradientSlot* self, std::string slot, std::string variable, std::vector<std::string> gradients) {
-             new (self) GradientSlot{std::move(slot), std::move(variable), std::move(gradients)};
-           });
+      .def("__init__", [](GradientSlot* self, std::string slot, std::string variable,
+                          std::vector<std::string> gradients, int loss) {
+        new (self) GradientSlot{std::move(slot), std::move(variable), std::move(gradients), loss};
+      });
   nb::class_<BuiltGraph>(m, "BuiltGraph")
       .def("__init__",
            [](BuiltGraph* self, const std::string& mode) {
@@ -104,12 +109,22 @@ void bind_built_graph(nb::module_& m) {
           [](BuiltGraph& self, std::vector<NamedTensor> inputs, std::vector<NamedTensor> outputs, std::string version) {
             self.export_info = {std::move(inputs), std::move(outputs), std::move(version)};
           })
+      .def("set_inter",
+           [](BuiltGraph& self, const std::string& mode, std::vector<std::shared_ptr<SessionRunHook>> hooks,
+              std::string restart_input, Feeds feeds) {
+             self.inter = {parse_mode(mode), std::move(hooks), std::move(restart_input), std::move(feeds)};
+           })
+      .def("set_scaled_gradients",
+           [](BuiltGraph& self, std::string scale, std::vector<std::string> gradients) {
+             self.scaled_gradients = {std::move(scale), std::move(gradients)};
+           })
+      .def_rw("increment", &BuiltGraph::increment)
       .def_rw("variables", &BuiltGraph::variables)
       .def_rw("towers", &BuiltGraph::towers)
       .def_rw("gradients", &BuiltGraph::gradients)
       .def_rw("train_ops", &BuiltGraph::train_ops)
       .def_rw("global_step", &BuiltGraph::global_step)
-      .def_rw("learning_rate", &BuiltGraph::learning_rate)
+      .def_rw("learning_rates", &BuiltGraph::learning_rates)
       .def_rw("summaries", &BuiltGraph::summaries)
       .def_rw("initializers", &BuiltGraph::initializers)
       .def_rw("feeds", &BuiltGraph::feeds)
@@ -133,9 +148,13 @@ void bind_config(nb::module_& m) {
       .def_rw("save_summary_steps", &RunConfig::save_summary_steps)
       .def_rw("save_model_secs", &RunConfig::save_model_secs)
       .def_rw("save_model_steps", &RunConfig::save_model_steps)
+      .def_rw("keep_best", &RunConfig::keep_best)
+      .def_rw("keep_best_mode", &RunConfig::keep_best_mode)
+      .def_rw("save_histogram_steps", &RunConfig::save_histogram_steps)
       .def_rw("export_model", &RunConfig::export_model)
       .def_ro("num_gpus", &RunConfig::num_gpus)
       .def_ro("loss_scale", &RunConfig::loss_scale)
+      .def_prop_ro("scales_loss", &RunConfig::scales_loss)
       // Flags, then all that can be checked before a graph is built.
       .def("check", [](RunConfig& self, bool has_output_fn) {
         nb::gil_scoped_release release;
@@ -157,6 +176,7 @@ void bind_config(nb::module_& m) {
 
 void bind_run(nb::module_& m) {
   nb::class_<tf::Tensor>(m, "Tensor");  // opaque: what feeds carry
+  m.def("to_array", &to_numpy, "the tensor's values; a scalar as numpy's");
   nb::class_<InputTensor>(m, "InputTensor")
       .def(
           "__init__",

@@ -1,8 +1,8 @@
 #include "engine/classifier.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "engine/classifier_data.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
 namespace mox::cli {
@@ -27,24 +27,43 @@ void for_each_field(Config& c, F f) {
   f("labels_offset", c.labels_offset);
   f("data_format", c.data_format);
   f("batch_norm_fused", c.batch_norm_fused);
+  f("batch_norm_decay", c.batch_norm_decay);
+  f("preprocessing_name", c.preprocessing_name);
   f("weight_decay", c.weight_decay);
   f("label_smoothing", c.label_smoothing);
+  f("dtype", c.dtype);
 }
 
 }  // namespace
 
 void add_classifier_flags(CLI::App& app, ClassifierConfig* c) {
   app.add_option("--model_name", c->model_name, "network, e.g. lenet (`mox nets` lists them)");
-  app.add_option("--dataset_name", c->dataset_name, "data set, e.g. mnist or fashion_mnist");
-  app.add_option("--data_url", c->data_url, "folder of the data set's files");
+  app.add_option("--dataset_name", c->dataset_name, "built-in data set, e.g. fashion_mnist; without it, own images");
+  app.add_option(
+      "--data_url", c->data_url,
+      "folder of the data set's files; of own images: class folders or *.tfrecord, maybe under train/ and eval/");
   app.add_option("--num_classes", c->num_classes, "classes; default: the data set's");
+  app.add_option("--channels", c->channels, "of the images, 1 or 3; default: the data set's")
+      ->check(CLI::IsMember({1, 3}));
   app.add_option("--image_size", c->image_size, "pixels a side; default: the network's");
   app.add_option("--labels_offset", c->labels_offset,
                  "subtracted from labels; default: the network's for imagenet, else 0");
   app.add_option("--data_format", c->data_format, "NHWC or NCHW")->check(CLI::IsMember({"NHWC", "NCHW"}));
   app.add_option("--batch_norm_fused", c->batch_norm_fused, "batch normalisation in one kernel");
+  app.add_option("--batch_norm_decay", c->batch_norm_decay,
+                 "of the moving averages; default: the network's, often 0.9997: for short trainings less")
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--preprocessing_name", c->preprocessing_name,
+                 "the network whose preprocessing is used; default: model_name");
   app.add_option("--weight_decay", c->weight_decay, "L2 regularisation of the weights")->check(CLI::NonNegativeNumber);
+  app.add_option("--dtype", c->dtype, "of the computation: float32, bfloat16 or float16; variables stay float32")
+      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+      ->capture_default_str();
   app.add_option("--label_smoothing", c->label_smoothing, "0 to 1")->check(CLI::Range(0.0, 1.0));
+  app.add_option("--max_broken_samples", c->max_broken_samples,
+                 "own images that may be broken: each is named and left out; one more ends the run")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--cache_dir", c->cache_dir, "local folder that keeps own images from an object store");
 }
 
 void complete(ClassifierConfig* c) {
@@ -56,6 +75,9 @@ void complete(ClassifierConfig* c) {
     const DatasetMeta data = get_dataset_meta(c->dataset_name);
     if (c->num_classes == 0) c->num_classes = data.num_classes - c->labels_offset;
     if (c->channels == 0) c->channels = data.image_shape.back() > 0 ? data.image_shape.back() : 3;
+  } else if (c->num_classes == 0 && !c->data_url.empty()) {
+    const ClassifierData data(*c);
+    c->num_classes = static_cast<int64_t>(data.open(data.train_split(), ModeKeys::EVAL)->class_names().size());
   }
   if (c->channels == 0) c->channels = 3;
   if (c->num_classes <= 0)
@@ -67,6 +89,10 @@ void write_config(const ClassifierConfig& config, const std::string& dir) {
   for_each_field(config, [&](const char* name, const auto& value) { j[name] = value; });
   file::make_dirs(dir);
   file::write(dir + "/" + kConfigFile, j.dump(2) + "\n");
+}
+
+const std::string& preprocessing_of(const ClassifierConfig& config) {
+  return config.preprocessing_name.empty() ? config.model_name : config.preprocessing_name;
 }
 
 std::string peek_checkpoint_url(const std::vector<std::string>& args) {
@@ -105,15 +131,26 @@ std::vector<std::string> class_names_of(const ClassifierConfig& config, const st
   return names;
 }
 
+namespace {
+
+// Grey to colour by repeating, colour to grey by luminance (ITU-R 601).
+Output with_channels(const Scope& s, const Output& image, int64_t channels) {
+  const int64_t has = static_shape(s, image).back();
+  if (has == 1 && channels == 3) return ops::Tile(s, image, {1, 1, 3});
+  if (has != 3 || channels != 1) return image;
+  const Output weighted = ops::Multiply(s, ops::Cast(s, image, tensorflow::DT_FLOAT), {0.299f, 0.587f, 0.114f});
+  const Output grey = ops::Sum(s, weighted, -1, ops::Sum::KeepDims(true));
+  return ops::Cast(s, ops::Round(s, grey), image.type());
+}
+
+}  // namespace
+
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split) {
   return [config, split](const Scope& s, ModeKeys mode) {
-    DatasetOptions options;
-    options.num_epochs = mode == ModeKeys::TRAIN ? 0 : 1;
-    options.shuffle = mode == ModeKeys::TRAIN;
-    const auto dataset = get_dataset(config.dataset_name, split, config.data_url, options);
+    const auto dataset = ClassifierData(config).open(split, mode);
     const auto sample = dataset->get(s, {"image", "label"});
-    const Output image =
-        get_data_augmentation_fn(config.model_name, mode, config.image_size, config.image_size)(s, sample[0]);
+    const Output image = get_data_augmentation_fn(preprocessing_of(config), mode, config.image_size, config.image_size)(
+        s, with_channels(s, sample[0], config.channels));
     Output label = sample[1];
     if (config.labels_offset != 0)
       label = ops::Subtract(s, label, ops::Cast(s, ops::Const(s, config.labels_offset), label.type()));
@@ -121,14 +158,24 @@ InputFn classifier_input(const ClassifierConfig& config, const std::string& spli
   };
 }
 
+Output classifier_logits(const Scope& s, const ClassifierConfig& config, const Output& images, ModeKeys mode) {
+  ModelFnOptions options;
+  options.weight_decay = config.weight_decay;
+  options.data_format = config.data_format;
+  options.batch_norm_fused = config.batch_norm_fused;
+  options.batch_norm_decay = config.batch_norm_decay;
+  options.image_height = options.image_width = config.image_size;
+  const auto network = get_model_fn(config.model_name, mode, config.num_classes, options);
+  if (config.dtype == "float32") return network(s, images).logits;
+  const tensorflow::DataType dtype = config.dtype == "float16" ? tensorflow::DT_HALF : tensorflow::DT_BFLOAT16;
+  const Output narrow = ops::Cast(s.WithOpName("images_" + config.dtype), images, dtype);
+  return ops::Cast(s.WithOpName("logits_float32"), network(s.var_scope(tensorflow::DT_FLOAT), narrow).logits,
+                   tensorflow::DT_FLOAT);
+}
+
 ModelFn classifier_model(const ClassifierConfig& config) {
   return [config](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-    ModelFnOptions options;
-    options.weight_decay = config.weight_decay;
-    options.data_format = config.data_format;
-    options.batch_norm_fused = config.batch_norm_fused;
-    options.image_height = options.image_width = config.image_size;
-    const Output logits = get_model_fn(config.model_name, mode, config.num_classes, options)(s, inputs[0]).logits;
+    const Output logits = classifier_logits(s, config, inputs[0], mode);
     const Output probabilities = layers::softmax(s, logits, "probabilities");
     ModelSpec spec;
     spec.output_info = {{"logits", logits}, {"probabilities", probabilities}};
@@ -149,6 +196,9 @@ ModelFn classifier_model(const ClassifierConfig& config) {
       const auto each = ops::SparseSoftmaxCrossEntropyWithLogits(s, logits, labels);
       spec.output_info = {
           {"loss", each.loss},
+          {"images", inputs[0]},
+          {"labels", labels},
+          {"probabilities", probabilities},
           {"top1", metrics::in_top_k(s, logits, labels, 1, "in_top_1")},
           {"top5", metrics::in_top_k(s, logits, labels, std::min<int>(5, config.num_classes), "in_top_5")}};
     }

@@ -1,5 +1,5 @@
-// A built-in network on a built-in data set: what train, eval, predict and export share. Its configuration is written
-// beside the checkpoints (run.json), so that the later commands need only the folder.
+// A built-in network on a built-in data set or own images: what train, eval, predict and export share. Its
+// configuration is written beside the checkpoints (run.json), so that the later commands need only the folder.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,7 +12,7 @@ namespace mox::cli {
 
 struct ClassifierConfig {
   std::string model_name;
-  std::string dataset_name;
+  std::string dataset_name;    // "": data_url holds own images
   std::string data_url;        // folder of the data set
   int64_t num_classes = 0;     // 0: the data set's
   int64_t channels = 0;        // of the images; 0: the data set's
@@ -20,8 +20,13 @@ struct ClassifierConfig {
   int64_t labels_offset = -1;  // subtracted from labels; -1: the network's for imagenet, else 0
   std::string data_format = "NHWC";
   bool batch_norm_fused = true;
+  float batch_norm_decay = 0;      // 0: the network's own
+  std::string preprocessing_name;  // a network's name; "": model_name
   float weight_decay = 0;
   float label_smoothing = 0;
+  std::string dtype = "float32";   // of the computation; variables, softmax and loss stay float32
+  int64_t max_broken_samples = 0;  // of own images: so many may be left out
+  std::string cache_dir;           // of own images: the first epoch fills it, later ones and other runs read it
 };
 
 // --model_name, --dataset_name, --data_url and the other fields.
@@ -34,6 +39,9 @@ void write_config(const ClassifierConfig& config, const std::string& dir);
 // What run.json beside a checkpoint (a folder or a prefix) says; the defaults when there is none.
 ClassifierConfig read_config(const std::string& checkpoint_url);
 
+// The network whose preprocessing is used.
+const std::string& preprocessing_of(const ClassifierConfig& config);
+
 // The value of --checkpoint_url in `args`, "" when it is not there: run.json gives the defaults of the other flags.
 std::string peek_checkpoint_url(const std::vector<std::string>& args);
 
@@ -45,7 +53,11 @@ std::vector<std::string> class_names_of(const ClassifierConfig& config, const st
 
 // One sample: augmented image, label.
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split);
-// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics need.
+// The scope's network on images, computed in config.dtype: logits, float32.
+tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig& config,
+                                     const tensorflow::Output& images, ModeKeys mode);
+// Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics and the report
+// need.
 ModelFn classifier_model(const ClassifierConfig& config);
 
 }  // namespace mox::cli

@@ -17,7 +17,7 @@ struct EngineCommand {
 
 constexpr EngineCommand kEngineCommands[] = {
     {"train", run_train}, {"eval", run_eval}, {"predict", run_predict}, {"export", run_export},
-    {"nets", run_nets},   {"lr", run_lr},     {"data", run_data},
+    {"nets", run_nets},   {"lr", run_lr},     {"data", run_data},       {"report", run_report},
 };
 
 constexpr std::string_view kTensorFlow = "2.21.0";  // whose headers and libraries this is built with

@@ -14,6 +14,7 @@ int run_predict(const std::vector<std::string>& args);  // predict_command.cc
 int run_export(const std::vector<std::string>& args);   // export_command.cc
 int run_nets(const std::vector<std::string>& args);     // nets_command.cc
 int run_lr(const std::vector<std::string>& args);       // lr_command.cc
+int run_report(const std::vector<std::string>& args);   // report_command.cc
 int run_data(const std::vector<std::string>& args);     // data_command.cc
 
 }  // namespace mox::cli

@@ -5,8 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/classifier.h"
+#include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
+#include "engine/eval_record.h"
+#include "engine/run_folder.h"
 
 namespace mox::cli {
 namespace {
@@ -29,6 +32,16 @@ struct Totals {
   }
 };
 
+// For mox report. A folder that cannot be written to costs the report, not the evaluation.
+void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_json& result) {
+  const std::string path = checkpoint_folder(checkpoint_url) + "/" + kEvalFile;
+  try {
+    file::write(path, result.dump() + "\n");
+  } catch (const std::exception& e) {
+    log_warning(fmt::format("{} was not written, mox report will lack this evaluation: {}", path, e.what()));
+  }
+}
+
 }  // namespace
 
 int run_eval(const std::vector<std::string>& args) {
@@ -42,7 +55,8 @@ int run_eval(const std::vector<std::string>& args) {
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
   app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
   add_classifier_flags(app, &config);
-  app.add_option("--split", split, "default: the data set's second split");
+  app.add_option("--split", split,
+                 "default: the data set's last split; of own images the folder eval, validation, val or test");
   app.add_option("--batch_size", batch_size, "samples a device and step")->capture_default_str();
   app.add_option("--max_number_of_steps", max_number_of_steps, "0: the whole split")->capture_default_str();
   app.add_option("--log_every_n_steps", log_every_n_steps, "0: only the result")->capture_default_str();
@@ -52,18 +66,21 @@ int run_eval(const std::vector<std::string>& args) {
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
 
   complete(&config);
-  if (config.dataset_name.empty())
-    throw InvalidArgumentError("--dataset_name is needed: " + checkpoint_url + " has no run.json that tells it");
-  const DatasetMeta data = get_dataset_meta(config.dataset_name);
-  if (split.empty()) split = data.splits_to_sizes.back().first;
+  if (config.data_url.empty())
+    throw InvalidArgumentError("--data_url is needed: " + checkpoint_url + " has no run.json that tells the data");
+  if (split.empty()) split = ClassifierData(config).eval_split();
 
   Totals totals;
+  EvalRecord record(config.num_classes);
   RunOptions options;
   options.run_mode = ModeKeys::EVAL;
   options.input_fn = classifier_input(config, split);
   options.model_fn = classifier_model(config);
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
-    for (const OutputDict& dict : outputs) totals.add(dict);
+    for (const OutputDict& dict : outputs) {
+      totals.add(dict);
+      record.add(dict);
+    }
   };
   options.output_every_n_steps = 1;
   options.batch_size = batch_size;
@@ -76,21 +93,23 @@ int run_eval(const std::vector<std::string>& args) {
   if (result.interrupted) return kFailed;
   const double n = totals.samples;
   const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
+  nlohmann::ordered_json json{{"checkpoint", result.checkpoint},
+                              {"global_step", result.global_step},
+                              {"split", split},
+                              {"samples", totals.samples},
+                              {"loss", loss},
+                              {"accuracy", accuracy},
+                              {"top5", top5}};
   if (as_json) {
-    std::cout << nlohmann::ordered_json{{"checkpoint", result.checkpoint},
-                                        {"global_step", result.global_step},
-                                        {"split", split},
-                                        {"samples", totals.samples},
-                                        {"loss", loss},
-                                        {"accuracy", accuracy},
-                                        {"top5", top5}}
-                     .dump()
-              << std::endl;
+    std::cout << json.dump() << std::endl;
   } else {
     std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
                              result.global_step, split, totals.samples, loss, accuracy, top5)
               << std::endl;
   }
+  json["classes"] = class_names_of(config, checkpoint_url);
+  json.update(record.json());
+  write_eval_file(checkpoint_url, json);
   return kDone;
 }
 

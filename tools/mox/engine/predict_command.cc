@@ -91,7 +91,8 @@ InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t fir
       image = ops::EnsureShape(s, decoded, {-1, -1, c.channels});
     }
     if (f.preprocess == "none") return std::vector<Output>{ops::Cast(s, image, tf::DT_FLOAT)};
-    return std::vector<Output>{get_data_augmentation_fn(c.model_name, mode, c.image_size, c.image_size)(s, image)};
+    return std::vector<Output>{
+        get_data_augmentation_fn(preprocessing_of(c), mode, c.image_size, c.image_size)(s, image)};
   };
 }
 

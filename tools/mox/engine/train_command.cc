@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/classifier.h"
+#include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
+#include "engine/run_folder.h"
 
 namespace mox::cli {
 namespace {
@@ -20,6 +22,8 @@ struct TrainFlags {
           save_model_steps = -1;
   double save_model_secs = -1;
   int keep_checkpoint_max = 5;
+  std::string keep_best, keep_best_mode = "auto";
+  int64_t save_histogram_steps = 0;
   int64_t seed = 0, trace_step = -1;
   bool json = false;
 };
@@ -41,6 +45,14 @@ void add_flags(CLI::App& app, TrainFlags* f) {
   app.add_option("--save_model_secs", f->save_model_secs, "seconds between checkpoints; wins over steps");
   app.add_option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay")
       ->capture_default_str();
+  app.add_option("--keep_best", f->keep_best,
+                 "loss or accuracy: the checkpoint where it was best is kept too, see best_checkpoint.json");
+  app.add_option("--keep_best_mode", f->keep_best_mode, "max, min, or auto: min for loss")
+      ->check(CLI::IsMember({"auto", "max", "min"}))
+      ->capture_default_str();
+  app.add_option("--save_histogram_steps", f->save_histogram_steps,
+                 "steps between histograms of the variables in the event file; 0: none")
+      ->capture_default_str();
   app.add_option("--export_model", f->export_model, "TF_SERVING: export after training")
       ->check(CLI::IsMember({"TF_SERVING"}));
   app.add_option("--seed", f->seed, "of initial values and order; 0: another one in every run")->capture_default_str();
@@ -51,14 +63,14 @@ void add_flags(CLI::App& app, TrainFlags* f) {
 
 RunOptions run_options(const TrainFlags& f) {
   RunOptions options;
-  const DatasetMeta data = get_dataset_meta(f.classifier.dataset_name);
-  const std::string split = data.splits_to_sizes.front().first;
+  const ClassifierData data(f.classifier);
+  const std::string split = data.train_split();
   const int64_t global_batch_size = f.batch_size * get_flag<int64_t>("num_gpus");
   options.input_fn = classifier_input(f.classifier, split);
   options.model_fn = classifier_model(f.classifier);
   options.optimizer_fn = get_optimizer_fn(
       f.optimizer,
-      learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.split_size(split), global_batch_size),
+      learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.num_samples(split), global_batch_size),
       {.momentum =
            f.optimizer == "momentum" || f.optimizer == "rmsprop" ? std::optional<float>(f.momentum) : std::nullopt});
   options.batch_size = f.batch_size;
@@ -70,34 +82,63 @@ RunOptions run_options(const TrainFlags& f) {
   options.save_model_steps = f.save_model_steps;
   options.save_model_secs = f.save_model_secs;
   options.keep_checkpoint_max = f.keep_checkpoint_max;
+  options.keep_best = f.keep_best;
+  options.keep_best_mode = f.keep_best_mode;
+  options.save_histogram_steps = f.save_histogram_steps;
   options.export_model = f.export_model;
   options.random_seed = f.seed;
   options.trace_step = f.trace_step;
   return options;
 }
 
+// How it was trained: for mox report. What it is, is in run.json.
+void write_train_file(const TrainFlags& f) {
+  const FlagValue scale = get_flag("loss_scale");
+  nlohmann::ordered_json j = {
+      {"optimizer", f.optimizer},
+      {"learning_rate_strategy", f.learning_rate_strategy},
+      {"batch_size", f.batch_size},
+      {"num_gpus", get_flag<int64_t>("num_gpus")},
+      {"max_number_of_steps", f.max_number_of_steps},
+      {"seed", f.seed},
+      {"gradient_clip", get_flag<double>("gradient_clip")},
+      {"use_fp16", get_flag<bool>("use_fp16")},
+  };
+  if (f.optimizer == "momentum" || f.optimizer == "rmsprop") j["momentum"] = f.momentum;
+  if (std::holds_alternative<double>(scale))
+    j["loss_scale"] = std::get<double>(scale);
+  else
+    j["loss_scale"] = "dynamic";
+  file::write(f.train_url + "/" + kTrainFile, j.dump(2) + "\n");
+}
+
 }  // namespace
 
 int run_train(const std::vector<std::string>& args) {
   CLI::App app(
-      "Trains a built-in network on a built-in data set.\nExample: mox train --model_name=lenet "
-      "--dataset_name=fashion_mnist "
-      "--data_url=DIR --train_url=DIR --batch_size=50 --max_number_of_steps=3600",
+      "Trains a built-in network on a built-in data set or on your own images.\n"
+      "Examples: mox train --model_name=lenet --dataset_name=fashion_mnist --data_url=DIR --train_url=DIR "
+      "--batch_size=50 --max_number_of_steps=3600\n"
+      "          mox train --model_name=mobilenet_v1 --data_url=FLOWERS --train_url=DIR   (FLOWERS/daisy/1.jpg, …)",
       "mox train");
   TrainFlags flags;
   add_flags(app, &flags);
   if (int code = parse_command_line(app, args); code >= 0) return code;
   if (flags.batch_size <= 0)
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
-  if (flags.classifier.dataset_name.empty()) throw InvalidArgumentError("--dataset_name is needed, e.g. fashion_mnist");
   if (flags.classifier.data_url.empty())
-    throw InvalidArgumentError("--data_url is needed: the folder of the data set's files");
+    throw InvalidArgumentError(
+        "--data_url is needed: the folder of the data set's files, or of your own class folders");
   complete(&flags.classifier);
   RunOptions options = run_options(flags);
   // Not earlier: a command that fails its checks must not change what a finished run says of itself.
-  options.begin_fn = [&] { write_config(flags.classifier, flags.train_url); };
+  options.begin_fn = [&] {
+    write_config(flags.classifier, flags.train_url);
+    write_train_file(flags);
+  };
   log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
-                       flags.classifier.dataset_name, flags.classifier.data_url, flags.train_url));
+                       flags.classifier.dataset_name.empty() ? "own images" : flags.classifier.dataset_name,
+                       flags.classifier.data_url, flags.train_url));
   const RunResult result = run(options);
   if (flags.json) {
     nlohmann::ordered_json j = {{"steps", result.steps},

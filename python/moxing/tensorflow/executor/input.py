@@ -43,7 +43,7 @@ def _batch_size(config, auto_batch, first):
 class Input:
     """One device's inputs are tower(i); the rest is what the engine needs to start the pipeline."""
 
-    def __init__(self, input_fn, config, mode, auto_batch, seed, errors):
+    def __init__(self, input_fn, config, mode, auto_batch, seed, errors, num_towers=None, name="input"):
         self.graph = new_graph(seed)  # kept: Python functions in the pipeline live as long as it
         with self.graph.as_default(), errors.recording():
             outputs = _check_outputs(user_functions.call("input_fn", input_fn, mode), self.graph)
@@ -55,8 +55,9 @@ class Input:
             self.graph.as_graph_def(add_shapes=True).SerializeToString(),
             [engine.InputTensor(t.name, t.dtype.as_datatype_enum, shape_list(t.shape)) for t in outputs],
             state.feeds, self._initializers(state), auto_batch, self.batch_size,
-            auto_batch and mode == "TRAIN", config.num_gpus)
+            auto_batch and mode == "TRAIN", num_towers or config.num_gpus, name)
         self._towers = None
+        self.prefix = ""  # of its nodes in the main graph
 
     def _initializers(self, state):
         with self.graph.as_default():
@@ -64,14 +65,22 @@ class Input:
         tables = self.graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS)
         return [v.initializer.name for v in variables] + [op.name for op in tables] + state.initializers
 
-    def import_into_current_graph(self):
+    def import_into_current_graph(self, name=""):
         names = [name for tower in self.lifted.tower_inputs for name in tower]
-        tensors = tf.import_graph_def(tf.GraphDef.FromString(self.lifted.graph), name="", return_elements=names)
+        tensors = tf.import_graph_def(tf.GraphDef.FromString(self.lifted.graph), name=name, return_elements=names)
+        self.prefix = tensors[0].name.removesuffix(names[0])
         width = len(self.lifted.batch)
         self._towers = [tensors[i:i + width] for i in range(0, len(tensors), width)]
         for tower in self._towers:
             for tensor, batch in zip(tower, self.lifted.batch):
                 tensor.set_shape(_static_shape(batch))
+
+    def initializers(self):
+        """Names in the main graph; the last makes the iterator."""
+        return [self.prefix + op for op in self.lifted.initializers]
+
+    def feeds(self):
+        return [(self.prefix + placeholder, value) for placeholder, value in self.lifted.feeds]
 
     def tower(self, i):
         return list(self._towers[i])

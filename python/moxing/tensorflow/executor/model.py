@@ -1,7 +1,7 @@
 """Checks what model_fn returned, and names its tensors for the engine."""
 from tensorflow.python.ops import variable_scope
 
-from moxing.errors import InvalidArgumentError, UnsupportedError
+from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._graph_state import state_of
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor import user_functions
@@ -18,8 +18,6 @@ def call_model_fn(model_fn, inputs, mode):
     needed = _NEEDS[mode]
     if not (spec.losses() if needed == "loss" else getattr(spec, needed)):
         raise InvalidArgumentError(f"model_fn's ModelSpec lacks {needed}, which run_mode {mode} needs")
-    if spec.hooks:
-        raise UnsupportedError("ModelSpec.hooks: hooks are not offered by this version")
     if spec.export_spec is not None and not isinstance(spec.export_spec, ExportSpec):
         raise InvalidArgumentError(f"ModelSpec.export_spec is {type(spec.export_spec).__name__}; give mox.ExportSpec(…)")
     _check_losses(spec)
@@ -75,6 +73,14 @@ def check_made_by_get_variable(num_gpus):
         else:
             raise InvalidArgumentError(f"model_fn made the variable '{name}' with tf.Variable: each of the {num_gpus} devices "
                                        f"would get its own; {fix}")
+
+
+def check_made_no_variable(known, mode):
+    """inter_mode shares the training's variables, the list `known`."""
+    for variable in tf.global_variables():
+        if all(variable is not other for other in known):
+            raise InvalidArgumentError(f"model_fn made the variable '{variable.op.name}' in inter_mode {mode} and not in TRAIN: "
+                                       "inter_mode uses the variables of the training")
 
 
 def variable_infos(mode):

@@ -4,11 +4,9 @@ import operator
 import signal
 import sys
 
-import numpy as np
-
 from moxing.errors import Error, InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import user_seed
-from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow._runtime import engine, new_array, tf
 from moxing.tensorflow.executor import user_functions
 from moxing.tensorflow.executor.graph_builder import GraphBuilder
 from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
@@ -39,11 +37,6 @@ def _write_log_line(level, line):
     sys.stderr.flush()
 
 
-def _new_array(shape, dtype):
-    dtype = tf.as_dtype(dtype)
-    return np.empty(shape, object if dtype == tf.string else dtype.as_numpy_dtype)
-
-
 def _number(name, value, kind=operator.index):
     try:
         return kind(value)
@@ -56,25 +49,35 @@ def _check_functions(functions, mode):
     check("input_fn", functions.input_fn, "it takes (mode) and returns tensors")
     check("model_fn", functions.model_fn, "it takes (inputs, mode) and returns a mox.ModelSpec")
     if mode == ModeKeys.TRAIN:
-        check("optimizer_fn", functions.optimizer_fn,
-              "a function without arguments that returns an optimizer, such as mox.get_optimizer_fn('sgd', 0.01) "
-              "or lambda: tf.train.AdamOptimizer()")
+        several = isinstance(functions.optimizer_fn, (list, tuple)) and functions.optimizer_fn
+        for function in several or [functions.optimizer_fn]:
+            check("optimizer_fn", function,
+                  "a function without arguments that returns an optimizer, such as mox.get_optimizer_fn('sgd', 0.01) "
+                  "or lambda: tf.train.AdamOptimizer(); or a list of them, one a loss")
     if functions.output_fn is not None:
         check("output_fn", functions.output_fn, "it takes (outputs), a list of dicts")
 
 
-def _check_supported(inter_mode, fetch_strategy_fn):
+def _inter_mode(value, mode):
+    if value is None:
+        return None
+    inter_mode = engine.parse_mode(str(value))
+    if inter_mode == ModeKeys.EXPORT:
+        raise InvalidArgumentError("inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT")
+    if mode != ModeKeys.TRAIN:
+        raise InvalidArgumentError(f"inter_mode is for run_mode TRAIN; run_mode is {mode}: leave it out")
+    return inter_mode
+
+
+def _check_supported(fetch_strategy_fn):
     def reject(given, text):
         if given:
             raise UnsupportedError(f"{text} is not offered by this version; leave it out")
 
-    reject(inter_mode is not None, "inter_mode (a second graph while training)")
     reject(fetch_strategy_fn is not None, "fetch_strategy_fn")
     hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
     reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
            "a cluster (worker_hosts, ps_hosts, job_name)")
-    reject(engine.get_flag("gradient_clip") > 0, "the flag gradient_clip")
-    reject(engine.get_flag("use_fp16"), "the flag use_fp16")
 
 
 def _export_model(value):
@@ -110,7 +113,8 @@ def _stop_as_asked():
 def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mode="invalid", inter_mode=None,
         batch_size=None, auto_batch=True, log_dir=None, max_number_of_steps=0, checkpoint_path=None,
         log_every_n_steps=10, output_every_n_steps=0, save_summary_steps=100, save_model_secs=None,
-        export_model=False, fetch_strategy_fn=None, save_model_steps=None):
+        export_model=False, fetch_strategy_fn=None, save_model_steps=None, keep_best=None, keep_best_mode="auto",
+        save_histogram_steps=0):
     """Runs to the end and returns a RunResult.
 
     Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does
@@ -122,31 +126,37 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
     engine.set_log_sink(_write_log_line)
     try:
         _check_functions(functions, mode)
-        _check_supported(inter_mode, fetch_strategy_fn)
+        _check_supported(fetch_strategy_fn)
+        inter_mode = _inter_mode(inter_mode, mode)
         config = _config(
             mode, batch_size,
             dict(max_number_of_steps=max_number_of_steps, log_every_n_steps=log_every_n_steps,
                  output_every_n_steps=output_every_n_steps, save_summary_steps=save_summary_steps,
-                 save_model_secs=save_model_secs, save_model_steps=save_model_steps),
-            dict(log_dir=log_dir, checkpoint_path=checkpoint_path), export_model)
+                 save_model_secs=save_model_secs, save_model_steps=save_model_steps,
+                 save_histogram_steps=save_histogram_steps),
+            dict(log_dir=log_dir, checkpoint_path=checkpoint_path, keep_best=keep_best, keep_best_mode=keep_best_mode),
+            export_model)
         config.check(output_fn is not None)
-        return _run(functions, config, mode, bool(auto_batch))
+        return _run(functions, config, mode, inter_mode, bool(auto_batch))
     finally:
         engine.set_log_sink(None)
 
 
-def _run(functions, config, mode, auto_batch):
+def _run(functions, config, mode, inter_mode, auto_batch):
     errors = user_functions.PythonErrors()
-    builder = GraphBuilder(functions, config, mode, auto_batch, user_seed(), errors)
+    builder = GraphBuilder(functions, config, mode, inter_mode, auto_batch, user_seed(), errors)
     built = builder.build()
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn
     deliver = None if output_fn is None else lambda outputs: user_functions.call("output_fn", output_fn, outputs)
+    engine.set_new_array(_new_array)
     try:
-        result = engine.run_built_graph(built, export, config, deliver, _new_array)
+        result = engine.run_built_graph(built, export, config, deliver, new_array)
     except Error as e:
         errors.raise_original(e)
         raise
+    finally:
+        builder.hooks.close()
     if result.interrupted:
         _stop_as_asked()
     return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)

@@ -25,7 +25,7 @@ def default_preprocess_fn(images):
 
 def get_model_fn(name, run_mode, num_classes, weight_decay=0.0, data_format="NHWC", batch_norm_fused=False,
                  batch_renorm=False, image_height=None, image_width=None, preprocess_fn=default_preprocess_fn,
-                 dropout_keep_prob=None, drop_path_keep_prob=None):
+                 dropout_keep_prob=None, drop_path_keep_prob=None, batch_norm_decay=None):
     """A function images -> (logits, end_points).
 
     images are [batch, height, width, channels]; logits [batch, num_classes]; end_points a dict in the network's order.
@@ -39,6 +39,7 @@ def get_model_fn(name, run_mode, num_classes, weight_decay=0.0, data_format="NHW
     options.image_height = image_height or 0
     options.image_width = image_width or 0
     options.preprocess = preprocess_fn is default_preprocess_fn
+    options.batch_norm_decay = batch_norm_decay or 0
     options.dropout_keep_prob = dropout_keep_prob or 0
     options.drop_path_keep_prob = drop_path_keep_prob or 0
     engine.check_network(name, run_mode, num_classes, options)

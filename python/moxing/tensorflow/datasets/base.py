@@ -1,0 +1,34 @@
+"""What all data sets share."""
+from moxing.errors import InvalidArgumentError
+from moxing.tensorflow._fragments import import_fragment
+from moxing.tensorflow._graph_state import fragment_seed
+from moxing.tensorflow._runtime import tf
+
+
+class Dataset:
+    """A data set that C++ reads: get() inside input_fn adds its pipeline to the graph."""
+
+    def __init__(self, dataset):
+        self._dataset = dataset
+
+    @property
+    def total_num_samples(self):
+        """Samples in an epoch, of all workers."""
+        return self._dataset.num_samples()
+
+    @property
+    def class_names(self):
+        """In the order of the labels; empty when they are not known."""
+        return self._dataset.class_names()
+
+    def keys(self):
+        return self._dataset.keys()
+
+    def get(self, keys):
+        """The tensors of the next sample (or batch), one a key."""
+        if tf.executing_eagerly():
+            raise InvalidArgumentError("a data set adds to a graph: call get() inside input_fn, or under "
+                                       "`with tf.Graph().as_default():`")
+        keys = [keys] if isinstance(keys, str) else list(keys)
+        fragment = self._dataset.fragment(keys, fragment_seed())
+        return [tensor for _, tensor in import_fragment(fragment, "dataset")]

@@ -1,0 +1,133 @@
+"""Hooks: code of the user around every step. ModelSpec(hooks=[…]) carries them; see docs/hooks.md.
+
+Hooks that are written for tf.train.SessionRunHook work as they are; AggregativeSessionRunHook says more about itself.
+"""
+import operator
+
+import numpy as np
+
+from moxing.errors import InvalidArgumentError
+from moxing.tensorflow._runtime import engine, tf
+
+
+class AggregativeSessionRunHook(tf.train.SessionRunHook):
+    """A tf.train.SessionRunHook that says how it works on several devices and in inter_mode."""
+
+    def support_aggregation(self):
+        """model_fn makes a hook for each device. True: they act as one, on the mean of what they fetch."""
+        return False
+
+    def support_sync_workers(self):
+        """Whether the hook may run where several workers train in step. In one process it makes no difference."""
+        return False
+
+    def run_inter_mode(self):
+        """True: the hook belongs to the graph of inter_mode, and the one made there is used."""
+        return False
+
+
+def fed_values(graph, feed_dict):
+    """[(name, engine tensor)] of a feed_dict as tf.Session takes it."""
+    feeds = []
+    for key, value in (feed_dict or {}).items():
+        tensor = graph.as_graph_element(key, allow_operation=False)
+        array = np.asarray(value, tensor.dtype.as_numpy_dtype)
+        if not tensor.shape.is_compatible_with(array.shape):
+            raise ValueError(f"Cannot feed value of shape {array.shape} for tensor {tensor.name}, which has shape "
+                             f"{tensor.shape}")
+        if tensor.dtype == tf.string:
+            data = [v if isinstance(v, bytes) else str(v).encode() for v in array.ravel().tolist()]
+        else:
+            data = array.tobytes()
+        feeds.append((tensor.name, engine.make_tensor(tensor.dtype.as_datatype_enum, list(array.shape), data)))
+    return feeds
+
+
+class NativeHook(AggregativeSessionRunHook):
+    """A hook that is written in C++: `native` is it. Its methods are not called from Python."""
+
+    native = None
+
+
+class FeedSessionRunHook(NativeHook):
+    """Feeds placeholders of model_fn in every step, and in the evaluation steps of the graph that it was made for.
+
+    feed_dict: placeholder -> value, taken as it is now.
+    """
+
+    def __init__(self, feed_dict):
+        self.native = engine.FeedSessionRunHook(fed_values(tf.get_default_graph(), feed_dict))
+
+
+def _scalars(monitor_info):
+    if not isinstance(monitor_info, dict):
+        raise InvalidArgumentError(f"monitor_info is {type(monitor_info).__name__}, expected a dict: name -> scalar tensor")
+    for name, tensor in monitor_info.items():
+        if not tf.is_tensor(tensor) or tensor.shape.rank not in (None, 0):
+            raise InvalidArgumentError(f"monitor_info['{name}'] must be a scalar tensor, it is {tensor!r}")
+    return [(str(name), tf.convert_to_tensor(tensor).name) for name, tensor in monitor_info.items()]
+
+
+def _numbers(**numbers):
+    try:
+        return {name: operator.index(value) for name, value in numbers.items()}
+    except TypeError:
+        raise InvalidArgumentError(f"expected integers: {numbers}") from None
+
+
+class LogEvaluationMetricHook(NativeHook):
+    """Evaluates in inter_mode after every n-th epoch, and logs `[VALIDATION METRICS] step: 31 accuracy: 0.873`.
+
+    monitor_info: name -> scalar tensor. batch_size: of a device. samples_in_train, samples_in_eval: of an epoch, of one
+    evaluation. num_gpus: devices that share an epoch; None: those of the run.
+    """
+
+    def __init__(self, monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs=1, prefix="",
+                 num_gpus=None):
+        self._evaluation = (_scalars(monitor_info),
+                            _numbers(batch_size=batch_size, samples_in_train=samples_in_train,
+                                     samples_in_eval=samples_in_eval, evaluate_every_n_epochs=evaluate_every_n_epochs,
+                                     num_gpus=0 if num_gpus is None else num_gpus), prefix or "")
+        self.native = self._make_native()
+
+    def _make_native(self):
+        return engine.LogEvaluationMetricHook(*self._evaluation)
+
+    def support_aggregation(self):
+        return True
+
+    def support_sync_workers(self):
+        return True
+
+    def run_inter_mode(self):
+        return True
+
+
+class EarlyStoppingHook(LogEvaluationMetricHook):
+    """Evaluates as LogEvaluationMetricHook, and stops when the metric `monitor` does not gain any more.
+
+    min_delta: a change that is not larger is no gain. patience: evaluations without gain, after which training stops.
+    mode: 'max', 'min' or 'auto': min for names with loss or err in them, else max.
+    """
+
+    def __init__(self, monitor_info, monitor, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs=1,
+                 min_delta=0, patience=0, mode="auto", prefix="", num_gpus=None):
+        self._stopping = (monitor or "", float(min_delta), operator.index(patience), mode)
+        super().__init__(monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs, prefix,
+                         num_gpus)
+
+    def _make_native(self):
+        return engine.EarlyStoppingHook(*self._evaluation, *self._stopping)
+
+
+class PlateauLREarlyStoppingHook(EarlyStoppingHook):
+    """As EarlyStoppingHook, but a plateau multiplies the learning rate; the last of max_plateaus stops training."""
+
+    def __init__(self, monitor_info, monitor, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs=1,
+                 min_delta=0, patience=0, mode="auto", prefix="", num_gpus=None, lr_multiplier=0.1, max_plateaus=3):
+        self._plateau = (float(lr_multiplier), operator.index(max_plateaus))
+        super().__init__(monitor_info, monitor, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs,
+                         min_delta, patience, mode, prefix, num_gpus)
+
+    def _make_native(self):
+        return engine.PlateauLREarlyStoppingHook(*self._evaluation, *self._stopping, *self._plateau)

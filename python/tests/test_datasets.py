@@ -1,0 +1,450 @@
+"""Data sets on disk: the manual's examples, and Python functions in the pipelines."""
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+CLASSES = ["daisy", "roses", "tulips"]
+IMAGES_A_CLASS = 8
+
+
+def _image(label, height, width):
+    """A plain colour that tells the class."""
+    color = np.zeros(3, np.uint8)
+    color[label] = 200
+    return np.tile(color, (height, width, 1))
+
+
+def _encode(image, suffix):
+    encode = tf.io.encode_png if suffix == "png" else tf.io.encode_jpeg
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(encode(image))
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    base = tmp_path_factory.mktemp("flowers")
+    for label, name in enumerate(CLASSES):
+        (base / name).mkdir()
+        for i in range(IMAGES_A_CLASS):
+            (base / name / f"{i}.png").write_bytes(_encode(_image(label, 20 + i, 30), "png"))
+    return str(base)
+
+
+@pytest.fixture(scope="session")
+def records(folders, tmp_path_factory):
+    import moxing.tensorflow as mox
+    base = str(tmp_path_factory.mktemp("tfrecord"))
+    assert mox.folders_to_tfrecord(folders, base, num_shards=3) == (len(CLASSES) * IMAGES_A_CLASS, 3, 0)
+    return base
+
+
+@pytest.fixture
+def multilabel(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    for i, labels in enumerate(["sky", "sky\nsea", "sea\nsun"]):
+        (tmp_path / "images" / f"{i}.png").write_bytes(_encode(_image(i, 10, 10), "png"))
+        (tmp_path / "labels" / f"{i}.png.txt").write_text(labels)
+    return tmp_path
+
+
+def in_session(get, count=None):
+    """What a plain session delivers: lists of values, until the end or `count` times."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tensors = get()
+        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        rows = []
+        while len(rows) != count:
+            try:
+                rows.append(session.run(tensors))
+            except tf.errors.OutOfRangeError:
+                break
+        return rows
+
+
+def train(mox, input_fn, tmp_path, steps=6, batch_size=4, auto_batch=True, num_classes=3):
+    """Trains a linear classifier; returns what it was fed."""
+    fed = []
+
+    def model_fn(inputs, mode):
+        images, labels = inputs
+        flat = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
+        logits = tf.matmul(flat, tf.get_variable("w", [3, num_classes]))
+        if labels.dtype == tf.float32:
+            loss = tf.losses.softmax_cross_entropy(labels, logits)
+        else:
+            loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss}, output_info={"images": images, "labels": labels})
+
+    result = mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("sgd", 0.0),
+                     run_mode=mox.ModeKeys.TRAIN, batch_size=batch_size, auto_batch=auto_batch, log_dir=str(tmp_path / "log"),
+                     max_number_of_steps=steps, output_fn=fed.extend, output_every_n_steps=1)
+    assert result.steps == steps
+    return fed
+
+
+def test_manual_raw_metadata(mox, folders):
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders)
+    assert metadata.total_num_samples == 24
+    assert metadata.num_classes == 3
+    assert metadata.labels_list == CLASSES
+    assert metadata.names_to_labels == {"daisy": 0, "roses": 1, "tulips": 2}
+    assert metadata.labels_to_names == {0: "daisy", 1: "roses", 2: "tulips"}
+
+
+def test_manual_labels_file(mox, folders, tmp_path):
+    (tmp_path / "labels.txt").write_text("0: tulips\n1: daisy\n2: roses\n")
+    for name in CLASSES:
+        (tmp_path / name).symlink_to(f"{folders}/{name}")
+    metadata = mox.ImageClassificationRawMetadata(base_dir=str(tmp_path), labels_filename="labels.txt")
+    assert metadata.labels_list == ["tulips", "daisy", "roses"]
+
+
+def test_manual_raw_dataset(mox, folders):
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders)
+
+    def get():
+        dataset = mox.ImageClassificationRawDataset(metadata, num_epochs=2)
+        return dataset.get(["image", "label", "label_desc", "image_name"])
+
+    rows = in_session(get)
+    assert len(rows) == 48
+    for image, label, label_desc, image_name in rows:
+        assert label_desc.decode() == CLASSES[label]
+        assert f"/{CLASSES[label]}/" in image_name.decode()
+        np.testing.assert_array_equal(image[0, 0], _image(label, 1, 1)[0, 0])
+    first, second = ([row[3] for row in part] for part in (rows[:24], rows[24:]))
+    assert sorted(first) == sorted(second) and first != second
+
+
+@pytest.mark.parametrize("v2", [True, False], ids=["control flow 2", "control flow 1"])
+def test_manual_preprocess_fn(mox, folders, v2):
+    """The manual's own function; scripts that call disable_v2_behavior have the old loops."""
+    was = tf.control_flow_v2_enabled()
+    (tf.enable_control_flow_v2 if v2 else tf.disable_control_flow_v2)()
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders)
+
+    def _decode_and_resize(buf):
+        img = tf.image.decode_image(buf, channels=3)
+        img.set_shape([None, None, 3])
+        img = tf.image.resize_images(img, size=[224, 224])
+        img.set_shape([224, 224, 3])
+        return img
+
+    def preprocess_fn(image_name, image_buf, label, label_desc):
+        image = tf.map_fn(_decode_and_resize, image_buf, dtype=tf.float32, back_prop=False)
+        return image_name, image, label, label_desc
+
+    def get():
+        dataset = mox.ImageClassificationRawDataset(metadata, batch_size=8, preprocess_fn=preprocess_fn, num_epochs=1)
+        tensors = dataset.get(["image", "label"])
+        assert tensors[0].shape.as_list() == [None, 224, 224, 3]
+        return tensors
+
+    try:
+        rows = in_session(get)
+    finally:
+        (tf.enable_control_flow_v2 if was else tf.disable_control_flow_v2)()
+    assert [images.shape for images, _ in rows] == [(8, 224, 224, 3)] * 3
+    for images, labels in rows:
+        for image, label in zip(images, labels):
+            np.testing.assert_array_equal(image[100, 100], _image(label, 1, 1)[0, 0])
+
+
+def test_training_on_batches_with_the_augmentation_of_a_network(mox, folders, tmp_path):
+    """The manual's ResNet script: batches, augmentation_fn of C++, AsyncRawGenerator."""
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders)
+
+    def input_fn(mode, **kwargs):
+        data_augmentation_fn = mox.get_data_augmentation_fn(name="resnet_v1_50", run_mode=mode, output_height=32,
+                                                            output_width=32)
+        dataset = mox.ImageClassificationRawDataset(metadata, batch_size=4, augmentation_fn=data_augmentation_fn,
+                                                    reader_class=mox.AsyncRawGenerator)
+        return dataset.get(["image", "label"])
+
+    fed = train(mox, input_fn, tmp_path, auto_batch=False)
+    means = np.array([123.68, 116.779, 103.939])
+    for row in fed:
+        assert row["images"].shape == (4, 32, 32, 3)
+        for image, label in zip(row["images"], row["labels"]):
+            np.testing.assert_allclose(image[16, 16] + means, _image(label, 1, 1)[0, 0], atol=0.01)
+
+
+def test_training_on_single_images(mox, folders, tmp_path):
+    """The manual's EarlyStopping script: per-sample images, augmented in input_fn."""
+
+    def input_fn(mode, **kwargs):
+        meta = mox.ImageClassificationRawMetadata(base_dir=folders)
+        dataset = mox.ImageClassificationRawDataset(meta)
+        image, label = dataset.get(["image", "label"])
+        image.set_shape([None, None, 3])
+        image = mox.get_data_augmentation_fn(name="resnet_v1_50", run_mode=mode, output_height=32, output_width=32)(image)
+        return image, label
+
+    assert train(mox, input_fn, tmp_path)[0]["images"].shape == (4, 32, 32, 3)
+
+
+def test_python_augmentation_with_numpy_and_outer_tensors(mox, folders, tmp_path):
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders)
+    calls = []
+
+    def brighten(image):
+        calls.append(image.shape)
+        return image + np.uint8(5)
+
+    def input_fn(mode):
+        scale = tf.constant(2.0)  # used inside, made outside
+
+        def augmentation_fn(image):
+            image = tf.image.resize_images(image, [8, 8])
+            image = tf.numpy_function(brighten, [tf.cast(image, tf.uint8)], tf.uint8)
+            image.set_shape([8, 8, 3])
+            return tf.cast(image, tf.float32) * scale
+
+        dataset = mox.ImageClassificationRawDataset(metadata, batch_size=4, augmentation_fn=augmentation_fn,
+                                                    label_one_hot=True)
+        return dataset.get(["image", "label"])
+
+    fed = train(mox, input_fn, tmp_path, auto_batch=False)
+    for row in fed:
+        labels = row["labels"].argmax(1)
+        np.testing.assert_array_equal(row["images"][:, 0, 0], [(_image(k, 1, 1)[0, 0] + 5) * 2.0 for k in labels])
+    assert len(calls) >= 24 and set(calls) == {(8, 8, 3)}
+
+
+def test_errors_of_python_functions_come_out(mox, folders, tmp_path):
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders)
+
+    def input_of(augmentation_fn, **options):
+        def input_fn(mode):
+            return mox.ImageClassificationRawDataset(metadata, augmentation_fn=augmentation_fn, **options).get(
+                ["image", "label"])
+        return input_fn
+
+    def broken(image):
+        raise KeyError("my own mistake")
+
+    with pytest.raises(KeyError, match="my own mistake"):
+        train(mox, input_of(broken), tmp_path)
+
+    def fails_later(image):
+        def in_numpy(value):
+            raise ZeroDivisionError("at run time")
+        image = tf.numpy_function(in_numpy, [image], tf.uint8)
+        image.set_shape([8, 8, 3])
+        return image
+
+    with pytest.raises(ZeroDivisionError, match="at run time"):
+        train(mox, input_of(fails_later), tmp_path)
+
+    def with_variable():
+        weight = tf.Variable(1.0, use_resource=True)
+        return mox.ImageClassificationRawDataset(metadata, augmentation_fn=lambda image: tf.cast(image, tf.float32) * weight
+                                                 ).get(["image", "label"])
+
+    with pytest.raises(ValueError, match="augmentation_fn uses .*made outside of it"):
+        train(mox, lambda mode: with_variable(), tmp_path)
+
+
+@pytest.mark.parametrize("options,message", [
+    ({"batch_size": 4}, "give image_size, preprocess_fn or augmentation_fn"),
+    ({"image_size": "big"}, "image_size is 'big', expected one number or"),
+    ({"num_readers": "many"}, "num_readers is 'many', expected int"),
+    ({"augmentation_fn": 3}, "augmentation_fn must be a function, got int 3"),
+    ({"reader_class": "MyReader"}, "there is no reader_class 'MyReader'"),
+    ({"reader_kwargs": {"num_readers": 4, "processes": 2}}, "reader_kwargs has no 'processes'"),
+    ({"batch_size": 4, "preprocess_fn": lambda *a: a[:3]}, "takes and returns four tensors"),
+])
+def test_wrong_arguments(mox, folders, options, message):
+    metadata = mox.ImageClassificationRawMetadata(folders)
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=message):
+        mox.ImageClassificationRawDataset(metadata, **options).get(["image", "label"])
+
+
+def test_get_needs_a_graph(mox, folders):
+    dataset = mox.ImageClassificationRawDataset(mox.ImageClassificationRawMetadata(folders))
+    if tf.executing_eagerly():
+        with pytest.raises(ValueError, match="call get.. inside input_fn"):
+            dataset.get(["image"])
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="has no 'images'; it has: image, label"):
+        dataset.get(["images"])
+
+
+def test_constant_tensors_as_arguments(mox, folders):
+    metadata = mox.ImageClassificationRawMetadata(folders)
+
+    def get():
+        dataset = mox.ImageClassificationRawDataset(
+            metadata, batch_size=5, image_size=8, num_epochs=1, drop_remainder=tf.constant(True),
+            shuffle_buffer_size=tf.constant(16, tf.int64), private_num_threads=1, reader_kwargs={"num_readers": 4})
+        return dataset.get(["image"])
+
+    assert [images.shape for images, in in_session(get)] == [(5, 8, 8, 3)] * 4
+
+
+def test_a_cache_is_used_and_removed(mox, folders, tmp_path):
+    copy = tmp_path / "copy"
+    for name in CLASSES:
+        (copy / name).mkdir(parents=True)
+        for i in range(2):
+            with open(f"{folders}/{name}/{i}.png", "rb") as f:
+                (copy / name / f"{i}.png").write_bytes(f.read())
+    metadata = mox.ImageClassificationRawMetadata(base_dir=folders, redirect_dir=folders)
+    cache = tmp_path / "cache"
+    for remove in (False, True):
+        def get():
+            return mox.ImageClassificationRawDataset(metadata, num_epochs=1, cache_dir=str(cache),
+                                                     remove_cache_on_finish=remove).get(["label"])
+        assert len(in_session(get)) == 24
+        assert (cache / "mox-cache").exists() != remove
+
+
+def test_manual_tfrecord(mox, records):
+    tfrecord_meta = mox.ImageClassificationTFRecordMetadata(base_dir=records, file_patterns="*train*.tfrecord")
+    assert tfrecord_meta.num_samples == 24
+    assert tfrecord_meta.labels_to_names == dict(enumerate(CLASSES))
+    with tf.Graph().as_default():
+        tfrecord_dataset = mox.ImageClassificationTFRecordDataset(meta=tfrecord_meta)
+        image, label = tfrecord_dataset.get(["image", "label"])
+        with tf.Session() as sess:
+            sess.run(tf.global_variables_initializer())
+            sess.run(tf.local_variables_initializer())
+            coord = tf.train.Coordinator()
+            threads = tf.train.start_queue_runners(coord=coord)
+            for i in range(10):
+                image_eval, label_eval = sess.run([image, label])
+                np.testing.assert_array_equal(image_eval[5, 5], _image(label_eval, 1, 1)[0, 0])
+            coord.request_stop()
+            coord.join(threads)
+
+
+def test_tfrecord_custom_features_and_training(mox, records, tmp_path):
+    metadata = mox.ImageClassificationTFRecordMetadata(records, "train*", num_samples=24)
+
+    def input_fn(mode):
+        dataset = mox.ImageClassificationTFRecordDataset(
+            metadata, batch_size=4, image_size=(8, 12), custom_feature_keys=["image/height", "image/missing"],
+            custom_feature_values=[tf.FixedLenFeature((), tf.int64), tf.FixedLenFeature([2], tf.float32, [0.5, 1.5])],
+            label_one_hot=True)
+        image, label, height, missing = dataset.get(["image", "label", "image/height", "image/missing"])
+        image = tf.cast(image, tf.float32) + tf.reshape(tf.cast(height, tf.float32), [-1, 1, 1, 1])
+        return image + tf.reduce_sum(missing, 1)[:, None, None, None], label
+
+    row = train(mox, input_fn, tmp_path, auto_batch=False)[0]
+    assert row["images"].shape == (4, 8, 12, 3) and row["labels"].shape == (4, 3)
+    other = row["images"][np.arange(4), 0, 0, (row["labels"].argmax(1) + 1) % 3]
+    assert set(other) <= set(np.arange(20, 28) + 2.0)
+
+
+FEATURES = {
+    "image/encoded": tf.FixedLenFeature((), tf.string), "image/class/label": tf.FixedLenFeature((), tf.int64),
+    "image/width": tf.VarLenFeature(tf.int64),
+}
+
+
+class SlimHandler:
+    """What TF-slim's item handlers are."""
+    keys = ["image/width"]
+
+    def tensors_to_item(self, keys_to_tensors):
+        return tf.sparse.to_dense(keys_to_tensors["image/width"])
+
+
+def check_items(rows):
+    assert len(rows) == 24
+    for image, label, next_label, width, slim_width in rows:
+        assert image.shape == (8, 8, 3)
+        np.testing.assert_array_equal(image[4, 4], _image(label, 1, 1)[0, 0])
+        assert next_label == label + 1
+        assert list(width) == list(slim_width) == [30]
+
+
+ITEMS = ["image", "label", "next_label", "width", "slim_width"]
+
+
+def items_of(mox):
+    return {
+        "image": mox.image_handler("image/encoded", 8), "label": mox.tensor_handler("image/class/label"),
+        "next_label": lambda features: features["image/class/label"] + 1, "width": "image/width", "slim_width": SlimHandler(),
+    }
+
+
+def test_get_tfrecord(mox, records):
+    check_items(in_session(lambda: mox.get_tfrecord(
+        dataset_dir=records, file_pattern="train*", keys_to_features=FEATURES, items_to_handlers=items_of(mox), num_samples=24,
+        num_epochs=1, shuffle=False).get(ITEMS)))
+
+
+def test_subclass_of_base_tfrecord_dataset(mox, records):
+    from moxing.tensorflow.datasets.tfrecord_common import BaseTFRecordDataset, BaseTFRecordMetadata
+
+    class MyDataset(BaseTFRecordDataset):
+        def __init__(self, metadata, **options):
+            super().__init__(metadata, **options)
+            self.features = FEATURES
+
+        def keys_to_features(self):
+            return self.features
+
+        def items_to_handlers(self):
+            return items_of(mox)
+
+    metadata = BaseTFRecordMetadata(base_dir=records, file_pattern="train*")
+    assert metadata.num_samples == 24
+    dataset = MyDataset(metadata, num_epochs=1)
+    assert dataset.keys() == ITEMS and dataset.total_num_samples == 24
+    check_items(in_session(lambda: dataset.get(ITEMS)))
+    with pytest.raises(ValueError, match="BaseTFRecordDataset has no keys_to_features"):
+        BaseTFRecordDataset(metadata).keys()
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="keys_to_features lacks"):
+        mox.get_tfrecord(records, "train*", FEATURES, {"x": "image/depth"}).get(["x"])
+
+
+def test_manual_multilabel(mox, multilabel):
+    metadata = mox.MultilabelClassificationRawMetadata(base_dir=str(multilabel))
+    assert (metadata.total_num_samples, metadata.num_classes) == (3, 3)
+    (multilabel / "labels.txt").write_text("0: sky 1: sea 2: sun")
+    metadata = mox.MultilabelClassificationRawMetadata(base_dir=str(multilabel), labels_filename="labels.txt")
+    assert metadata.labels_to_names == {0: "sky", 1: "sea", 2: "sun"}
+    assert metadata.names_to_labels == {"sky": 0, "sea": 1, "sun": 2}
+
+    def get(keys=("image", "label", "label_desc"), **options):
+        return lambda: mox.MultilabelClassificationRawDataset(metadata, num_epochs=1, shuffle=False, **options).get(keys)
+
+    rows = in_session(get())
+    np.testing.assert_array_equal([label for _, label, _ in rows], [[1, 0, 0], [1, 1, 0], [0, 1, 1]])
+    assert [desc for _, _, desc in rows] == [b"sky", b"sky\nsea", b"sea\nsun"]
+    (multilabel / "labels" / "1.png.txt").unlink()
+    metadata = mox.MultilabelClassificationRawMetadata(base_dir=str(multilabel))
+    with pytest.raises(FileNotFoundError, match="1.png has no label file"):
+        in_session(get())
+    assert len(in_session(get(["image"], skip_label_not_found=True))) == 2
+
+
+def test_split(mox, folders, tmp_path):
+    parts = mox.split_image_classification_dataset({"train": 0.75, "eval": 0.25}, folders, str(tmp_path / "split"))
+    assert parts == {"train": 18, "eval": 6}
+    assert mox.ImageClassificationRawMetadata(str(tmp_path / "split" / "eval")).total_num_samples == 6
+    with pytest.raises(ValueError, match="overwrite"):
+        mox.split_image_classification_dataset({"train": 0.75}, folders, str(tmp_path / "split"))
+    mox.split_image_classification_dataset([("train", 0.5)], folders, str(tmp_path / "split"), overwrite=True)
+
+
+def test_convert_and_back(mox, folders, records, tmp_path):
+    assert mox.tfrecord_to_folders(records, "train*", str(tmp_path / "back")).samples == 24
+    assert mox.ImageClassificationRawMetadata(str(tmp_path / "back")).labels_list == CLASSES
+
+
+def test_workers_read_their_own_parts(mox, folders):
+    mox.set_flag("worker_hosts", "a:1,b:1,c:1")
+    metadata = mox.ImageClassificationRawMetadata(folders)
+    seen = []
+    for index in range(3):
+        mox.set_flag("task_index", index)
+        seen.append([name for name, in in_session(
+            lambda: mox.ImageClassificationRawDataset(metadata, num_epochs=1).get(["image_name"]))])
+    assert [len(names) for names in seen] == [8, 8, 8]
+    assert len(set(sum(seen, []))) == 24
+    everything = in_session(lambda: mox.ImageClassificationRawDataset(metadata, num_epochs=1, num_shards=1, shard_index=0
+                                                                      ).get(["image_name"]))
+    assert len(everything) == 24

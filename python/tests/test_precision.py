@@ -1,0 +1,87 @@
+"""Loss scale, clipping, 16 bits and what a resumed training goes on with, through mox.run."""
+import json
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import toy
+
+pytestmark = pytest.mark.usefixtures("mox")
+
+
+def values(log_dir, step):
+    reader = tf.train.load_checkpoint(f"{log_dir}/model.ckpt-{step}")
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def overflowing_model(mox):
+    """loss = 4 w in half precision: its gradient overflows from a scale of 16384 on."""
+
+    def model_fn(inputs, mode):
+        w = tf.get_variable("w", [], initializer=tf.ones_initializer())
+        loss = tf.cast(tf.cast(w, tf.float16) * tf.constant(4, tf.float16), tf.float32)
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss})
+
+    return model_fn
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_dynamic_loss_scale_skips_and_halves(mox, tmp_path, log_lines, devices, optimizer):
+    mox.set_flag("num_gpus", devices)
+    mox.set_flag("loss_scale", "dynamic")
+    mox.set_flag("loss_scale_growth_steps", 3)
+    options = {"weight_decay": 0.0} if optimizer == "adamw" else {}
+    mox.run(**toy.options(tmp_path, 5, model_fn=overflowing_model(mox), optimizer_fn=mox.get_optimizer_fn(optimizer, 0.1, **options)))
+    after = values(tmp_path, 5)
+    assert np.isclose(after["w"], 1 - 3 * (0.4 if optimizer == "sgd" else 0.1), atol=1e-5), "two of five steps are skipped"
+    assert after["global_step"] == 5
+    assert after["loss_scale_value"] == 16384 and after["loss_scale_good_steps"] == 0
+    lines = "\n".join(log_lines())
+    assert "the gradients are not finite, the step is skipped; loss_scale: 32768 -> 16384" in lines
+    assert "3 good steps; loss_scale: 8192 -> 16384" in lines
+
+
+def test_gradient_clip(mox, tmp_path):
+    mox.set_flag("gradient_clip", 0.5)
+    mox.set_flag("gradient_clip_type", "global_norm")
+    mox.run(**toy.options(tmp_path, 1))
+    after = values(tmp_path, 1)
+    moved = np.append(after["w"][:, 0] - 0.1, after["b"])
+    assert np.isclose(np.linalg.norm(moved), 0.05, rtol=1e-4), "rate 0.1, a gradient of norm 0.5"
+
+
+def test_use_fp16(mox, tmp_path):
+    mox.run(**toy.options(tmp_path / "wide", 10))
+    mox.set_flag("use_fp16", True)
+    mox.run(**toy.options(tmp_path / "narrow", 10))
+    difference = np.abs(values(tmp_path / "wide", 10)["w"] - values(tmp_path / "narrow", 10)["w"]).max()
+    assert 1e-5 < difference < 0.02
+
+
+def test_seeded_dropout_goes_on_after_a_resume(mox, tmp_path):
+    def model_fn(inputs, mode):
+        w = tf.get_variable("w", [64], initializer=tf.zeros_initializer())
+        loss = tf.reduce_sum(tf.nn.dropout(w + 1.0, rate=0.5))
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss})
+
+    tf.set_random_seed(7)
+    run = dict(model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("sgd", 0.01))
+    mox.run(**toy.options(tmp_path / "whole", 6, **run))
+    mox.run(**toy.options(tmp_path / "parts", 3, **run))
+    mox.run(**toy.options(tmp_path / "parts", 6, **run))
+    whole, parts = values(tmp_path / "whole", 6)["w"], values(tmp_path / "parts", 6)["w"]
+    assert np.array_equal(whole, parts)
+    assert len(np.unique(np.round(whole / 0.02))) > 3, "the same elements were dropped in every step"
+
+
+def test_keep_best_and_histograms(mox, tmp_path):
+    mox.run(**toy.options(tmp_path, 30, keep_best="loss", save_model_steps=5, log_every_n_steps=1, save_histogram_steps=10))
+    best = json.loads((tmp_path / "best_checkpoint.json").read_text())
+    assert (tmp_path / (best["checkpoint"] + ".index")).exists() and best["metric"] == "loss"
+    tags = [value.tag for path in tmp_path.glob("*.tfevents.*") for event in tf.train.summary_iterator(str(path))
+            for value in event.summary.value if value.HasField("histo")]
+    assert tags.count("variables/w") == 3
+    with pytest.raises(mox.InvalidArgumentError, match="keep_best is 'accuracy', which is not in model_fn's log_info; there is: loss"):
+        mox.run(**toy.options(tmp_path / "other", 1, keep_best="accuracy"))

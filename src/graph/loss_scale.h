@@ -1,0 +1,45 @@
+// Loss scaling: passes on the built graph. The front end multiplies each loss by one Const, the scale, and gives each
+// device's raw gradients an Identity each; what stands between is rewired here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "moxing/export.h"
+#include "tensorflow/core/framework/graph.pb.h"
+
+namespace mox {
+
+// The names that the passes work on.
+struct ScaledGradients {
+  std::string scale;                   // node name of the float scalar Const; "" when losses are not scaled
+  std::vector<std::string> gradients;  // Identities of the raw gradients, on all devices
+};
+
+// gradient := gradient / scale.
+MOX_EXPORT void unscale_gradients(tensorflow::GraphDef* graph, const ScaledGradients& scaled, double scale);
+
+struct DynamicLossScaleOptions {
+  double initial = 32768;
+  int64_t growth_steps = 2000;  // good steps after which the scale doubles
+  std::string global_step;      // node name of the variable's handle: for the log
+  std::string increment;        // op that runs in every step, after the optimizer: the global step's
+};
+
+// A variable that a pass added: state that belongs into checkpoints.
+struct AddedVariable {
+  std::string name;  // also of the handle's node
+  std::string initializer;
+  tensorflow::DataType dtype;
+};
+
+// The scale becomes a variable. In a step in which any gradient is not finite, all gradients are dead (see Switch): the
+// optimizer does nothing, `increment` still runs, the scale halves, and a log line says so. A step that is not finite
+// at a scale of 1 fails. Returns the variables; ops that must run in each step go to `train_ops`.
+MOX_EXPORT std::vector<AddedVariable> make_loss_scale_dynamic(tensorflow::GraphDef* graph,
+                                                              const ScaledGradients& scaled,
+                                                              const DynamicLossScaleOptions& options,
+                                                              std::vector<std::string>* train_ops);
+
+}  // namespace mox

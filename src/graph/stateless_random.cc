@@ -1,0 +1,118 @@
+#include "graph/stateless_random.h"
+
+#include <unordered_set>
+
+#include "graph/node_defs.h"
+#include "moxing/error.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+struct StatelessOp {
+  const char* op;
+  const char* stateless;
+  const char* dtype;  // attribute of `op`
+};
+
+constexpr StatelessOp kOps[] = {
+    {"RandomStandardNormal", "StatelessRandomNormal", "dtype"},
+    {"RandomUniform", "StatelessRandomUniform", "dtype"},
+    {"RandomUniformInt", "StatelessRandomUniformInt", "Tout"},
+    {"TruncatedNormal", "StatelessTruncatedNormal", "dtype"},
+};
+
+const StatelessOp* stateless_op(const tf::NodeDef& node) {
+  for (const StatelessOp& entry : kOps)
+    if (node.op() == entry.op) return &entry;
+  return nullptr;
+}
+
+int64_t seed_attr(const tf::NodeDef& node, const std::string& name) {
+  const auto found = node.attr().find(name);
+  return found == node.attr().end() ? 0 : found->second.i();
+}
+
+std::unordered_set<std::string> ancestors(const tf::GraphDef& graph, const std::vector<std::string>& from) {
+  const NodeIndex index = index_nodes(graph);
+  std::unordered_set<std::string> seen(from.begin(), from.end());
+  std::vector<std::string> stack = from;
+  while (!stack.empty()) {
+    const tf::NodeDef& node = require_node(index, stack.back(), "initial value");
+    stack.pop_back();
+    for (const std::string& input : node.input())
+      if (seen.insert(node_of(input)).second) stack.push_back(node_of(input));
+  }
+  return seen;
+}
+
+class RandomOpsPass {
+ public:
+  RandomOpsPass(tf::GraphDef* graph, const StatelessRandomOptions& options) : graph_(graph), options_(options) {}
+
+  void run() {
+    const auto left_alone = ancestors(*graph_, options_.initializers);
+    std::vector<tf::NodeDef*> found;
+    for (tf::NodeDef& node : *graph_->mutable_node())
+      if (stateless_op(node) && !left_alone.count(node.name()) && (seed_attr(node, "seed") || seed_attr(node, "seed2")))
+        found.push_back(&node);
+    if (found.empty()) return;
+    read_step();
+    for (tf::NodeDef* node : found) change(node);
+  }
+
+ private:
+  void read_step() {
+    tf::NodeDef *handle = nullptr, *increment = nullptr;
+    for (tf::NodeDef& node : *graph_->mutable_node()) {
+      if (node.name() == options_.global_step) handle = &node;
+      if (node.name() == options_.increment) increment = &node;
+    }
+    if (!handle || !increment) throw Error("the graph has no global step, wanted for its random operations");
+    NodeMaker(graph_, kStep, "ReadVariableOp")
+        .input(options_.global_step)
+        .attr("dtype", tf::DT_INT64)
+        .device(handle->device());
+    increment->add_input(std::string("^") + kStep);  // this step's number
+  }
+
+  void change(tf::NodeDef* node) {
+    const StatelessOp& entry = *stateless_op(*node);
+    tf::Tensor key(tf::DT_INT64, {});
+    key.scalar<int64_t>()() = seed_attr(*node, "seed") * 0x9E3779B97F4A7C15ull + seed_attr(*node, "seed2");
+    const std::string name = node->name();
+    const std::string constant = add_const(graph_, name + "/mox_key", key);
+    NodeMaker(graph_, name + "/mox_seed", "Pack")
+        .input(constant)
+        .input(kStep)
+        .attr("N", int64_t{2})
+        .attr("T", tf::DT_INT64)
+        .attr("axis", int64_t{0})
+        .device(node->device());
+    const tf::AttrValue dtype = node->attr().at(entry.dtype), shape_type = node->attr().at("T");
+    std::vector<std::string> inputs(node->input().begin(), node->input().end());
+    inputs.insert(inputs.begin() + 1, name + "/mox_seed");
+    node->clear_input();
+    for (const std::string& input : inputs) node->add_input(input);
+    node->set_op(entry.stateless);
+    auto& attributes = *node->mutable_attr();
+    for (const char* gone : {"seed", "seed2", "Tout", "T", "dtype"}) attributes.erase(gone);
+    attributes["dtype"] = dtype;
+    attributes["T"] = shape_type;
+    tf::SetAttrValue(tf::DT_INT64, &attributes["Tseed"]);
+  }
+
+  static constexpr char kStep[] = "mox_random/global_step";
+  tf::GraphDef* graph_;
+  const StatelessRandomOptions& options_;
+};
+
+}  // namespace
+
+void make_random_ops_stateless(tf::GraphDef* graph, const StatelessRandomOptions& options) {
+  RandomOpsPass(graph, options).run();
+}
+
+}  // namespace mox

@@ -1,0 +1,90 @@
+#include "run/best_checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "moxing/error.h"
+#include "moxing/log.h"
+#include "run/checkpoint_state.h"
+#include "tensorflow/core/lib/io/path.h"
+#include "tensorflow/core/platform/env.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+using nlohmann::ordered_json;
+
+namespace {
+
+constexpr char kFile[] = "best_checkpoint.json";
+
+double sign_of(const std::string& metric, const std::string& mode) {
+  if (mode == "max") return 1;
+  if (mode == "min") return -1;
+  return metric.find("loss") != std::string::npos || metric.find("err") != std::string::npos ? -1 : 1;
+}
+
+}  // namespace
+
+void MetricMean::add(const std::vector<std::pair<std::string, double>>& metrics) {
+  for (const auto& [name, value] : metrics) {
+    if (name != name_) continue;
+    sum_ += value;
+    ++count_;
+  }
+}
+
+std::optional<double> MetricMean::take() {
+  if (count_ == 0) return std::nullopt;
+  const double mean = sum_ / count_;
+  sum_ = 0;
+  count_ = 0;
+  return mean;
+}
+
+BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::string& mode)
+    : dir_(std::move(dir)), metric_(std::move(metric)), sign_(sign_of(metric_, mode)) {
+  if (metric_.empty()) return;
+  const std::string path = tf::io::JoinPath(dir_, kFile);
+  std::string text;
+  if (!tf::ReadFileToString(tf::Env::Default(), path, &text).ok()) return;
+  const ordered_json j = ordered_json::parse(text, nullptr, false);
+  if (!j.is_object() || j.value("metric", "") != metric_) return;
+  const std::string prefix = tf::io::JoinPath(dir_, j.value("checkpoint", ""));
+  if (!checkpoint_exists(prefix)) return;
+  prefix_ = prefix;
+  value_ = j.value("value", 0.0);
+}
+
+bool BestCheckpoint::is_better(const std::optional<double>& value) const {
+  if (metric_.empty() || !value || !std::isfinite(*value)) return false;
+  return prefix_.empty() || sign_ * *value > sign_ * value_;
+}
+
+void BestCheckpoint::set(const std::string& prefix, int64_t step, double value) {
+  const ordered_json j = {{"checkpoint", std::string(tf::io::Basename(prefix))},
+                          {"global_step", step},
+                          {"metric", metric_},
+                          {"value", value}};
+  const std::string path = tf::io::JoinPath(dir_, kFile), temporary = path + ".tmp";
+  absl::Status status = tf::WriteStringToFile(tf::Env::Default(), temporary, j.dump(2) + "\n");
+  if (status.ok()) status = tf::Env::Default()->RenameFile(temporary, path);
+  if (!status.ok()) log_warning("cannot write " + path + ": " + std::string(status.message()));
+  prefix_ = prefix;
+  value_ = value;
+}
+
+void check_keep_best(const BuiltGraph& graph, const RunConfig& config) {
+  if (config.keep_best.empty() || config.mode != ModeKeys::TRAIN) return;
+  std::string known;
+  for (const NamedTensor& info : graph.towers[0].log_info) {
+    if (info.name == config.keep_best) return;
+    known += (known.empty() ? "" : ", ") + info.name;
+  }
+  throw InvalidArgumentError(fmt::format("keep_best is '{}', which is not in model_fn's log_info; there is: {}",
+                                         config.keep_best, known.empty() ? "nothing" : known));
+}
+
+}  // namespace mox

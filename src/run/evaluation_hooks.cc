@@ -1,0 +1,136 @@
+#include <fmt/format.h>
+
+#include "moxing/hooks.h"
+#include "moxing/log.h"
+#include "run/signals.h"
+#include "run/tensor_values.h"
+
+namespace mox {
+namespace {
+
+EvaluationOptions with_prefix(EvaluationOptions options, const char* prefix) {
+  if (options.prefix.empty()) options.prefix = prefix;
+  return options;
+}
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+void need_positive(int64_t value, const char* name, const std::string& prefix) {
+  if (value < 1)
+    throw InvalidArgumentError(fmt::format("{}: {} is {}, expected an integer from 1", prefix, name, value));
+}
+
+}  // namespace
+
+LogEvaluationMetricHook::LogEvaluationMetricHook(EvaluationOptions options)
+    : options_(with_prefix(std::move(options), "[VALIDATION METRICS]")) {
+  if (options_.monitor_info.empty()) throw InvalidArgumentError(options_.prefix + ": monitor_info is empty");
+  need_positive(options_.batch_size, "batch_size", options_.prefix);
+  need_positive(options_.samples_in_train, "samples_in_train", options_.prefix);
+  need_positive(options_.samples_in_eval, "samples_in_eval", options_.prefix);
+  need_positive(options_.evaluate_every_n_epochs, "evaluate_every_n_epochs", options_.prefix);
+  for (const auto& [name, tensor] : options_.monitor_info) fetches_.push_back(tensor);
+}
+
+void LogEvaluationMetricHook::after_create_session(HookSession& session) {
+  const int devices = options_.num_gpus > 0 ? options_.num_gpus : session.num_devices();
+  every_ = divide_up(options_.samples_in_train, options_.batch_size * devices) * options_.evaluate_every_n_epochs;
+}
+
+void LogEvaluationMetricHook::after_run(SessionRunContext& context, const SessionRunValues&) {
+  if ((context.local_step() + 1) % every_ != 0) return;
+  const std::vector<double> means = evaluate(context.session());
+  if (means.empty()) return;
+  std::string line = fmt::format("{} step: {}", options_.prefix, context.local_step());
+  for (size_t i = 0; i < means.size(); ++i)
+    line += fmt::format(" {}: {:.3f}", options_.monitor_info[i].first, means[i]);
+  log_info(line);
+  evaluated(context, means);
+}
+
+// Empty when a signal asked the run to stop meanwhile.
+std::vector<double> LogEvaluationMetricHook::evaluate(HookSession& session) {
+  const int64_t steps = divide_up(options_.samples_in_eval, options_.batch_size);
+  std::vector<double> sums(fetches_.size());
+  for (int64_t step = 0; step < steps; ++step) {
+    if (SignalGuard::received()) return {};
+    std::vector<tensorflow::Tensor> values;
+    try {
+      values = session.run(fetches_);
+    } catch (const OutOfRangeError&) {
+      // The end of an evaluation set that is read once: this is where the evaluation before it stopped, or the next
+      // round of one that has fewer samples than samples_in_eval says.
+      session.restart_input();
+      values = session.run(fetches_);
+    }
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += scalar_value(values[i], options_.monitor_info[i].first);
+  }
+  for (double& sum : sums) sum /= steps;
+  return sums;
+}
+
+EarlyStoppingHook::EarlyStoppingHook(EvaluationOptions evaluation, EarlyStoppingOptions stopping)
+    : LogEvaluationMetricHook(with_prefix(std::move(evaluation), "[EarlyStopping]")), stopping_(std::move(stopping)) {
+  const std::string& prefix = options().prefix;
+  const auto& info = options().monitor_info;
+  std::string known;
+  monitored_ = info.size();
+  for (size_t i = 0; i < info.size(); ++i) {
+    if (i > 0) known += ", ";
+    known += info[i].first;
+    if (info[i].first == stopping_.monitor || (stopping_.monitor.empty() && info.size() == 1)) monitored_ = i;
+  }
+  if (monitored_ == info.size())
+    throw InvalidArgumentError(prefix + ": monitor '" + stopping_.monitor + "' is not in monitor_info; there is " +
+                               known);
+  if (stopping_.patience < 0 || stopping_.min_delta < 0)
+    throw InvalidArgumentError(prefix + ": patience and min_delta must not be negative");
+  if (stopping_.mode != "auto" && stopping_.mode != "max" && stopping_.mode != "min")
+    throw InvalidArgumentError(prefix + ": mode is '" + stopping_.mode + "', expected auto, max or min");
+  const std::string& name = info[monitored_].first;
+  const bool falls = name.find("loss") != std::string::npos || name.find("err") != std::string::npos;
+  sign_ = stopping_.mode == "min" || (stopping_.mode == "auto" && falls) ? -1 : 1;
+}
+
+void EarlyStoppingHook::evaluated(SessionRunContext& context, const std::vector<double>& means) {
+  const double value = sign_ * means[monitored_];
+  if (!seen_ || value > best_ + stopping_.min_delta) {
+    seen_ = true;
+    best_ = value;
+    without_gain_ = 0;
+    return;
+  }
+  if (++without_gain_ < stopping_.patience) return;
+  without_gain_ = 0;
+  plateau(context);
+}
+
+void EarlyStoppingHook::plateau(SessionRunContext& context) {
+  log_info(fmt::format("{} {} did not gain in {} evaluations (best: {:.3f}): training stops after step {}",
+                       options().prefix, monitor(), std::max(1, stopping_.patience), sign_ * best_,
+                       context.local_step()));
+  context.request_stop();
+}
+
+PlateauLREarlyStoppingHook::PlateauLREarlyStoppingHook(EvaluationOptions evaluation, EarlyStoppingOptions stopping,
+                                                       PlateauOptions plateau)
+    : EarlyStoppingHook(with_prefix(std::move(evaluation), "[PlateauLREarlyStopping]"), std::move(stopping)),
+      plateau_(plateau) {
+  need_positive(plateau_.max_plateaus, "max_plateaus", options().prefix);
+  if (!(plateau_.lr_multiplier > 0))
+    throw InvalidArgumentError(
+        fmt::format("{}: lr_multiplier is {}, expected more than 0", options().prefix, plateau_.lr_multiplier));
+}
+
+void PlateauLREarlyStoppingHook::plateau(SessionRunContext& context) {
+  if (++plateaus_ >= plateau_.max_plateaus) {
+    EarlyStoppingHook::plateau(context);
+    return;
+  }
+  context.session().multiply_learning_rate(plateau_.lr_multiplier);
+  log_info(fmt::format("{} {} did not gain in {} evaluations: the learning rate is multiplied by {} (plateau {} of {})",
+                       options().prefix, monitor(), std::max(1, stopping().patience), plateau_.lr_multiplier, plateaus_,
+                       plateau_.max_plateaus));
+}
+
+}  // namespace mox

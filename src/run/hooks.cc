@@ -1,0 +1,21 @@
+#include "moxing/hooks.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+Fetch::Fetch(const tf::Output& tensor) {
+  if (!tensor.node()) throw InvalidArgumentError("a hook fetches or feeds something that is no tensor");
+  name_ = tensor.node()->name() + ":" + std::to_string(tensor.index());
+}
+
+Fetch::Fetch(const tf::Operation& operation) : name_(operation.node()->name()) {}
+
+Fetch::Fetch(std::string name) : name_(std::move(name)) {}
+
+OutOfRangeError::~OutOfRangeError() = default;
+HookSession::~HookSession() = default;
+SessionRunHook::~SessionRunHook() = default;
+AggregativeSessionRunHook::~AggregativeSessionRunHook() = default;
+
+}  // namespace mox

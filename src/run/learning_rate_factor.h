@@ -1,0 +1,16 @@
+// A factor on the learning rate that hooks may change between steps: a pass on the built graph.
+#pragma once
+
+#include "moxing/export.h"
+#include "run/built_graph.h"
+
+namespace mox {
+
+inline constexpr char kLearningRateFactor[] = "learning_rate_factor";  // a variable of the model, 1 at first
+
+// Everything that used one of the graph's learning rates uses it times the factor. InvalidArgumentError when the graph
+// knows no learning rate.
+MOX_EXPORT void add_learning_rate_factor(BuiltGraph* graph);
+bool has_learning_rate_factor(const BuiltGraph& graph);
+
+}  // namespace mox

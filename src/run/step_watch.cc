@@ -1,0 +1,103 @@
+#include "run/step_watch.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "graph/describe_input.h"
+#include "moxing/log.h"
+#include "run/signals.h"
+
+namespace mox {
+namespace {
+
+constexpr double kPatience = 2;  // seconds that a run may go on after a signal, or twice the longest if that is more
+constexpr auto kLastPatience = std::chrono::seconds(1);  // that a broken-off session may take to return
+constexpr auto kLook = std::chrono::milliseconds(100);
+constexpr double kIdle = 0.2;  // of one core: less is waiting, not computing
+
+int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+double seconds(int64_t nanoseconds) { return nanoseconds * 1e-9; }
+
+double cpu_seconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  auto of = [](const timeval& t) { return t.tv_sec + t.tv_usec * 1e-6; };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
+// Not through the log: whoever stalls may hold what it needs.
+[[noreturn]] void end_process(int signal) {
+  std::fputs(
+      "WARNING: the step under way does not end (an input that stalls): the process ends, the last checkpoint stays\n",
+      stderr);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+  std::_Exit(128 + signal);
+}
+
+}  // namespace
+
+StepWatch::Running::Running(StepWatch& watch) : watch_(watch), start_(now()) { watch_.running_since_ = start_; }
+
+StepWatch::Running::~Running() {
+  watch_.running_since_ = 0;
+  watch_.longest_ = std::max<double>(watch_.longest_, seconds(now() - start_));
+}
+
+StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds)
+    : graph_(graph), session_(session), stall_seconds_(stall_seconds), thread_([this] { watch(); }) {}
+
+StepWatch::~StepWatch() {
+  {
+    std::lock_guard lock(mu_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void StepWatch::watch() {
+  std::unique_lock lock(mu_);
+  while (!wake_.wait_for(lock, kLook, [this] { return stop_; }) && !broke_off_) {
+    look_for_stall();
+    look_for_signal(lock);
+  }
+}
+
+void StepWatch::look_for_signal(std::unique_lock<std::mutex>& lock) {
+  if (!SignalGuard::received() || !running_since_) {
+    signal_since_ = 0;
+    return;
+  }
+  if (signal_since_ == 0) signal_since_ = now();
+  if (seconds(now() - signal_since_) < std::max(kPatience, 2 * longest_)) return;
+  broke_off_ = true;
+  session_.abort();
+  if (!wake_.wait_for(lock, kLastPatience, [this] { return stop_; })) end_process(SignalGuard::received());
+}
+
+// The time in which the process computed nothing is counted, so that a long step on a slow machine is no stall.
+void StepWatch::look_for_stall() {
+  const int64_t run = running_since_, time = now();
+  const double cpu = cpu_seconds();
+  if (run == 0 || run != stalled_run_) {
+    stalled_run_ = run;
+    idle_seconds_ = 0;
+  } else if (stall_seconds_ > 0) {
+    const double passed = seconds(time - last_look_);
+    const double before = idle_seconds_;
+    if (cpu - cpu_at_last_look_ < kIdle * passed) idle_seconds_ += passed;
+    if (static_cast<int64_t>(idle_seconds_ / stall_seconds_) > static_cast<int64_t>(before / stall_seconds_))
+      log_warning(fmt::format("the input stalls: a step has waited {:.0f} s for {}", seconds(time - run),
+                              describe_input(graph_.graph)));
+  }
+  last_look_ = time;
+  cpu_at_last_look_ = cpu;
+}
+
+}  // namespace mox

@@ -1,0 +1,57 @@
+// Watches the session's runs from a thread: one that does not end after a signal, or that waits for its input.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+
+#include "run/built_graph.h"
+#include "run/engine_session.h"
+
+namespace mox {
+
+// A signal must stop a run even when a step does not end: after some patience the session is broken off. Where not even
+// that helps (tf.data waiting for an input that stalls cannot be cancelled), the signal ends the process.
+// A run that waits while the process computes nothing waits for its input: a line says so every `stall_seconds`.
+class StepWatch {
+ public:
+  StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds);
+  ~StepWatch();
+
+  // A run of the session is under way while it lives.
+  class Running {
+   public:
+    explicit Running(StepWatch& watch);
+    ~Running();
+
+   private:
+    StepWatch& watch_;
+    const int64_t start_;
+  };
+
+  // The session was broken off: it cannot be used any more.
+  bool broke_off() const { return broke_off_; }
+
+ private:
+  void watch();
+  void look_for_signal(std::unique_lock<std::mutex>& lock);
+  void look_for_stall();
+
+  const BuiltGraph& graph_;
+  EngineSession& session_;
+  const double stall_seconds_;
+  std::atomic<int64_t> running_since_{0};  // nanoseconds of the steady clock, 0: nothing runs
+  std::atomic<double> longest_{0};         // seconds
+  std::atomic<bool> broke_off_{false};
+  std::mutex mu_;
+  std::condition_variable wake_;
+  bool stop_ = false;  // guarded by mu_
+  // Of the watching thread alone.
+  int64_t signal_since_ = 0, stalled_run_ = 0, last_look_ = 0;
+  double cpu_at_last_look_ = 0, idle_seconds_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace mox

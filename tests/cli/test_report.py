@@ -1,0 +1,102 @@
+"""mox report: one page, no outside resource, that a browser shows."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import mox, train_args
+
+
+class Page(html.parser.HTMLParser):
+    """Tags are closed in order; counts tags and gathers text and addresses."""
+
+    VOID = {"meta", "link", "img", "br", "line", "path", "circle", "i"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.count, self.addresses, self.text = [], {}, [], ""
+        self.feed(text)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("meta", "link", "img", "br"):
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data + " "
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    run = tmp_path_factory.mktemp("report") / "run"
+    mox(*train_args(run, 120, log_every_n_steps=10, save_summary_steps=20, save_model_steps=40, seed=1, keep_best="accuracy",
+                    gradient_clip=5, save_histogram_steps=60))
+    mox("eval", f"--checkpoint_url={run}", "--max_number_of_steps=20", "--batch_size=50")
+    mox("report", run, "--title=A <run>")
+    return run
+
+
+def test_eval_leaves_what_the_report_needs(reported):
+    record = json.loads((reported / "eval.json").read_text())
+    assert sum(map(sum, record["confusion"])) == record["samples"] == 1000
+    right = sum(row[i] for i, row in enumerate(record["confusion"]))
+    assert right == round(record["accuracy"] * 1000)
+    assert record["classes"][9] == "Ankle boot"
+    wrong = [p["probability"] for p in record["pictures"] if p["label"] != p["predicted"]]
+    assert wrong == sorted(wrong, reverse=True) and len(wrong) == 16
+    assert (reported / "eval.json").stat().st_size < 100_000
+    config = json.loads((reported / "train.json").read_text())
+    assert config["gradient_clip"] == 5 and config["optimizer"] == "momentum"
+
+
+def test_the_page_holds_all_parts_and_needs_nothing_else(reported):
+    text = (reported / "report.html").read_text()
+    page = Page(text)
+    assert page.count["figure"] == 4, "loss, accuracy, learning rate, throughput"
+    assert page.count["img"] == len(json.loads((reported / "eval.json").read_text())["pictures"])
+    for part in ("A <run>", "Loss", "Accuracy", "Learning rate", "Throughput", "Confusion matrix", "Sample predictions", "Configuration",
+                 "learning_rate_strategy", "Ankle boot", "model.ckpt-120", "best: accuracy"):
+        assert part in page.text, part
+    assert all(address.startswith("data:") for address in page.addresses)
+    assert not re.search(r"url\(|@import|<script|https?://", text)
+
+
+def test_a_run_without_an_evaluation(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "eval.json").unlink(missing_ok=True)
+    mox("report", run, f"--output_url={tmp_path / 'page.html'}")
+    page = Page((tmp_path / "page.html").read_text())
+    assert "lenet on fashion_mnist" in page.text and "Confusion matrix" not in page.text
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    failed = mox("report", tmp_path, check=False)
+    assert failed.returncode == 1 and "it is no run's folder" in failed.stderr
+    failed = mox("report", tmp_path / "none", check=False)
+    assert failed.returncode == 1 and "there is no run folder" in failed.stderr
+
+
+def test_a_browser_shows_it(reported, tmp_path):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("chromium is not installed (scripts/setup.d/40-chromium-test.sh)")
+    shown = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+                            "--virtual-time-budget=2000", "--window-size=1280,2600", f"--screenshot={tmp_path}/page.png",
+                            "--enable-logging=stderr", f"file://{reported}/report.html"], capture_output=True, text=True, timeout=120)
+    assert (tmp_path / "page.png").stat().st_size > 50_000, shown.stderr
+    assert "CONSOLE" not in shown.stderr, "the browser complains about the page"

@@ -1,0 +1,33 @@
+// The samples that a classifier is trained or evaluated on: a built-in data set, or the user's own images.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/classifier.h"
+
+namespace mox::cli {
+
+// With --dataset_name: the data set of that name. Without: --data_url holds class folders (daisy/1.jpg) or *.tfrecord
+// files as TF-slim writes them, in itself or in a folder for each split.
+class ClassifierData {
+ public:
+  explicit ClassifierData(const ClassifierConfig& config) : config_(config) {}
+
+  // The split to train on: the data set's first; of own images the folder `train`, else "" (all of data_url).
+  std::string train_split() const;
+  // The data set's last; of own images the folder eval, validation, val or test, else "".
+  std::string eval_split() const;
+  // In one epoch, over all workers.
+  int64_t num_samples(const std::string& split) const;
+  // `mode` decides on shuffling and repeating.
+  std::unique_ptr<Dataset> open(const std::string& split, ModeKeys mode) const;
+
+ private:
+  bool own_images() const { return config_.dataset_name.empty(); }
+  std::unique_ptr<Dataset> open_own(const std::string& split, ModeKeys mode) const;
+
+  const ClassifierConfig& config_;
+};
+
+}  // namespace mox::cli

@@ -1,0 +1,115 @@
+#include "engine/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "moxing/moxing.h"
+#include "tensorflow/core/lib/io/record_reader.h"
+#include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/util/event.pb.h"
+
+namespace mox::cli {
+
+namespace tf = tensorflow;
+using nlohmann::ordered_json;
+
+namespace {
+
+ordered_json read_json(const std::string& path) {
+  if (!file::exists(path)) return nullptr;
+  try {
+    return ordered_json::parse(file::read(path));
+  } catch (const nlohmann::json::exception& e) {
+    log_warning(fmt::format("{} cannot be read and is left out: {}", path, e.what()));
+    return nullptr;
+  }
+}
+
+using Curves = std::map<std::string, std::vector<ChartPoint>>;
+
+// A resumed run writes some steps again: the last counts.
+void sort_points(Curves* curves) {
+  for (auto& [name, points] : *curves) {
+    std::stable_sort(points.begin(), points.end(), [](const auto& a, const auto& b) { return a.x < b.x; });
+    std::vector<ChartPoint> last;
+    for (const ChartPoint& p : points) {
+      if (!last.empty() && last.back().x == p.x) last.pop_back();
+      last.push_back(p);
+    }
+    points = std::move(last);
+  }
+}
+
+void read_log(const std::string& path, RunFolder* run) {
+  if (!file::exists(path)) return;
+  std::istringstream lines(file::read(path));
+  std::string text;
+  while (std::getline(lines, text)) {
+    const ordered_json line = ordered_json::parse(text, nullptr, false);
+    if (!line.is_object() || !line.contains("global_step")) continue;  // cut off when the process died
+    const double step = line["global_step"].get<double>(), time = line.value("time", 0.0);
+    if (run->first_time == 0) run->first_time = time;
+    run->last_time = std::max(run->last_time, time);
+    for (const auto& [name, value] : line.items())
+      if (value.is_number() && name != "time" && name != "step" && name != "global_step")
+        run->log[name].push_back({step, value.get<double>()});
+  }
+  sort_points(&run->log);
+}
+
+void read_events(const std::string& path, Curves* curves) {
+  std::unique_ptr<tf::RandomAccessFile> source;
+  if (!tf::Env::Default()->NewRandomAccessFile(path, &source).ok()) return;
+  tf::io::RecordReader reader(source.get());
+  tf::uint64 offset = 0;
+  tf::tstring record;
+  while (reader.ReadRecord(&offset, &record).ok()) {  // ends at the end, or where the process died
+    tf::Event event;
+    if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) continue;
+    for (const auto& value : event.summary().value())
+      if (value.value_case() == tf::Summary::Value::kSimpleValue)
+        (*curves)[value.tag()].push_back({static_cast<double>(event.step()), value.simple_value()});
+  }
+}
+
+void list_checkpoints(const std::vector<std::string>& names, RunFolder* run) {
+  std::vector<std::pair<int64_t, std::string>> found;
+  for (const std::string& name : names) {
+    const std::string start = "model.ckpt-", end = ".index";
+    if (name.rfind(start, 0) != 0 || name.size() <= end.size() || name.substr(name.size() - end.size()) != end)
+      continue;
+    const std::string prefix = name.substr(0, name.size() - end.size());
+    found.emplace_back(std::atoll(prefix.c_str() + start.size()), prefix);
+  }
+  std::sort(found.begin(), found.end());
+  for (const auto& [step, prefix] : found) run->checkpoints.push_back(prefix);
+}
+
+}  // namespace
+
+RunFolder read_run_folder(const std::string& dir) {
+  if (!file::is_directory(dir))
+    throw NotFoundError("there is no run folder " + dir + "; give a --train_url of mox train");
+  RunFolder run;
+  run.dir = dir;
+  run.config = ordered_json::object();
+  for (const char* name : {"run.json", kTrainFile})
+    if (const ordered_json part = read_json(dir + "/" + name); part.is_object()) run.config.update(part);
+  read_log(dir + "/log.jsonl", &run);
+  std::vector<std::string> names = file::list_directory(dir);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names)
+    if (name.find(".tfevents.") != std::string::npos) read_events(dir + "/" + name, &run.events);
+  sort_points(&run.events);
+  list_checkpoints(names, &run);
+  run.best = read_json(dir + "/best_checkpoint.json");
+  run.evaluation = read_json(dir + "/" + kEvalFile);
+  if (run.log.empty() && run.events.empty() && run.evaluation.is_null())
+    throw NotFoundError(
+        dir + " holds no log.jsonl, no event file and no eval.json: it is no run's folder, or nothing was logged");
+  return run;
+}
+
+}  // namespace mox::cli
