@@ -143,6 +143,16 @@ void copy_pixel(const uint8_t* from, int channels, uint8_t* to, int wanted) {
   for (int c = 0; c < 3; ++c) to[c] = channels >= 3 ? from[c] : from[0];
 }
 
+// The common case: no choice and no multiplication a pixel. `columns` are bytes.
+void copy_rgb_row(const uint8_t* from, const std::vector<int64_t>& columns, uint8_t* to) {
+  for (int64_t column : columns) {
+    to[0] = from[column];
+    to[1] = from[column + 1];
+    to[2] = from[column + 2];
+    to += 3;
+  }
+}
+
 // Nearest neighbour as TF 1's resize_images: pixel i comes from floor(i * input / output).
 std::vector<int64_t> nearest(int64_t input, int64_t output, int64_t step) {
   std::vector<int64_t> from(static_cast<size_t>(output));
@@ -199,6 +209,14 @@ absl::Status decode_image(std::string_view content, const DecodeOptions& options
     return absl::OkStatus();
   }
   const auto rows = nearest(source.height, height, source.step_y);
+  if (image.channels == 3 && options.channels == 3) {
+    const auto columns = nearest(source.width, width, source.step_x * 3);
+    for (int64_t row : rows) {
+      copy_rgb_row(image.bytes.data() + (source.begin + row) * 3, columns, out);
+      out += width * 3;
+    }
+    return absl::OkStatus();
+  }
   const auto columns = nearest(source.width, width, source.step_x);
   for (int64_t row : rows)
     for (int64_t column : columns) {
