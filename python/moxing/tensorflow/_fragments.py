@@ -91,6 +91,15 @@ def _initialize_with_variables(initializers):
                     collections=[tf.GraphKeys.LOCAL_VARIABLES])
 
 
+def import_mapped(graph, scope, input_map, return_elements):
+    """tf.import_graph_def of a serialized graph; what waits for a replaced node waits for its replacement."""
+    graph_def = tf.GraphDef.FromString(graph)
+    awaited = {text for node in graph_def.node for text in node.input if text.startswith("^")}
+    controls = {"^" + key.split(":")[0]: tensor for key, tensor in input_map.items()}
+    input_map = {**input_map, **{key: tensor for key, tensor in controls.items() if key in awaited}}
+    return tf.import_graph_def(graph_def, name=scope, input_map=input_map, return_elements=return_elements)
+
+
 def import_fragment(fragment, name, inputs=()):
     """Imports it under the name scope `name`; returns its outputs, a list of (name, tensor)."""
     input_map = dict(_variables(fragment, name))
@@ -101,8 +110,7 @@ def import_fragment(fragment, name, inputs=()):
         input_map["input:0" if i == 0 else f"input_{i}:0"] = tensor
     graph = tf.get_default_graph()
     with tf.name_scope(name) as scope:
-        tensors = tf.import_graph_def(tf.GraphDef.FromString(fragment.graph), name=scope, input_map=input_map,
-                                      return_elements=[tensor for _, tensor in fragment.outputs])
+        tensors = import_mapped(fragment.graph, scope, input_map, [tensor for _, tensor in fragment.outputs])
     _add_collections(fragment, scope)
     state = state_of(graph)
     if managed:

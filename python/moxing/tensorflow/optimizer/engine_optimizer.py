@@ -1,6 +1,6 @@
 """Optimizers that are written in C++: their operations are imported into the graph."""
 from moxing.errors import InvalidArgumentError
-from moxing.tensorflow._fragments import FragmentInitializers
+from moxing.tensorflow._fragments import FragmentInitializers, import_mapped
 from moxing.tensorflow._runtime import engine, tf
 
 
@@ -68,8 +68,7 @@ class EngineOptimizer(tf.train.Optimizer):
         for i, tensor in enumerate(inputs):
             input_map["input:0" if i == 0 else f"input_{i}:0"] = tensor
         with tf.device(None), tf.name_scope(self.get_name()) as scope:
-            return tf.import_graph_def(tf.GraphDef.FromString(fragment.graph), name=scope, input_map=input_map,
-                                       return_elements=elements)
+            return import_mapped(fragment.graph, scope, input_map, elements)
 
     def _handles(self, fragment, variables):
         """The variable for each handle of the fragment; the optimizer's own are created."""
