@@ -100,3 +100,17 @@ def test_a_browser_shows_it(reported, tmp_path):
                             "--enable-logging=stderr", f"file://{reported}/report.html"], capture_output=True, text=True, timeout=120)
     assert (tmp_path / "page.png").stat().st_size > 50_000, shown.stderr
     assert "CONSOLE" not in shown.stderr, "the browser complains about the page"
+
+
+def test_a_run_that_went_wrong_is_shown_too(tmp_path):
+    """NaN is null in JSON; a curve that is constant but for rounding has an axis."""
+    run = tmp_path / "run"
+    run.mkdir()
+    lines = [{"time": i, "step": i, "global_step": i, "sample/sec": 50.0, "loss": 0.1 + (i % 2) * 2e-17} for i in range(300)]
+    lines[150]["loss"] = 0.10000000000000002
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "eval.json").write_text(json.dumps({"split": "test", "samples": 2, "loss": None, "accuracy": 0.5, "classes": ["a", "b"],
+                                               "confusion": [[1, 0], [1, 0]], "pictures": []}))
+    mox("report", run)
+    page = Page((run / "report.html").read_text())
+    assert "nan" in page.text.lower() and "50.00%" in page.text

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "engine/report_style.h"
 #include "moxing/version.h"
@@ -44,15 +45,21 @@ std::string tile(const std::string& value, const std::string& name) {
   return fmt::format(R"(<div class="card tile"><b>{}</b><span>{}</span></div>)", escape_html(value), escape_html(name));
 }
 
+// JSON has no NaN: what was not finite stands there as null.
+double number(const ordered_json& object, const char* key) {
+  return object.contains(key) && object[key].is_number() ? object[key].get<double>()
+                                                         : std::numeric_limits<double>::quiet_NaN();
+}
+
 std::string tiles(const RunFolder& run) {
   std::string out = "<div class=\"tiles\">";
   const ordered_json& eval = run.evaluation;
   double step = -1;
   for (const auto& [name, points] : run.log) step = std::max(step, points.back().x);
   if (eval.is_object()) {
-    out += tile(fmt::format("{:.2f}%", 100 * eval.value("accuracy", 0.0)),
-                "accuracy, " + eval.value("split", "") + " split");
-    out += tile(short_number(eval.value("loss", 0.0)), "loss, " + eval.value("split", "") + " split");
+    out +=
+        tile(fmt::format("{:.2f}%", 100 * number(eval, "accuracy")), "accuracy, " + eval.value("split", "") + " split");
+    out += tile(short_number(number(eval, "loss")), "loss, " + eval.value("split", "") + " split");
   }
   if (const auto* loss = find(run, "loss")) out += tile(short_number(loss->back().y), "last training loss");
   if (step >= 0) out += tile(short_number(step), "last logged global step");
@@ -100,7 +107,7 @@ std::string checkpoints(const RunFolder& run) {
   for (const std::string& prefix : run.checkpoints)
     rows += fmt::format("<tr><td>{}</td><td>{}</td></tr>", escape_html(prefix),
                         prefix == best ? fmt::format("best: {} {}", escape_html(run.best.value("metric", "")),
-                                                     short_number(run.best.value("value", 0.0)))
+                                                     short_number(number(run.best, "value")))
                                        : "");
   return "<h2>Checkpoints</h2>\n<div class=\"card scroll\"><table>" + rows + "</table></div>\n";
 }
@@ -155,7 +162,7 @@ std::string pictures(const ordered_json& eval) {
     out += fmt::format(
         R"(<div class="card picture{}"><img alt="{}" src="data:image/png;base64,{}"><b>{}</b> {:.0f}%<br><em>{}</em></div>)",
         label == predicted ? "" : " wrong", name, picture["png"].get<std::string>(), guess,
-        100 * picture["probability"].get<double>(), label == predicted ? "right" : "is " + name);
+        100 * number(picture, "probability"), label == predicted ? "right" : "is " + name);
   }
   return "<h2>Sample predictions</h2>\n<p>The surest mistakes first, then samples that are right. Each picture is as "
          "the network "

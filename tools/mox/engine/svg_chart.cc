@@ -17,7 +17,8 @@ struct Range {
 
 // Round numbers around [low, high], with `count` intervals or so.
 Range nice_range(double low, double high, int count) {
-  if (low == high) {
+  // Equal but for rounding: a step below the numbers' own precision would never reach the end.
+  if (high - low <= 1e-9 * std::max(std::abs(low), std::abs(high))) {
     const double pad = low == 0 ? 1 : std::abs(low) * 0.1;
     low -= pad;
     high += pad;
