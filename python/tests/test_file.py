@@ -12,9 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -23,29 +21,13 @@ from moxing import file as mf
 
 import stores
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVER = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers") / "versitygw"
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    data = tmp_path_factory.mktemp("store")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    assert SERVER.exists(), f"no {SERVER}: run scripts/setup.d/20-file.sh once"
-    process = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--access", "AKTEST", "--secret", "SKTEST", "--keep-alive",
-                                "--quiet", "posix", data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    mox.file.set_auth(ak="AKTEST", sk="SKTEST", server="127.0.0.1", port=port, is_secure=False, retry=2)
-    mox.file.make_dirs("s3://python")
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    with stores.Store("versitygw", tmp_path_factory.mktemp("store")) as store:
+        store.use(mox.file, retry=2)
+        mox.file.make_dirs("s3://python")
+        yield store
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -167,7 +149,7 @@ def test_a_read_copies_once(server, tmp_path):
     mf.copy(str(tmp_path / "large"), "s3://python/large")
     for url in ("s3://python/large", str(tmp_path / "large")):
         code = ("import moxing as mox, resource\n"
-                f"mox.file.set_auth(ak='AKTEST', sk='SKTEST', server='{server}')\n"
+                f"mox.file.set_auth(ak='{stores.ACCESS}', sk='{stores.SECRET}', server='{server.endpoint}')\n"
                 "mox.file.exists('s3://python/large')\n"
                 "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10\n"
                 "before = peak()\n"
