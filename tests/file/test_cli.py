@@ -1,9 +1,13 @@
 """`mox file` as a user runs it: output, exit codes, JSON."""
 import json
 import os
+import pty
 import re
 import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -81,6 +85,56 @@ def test_completion_is_bash(mox, line, expected):
              "COMP_POINT=${#COMP_LINE}; _mox; printf '%s\\n' \"${COMPREPLY[@]}\"")
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, env=mox.env, cwd=stores.ROOT)
     assert done.stdout.splitlines() == expected and done.stderr == ""
+
+
+@pytest.fixture
+def slow_store(mox, tmp_path):
+    """The environment of a store that takes 1.3 s for each upload."""
+    port = stores.free_port()
+    proxy = subprocess.Popen([sys.executable, stores.ROOT / "tests/file/fault_proxy.py", str(port), mox.env["AWS_ENDPOINT_URL"].rpartition(":")[2]])
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/-control?kind=slow&count=1000&method=PUT&path=.&delay=1.3")
+            break
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    yield dict(mox.env, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", MOX_STATE_DIR=str(tmp_path / "state"))
+    proxy.kill()
+    proxy.wait()
+
+
+def test_progress_and_summary(slow_store, tmp_path):
+    """A bar on a terminal; elsewhere a line every ten seconds; a summary in both; nothing with MOX_SILENT_MODE."""
+    (tmp_path / "src").mkdir()
+    for i in range(9):
+        (tmp_path / "src" / str(i)).write_text("content")
+    started = []
+
+    def start(target, **environment):
+        terminal, other_end = pty.openpty()
+        command = [MOX, "file", "cp", "-r", "--threads", "1", tmp_path / "src", f"s3://cli/{target}"]
+        to_terminal = target == "terminal"
+        process = subprocess.Popen(command, env={**slow_store, **environment}, stderr=other_end if to_terminal else subprocess.PIPE)
+        os.close(other_end)
+        started.append((process, terminal if to_terminal else os.dup(process.stderr.fileno())))
+
+    start("terminal")
+    start("pipe")
+    start("silent", MOX_SILENT_MODE="1")
+    shown = []
+    for process, end in started:
+        text = b""
+        try:
+            while data := os.read(end, 1 << 16):
+                text += data
+        except OSError:  # a terminal whose program has ended
+            pass
+        assert process.wait(60) == 0
+        shown.append(text.decode())
+    terminal, pipe, silent = shown
+    assert re.search(r"\r.*\[=+ *\] +\d+% \d/9 files", terminal) and "9 files" in terminal.splitlines()[-1]
+    assert "\r" not in pipe and len(re.findall(r"\d/9 files", pipe)) == 1 and "0 failed" in pipe.splitlines()[-1]
+    assert silent == ""
 
 
 def test_starts_in_20_ms(mox):

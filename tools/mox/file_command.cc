@@ -1,6 +1,8 @@
 // mox file: a table of subcommands. Reading ones are in file_command_read.cc, changing ones in file_command_write.cc.
 #include "file_command.h"
 
+#include <malloc.h>
+
 #include <cstdio>
 
 #include "command.h"
@@ -44,6 +46,7 @@ void print_help(std::FILE* out) {
 }  // namespace
 
 int run_file(const std::vector<std::string>& args) {
+  ::mallopt(M_ARENA_MAX, 2);  // the threads of a copy allocate seldom: a heap each would only hold memory
   if (args.empty()) {
     print_help(stderr);
     return kUsage;
