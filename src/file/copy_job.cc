@@ -166,7 +166,7 @@ void CopyJob::run_item(CopyItem item) {
   }
   std::lock_guard lock(mu_);
   active_.push_back(active);
-  for (int i = 1; i < active->count; ++i) start_threads();
+  for (int i = 1; i < std::min(active->count, parts_of_one_file_); ++i) start_threads();
   work_.notify_all();
 }
 

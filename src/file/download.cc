@@ -76,7 +76,7 @@ class BlockWriter {
   }
 
  private:
-  static constexpr int64_t kBlock = 128 << 10;
+  static constexpr int64_t kBlock = 256 << 10;
   int fd_;
   int64_t offset_, size_, used_ = 0;
   const std::string& path_;

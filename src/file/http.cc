@@ -18,7 +18,7 @@
 namespace mox::file {
 namespace {
 
-const long kBufferSize = (getenv("MOX_BUF") ? atol(getenv("MOX_BUF")) : 64) << 10;
+constexpr long kBufferSize = 128 << 10;
 constexpr long kLongestConnect = 10;  // seconds
 constexpr size_t kLargestErrorBody = 1 << 20;
 
