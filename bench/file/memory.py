@@ -77,7 +77,8 @@ def serve(port, size):
 
 
 def run(command, env, feed=0, drain=0):
-    """Peak memory and seconds of a process that is fed, or that writes, so many bytes."""
+    """Peak memory (at least what this script held when it started the process: about 20 MiB) and seconds of a process that is
+    fed, or that writes, so many bytes."""
     begin = time.monotonic()
     process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
                                stdout=subprocess.PIPE if drain else subprocess.DEVNULL, bufsize=0)

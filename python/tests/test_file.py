@@ -217,6 +217,7 @@ def test_exceptions(server, tmp_path):
 
 def test_the_manuals_examples(server, tmp_path):
     """Section 1.1.2.4, in its order."""
+    mf.make_dirs("s3://bucket-name")
     mf.make_dirs("s3://bucket-name/sub_dir_0")
     mf.write("s3://bucket-name/obs_file.txt", "Hello World!")
     mf.append("s3://bucket-name/obs_file.txt", "\nend of file.")

@@ -126,9 +126,11 @@ void CopyJob::work() {
     } else if (!items_.empty()) {
       CopyItem item = std::move(items_.front());
       items_.pop_front();
+      // Only now and then: who adds would be woken for each item.
+      const bool has_space = items_.size() == kMostWaiting / 2;
       ++busy_;
       lock.unlock();
-      space_.notify_one();
+      if (has_space) space_.notify_all();
       run_item(std::move(item));
       lock.lock();
     } else if (all_added_ && busy_ == 0) {

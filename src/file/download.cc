@@ -51,37 +51,43 @@ std::unique_ptr<AtomicFile> open_target(const Location& dst, const std::string& 
 // curl hands over 16 KiB at a time; gathered to larger writes, the kernel's share is a third less.
 class BlockWriter {
  public:
+  // One at a time on a thread: the memory is the thread's, which uses it for all its files.
   // `turn`: threads that write to one file at once would only spin for the kernel's lock on it. May be nullptr.
-  BlockWriter(int fd, int64_t offset, int64_t most, const std::string& path, std::mutex* turn)
-      : fd_(fd), offset_(offset), size_(std::min<int64_t>(most, kBlock)), path_(path), turn_(turn) {}
+  BlockWriter(int fd, int64_t offset, const std::string& path, std::mutex* turn)
+      : fd_(fd), offset_(offset), path_(path), turn_(turn) {}
 
   void add(const char* data, size_t size) {
     while (size > 0) {
-      if (!block_) block_ = std::make_unique_for_overwrite<char[]>(static_cast<size_t>(size_));
-      const size_t taken = std::min(size, static_cast<size_t>(size_ - used_));
-      std::memcpy(block_.get() + used_, data, taken);
+      if (!block_) block_ = thread_block();
+      const size_t taken = std::min(size, static_cast<size_t>(kBlock - used_));
+      std::memcpy(block_ + used_, data, taken);
       used_ += static_cast<int64_t>(taken);
       data += taken;
       size -= taken;
-      if (used_ == size_) flush();
+      if (used_ == kBlock) flush();
     }
   }
   void flush() {
     if (used_ == 0) return;
     std::unique_lock<std::mutex> lock;
     if (turn_) lock = std::unique_lock(*turn_);
-    pwrite_fully(fd_, block_.get(), used_, offset_, path_);
+    pwrite_fully(fd_, block_, used_, offset_, path_);
     offset_ += used_;
     used_ = 0;
   }
 
  private:
   static constexpr int64_t kBlock = 256 << 10;
+  static char* thread_block() {
+    thread_local const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
+    return block.get();
+  }
+
   int fd_;
-  int64_t offset_, size_, used_ = 0;
+  int64_t offset_, used_ = 0;
   const std::string& path_;
   std::mutex* turn_;
-  std::unique_ptr<char[]> block_;
+  char* block_ = nullptr;
 };
 
 class SmallDownload : public Transfer {
@@ -93,8 +99,7 @@ class SmallDownload : public Transfer {
     const auto target = open_target(dst_, "");
     std::unique_ptr<Digest> md5;
     uint32_t crc = 0;
-    // The object may have grown meanwhile: the size is that of a block only.
-    BlockWriter out(target->fd(), 0, std::max<int64_t>(1, st_.length), dst_.path, nullptr);
+    BlockWriter out(target->fd(), 0, dst_.path, nullptr);
     const s3::ObjectInfo info = s3::get(
         "copy", src_, {.ranged = false},
         [&](const s3::ObjectInfo& found) {
@@ -167,7 +172,7 @@ class LargeDownload : public Transfer {
     const int64_t length = std::min(part_size_, info_.size - offset);
     if (entry.done == LedgerEntry::kDone && crc_on_disk(offset, length) == entry.crc) return;
     uint32_t crc = 0;
-    BlockWriter out(target_->fd(), offset, length, dst_.path, &turn_);
+    BlockWriter out(target_->fd(), offset, dst_.path, &turn_);
     s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag}, nullptr,
             [&](const char* data, size_t size) {
               crc = crc32c(crc, data, size);
