@@ -16,7 +16,7 @@ fi
 
 # Rooms include only what lies below them: base <- file; base <- graph <- {data, nets, preprocess, optim} <- run.
 below() { # below ROOM "rooms it may include"
-  for other in base file tf_files graph data nets preprocess optim cluster run; do
+  for other in base file tf_files kernels graph data nets preprocess optim cluster run; do
     case " $2 $1 " in *" $other "*) continue ;; esac
     if grep -rnE "#include \"$other/" "src/$1" 2>/dev/null; then complain "src/$1 includes src/$other"; fi
   done
@@ -24,6 +24,7 @@ below() { # below ROOM "rooms it may include"
 below base ""
 below file "base"
 below tf_files "base file"
+below kernels "base"
 below graph "base"
 below data "base file tf_files graph"
 below nets "base graph"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "graph/fuse_batch_norm.h"
 #include "graph/half_precision.h"
 #include "graph/input_options.h"
 #include "graph/matmul_layout.h"
@@ -60,6 +61,7 @@ void speed_up(BuiltGraph* graph, RunConfig* config) {
   std::map<std::string, tensorflow::TensorShape> shapes;
   for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
+  if (!config->use_fp16) fuse_batch_norm(&graph->graph);
   if (config->num_inter_threads == 0 && is_small_step(*graph) && give_input_own_threads(&graph->graph))
     config->num_inter_threads = kCallersThread;
 }

@@ -8,8 +8,8 @@ compiler=$(command -v clang++ || command -v clang++-14) || { echo "fuzz: needs c
 mkdir -p build/fuzz
 for target in xml path; do
   "$compiler" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -Isrc \
-    -DFMT_HEADER_ONLY=1 "tests/fuzz/${target}_fuzz.cc" src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc \
-    src/base/error.cc -lpugixml -o "build/fuzz/$target"
+    "tests/fuzz/${target}_fuzz.cc" src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc \
+    src/base/error.cc -lpugixml -lfmt -o "build/fuzz/$target"
   corpus="build/fuzz/corpus-$target"
   mkdir -p "$corpus"
   cp "tests/fuzz/seeds/$target"/* "$corpus/"

@@ -1,0 +1,222 @@
+#include "kernels/batch_norm_loops.h"
+
+#include <algorithm>
+#include <bit>
+
+// Compiled with -O3 (src/CMakeLists.txt): the loops over channels become vector instructions of each set.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define MOX_FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define MOX_FOR_EACH_CPU
+#endif
+#define MOX_INLINE inline __attribute__((always_inline))
+
+namespace mox::kernels {
+namespace {
+
+MOX_INLINE float load(const float* p) { return *p; }
+MOX_INLINE float load(const bfloat16_bits* p) { return std::bit_cast<float>(static_cast<uint32_t>(*p) << 16); }
+MOX_INLINE void store(float* p, float v) { *p = v; }
+MOX_INLINE void store(bfloat16_bits* p, float v) {
+  const uint32_t bits = std::bit_cast<uint32_t>(v);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;      // to nearest, ties to even
+  *p = static_cast<bfloat16_bits>(v != v ? (bits >> 16) | 0x40 : rounded);  // a NaN stays one
+}
+
+MOX_INLINE float clamped(float v, Clamp clamp) {
+  v = v < clamp.floor ? clamp.floor : v;  // in this order a NaN passes
+  return v > clamp.ceiling ? clamp.ceiling : v;
+}
+
+constexpr int64_t kBlockBytes = 64 * 1024;
+
+template <typename T>
+int64_t block_rows(int64_t channels) {
+  return std::clamp<int64_t>(kBlockBytes / static_cast<int64_t>(channels * sizeof(T)), 4, 512);
+}
+
+template <typename T>
+MOX_INLINE void block_moments(const T* __restrict x, int64_t rows, int64_t channels, float* __restrict mean,
+                              float* __restrict squares) {
+  std::fill_n(mean, channels, 0.f);
+  std::fill_n(squares, channels, 0.f);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < channels; ++c) mean[c] += load(x + r * channels + c);
+  const float share = 1.f / static_cast<float>(rows);
+  for (int64_t c = 0; c < channels; ++c) mean[c] *= share;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < channels; ++c) {
+      const float deviation = load(x + r * channels + c) - mean[c];
+      squares[c] += deviation * deviation;
+    }
+}
+
+template <typename T>
+MOX_INLINE void range_moments(const T* x, int64_t begin, int64_t end, int64_t channels, float* mean, float* squares,
+                              float* scratch) {
+  const int64_t block = block_rows<T>(channels);
+  int64_t total = 0;
+  std::fill_n(mean, channels, 0.f);
+  std::fill_n(squares, channels, 0.f);
+  for (int64_t r = begin; r < end; r += block) {
+    const int64_t rows = std::min(block, end - r);
+    block_moments(x + r * channels, rows, channels, scratch, scratch + channels);
+    join_moments(channels, rows, scratch, scratch + channels, &total, mean, squares);
+  }
+}
+
+template <typename T, bool kSide>
+MOX_INLINE void normalize_rows(const Normalization<T>& n, int64_t begin, int64_t end) {
+  const T* __restrict x = n.x, *side = n.side;
+  const float* __restrict scale = n.scale, * __restrict shift = n.shift;
+  T* y = n.y;  // may be side's memory: each place is read before it is written
+  const Clamp clamp = n.clamp;
+  const int64_t channels = n.channels;
+  for (int64_t r = begin * channels; r < end * channels; r += channels) {
+#pragma GCC ivdep
+    for (int64_t c = 0; c < channels; ++c) {
+      float v = load(x + r + c) * scale[c] + shift[c];
+      if constexpr (kSide) v += load(side + r + c);
+      store(y + r + c, clamped(v, clamp));
+    }
+  }
+}
+
+template <typename T>
+MOX_INLINE void normalize_any(const Normalization<T>& n, int64_t begin, int64_t end) {
+  if (n.side)
+    normalize_rows<T, true>(n, begin, end);
+  else
+    normalize_rows<T, false>(n, begin, end);
+}
+
+// g at one place.
+template <typename T, bool kTwo, bool kY>
+MOX_INLINE float masked(const T* dy, const T* more_dy, const T* x, const T* y, float scale, float shift, Clamp clamp) {
+  float g = load(dy);
+  if constexpr (kTwo) g += load(more_dy);
+  float v;
+  if constexpr (kY)
+    v = load(y);
+  else
+    v = load(x) * scale + shift;
+  return (v > clamp.floor) & (v < clamp.ceiling) ? g : 0.f;
+}
+
+template <typename T, bool kTwo, bool kY, bool kKeep>
+MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* __restrict sum_g,
+                             float* __restrict sum_gx) {
+  const T *dy = n.dy, *more = n.more_dy, *__restrict x = n.x, *__restrict y = n.y;
+  const float* __restrict scale = n.scale, * __restrict shift = n.shift, * __restrict mean = n.mean;
+  T* kept = n.g;  // may be dy's memory
+  const Clamp clamp = n.clamp;
+  const int64_t channels = n.channels;
+  for (int64_t r = begin * channels; r < end * channels; r += channels) {
+#pragma GCC ivdep
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = r + c;
+      const float g =
+          masked<T, kTwo, kY>(dy + i, more + (kTwo ? i : 0), x + i, y + (kY ? i : 0), scale[c], shift[c], clamp);
+      if constexpr (kKeep) store(kept + i, g);
+      sum_g[c] += g;
+      sum_gx[c] += g * (load(x + i) - mean[c]);
+    }
+  }
+}
+
+template <typename T>
+MOX_INLINE void sums_any(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* sum_g, float* sum_gx) {
+  if (n.y && n.more_dy)
+    sums_of_rows<T, true, true, true>(n, begin, end, sum_g, sum_gx);
+  else if (n.y)
+    sums_of_rows<T, false, true, true>(n, begin, end, sum_g, sum_gx);
+  else if (n.more_dy)
+    sums_of_rows<T, true, false, false>(n, begin, end, sum_g, sum_gx);
+  else
+    sums_of_rows<T, false, false, false>(n, begin, end, sum_g, sum_gx);
+}
+
+template <typename T, bool kTwo, bool kKept>
+MOX_INLINE void input_gradient_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end,
+                                    const float* __restrict of_g, const float* __restrict of_x,
+                                    const float* __restrict constant) {
+  const T *dy = n.dy, *more = n.more_dy, *__restrict x = n.x, *kept = n.g;
+  const float* __restrict scale = n.scale, * __restrict shift = n.shift;
+  T* dx = n.dx;  // may be dy's memory: each place is read before it is written
+  const Clamp clamp = n.clamp;
+  const int64_t channels = n.channels;
+  for (int64_t r = begin * channels; r < end * channels; r += channels) {
+#pragma GCC ivdep
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = r + c;
+      float g;
+      if constexpr (kKept)
+        g = load(kept + i);
+      else
+        g = masked<T, kTwo, false>(dy + i, more + (kTwo ? i : 0), x + i, nullptr, scale[c], shift[c], clamp);
+      store(dx + i, of_g[c] * g + of_x[c] * load(x + i) + constant[c]);
+    }
+  }
+}
+
+template <typename T>
+MOX_INLINE void input_gradient_any(const NormalizationGradient<T>& n, int64_t begin, int64_t end, const float* of_g,
+                                   const float* of_x, const float* constant) {
+  if (n.g)
+    input_gradient_rows<T, false, true>(n, begin, end, of_g, of_x, constant);
+  else if (n.more_dy)
+    input_gradient_rows<T, true, false>(n, begin, end, of_g, of_x, constant);
+  else
+    input_gradient_rows<T, false, false>(n, begin, end, of_g, of_x, constant);
+}
+
+}  // namespace
+
+void join_moments(int64_t channels, int64_t count, const float* mean, const float* squares, int64_t* total,
+                  float* total_mean, float* total_squares) {
+  const int64_t sum = *total + count;
+  const float share = static_cast<float>(count) / static_cast<float>(sum);
+  const float both = share * static_cast<float>(*total);
+  for (int64_t c = 0; c < channels; ++c) {
+    const float difference = mean[c] - total_mean[c];
+    total_mean[c] += difference * share;
+    total_squares[c] += squares[c] + difference * difference * both;
+  }
+  *total = sum;
+}
+
+MOX_FOR_EACH_CPU void moments(const float* x, int64_t begin, int64_t end, int64_t channels, float* mean, float* squares,
+                              float* scratch) {
+  range_moments(x, begin, end, channels, mean, squares, scratch);
+}
+MOX_FOR_EACH_CPU void moments(const bfloat16_bits* x, int64_t begin, int64_t end, int64_t channels, float* mean,
+                              float* squares, float* scratch) {
+  range_moments(x, begin, end, channels, mean, squares, scratch);
+}
+
+MOX_FOR_EACH_CPU void normalize(const Normalization<float>& n, int64_t begin, int64_t end) {
+  normalize_any(n, begin, end);
+}
+MOX_FOR_EACH_CPU void normalize(const Normalization<bfloat16_bits>& n, int64_t begin, int64_t end) {
+  normalize_any(n, begin, end);
+}
+
+MOX_FOR_EACH_CPU void gradient_sums(const NormalizationGradient<float>& n, int64_t begin, int64_t end, float* sum_g,
+                                    float* sum_gx) {
+  sums_any(n, begin, end, sum_g, sum_gx);
+}
+MOX_FOR_EACH_CPU void gradient_sums(const NormalizationGradient<bfloat16_bits>& n, int64_t begin, int64_t end,
+                                    float* sum_g, float* sum_gx) {
+  sums_any(n, begin, end, sum_g, sum_gx);
+}
+
+MOX_FOR_EACH_CPU void input_gradient(const NormalizationGradient<float>& n, int64_t begin, int64_t end,
+                                     const float* of_g, const float* of_x, const float* constant) {
+  input_gradient_any(n, begin, end, of_g, of_x, constant);
+}
+MOX_FOR_EACH_CPU void input_gradient(const NormalizationGradient<bfloat16_bits>& n, int64_t begin, int64_t end,
+                                     const float* of_g, const float* of_x, const float* constant) {
+  input_gradient_any(n, begin, end, of_g, of_x, constant);
+}
+
+}  // namespace mox::kernels
