@@ -148,7 +148,8 @@ struct Digest::State {
 };
 
 Digest::Digest(Kind kind) : state_(std::make_unique<State>()) {
-  EVP_DigestInit_ex(state_->context, kind == Kind::kSha256 ? EVP_sha256() : EVP_md5(), nullptr);
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // EVP_sha256() is looked up each time
+  EVP_DigestInit_ex(state_->context, kind == Kind::kSha256 ? sha256 : EVP_md5(), nullptr);
 }
 
 Digest::~Digest() = default;
