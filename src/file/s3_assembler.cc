@@ -43,7 +43,7 @@ void S3Assembler::start_part(std::function<S3Part(const s3::Upload&, int)> send)
 }
 
 void S3Assembler::send_pending() {
-  auto data = std::make_shared<std::string>(std::move(pending_));
+  auto data = std::make_shared<PartBytes>(std::move(pending_));
   pending_.clear();
   start_part([data, operation = operation_](const s3::Upload& upload, int number) {
     const BodySource body = body_of(*data);
@@ -111,7 +111,7 @@ S3Assembler::Result S3Assembler::finish() {
 
 std::optional<std::string> S3Assembler::small_content() const {
   if (upload_) return std::nullopt;
-  return pending_;
+  return std::string(pending_);
 }
 
 }  // namespace mox::file
