@@ -1,12 +1,14 @@
-"""Real object stores on free loopback ports, for tests."""
+"""Object stores on free loopback ports: what every Python test that needs one takes, those under tests/ too."""
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 SERVERS = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers")
 ACCESS, SECRET = "AKMOXTEST", "secret-of-the-tests"
 
@@ -18,23 +20,36 @@ def free_port():
 
 
 class Store:
-    """versitygw or minio on `folder`; stop() and start() keep port and content. certificate: (certificate, key) for https."""
+    """versitygw or minio on `folder`, or fake_store (tests/file/fake_store.py, in memory); stop() and start() keep the port,
+    and the content where it lies on a disk. certificate: what make_certificate gave, for https. As a context manager: stopped
+    at the end."""
 
     def __init__(self, kind, folder, certificate=None):
-        self.kind, self.folder, self.port, self.certificate = kind, str(folder), free_port(), certificate
+        self.kind, self.folder, self.port, self.certificate = kind, Path(folder), free_port(), certificate
         self.process = None
-        assert (SERVERS / kind).exists(), f"no {SERVERS / kind}: run scripts/setup.d/25-servers-test.sh once"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if kind != "fake_store":
+            assert (SERVERS / kind).exists(), f"no {SERVERS / kind}: run scripts/setup.sh test once"
         self.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
 
     def start(self):
         address = f"127.0.0.1:{self.port}"
         tls = ["--cert", self.certificate[0], "--key", self.certificate[1]] if self.certificate else []
+        certificates = ["--certs-dir", Path(self.certificate[0]).parent] if self.certificate else []
         command = {
-            "versitygw": ["--port", address, "--access", ACCESS, "--secret", SECRET, "--keep-alive", "--quiet", *tls, "posix", self.folder],
-            "minio": ["server", "--quiet", "--address", address, self.folder],
+            "versitygw": [SERVERS / "versitygw", "--port", address, "--access", ACCESS, "--secret", SECRET, "--keep-alive", "--quiet", *tls,
+                          "posix", self.folder],
+            "minio": [SERVERS / "minio", "server", "--quiet", "--address", address, *certificates, self.folder],
+            "fake_store": [sys.executable, ROOT / "tests/file/fake_store.py", str(self.port)],
         }[self.kind]
-        env = {**os.environ, "MINIO_ROOT_USER": ACCESS, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_UPDATE": "off"}
-        self.process = subprocess.Popen([SERVERS / self.kind, *command], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        env = {**os.environ, "MINIO_ROOT_USER": ACCESS, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"}
+        self.process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(400):
             with socket.socket() as s:
                 if s.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -48,13 +63,21 @@ class Store:
         self.process.wait()
 
     @property
+    def endpoint(self):
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
+
+    @property
     def env(self):
-        """For a process that is to reach this store."""
-        return {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET,
-                "AWS_ENDPOINT_URL": f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        """For a process that is to reach this store. Over https it needs MOX_CA_BUNDLE=certificate[0], too."""
+        return {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_ENDPOINT_URL": self.endpoint,
+                "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def use(self, file, **changes):
-        file.set_auth(ak=ACCESS, sk=SECRET, server="127.0.0.1", port=self.port, is_secure=False, **changes)
+        """set_auth for this process."""
+        if self.certificate:
+            os.environ["MOX_CA_BUNDLE"] = self.certificate[0]
+        file.set_auth(**{"ak": ACCESS, "sk": SECRET, "server": self.endpoint, "port": self.port, "is_secure": bool(self.certificate),
+                         "path_style": True, **changes})
 
 
 def make_certificate(folder):

@@ -1,20 +1,23 @@
 """mox.file against a real object store: io objects, exceptions, shift."""
 import builtins
 import csv
+import datetime
 import gzip
+import hashlib
+import hmac
 import io
 import json
 import logging
 import os
 import pickle
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
-import time
+import urllib.request
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -23,29 +26,13 @@ from moxing import file as mf
 
 import stores
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVER = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers") / "versitygw"
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    data = tmp_path_factory.mktemp("store")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    assert SERVER.exists(), f"no {SERVER}: run scripts/setup.d/20-file.sh once"
-    process = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--access", "AKTEST", "--secret", "SKTEST", "--keep-alive",
-                                "--quiet", "posix", data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    mox.file.set_auth(ak="AKTEST", sk="SKTEST", server="127.0.0.1", port=port, is_secure=False, retry=2)
-    mox.file.make_dirs("s3://python")
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    with stores.Store("versitygw", tmp_path_factory.mktemp("store")) as store:
+        store.use(mox.file, retry=2)
+        mox.file.make_dirs("s3://python")
+        yield store
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -167,7 +154,7 @@ def test_a_read_copies_once(server, tmp_path):
     mf.copy(str(tmp_path / "large"), "s3://python/large")
     for url in ("s3://python/large", str(tmp_path / "large")):
         code = ("import moxing as mox, resource\n"
-                f"mox.file.set_auth(ak='AKTEST', sk='SKTEST', server='{server}')\n"
+                f"mox.file.set_auth(ak='{stores.ACCESS}', sk='{stores.SECRET}', server='{server.endpoint}')\n"
                 "mox.file.exists('s3://python/large')\n"
                 "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10\n"
                 "before = peak()\n"
@@ -226,6 +213,81 @@ def test_exceptions(server, tmp_path):
     with pytest.raises(mf.CopyError) as e:
         mf.copy_parallel(str(tmp_path), "s3://python/y", file_list=["missing"])
     assert len(e.value.summary["failed"]) == 1
+
+
+def test_the_manuals_examples(server, tmp_path):
+    """Section 1.1.2.4, in its order."""
+    mf.make_dirs("s3://bucket-name")
+    mf.make_dirs("s3://bucket-name/sub_dir_0")
+    mf.write("s3://bucket-name/obs_file.txt", "Hello World!")
+    mf.append("s3://bucket-name/obs_file.txt", "\nend of file.")
+    assert mf.read("s3://bucket-name/obs_file.txt") == "Hello World!\nend of file."
+    assert mf.list_directory("s3://bucket-name") == ["obs_file.txt", "sub_dir_0"]
+    mf.make_dirs("s3://bucket-name/sub_dir_0/sub_dir_1")
+    assert mf.list_directory("s3://bucket-name", recursive=True) == ["obs_file.txt", "sub_dir_0", "sub_dir_0/sub_dir_1"]
+    assert mf.exists("s3://bucket-name/sub_dir_0/sub_dir_1") and mf.is_directory("s3://bucket-name/sub_dir_0/sub_dir_1")
+    assert mf.get_size("s3://bucket-name/obs_file.txt") == 25
+    stat = mf.stat("s3://bucket-name/obs_file.txt")
+    assert stat.length == 25 and stat.mtime_nsec > 0 and not stat.is_directory
+    local = str(tmp_path / "obs_file.txt")
+    mf.rename("s3://bucket-name/obs_file.txt", "s3://bucket-name/obs_file_2.txt")
+    mf.rename("s3://bucket-name/obs_file_2.txt", local)
+    mf.rename(local, "s3://bucket-name/obs_file.txt")
+    assert not os.path.exists(local) and mf.list_directory("s3://bucket-name", skip_dir=True) == ["obs_file.txt"]
+    mf.copy("s3://bucket-name/obs_file.txt", "s3://bucket-name/obs_file_2.txt")
+    mf.copy("s3://bucket-name/obs_file_2.txt", local)
+    mf.copy(local, "s3://bucket-name/sub_dir_0/obs_file.txt")
+    mf.copy_parallel("s3://bucket-name/sub_dir_0", "s3://bucket-name/sub_dir_1")
+    mf.copy_parallel("s3://bucket-name/sub_dir_1", str(tmp_path / "sub_dir_0"))
+    mf.copy_parallel(str(tmp_path / "sub_dir_0"), "s3://bucket-name/sub_dir_2", file_list=["obs_file.txt"], threads=0, is_processing=False)
+    assert mf.list_directory("s3://bucket-name/sub_dir_2", recursive=True) == ["obs_file.txt"]
+    f = mf.File(local, "wb")
+    f.close()
+    with mf.File("s3://bucket-name/obs_file.txt", "rb+") as f:
+        assert f.read() == b"Hello World!\nend of file."
+    with mf.File("s3://bucket-name/obs_file.txt", "r") as f:
+        assert f.readlines() == ["Hello World!\n", "end of file."]
+    mf.remove("s3://bucket-name/obs_file.txt", recursive=False)
+    mf.remove("s3://bucket-name/sub_dir_0/sub_dir_1", recursive=True)
+    assert mf.list_directory("s3://bucket-name/sub_dir_0") == ["obs_file.txt"]
+    assert mf.list_directory("s3://bucket-name", skip_dir=True) == ["obs_file_2.txt"]
+
+
+def temporary_credentials(store):
+    """(access key, secret key, session token) that MinIO's AssumeRole gives its owner."""
+    body = "Action=AssumeRole&Version=2011-06-15&DurationSeconds=900"
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{now[:8]}/us-east-1/sts/aws4_request"
+    hashed = hashlib.sha256(body.encode()).hexdigest()
+    host = f"127.0.0.1:{store.port}"
+    canonical = f"POST\n/\n\nhost:{host}\nx-amz-content-sha256:{hashed}\nx-amz-date:{now}\n\nhost;x-amz-content-sha256;x-amz-date\n{hashed}"
+    key = ("AWS4" + stores.SECRET).encode()
+    for word in scope.split("/"):
+        key = hmac.digest(key, word.encode(), "sha256")
+    to_sign = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    request = urllib.request.Request(f"http://{host}/", body.encode(), {
+        "Content-Type": "application/x-www-form-urlencoded", "x-amz-date": now, "x-amz-content-sha256": hashed,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={stores.ACCESS}/{scope}, "
+                         f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"})
+    answer = urllib.request.urlopen(request).read().decode()
+    return [re.search(f"<{name}>(.*?)</{name}>", answer)[1] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+
+
+def test_session_token(tmp_path):
+    with stores.Store("minio", tmp_path / "store") as store:
+        code = ("import sys, moxing as mox\n"
+                "mox.file.make_dirs('s3://session')\n"
+                "mox.file.write('s3://session/large', b'x' * (20 << 20), binary=True)\n"
+                "assert mox.file.read('s3://session/large', binary=True) == b'x' * (20 << 20)\n"
+                "mox.file.set_auth(token='a-wrong-token')\n"
+                "try: mox.file.read('s3://session/large')\n"
+                "except mox.file.MoxFileRespException as e: assert 400 <= e.resp.status < 500 and 'a-wrong-token' not in str(e), e\n"
+                "else: sys.exit('a wrong token was taken')\n")
+        subprocess.run([sys.executable, "-c", "import moxing as mox; mox.file.exists('s3://session')"], check=True, env=store.env)  # it answers
+        access, secret, token = temporary_credentials(store)
+        env = {**store.env, "AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+        subprocess.run([sys.executable, "-c", code], check=True, env=env, timeout=60)
 
 
 def test_names_that_are_no_utf8(tmp_path):

@@ -12,10 +12,11 @@
 namespace mox::file {
 namespace {
 
-// Where a link leads, so that the file it points at is replaced and not the link.
-std::string follow_links(const std::string& path) {
+// Where a link leads, so that the file it points at is replaced and not the link. `exists`: whether something is there.
+std::string follow_links(const std::string& path, bool* exists) {
   struct ::stat st;
-  if (::lstat(path.c_str(), &st) != 0 || !S_ISLNK(st.st_mode)) return path;
+  *exists = ::lstat(path.c_str(), &st) == 0;
+  if (!*exists || !S_ISLNK(st.st_mode)) return path;
   char resolved[PATH_MAX];
   return ::realpath(path.c_str(), resolved) ? resolved : path;
 }
@@ -44,7 +45,7 @@ Descriptor open_temporary(const std::string& temporary, const std::string& targe
 }  // namespace
 
 AtomicFile::AtomicFile(const std::string& path, const std::string& suffix)
-    : target_(follow_links(path)),
+    : target_(follow_links(path, &replaces_)),
       temporary_(temporary_name(target_, suffix)),
       file_(open_temporary(temporary_, target_, !suffix.empty())) {}
 
@@ -54,7 +55,7 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::commit(int64_t mtime_nsec) {
   struct ::stat st;
-  if (::stat(target_.c_str(), &st) == 0 && S_ISREG(st.st_mode)) ::fchmod(file_.get(), st.st_mode & 07777);
+  if (replaces_ && ::stat(target_.c_str(), &st) == 0 && S_ISREG(st.st_mode)) ::fchmod(file_.get(), st.st_mode & 07777);
   if (mtime_nsec != 0) {
     const timespec when{static_cast<time_t>(mtime_nsec / 1000000000), static_cast<long>(mtime_nsec % 1000000000)};
     const timespec times[2] = {when, when};

@@ -28,24 +28,6 @@ uint32_t crc_by_table(uint32_t crc, const char* data, size_t size) {
   return crc;
 }
 
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) uint32_t crc_by_instruction(uint32_t crc, const char* data, size_t size) {
-  uint64_t wide = crc;
-  for (; size >= 8; data += 8, size -= 8) {
-    uint64_t word;
-    std::memcpy(&word, data, 8);
-    wide = __builtin_ia32_crc32di(wide, word);
-  }
-  crc = static_cast<uint32_t>(wide);
-  for (; size > 0; ++data, --size) crc = __builtin_ia32_crc32qi(crc, static_cast<unsigned char>(*data));
-  return crc;
-}
-bool has_instruction() { return __builtin_cpu_supports("sse4.2"); }
-#else
-uint32_t crc_by_instruction(uint32_t crc, const char* data, size_t size) { return crc_by_table(crc, data, size); }
-bool has_instruction() { return false; }
-#endif
-
 // A linear map on 32 bits: column i is the image of bit i.
 using BitMatrix = std::array<uint32_t, 32>;
 
@@ -70,6 +52,67 @@ BitMatrix one_zero_bit() {
   return matrix;
 }
 
+// The map that appending `bytes` zero bytes is.
+BitMatrix zero_bytes(int64_t bytes) {
+  BitMatrix power = one_zero_bit();
+  for (int i = 0; i < 3; ++i) power = square(power);  // one byte
+  BitMatrix result;
+  for (int i = 0; i < 32; ++i) result[i] = 1u << i;
+  for (; bytes > 0; bytes >>= 1, power = square(power))
+    if (bytes & 1)
+      for (uint32_t& column : result) column = map_bits(power, column);
+  return result;
+}
+
+constexpr size_t kStretch = 1360;  // three of them fit four times into the 16 KiB that curl hands over
+
+// The same map for whole bytes of the CRC at once.
+using ShiftTable = std::array<std::array<uint32_t, 256>, 4>;
+
+[[maybe_unused]] ShiftTable make_shift_table(int64_t bytes) {
+  const BitMatrix matrix = zero_bytes(bytes);
+  ShiftTable table;
+  for (int place = 0; place < 4; ++place)
+    for (uint32_t value = 0; value < 256; ++value) table[place][value] = map_bits(matrix, value << (8 * place));
+  return table;
+}
+
+[[maybe_unused]] uint32_t shift_by(const ShiftTable& table, uint32_t crc) {
+  return table[0][crc & 0xFF] ^ table[1][(crc >> 8) & 0xFF] ^ table[2][(crc >> 16) & 0xFF] ^ table[3][crc >> 24];
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) uint64_t crc_of_word(uint64_t crc, const char* data) {
+  uint64_t word;
+  std::memcpy(&word, data, 8);
+  return __builtin_ia32_crc32di(crc, word);
+}
+
+// The instruction takes three cycles, and a new one may begin each cycle: three stretches at once keep it busy.
+__attribute__((target("sse4.2"))) uint32_t crc_by_instruction(uint32_t crc, const char* data, size_t size) {
+  static const ShiftTable shift = make_shift_table(kStretch);
+  uint64_t a = crc;
+  for (; size >= 3 * kStretch; data += 3 * kStretch, size -= 3 * kStretch) {
+    uint64_t b = 0, c = 0;
+    for (size_t i = 0; i < kStretch; i += 8) {
+      a = crc_of_word(a, data + i);
+      b = crc_of_word(b, data + kStretch + i);
+      c = crc_of_word(c, data + 2 * kStretch + i);
+    }
+    b ^= shift_by(shift, static_cast<uint32_t>(a));
+    a = c ^ shift_by(shift, static_cast<uint32_t>(b));
+  }
+  for (; size >= 8; data += 8, size -= 8) a = crc_of_word(a, data);
+  crc = static_cast<uint32_t>(a);
+  for (; size > 0; ++data, --size) crc = __builtin_ia32_crc32qi(crc, static_cast<unsigned char>(*data));
+  return crc;
+}
+bool has_instruction() { return __builtin_cpu_supports("sse4.2"); }
+#else
+uint32_t crc_by_instruction(uint32_t crc, const char* data, size_t size) { return crc_by_table(crc, data, size); }
+bool has_instruction() { return false; }
+#endif
+
 }  // namespace
 
 uint32_t crc32c(uint32_t crc, const char* data, size_t size) {
@@ -78,7 +121,6 @@ uint32_t crc32c(uint32_t crc, const char* data, size_t size) {
 }
 
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, int64_t size_b) {
-  // Appending size_b zero bytes to A is a power of the one-bit map.
   BitMatrix power = one_zero_bit();
   for (int i = 0; i < 3; ++i) power = square(power);  // one byte
   for (; size_b > 0; size_b >>= 1, power = square(power))
@@ -106,7 +148,8 @@ struct Digest::State {
 };
 
 Digest::Digest(Kind kind) : state_(std::make_unique<State>()) {
-  EVP_DigestInit_ex(state_->context, kind == Kind::kSha256 ? EVP_sha256() : EVP_md5(), nullptr);
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // EVP_sha256() is looked up each time
+  EVP_DigestInit_ex(state_->context, kind == Kind::kSha256 ? sha256 : EVP_md5(), nullptr);
 }
 
 Digest::~Digest() = default;

@@ -160,12 +160,15 @@ void set_auth(const AuthOptions& options) {
   s.resolved.reset();  // the environment is read again
 }
 
-int64_t large_file_part_size() {
+std::optional<int64_t> wanted_part_size() {
   constexpr int64_t kSmallestPart = 5 << 20;  // what stores accept
-  return std::max(kSmallestPart, number_from<int64_t>("MOX_FILE_LARGE_FILE_PART_SIZE").value_or(8 << 20));
+  const auto wanted = number_from<int64_t>("MOX_FILE_LARGE_FILE_PART_SIZE");
+  return wanted ? std::optional(std::max(kSmallestPart, *wanted)) : std::nullopt;
 }
 
-int large_file_task_num() { return std::max(1, number_from<int>("MOX_FILE_LARGE_FILE_TASK_NUM").value_or(16)); }
+int64_t large_file_part_size() { return wanted_part_size().value_or(8 << 20); }
+
+int large_file_task_num() { return std::max(1, number_from<int>("MOX_FILE_LARGE_FILE_TASK_NUM").value_or(8)); }
 
 bool silent_mode() { return bool_from("MOX_SILENT_MODE").value_or(false); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "moxing/file.h"
@@ -30,9 +31,11 @@ struct Config {
 // The current settings; a request in flight keeps the ones it began with.
 std::shared_ptr<const Config> current_config();
 
-// Bytes of one part of a large transfer: MOX_FILE_LARGE_FILE_PART_SIZE, default 8 MiB, at least 5 MiB.
+// Bytes of one part of a large transfer: MOX_FILE_LARGE_FILE_PART_SIZE, at least 5 MiB; nullopt when it is not set.
+std::optional<int64_t> wanted_part_size();
+// The same, 8 MiB when it is not set: for what holds parts in memory.
 int64_t large_file_part_size();
-// Parts of one large file in flight: MOX_FILE_LARGE_FILE_TASK_NUM, default 16.
+// Parts of one large file in flight: MOX_FILE_LARGE_FILE_TASK_NUM, default 8.
 int large_file_task_num();
 // MOX_SILENT_MODE: no progress and no summary.
 bool silent_mode();

@@ -126,9 +126,11 @@ void CopyJob::work() {
     } else if (!items_.empty()) {
       CopyItem item = std::move(items_.front());
       items_.pop_front();
+      // Only now and then: who adds would be woken for each item.
+      const bool has_space = items_.size() == kMostWaiting / 2;
       ++busy_;
       lock.unlock();
-      space_.notify_one();
+      if (has_space) space_.notify_all();
       run_item(std::move(item));
       lock.lock();
     } else if (all_added_ && busy_ == 0) {
@@ -166,7 +168,7 @@ void CopyJob::run_item(CopyItem item) {
   }
   std::lock_guard lock(mu_);
   active_.push_back(active);
-  for (int i = 1; i < active->count; ++i) start_threads();
+  for (int i = 1; i < std::min(active->count, parts_of_one_file_); ++i) start_threads();
   work_.notify_all();
 }
 

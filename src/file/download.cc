@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "file/checksum.h"
@@ -46,6 +48,48 @@ std::unique_ptr<AtomicFile> open_target(const Location& dst, const std::string& 
       {200, "ChecksumMismatch", "", "", current_config()->host, "/" + src.bucket + "/" + src.key});
 }
 
+// curl hands over 16 KiB at a time; gathered to larger writes, the kernel's share is a third less.
+class BlockWriter {
+ public:
+  // One at a time on a thread: the memory is the thread's, which uses it for all its files.
+  // `turn`: threads that write to one file at once would only spin for the kernel's lock on it. May be nullptr.
+  BlockWriter(int fd, int64_t offset, const std::string& path, std::mutex* turn)
+      : fd_(fd), offset_(offset), path_(path), turn_(turn) {}
+
+  void add(const char* data, size_t size) {
+    while (size > 0) {
+      if (!block_) block_ = thread_block();
+      const size_t taken = std::min(size, static_cast<size_t>(kBlock - used_));
+      std::memcpy(block_ + used_, data, taken);
+      used_ += static_cast<int64_t>(taken);
+      data += taken;
+      size -= taken;
+      if (used_ == kBlock) flush();
+    }
+  }
+  void flush() {
+    if (used_ == 0) return;
+    std::unique_lock<std::mutex> lock;
+    if (turn_) lock = std::unique_lock(*turn_);
+    pwrite_fully(fd_, block_, used_, offset_, path_);
+    offset_ += used_;
+    used_ = 0;
+  }
+
+ private:
+  static constexpr int64_t kBlock = 256 << 10;
+  static char* thread_block() {
+    thread_local const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
+    return block.get();
+  }
+
+  int fd_;
+  int64_t offset_, used_ = 0;
+  const std::string& path_;
+  std::mutex* turn_;
+  char* block_ = nullptr;
+};
+
 class SmallDownload : public Transfer {
  public:
   SmallDownload(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
@@ -55,6 +99,7 @@ class SmallDownload : public Transfer {
     const auto target = open_target(dst_, "");
     std::unique_ptr<Digest> md5;
     uint32_t crc = 0;
+    BlockWriter out(target->fd(), 0, dst_.path, nullptr);
     const s3::ObjectInfo info = s3::get(
         "copy", src_, {.ranged = false},
         [&](const s3::ObjectInfo& found) {
@@ -62,13 +107,14 @@ class SmallDownload : public Transfer {
           if (found.crc32c.empty() && found.etag_is_md5) md5 = std::make_unique<Digest>(Digest::Kind::kMd5);
         },
         [&](const char* data, size_t size) {
-          write_fully(target->fd(), data, static_cast<int64_t>(size), dst_.path);
+          out.add(data, size);
           if (md5)
             md5->update(data, size);
           else
             crc = crc32c(crc, data, size);
           counters_->bytes += static_cast<int64_t>(size);
         });
+    out.flush();
     if (md5) {
       const std::string got = md5->hex();
       if (::strcasecmp(got.c_str(), info.etag.c_str()) != 0) throw_corrupted(src_, info.etag, got);
@@ -126,14 +172,14 @@ class LargeDownload : public Transfer {
     const int64_t length = std::min(part_size_, info_.size - offset);
     if (entry.done == LedgerEntry::kDone && crc_on_disk(offset, length) == entry.crc) return;
     uint32_t crc = 0;
-    int64_t at = offset;
+    BlockWriter out(target_->fd(), offset, dst_.path, &turn_);
     s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag}, nullptr,
             [&](const char* data, size_t size) {
-              pwrite_fully(target_->fd(), data, static_cast<int64_t>(size), at, dst_.path);
               crc = crc32c(crc, data, size);
-              at += static_cast<int64_t>(size);
+              out.add(data, size);
               counters_->bytes += static_cast<int64_t>(size);
             });
+    out.flush();
     entry = {LedgerEntry::kDone, crc};
     if (resumable_)
       pwrite_fully(target_->fd(), reinterpret_cast<const char*>(&entry), sizeof entry, entry_offset(index), dst_.path);
@@ -212,6 +258,7 @@ class LargeDownload : public Transfer {
   int64_t part_size_ = 0;
   std::vector<LedgerEntry> entries_;
   std::unique_ptr<AtomicFile> target_;
+  std::mutex turn_;
   bool resumable_ = false;
 };
 

@@ -18,7 +18,7 @@
 namespace mox::file {
 namespace {
 
-constexpr long kBufferSize = 256 << 10;
+constexpr long kBufferSize = 128 << 10;
 constexpr long kLongestConnect = 10;  // seconds
 constexpr size_t kLargestErrorBody = 1 << 20;
 
@@ -119,6 +119,7 @@ size_t on_body(char* data, size_t size, size_t count, void* user) {
     report_headers(exchange);
     if (response.status < 300 && exchange->request->on_data) {
       exchange->request->on_data(data, bytes);
+      exchange->moved_at = std::chrono::steady_clock::now();  // a slow disk is no stall of the network
     } else if (response.status < 300 || response.body.size() + bytes <= kLargestErrorBody) {
       response.body.append(data, bytes);
     }
@@ -138,6 +139,7 @@ size_t on_read(char* into, size_t size, size_t count, void* user) {
     if (wanted == 0) return 0;
     const int64_t got = exchange->request->body->read(exchange->sent, into, wanted);
     exchange->sent += got;
+    exchange->moved_at = std::chrono::steady_clock::now();
     return static_cast<size_t>(got);
   } catch (...) {
     exchange->thrown = std::current_exception();

@@ -63,6 +63,7 @@ class AtomicFile {
   void keep() { keep_ = true; }
 
  private:
+  bool replaces_ = false;  // something had the name at the beginning
   std::string target_;
   std::string temporary_;
   Descriptor file_;

@@ -8,7 +8,8 @@
 namespace mox::file {
 namespace {
 
-constexpr size_t kPartsInFlight = 3;
+constexpr int64_t kMostPartsInFlight = 3;
+constexpr int64_t kBytesInFlight = 48 << 20;  // parts grow with the object: then fewer at once
 
 }  // namespace
 
@@ -33,7 +34,7 @@ void S3Assembler::start_part(std::function<S3Part(const s3::Upload&, int)> send)
   if (parts_started_ >= s3::kMostParts)
     throw Error(std::string(operation_) + " '" + target_.str() + "': more than " + std::to_string(s3::kMostParts) +
                 " parts; set MOX_FILE_LARGE_FILE_PART_SIZE higher");
-  wait_for_parts(kPartsInFlight - 1);
+  wait_for_parts(static_cast<size_t>(std::clamp<int64_t>(kBytesInFlight / part_size(), 1, kMostPartsInFlight) - 1));
   auto part = std::make_shared<S3Part>();
   parts_.push_back(part);
   const int number = ++parts_started_;
@@ -42,7 +43,7 @@ void S3Assembler::start_part(std::function<S3Part(const s3::Upload&, int)> send)
 }
 
 void S3Assembler::send_pending() {
-  auto data = std::make_shared<std::string>(std::move(pending_));
+  auto data = std::make_shared<PartBytes>(std::move(pending_));
   pending_.clear();
   start_part([data, operation = operation_](const s3::Upload& upload, int number) {
     const BodySource body = body_of(*data);
@@ -110,7 +111,7 @@ S3Assembler::Result S3Assembler::finish() {
 
 std::optional<std::string> S3Assembler::small_content() const {
   if (upload_) return std::nullopt;
-  return pending_;
+  return std::string(pending_);
 }
 
 }  // namespace mox::file

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "file/part_bytes.h"
 #include "file/s3_client.h"
 
 namespace mox::file {
@@ -44,7 +45,7 @@ class S3Assembler {
 
   const char* operation_;
   Location target_;
-  std::string pending_;  // not sent yet; less than a part
+  PartBytes pending_;  // not sent yet; less than a part
   std::optional<s3::Upload> upload_;
   int parts_started_ = 0;
   std::vector<std::shared_ptr<S3Part>> parts_;

@@ -6,6 +6,7 @@
 #include <future>
 
 #include "file/checksum.h"
+#include "file/config.h"
 #include "file/local_file_system.h"
 #include "file/worker_pool.h"
 #include "moxing/file_error.h"
@@ -45,9 +46,11 @@ void for_each_part(int count, const std::function<void(int)>& part) {
 }  // namespace
 
 int64_t part_size_for(int64_t size) {
-  constexpr int64_t kMostParts = 9000;
-  const int64_t needed = (size + kMostParts - 1) / kMostParts;
-  return std::max(large_file_part_size(), (needed + 0xFFFFF) & ~int64_t{0xFFFFF});
+  constexpr int64_t kMostParts = 9000, kUsualParts = 32, kMiB = 1 << 20;
+  const auto in_parts = [size](int64_t parts) { return ((size + parts - 1) / parts + kMiB - 1) / kMiB * kMiB; };
+  // Fewer requests are faster; more parts lose less when a transfer is broken off.
+  const int64_t usual = std::clamp(in_parts(kUsualParts), 8 * kMiB, 64 * kMiB);
+  return std::max(wanted_part_size().value_or(usual), in_parts(kMostParts));
 }
 
 BodySource slice(const BodySource& body, int64_t offset, int64_t size) {

@@ -4,6 +4,7 @@
 
 #include <climits>
 #include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -45,9 +46,11 @@ class SmallUpload : public Transfer {
   void run_part(int) override {
     const OpenSource source = open_source(src_);
     // Most files fit into memory: read once, for the checksums and for the request.
-    if (source.size <= (1 << 20)) {
-      std::string data(static_cast<size_t>(source.size), '\0');
-      data.resize(static_cast<size_t>(pread_fully(source.file.get(), data.data(), source.size, 0, src_.path)));
+    constexpr int64_t kInMemory = 1 << 20;
+    if (source.size <= kInMemory) {
+      thread_local const auto memory = std::make_unique_for_overwrite<char[]>(kInMemory);
+      const int64_t size = pread_fully(source.file.get(), memory.get(), source.size, 0, src_.path);
+      const std::string_view data(memory.get(), static_cast<size_t>(size));
       s3::put("copy", dst_, counted(body_of(data), counters_), {source.mtime_nsec});
     } else {
       s3::put("copy", dst_, counted(body_of_file(source.file.get(), source.size, src_.path), counters_),

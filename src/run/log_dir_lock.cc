@@ -11,6 +11,7 @@
 
 #include "moxing/error.h"
 #include "moxing/log.h"
+#include "run/store_lock.h"
 
 namespace mox {
 namespace {
@@ -24,7 +25,11 @@ std::string host_name() {
 }  // namespace
 
 LogDirLock::LogDirLock(const std::string& log_dir) {
-  if (log_dir.empty() || log_dir.find("://") != std::string::npos) return;
+  if (log_dir.empty()) return;
+  if (log_dir.find("://") != std::string::npos) {
+    in_store_ = std::make_unique<StoreLock>(log_dir, StoreLock::Times{});
+    return;
+  }
   path_ = log_dir + "/.mox_lock";
   // Again when the holder removed the file between opening and locking it.
   for (bool locked = false; !locked;) {

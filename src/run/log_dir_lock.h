@@ -1,14 +1,17 @@
 // One training writes to a log_dir at a time.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "moxing/export.h"
 
 namespace mox {
 
+class StoreLock;
+
 // Holds the folder's lock while it lives. The lock is the kernel's, so that a process that died leaves none; the file
-// `.mox_lock` in the folder tells others who holds it. Not for folders on object stores, which have no locks.
+// `.mox_lock` in the folder tells others who holds it. For a folder on an object store: StoreLock.
 class MOX_EXPORT LogDirLock {
  public:
   // InvalidArgumentError that names host and process of the holder. A file system without locks: a warning.
@@ -22,6 +25,7 @@ class MOX_EXPORT LogDirLock {
 
   std::string path_;
   int fd_ = -1;
+  std::unique_ptr<StoreLock> in_store_;
 };
 
 }  // namespace mox

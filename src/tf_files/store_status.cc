@@ -46,7 +46,7 @@ absl::Status status_of_exception() {
   } catch (const file::OsError& e) {
     return absl::Status(code_of_errno(e.code()), e.what());
   } catch (const file::MoxFileReadException& e) {
-    return absl::DataLossError(e.what());
+    return absl::UnavailableError(e.what());  // the network's fault; "data loss" would be the file's
   } catch (const file::MoxFileRespException& e) {
     return absl::Status(code_of_answer(e.resp().status), e.what());
   } catch (const InvalidArgumentError& e) {

@@ -1,17 +1,13 @@
 """`mox data convert | stat | preview | split` on a real object store (versitygw), and on local folders the same."""
 import json
 import os
-import pathlib
 import shutil
-import socket
 import struct
-import subprocess
-import time
 
 import pytest
+import stores
 from conftest import ROOT, mox
 
-SERVER = pathlib.Path(os.environ.get("MOX_SERVERS") or pathlib.Path.home() / ".cache/moxing/servers") / "versitygw"
 IMAGES = ROOT / "tests/data/images"
 
 
@@ -19,21 +15,9 @@ IMAGES = ROOT / "tests/data/images"
 def store(tmp_path_factory):
     """(folder of the bucket s3://data, environment that leads to it)."""
     root = tmp_path_factory.mktemp("store")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    assert SERVER.exists(), f"no {SERVER}: run scripts/setup.sh test once"
-    server = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--access", "AK", "--secret", "SK", "--keep-alive", "--quiet", "posix", root],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    (root / "data").mkdir()
-    yield root / "data", dict(os.environ, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="SK")
-    server.kill()
-    server.wait()
+    with stores.Store("versitygw", root) as server:
+        (root / "data").mkdir()
+        yield root / "data", server.env
 
 
 @pytest.fixture(params=["local", "s3"])

@@ -1,27 +1,20 @@
 """`mox` with everything in an object store: data, log_dir, checkpoints, exports; and a store that goes away."""
 
 import json
-import pathlib
 import re
 import subprocess
-import sys
 import time
 
 import pytest
-
+import stores
 from conftest import DATA, MOX, mox, train_args
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python/tests"))
-import stores  # noqa: E402
 
 
 @pytest.fixture(params=["versitygw", "minio"])
 def store(request, tmp_path):
-    (tmp_path / "store").mkdir()
-    server = stores.Store(request.param, tmp_path / "store")
-    mox("file", "mkdir", "s3://bucket", env=server.env)
-    yield server
-    server.stop()
+    with stores.Store(request.param, tmp_path / "store") as server:
+        mox("file", "mkdir", "s3://bucket", env=server.env)
+        yield server
 
 
 def args_on_store(steps, **flags):

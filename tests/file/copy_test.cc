@@ -171,6 +171,22 @@ TEST_F(Copy, KeysNeverLeaveTheDestination) {
   EXPECT_FALSE(file::exists(outside));
 }
 
+TEST_F(Copy, CopiesToOnePathNeverMix) {
+  ::setenv("MOX_FILE_LARGE_FILE_PART_SIZE", "5242880", 1);
+  const std::string contents[] = {random_bytes(11 << 20, 5), random_bytes(12 << 20, 6), random_bytes(1 << 20, 7)};
+  for (size_t i = 0; i < 3; ++i) file::write(store_ + "/o" + std::to_string(i), contents[i]);
+  const std::string target = local_ + "/shared/target";
+  file::make_dirs(local_ + "/shared");
+  std::vector<std::thread> copies;
+  for (size_t i = 0; i < 9; ++i)
+    copies.emplace_back([&, i] { file::copy(store_ + "/o" + std::to_string(i % 3), target); });
+  for (auto& copy : copies) copy.join();
+  const std::string seen = file::read(target);
+  EXPECT_TRUE(seen == contents[0] || seen == contents[1] || seen == contents[2]);
+  EXPECT_EQ(file::list_directory(local_ + "/shared"), Names{"target"}) << "part files were left";
+  ::unsetenv("MOX_FILE_LARGE_FILE_PART_SIZE");
+}
+
 TEST_F(Copy, MillionKeysInConstantMemory) {
   mox::test::use_server(server("fake_store"));
   const auto resident = [] {

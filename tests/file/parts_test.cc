@@ -88,6 +88,11 @@ TEST(Checksum, Crc32cOfKnownInputs) {
   EXPECT_EQ(crc32c(0, "123456789", 9), 0xE3069283u);                    // the check value of CRC-32C
   EXPECT_EQ(crc32c(0, std::string(32, '\0').data(), 32), 0x8A9136AAu);  // RFC 3720, B.4
   EXPECT_EQ(crc32c(0, std::string(32, '\xff').data(), 32), 0x62A8AB43u);
+  std::string text(20001, '\0');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>((i * 2654435761u) >> 9);
+  uint32_t by_bytes = 0;
+  for (const char& byte : text) by_bytes = crc32c(by_bytes, &byte, 1);
+  EXPECT_EQ(crc32c(0, text.data(), text.size()), by_bytes) << "several stretches at once";
   EXPECT_EQ(crc32c_base64(0xE3069283u), "4waSgw==");
 }
 

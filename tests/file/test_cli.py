@@ -1,42 +1,34 @@
 """`mox file` as a user runs it: output, exit codes, JSON."""
 import json
 import os
-import socket
+import pty
+import re
 import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-MOX = Path(os.environ.get("MOX_PROGRAM") or ROOT / "build/release/bin/mox")
-SERVER = Path(os.environ.get("MOX_SERVERS") or Path.home() / ".cache/moxing/servers") / "versitygw"
+import stores
+
+MOX = Path(os.environ.get("MOX_PROGRAM") or stores.ROOT / "build/release/bin/mox")
 
 
 @pytest.fixture(scope="module")
 def mox(tmp_path_factory):
-    data = tmp_path_factory.mktemp("store")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    assert SERVER.exists(), f"no {SERVER}: run scripts/setup.d/20-file.sh once"
-    server = subprocess.Popen([SERVER, "--port", f"127.0.0.1:{port}", "--access", "AK", "--secret", "SK", "--keep-alive", "--quiet", "posix", data],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    env = dict(os.environ, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="SK")
+    with stores.Store("versitygw", tmp_path_factory.mktemp("store")) as store:
 
-    def run(*words, code=0, stdin=""):
-        done = subprocess.run([MOX, "file", *map(str, words)], env=env, capture_output=True, text=True, input=stdin, timeout=60)
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        return done
-    run("mkdir", "s3://cli")
-    yield run
-    server.kill()
-    server.wait()
+        def run(*words, code=0, stdin=""):
+            done = subprocess.run([MOX, "file", *map(str, words)], env=store.env, capture_output=True, text=True, input=stdin, timeout=60)
+            assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+            return done
+
+        run.env = store.env
+        run("mkdir", "s3://cli")
+        yield run
 
 
 def test_round(mox, tmp_path):
@@ -81,10 +73,68 @@ def test_help_has_an_example(mox, command):
     assert f"mox file {command}" in mox(command, "--help").stdout
 
 
-def test_completion_is_bash(mox):
-    script = mox("completion").stdout
-    done = subprocess.run(["bash", "-c", script + "\nCOMP_WORDS=(mox file sy); COMP_CWORD=2; _mox; echo ${COMPREPLY[@]}"], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "sync"
+@pytest.mark.parametrize("line, expected", [
+    ("mox fi", ["file"]), ("mox file sy", ["sync"]), ("mox re", ["report"]), ("mox file cp --th", ["--threads"]),
+    ("mox file ls s3://cli/comp/a", ["//cli/comp/a b", "//cli/comp/aa/"]), ("mox file cp Makefi", ["Makefile"])])
+def test_completion_is_bash(mox, line, expected):
+    """Read by bash and called as bash calls it, which takes ':' for the end of a word."""
+    for name in ("a b", "aa/x", "b"):
+        mox("append", f"s3://cli/comp/{name}", stdin="1")
+    words = [word for part in re.split(r"( |:)", line) for word in [part.strip()] if word]
+    shell = (f"PATH={MOX.parent}:$PATH\n" + mox("completion").stdout + f"\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; COMP_LINE='{line}'; "
+             "COMP_POINT=${#COMP_LINE}; _mox; printf '%s\\n' \"${COMPREPLY[@]}\"")
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, env=mox.env, cwd=stores.ROOT)
+    assert done.stdout.splitlines() == expected and done.stderr == ""
+
+
+@pytest.fixture
+def slow_store(mox, tmp_path):
+    """The environment of a store that takes 1.3 s for each upload."""
+    port = stores.free_port()
+    proxy = subprocess.Popen([sys.executable, stores.ROOT / "tests/file/fault_proxy.py", str(port), mox.env["AWS_ENDPOINT_URL"].rpartition(":")[2]])
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/-control?kind=slow&count=1000&method=PUT&path=.&delay=1.3")
+            break
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    yield dict(mox.env, AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", MOX_STATE_DIR=str(tmp_path / "state"))
+    proxy.kill()
+    proxy.wait()
+
+
+def test_progress_and_summary(slow_store, tmp_path):
+    """A bar on a terminal; elsewhere a line every ten seconds; a summary in both; nothing with MOX_SILENT_MODE."""
+    (tmp_path / "src").mkdir()
+    for i in range(9):
+        (tmp_path / "src" / str(i)).write_text("content")
+    started = []
+
+    def start(target, **environment):
+        terminal, other_end = pty.openpty()
+        command = [MOX, "file", "cp", "-r", "--threads", "1", tmp_path / "src", f"s3://cli/{target}"]
+        to_terminal = target == "terminal"
+        process = subprocess.Popen(command, env={**slow_store, **environment}, stderr=other_end if to_terminal else subprocess.PIPE)
+        os.close(other_end)
+        started.append((process, terminal if to_terminal else os.dup(process.stderr.fileno())))
+
+    start("terminal")
+    start("pipe")
+    start("silent", MOX_SILENT_MODE="1")
+    shown = []
+    for process, end in started:
+        text = b""
+        try:
+            while data := os.read(end, 1 << 16):
+                text += data
+        except OSError:  # a terminal whose program has ended
+            pass
+        assert process.wait(60) == 0
+        shown.append(text.decode())
+    terminal, pipe, silent = shown
+    assert re.search(r"\r.*\[=+ *\] +\d+% \d/9 files", terminal) and "9 files" in terminal.splitlines()[-1]
+    assert "\r" not in pipe and len(re.findall(r"\d/9 files", pipe)) == 1 and "0 failed" in pipe.splitlines()[-1]
+    assert silent == ""
 
 
 def test_starts_in_20_ms(mox):

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct Command {
   const char* summary;  // one line for `mox --help`
   CommandFn run;        // nullptr: lives in the engine's command library
 };
+
+// main.cc: the commands of the program.
+std::span<const Command> all_commands();
 
 // flags_command.cc
 int run_flags(const std::vector<std::string>& args);

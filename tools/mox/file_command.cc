@@ -1,6 +1,8 @@
 // mox file: a table of subcommands. Reading ones are in file_command_read.cc, changing ones in file_command_write.cc.
 #include "file_command.h"
 
+#include <malloc.h>
+
 #include <cstdio>
 
 #include "command.h"
@@ -44,6 +46,7 @@ void print_help(std::FILE* out) {
 }  // namespace
 
 int run_file(const std::vector<std::string>& args) {
+  ::mallopt(M_ARENA_MAX, 2);  // the threads of a copy allocate seldom: a heap each would only hold memory
   if (args.empty()) {
     print_help(stderr);
     return kUsage;
@@ -59,26 +62,53 @@ int run_file(const std::vector<std::string>& args) {
   throw InvalidArgumentError("unknown command '" + args[0] + "'; there are:" + known);
 }
 
-int file_completion(const std::vector<std::string>&) {
+namespace {
+
+// bash takes ':' for the end of a word: for a path in a store, what is offered begins behind it.
+constexpr char kCompletion[] =
+    R"bash(# For bash: eval "$(mox file completion)"; for zsh: autoload -U bashcompinit && bashcompinit before it.
+_mox() {
+  local word="${COMP_WORDS[COMP_CWORD]}" line="${COMP_LINE:0:COMP_POINT}" path name
+  path="${line##* }"
+  COMPREPLY=()
+  if [[ "$path" =~ ^(s3|obs)://[^/]+/ ]]; then
+    while IFS= read -r name; do
+      name="${path%/*}/$name"
+      [[ "$name" == "$path"* ]] && COMPREPLY+=("${name#*:}")
+    done < <(MOX_RETRY=1 MOX_CLIENT_TIMEOUT=3 mox file ls "${path%/*}/" 2>/dev/null)
+    compopt -o nospace 2>/dev/null
+  elif [ "$COMP_CWORD" = 1 ]; then
+    COMPREPLY=($(compgen -W "@COMMANDS@ --help --version" -- "$word"))
+  elif [ "${COMP_WORDS[1]}" = file ] && [ "$COMP_CWORD" = 2 ]; then
+    COMPREPLY=($(compgen -W "@FILE_COMMANDS@ --help" -- "$word"))
+  elif [ "${COMP_WORDS[1]}" = file ] && [ "${word#-}" != "$word" ]; then
+    COMPREPLY=($(compgen -W "$(mox file "${COMP_WORDS[2]}" --help 2>/dev/null | grep -oE -- '--[a-z_]+' | sort -u)" -- "$word"))
+  elif [ "${word#-}" != "$word" ]; then
+    COMPREPLY=($(compgen -W "$(mox "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -- '--[a-z_]+' | sort -u)" -- "$word"))
+  else
+    COMPREPLY=($(compgen -f -- "$word"))
+  fi
+}
+complete -o filenames -F _mox mox
+)bash";
+
+std::string names_of(std::span<const Command> commands) {
   std::string names;
-  for (const Command& c : kFileCommands) names += std::string(names.empty() ? "" : " ") + c.name;
-  std::printf(
-      "# For bash: eval \"$(mox file completion)\"\n"
-      "_mox() {\n"
-      "  local word=\"${COMP_WORDS[COMP_CWORD]}\" commands='train eval predict export file'\n"
-      "  COMPREPLY=()\n"
-      "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
-      "    COMPREPLY=($(compgen -W \"$commands --help --version\" -- \"$word\"))\n"
-      "  elif [ \"${COMP_WORDS[1]}\" = file ] && [ \"$COMP_CWORD\" = 2 ]; then\n"
-      "    COMPREPLY=($(compgen -W '%s --help' -- \"$word\"))\n"
-      "  elif [ \"${COMP_WORDS[1]}\" = file ] && [ \"${word#-}\" != \"$word\" ]; then\n"
-      "    COMPREPLY=($(compgen -W '--help --json --threads --recursive --long --delete --parents' -- \"$word\"))\n"
-      "  else\n"
-      "    COMPREPLY=($(compgen -f -- \"$word\"))\n"
-      "  fi\n"
-      "}\n"
-      "complete -o filenames -F _mox mox\n",
-      names.c_str());
+  for (const Command& c : commands) names += std::string(names.empty() ? "" : " ") + c.name;
+  return names;
+}
+
+void replace(std::string* text, std::string_view mark, const std::string& by) {
+  text->replace(text->find(mark), mark.size(), by);
+}
+
+}  // namespace
+
+int file_completion(const std::vector<std::string>&) {
+  std::string script = kCompletion;
+  replace(&script, "@COMMANDS@", names_of(all_commands()));
+  replace(&script, "@FILE_COMMANDS@", names_of(kFileCommands));
+  std::fputs(script.c_str(), stdout);
   return kDone;
 }
 

@@ -48,6 +48,8 @@ int run_command(const Command& command, const std::vector<std::string>& args) {
 
 }  // namespace
 
+std::span<const Command> mox::cli::all_commands() { return kCommands; }
+
 int main(int argc, char** argv) {
   if (argc < 2) {
     print_help(stderr);
