@@ -1,6 +1,7 @@
 // Training steps of a network on synthetic images: what compare.py runs against Keras and PyTorch.
 //   train_networks NETWORK float32|bfloat16 BATCH STEPS LOG_DIR [MoXing's flags]
 // One image size (the network's), 1,000 classes, momentum 0.9, L2 1e-4, fused batch norm: the peers do the same.
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 
@@ -64,6 +65,7 @@ int main(int argc, char** argv) try {
   settings.steps = std::stoll(args[3]);
   settings.log_dir = args[4];
   if (args.size() > 5) settings.trace_step = std::stoll(args[5]);
+  const auto start = std::chrono::steady_clock::now();
   mox::run({.input_fn = [&](const mox::Scope& s, mox::ModeKeys) { return synthetic_batch(s, settings); },
             .model_fn = [&](const mox::Scope& s, const std::vector<Output>& inputs,
                             mox::ModeKeys mode) { return model(s, inputs, mode, settings); },
@@ -76,6 +78,11 @@ int main(int argc, char** argv) try {
             .log_every_n_steps = 1,
             .save_summary_steps = 0,
             .save_model_secs = 0,
+            .begin_fn =
+                [&] {
+                  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+                  std::printf("graph built and initialized: %.2f s\n", passed.count());
+                },
             .trace_step = settings.trace_step});
   return 0;
 } catch (const std::exception& e) {

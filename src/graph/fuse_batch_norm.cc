@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
@@ -20,6 +21,9 @@ struct Use {
   tf::NodeDef* node;
   int input;
 };
+
+bool is_relu(const tf::NodeDef& node) { return node.op() == "Relu" || node.op() == "Relu6"; }
+bool is_relu_gradient(const tf::NodeDef& node) { return node.op() == "ReluGrad" || node.op() == "Relu6Grad"; }
 
 // Who reads which tensor.
 class Uses {
@@ -44,11 +48,12 @@ class Uses {
     return found == nodes_.end() ? nullptr : found->second;
   }
 
-  // The only node that computes with the tensor (its shape may be asked for), at that input.
+  // The only node that computes with the tensor, at that input; gradients of it and questions for its shape aside.
   std::optional<Use> only(const std::string& node, int port) const {
     std::optional<Use> found;
     for (const Use& use : of(node, port)) {
-      if (use.node->op() == "Shape") continue;
+      const std::string& op = use.node->op();
+      if (op == "Shape" || op == "ZerosLike" || is_relu_gradient(*use.node)) continue;
       if (found) return std::nullopt;
       found = use;
     }
@@ -59,8 +64,6 @@ class Uses {
   std::map<std::string, std::vector<Use>> uses_;
   std::map<std::string, tf::NodeDef*> nodes_;
 };
-
-bool is_relu(const tf::NodeDef& node) { return node.op() == "Relu" || node.op() == "Relu6"; }
 
 bool is_candidate(const tf::NodeDef& node) {
   if (node.op() != "FusedBatchNormV3") return false;
@@ -89,14 +92,18 @@ struct Match {
 };
 
 // The one node among the readers that is of type `op` and has the tensor as that input.
-tf::NodeDef* only_of(const std::vector<Use>& uses, const std::string& op, int input) {
-  tf::NodeDef* found = nullptr;
-  for (const Use& use : uses) {
-    if (use.node->op() != op || use.input != input) continue;
-    if (found) return nullptr;
-    found = use.node;
-  }
-  return found;
+tf::NodeDef* only_of(std::vector<Use> uses, const std::string& op, int input) {
+  std::erase_if(uses, [&](const Use& use) { return use.node->op() != op || use.input != input; });
+  return uses.size() == 1 ? uses[0].node : nullptr;
+}
+
+// A ReLU's gradient reads what the ReLU gave (Python's) or what it took (C++'s).
+std::vector<Use> readers_of_relu(const Uses& uses, const tf::NodeDef& relu) {
+  std::vector<Use> all = uses.of(relu.name(), 0);
+  const TensorRef input = parse_tensor(relu.input(0));
+  const std::vector<Use>& before = uses.of(input.node, input.port);
+  all.insert(all.end(), before.begin(), before.end());
+  return all;
 }
 
 // Back from `tensor` over what a broadcast's gradient does when shapes are equal: nothing.
@@ -121,7 +128,7 @@ std::optional<Match> match(const Uses& uses, tf::NodeDef* norm) {
     m.relu = after->node;
   }
   if (!is_relu(*m.relu)) return std::nullopt;
-  m.relu_gradient = only_of(uses.of(m.relu->name(), 0), m.relu->op() + "Grad", 1);
+  m.relu_gradient = only_of(readers_of_relu(uses, *m.relu), m.relu->op() + "Grad", 1);
   m.norm_gradient = only_of(uses.of(norm->name(), 3), "FusedBatchNormGradV3", 3);
   if (!m.relu_gradient || !m.norm_gradient) return std::nullopt;
   const std::string arrives = m.sum ? unwrapped(uses, m.norm_gradient->input(0)) : m.norm_gradient->input(0);
@@ -130,7 +137,7 @@ std::optional<Match> match(const Uses& uses, tf::NodeDef* norm) {
   if (!m.sum && uses.of(m.relu_gradient->name(), 0).size() != 1) return std::nullopt;
   for (int port : {3, 4, 5})
     for (const Use& use : uses.of(norm->name(), port))
-      if (use.node != m.norm_gradient) return std::nullopt;
+      if (use.node != m.norm_gradient && use.node->op() != "ZerosLike") return std::nullopt;
   return m;
 }
 
@@ -239,16 +246,18 @@ int fuse_batch_norm(tf::GraphDef* graph) {
   const char* wanted = std::getenv("MOX_FUSE_BATCH_NORM");
   if (wanted && std::string(wanted) == "0") return 0;
   std::vector<Match> matches;
+  std::set<const tf::NodeDef*> taken;  // the sum of two batch norms is joined with one of them
   const Uses uses(graph);
   std::unique_ptr<Shapes> shapes;
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (!is_candidate(node)) continue;
     const std::optional<Match> m = match(uses, &node);
-    if (!m) continue;
+    if (!m || taken.count(m->relu)) continue;
     if (m->sum) {
       if (!shapes) shapes = std::make_unique<Shapes>(*graph);
       if (!shapes->equal_inputs(m->sum->name())) continue;
     }
+    taken.insert(m->relu);
     matches.push_back(*m);
   }
   for (const Match& m : matches) redirect(uses, m);
