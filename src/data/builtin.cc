@@ -109,6 +109,9 @@ std::unique_ptr<Dataset> open_slim_records(const DatasetMeta& meta, const std::s
   read.shuffle = options.shuffle.value_or(split == "train");
   read.shuffle_buffer_size = std::max<int64_t>(options.capacity, 1);
   read.seed = options.seed;
+  read.max_broken_samples = options.max_broken_samples;
+  read.cache_dir = options.cache_dir;
+  read.remove_cache_on_finish = options.remove_cache_on_finish;
   read.shard_index = options.shard_index;
   read.num_shards = options.num_shards;
   return std::make_unique<SlimRecords>(*metadata, read, meta.class_names);

@@ -128,6 +128,17 @@ std::vector<std::string> read_labels(const std::string& path) {
   return parse_labels(path, read_whole_file(path));
 }
 
+std::vector<std::string> words_of(const std::string& content) {
+  constexpr char kBetween[] = " \t\r\n";
+  std::vector<std::string> words;
+  for (size_t at = 0; (at = content.find_first_not_of(kBetween, at)) != std::string::npos;) {
+    const size_t end = std::min(content.find_first_of(kBetween, at), content.size());
+    words.push_back(content.substr(at, end - at));
+    at = end;
+  }
+  return words;
+}
+
 void check_distinct(const std::string& path, const std::vector<std::string>& names) {
   std::set<std::string> seen;
   for (const auto& name : names)

@@ -10,6 +10,8 @@ namespace mox::data {
 std::vector<std::string> parse_labels(const std::string& path, const std::string& content);
 // The names in the file; none when it is not there.
 std::vector<std::string> read_labels(const std::string& path);
+// What stands between blanks and line ends.
+std::vector<std::string> words_of(const std::string& content);
 // DataError when a name is there twice. (ImageNet has such names; folders cannot.)
 void check_distinct(const std::string& path, const std::vector<std::string>& names);
 // `0: name` lines.

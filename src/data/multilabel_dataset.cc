@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "data/image_pipeline.h"
+#include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/storage.h"
 #include "moxing/error.h"
@@ -36,16 +37,19 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
   if (options_.label_sep.empty())
     throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
   options_.label_one_hot = false;
+  data::LeftOut skipped;
   for (const auto& image : metadata_.images()) {
     if (metadata_.has_label_file(image))
       images_.push_back(image);
     else if (!options_.skip_label_not_found)
       throw NotFoundError("image " + data::join_path(metadata_.data_dir(), image.name) + " has no label file " +
                           metadata_.label_path(image) + "; set skip_label_not_found to leave such images out");
+    else
+      skipped.add(image.name);
   }
-  if (const size_t skipped = metadata_.images().size() - images_.size(); skipped > 0)
-    log_warning("data folder " + metadata_.data_dir() + ": " + std::to_string(skipped) +
-                " images have no label file and are left out");
+  if (skipped.count() > 0)
+    log_warning("data folder " + metadata_.data_dir() + ": " + std::to_string(skipped.count()) +
+                " images have no label file and are left out: " + skipped.text());
   if (images_.empty()) throw DataError("data folder " + metadata_.data_dir() + " has no image with a label file");
 
   labels_.resize(images_.size());
@@ -53,15 +57,39 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
   const auto numbers = metadata_.names_to_labels();
   data::parallel_for(images_.size(), kReadThreads, [&](size_t i) {
     const std::string path = metadata_.label_path(images_[i]);
-    for (const auto& name : split_names(data::read_whole_file(path), options_.label_sep)) {
-      const auto found = numbers.find(name);
-      if (found == numbers.end())
-        throw DataError("label file " + path + " has '" + name + "', which is none of the " +
-                        std::to_string(numbers.size()) + " classes; check label_sep and the list of labels");
-      labels_[i].push_back(found->second);
+    for (const auto& name : names_in(path, numbers)) {
+      labels_[i].push_back(numbers.at(name));
       descriptions_[i] += (descriptions_[i].empty() ? "" : options_.label_sep) + name;
     }
   });
+  tell_unused_classes();
+}
+
+// By label_sep. With the default, a line that is no class may be several, with blanks between them.
+std::vector<std::string> MultilabelClassificationRawDataset::names_in(
+    const std::string& path, const std::map<std::string, int64_t>& classes) const {
+  std::vector<std::string> names;
+  for (const auto& part : split_names(data::read_whole_file(path), options_.label_sep)) {
+    std::vector<std::string> found = {part};
+    if (!classes.count(part) && options_.label_sep == "\n") found = data::words_of(part);
+    for (const auto& name : found)
+      if (!classes.count(name))
+        throw DataError("label file " + path + " has '" + name + "', which is none of the " +
+                        std::to_string(classes.size()) + " classes; check label_sep and the list of labels");
+    names.insert(names.end(), found.begin(), found.end());
+  }
+  return names;
+}
+
+void MultilabelClassificationRawDataset::tell_unused_classes() const {
+  std::vector<bool> used(static_cast<size_t>(metadata_.num_classes()));
+  for (const auto& of_image : labels_)
+    for (int64_t label : of_image) used[static_cast<size_t>(label)] = true;
+  data::LeftOut unused;
+  for (size_t i = 0; i < used.size(); ++i)
+    if (!used[i]) unused.add(metadata_.labels_list()[i]);
+  if (unused.count() > 0)
+    log_warning("data folder " + metadata_.data_dir() + ": no image has the label " + unused.text());
 }
 
 std::vector<std::string> MultilabelClassificationRawDataset::keys() const { return data::image_keys(); }

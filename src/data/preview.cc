@@ -2,6 +2,7 @@
 
 #include "data/picture.h"
 #include "data/pipeline.h"
+#include "data/record_file.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -30,13 +31,15 @@ std::unique_ptr<Dataset> open_dataset(const PreviewOptions& options) {
     read.max_broken_samples = options.max_broken_samples;
     return read;
   };
-  if (!options.file_pattern.empty()) {
+  const std::string pattern =
+      options.file_pattern.empty() ? data::records_pattern(options.data_url) : options.file_pattern;
+  if (!pattern.empty()) {
     ImageTFRecordMetadataOptions metadata;
     metadata.num_samples = 1;  // not needed here, so not counted
     auto read = fill(ImageTFRecordDatasetOptions());
     read.shuffle_buffer_size = 4 * options.rows * options.columns;
     return std::make_unique<ImageClassificationTFRecordDataset>(
-        ImageClassificationTFRecordMetadata(options.data_url, {options.file_pattern}, metadata), read);
+        ImageClassificationTFRecordMetadata(options.data_url, {pattern}, metadata), read);
   }
   auto read = fill(RawDatasetOptions());
   read.capacity = options.rows * options.columns;

@@ -1,7 +1,10 @@
 #include "data/record_file.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 
+#include "data/storage.h"
 #include "tensorflow/core/lib/hash/crc32c.h"
 
 namespace mox::data {
@@ -28,8 +31,16 @@ bool has_crc(absl::string_view data, uint64_t masked) {
 
 }  // namespace
 
-RecordFile::RecordFile(std::string path, std::unique_ptr<tf::RandomAccessFile> file, int64_t size)
-    : path_(std::move(path)), file_(std::move(file)), size_(size), read_ahead_(kReadAhead) {}
+std::string records_pattern(const std::string& folder) {
+  const auto entries = list_folder(folder);
+  for (const char* pattern : {"*.tfrecord", "*-[0-9]*-of-[0-9]*"})
+    for (const auto& entry : entries)
+      if (!entry.is_folder && ::fnmatch(pattern, entry.name.c_str(), 0) == 0) return pattern;
+  return "";
+}
+
+RecordFile::RecordFile(std::string path, std::unique_ptr<tf::RandomAccessFile> file, int64_t size, int64_t begin)
+    : path_(std::move(path)), file_(std::move(file)), size_(size), next_(begin), read_ahead_(kReadAhead) {}
 
 absl::Status RecordFile::fetch(int64_t at, size_t size, absl::string_view* bytes) {
   if (at < buffer_at_ || at + static_cast<int64_t>(size) > buffer_at_ + static_cast<int64_t>(buffer_size_)) {

@@ -95,10 +95,11 @@ void add_records(const std::string& path, int64_t size, StatBuilder* builder) {
 }  // namespace
 
 DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern) {
-  if (!file_pattern.empty()) {
+  const std::string pattern = file_pattern.empty() ? data::records_pattern(dir) : file_pattern;
+  if (!pattern.empty()) {
     ImageTFRecordMetadataOptions options;
     options.num_samples = 1;  // not counted: every record is read anyway
-    const ImageClassificationTFRecordMetadata metadata(dir, {file_pattern}, options);
+    const ImageClassificationTFRecordMetadata metadata(dir, {pattern}, options);
     StatBuilder builder(metadata.labels_list());
     const auto& files = metadata.files();
     data::parallel_for(files.size(), kThreads, [&](size_t i) {

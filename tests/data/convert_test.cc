@@ -89,6 +89,39 @@ TEST_F(ConvertTest, FoldersToTfrecordAndBack) {
   EXPECT_EQ(restored, tree(src_.path()));
 }
 
+// Files of two conversions beside each other would be read as one data set.
+TEST_F(ConvertTest, WhatIsThereIsNotMixedIn) {
+  ConvertOptions options;
+  options.num_shards = 3;
+  folders_to_tfrecord(src_.path(), dst_.path(), options);
+  options.num_shards = 2;
+  EXPECT_EQ(message_of<InvalidArgumentError>([&] { folders_to_tfrecord(src_.path(), dst_.path(), options); }),
+            "folder " + dst_.path() +
+                " has train-00000-of-00003.tfrecord already, and other files of this prefix; give another folder or "
+                "prefix, or set overwrite to replace them");
+  options.overwrite = true;
+  folders_to_tfrecord(src_.path(), dst_.path(), options);
+  EXPECT_EQ(tree(dst_.path()).size(), 3u);  // 2 shards and labels.txt: the old ones are gone
+  options.overwrite = false;
+  options.prefix = "eval";  // another part of the same classes
+  EXPECT_EQ(folders_to_tfrecord(src_.path(), dst_.path(), options).files, 2);
+  src_.write("third/1.jpg", image_);
+  options.prefix = "more";
+  EXPECT_NE(message_of<InvalidArgumentError>([&] {
+              folders_to_tfrecord(src_.path(), dst_.path(), options);
+            }).find("labels.txt has other classes"),
+            std::string::npos);
+  TempDir back;
+  tfrecord_to_folders(dst_.path(), "train-*", back.path());
+  EXPECT_NE(message_of<InvalidArgumentError>([&] {
+              tfrecord_to_folders(dst_.path(), "train-*", back.path());
+            }).find("is not empty"),
+            std::string::npos);
+  const auto before = tree(back.path());
+  tfrecord_to_folders(dst_.path(), "train-*", back.path(), ConvertOptions{.overwrite = true});
+  EXPECT_EQ(tree(back.path()), before);
+}
+
 TEST_F(ConvertTest, BrokenImagesStopOrAreLeftOut) {
   const std::string path = src_.write("few/bad.jpg", "text");
   EXPECT_NE(message_of<DataError>([&] { folders_to_tfrecord(src_.path(), dst_.path()); }).find("image " + path),
@@ -133,6 +166,9 @@ TEST_F(ConvertTest, Stat) {
   EXPECT_EQ(records.classes[0].name, "few");
   EXPECT_EQ(records.classes[0].count, 6);
   EXPECT_EQ(records.bytes, stat.bytes);
+  EXPECT_EQ(dataset_stat(dst_.path()).classes[0].count, 6);  // *.tfrecord is found without a pattern
+  fs::rename(dst_.path("train-00000-of-00001.tfrecord"), dst_.path("train-00000-of-00001"));  // as are TF-slim's names
+  EXPECT_EQ(dataset_stat(dst_.path()).samples, 21);
 }
 
 TEST_F(ConvertTest, PreviewDrawsAGrid) {

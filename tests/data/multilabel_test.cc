@@ -1,6 +1,7 @@
 #include "data/pipeline_runner.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 
 namespace mox::test {
 namespace {
@@ -47,6 +48,25 @@ TEST_F(MultilabelTest, LabelsFileAndSeparator) {
   MultilabelDatasetOptions options;
   options.label_sep = ",";
   EXPECT_EQ(labels(options), (Rows{{1, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 0}}));
+}
+
+// The manual's label file, `label_i label_j`, with the default label_sep.
+TEST_F(MultilabelTest, NamesInOneLine) {
+  dir_.write("labels/0.jpg.txt", "dog cat");
+  dir_.write("labels/2.jpg.txt", "bird\tdog  cat \r\n");
+  EXPECT_EQ(labels({}), (Rows{{0, 1, 1}, {1, 0, 0}, {1, 1, 1}}));
+  dir_.write("labels.txt", "big dog\ndog\nbird\ncat");
+  dir_.write("labels/0.jpg.txt", "big dog");  // a class's whole name comes first
+  EXPECT_EQ(labels({})[0], (std::vector<float>{1, 0, 0, 0}));
+}
+
+TEST_F(MultilabelTest, ClassesThatNoImageHasAreNamed) {
+  std::string log;
+  set_log_sink([&](LogLevel, std::string_view line) { log += std::string(line) + "\n"; });
+  dir_.write("labels.txt", "0: cat 1: dog 2: bird 3: snail");
+  labels({});
+  set_log_sink(nullptr);
+  EXPECT_NE(log.find("no image has the label snail"), std::string::npos) << log;
 }
 
 TEST_F(MultilabelTest, MissingLabelFile) {

@@ -1,5 +1,8 @@
 // TFRecord files: metadata, image data sets, any features, broken records.
+#include <sys/stat.h>
+
 #include <filesystem>
+#include <fstream>
 
 #include "data/pipeline_runner.h"
 #include "data/record_writer.h"
@@ -12,6 +15,7 @@ namespace {
 
 namespace tf = tensorflow;
 namespace fs = std::filesystem;
+using namespace std::string_literals;
 
 class TFRecordTest : public ::testing::Test {
  protected:
@@ -86,6 +90,59 @@ TEST_F(TFRecordTest, LabelMap) {
   options.num_classes = 3;
   EXPECT_EQ(message_of<InvalidArgumentError>([&] { metadata(options); }),
             "num_classes is 3, but " + dir_.path("labels.txt") + " names 2 classes");
+}
+
+// A file that cannot be opened is a broken sample, as it is when it is read; not the end of the others.
+TEST_F(TFRecordTest, FilesThatCannotBeOpened) {
+  fs::create_symlink("nowhere", path(7));
+  dir_.write("data_train_8.tfrecord", "some text that is no record");
+  dir_.write("data_train_9.tfrecord", "");
+  ASSERT_EQ(::mkfifo(path(6).c_str(), 0600), 0);  // must not be waited for
+  EXPECT_EQ(metadata().num_samples(), 12);
+  for (const std::string& text : {path(7) + " cannot be opened", path(8) + ", record at byte 0", path(9) + " is empty",
+                                  "data_train_6.tfrecord is neither a file"s})
+    EXPECT_NE(log_.find(text), std::string::npos) << text << "\n" << log_;
+  auto options = once();
+  EXPECT_NE(error(options).find(path(7)), std::string::npos) << error(options);
+  options.max_broken_samples = 2;
+  EXPECT_EQ(sorted(labels(options)), count_up(12));
+  EXPECT_NE(message_of<NotFoundError>([&] { BaseTFRecordMetadata(dir_.path(), {"*_7.*"}); }).find(path(7)),
+            std::string::npos);
+}
+
+TEST_F(TFRecordTest, OptionsAreChecked) {
+  const auto message = [&](auto change) {
+    ImageTFRecordDatasetOptions images;
+    images.image_size = ImageSize{8, 8};
+    TFRecordDatasetOptions records;
+    change(images);
+    change(records);
+    const std::string text =
+        message_of<InvalidArgumentError>([&] { ImageClassificationTFRecordDataset(metadata(), images); });
+    EXPECT_EQ(message_of<InvalidArgumentError>([&] { get_tfrecord(dir_.path(), "*", {}, {}, 12, records); }), text);
+    return text;
+  };
+  EXPECT_EQ(message([](auto& o) { o.batch_size = -1; }), "batch_size is -1, expected at least 0");
+  EXPECT_EQ(message([](auto& o) { o.num_epochs = -1; }), "num_epochs is -1, expected at least 0");
+  EXPECT_EQ(message([](auto& o) { o.preprocess_threads = 0; }), "preprocess_threads is 0, expected at least 1");
+  EXPECT_EQ(message([](auto& o) { o.private_num_threads = -1; }), "private_num_threads is -1, expected at least 0");
+  EXPECT_EQ(message([](auto& o) { o.max_broken_samples = -1; }), "max_broken_samples is -1, expected at least 0");
+  EXPECT_EQ(message([](auto& o) { o.num_parallel = 0; }), "num_parallel is 0, expected at least 1");
+  EXPECT_EQ(message([](auto& o) { o.shuffle_buffer_size = -1; }), "shuffle_buffer_size is -1, expected at least 0");
+  EXPECT_EQ(message([](auto& o) { o.cache_dir = "s3://bucket/cache"; }),
+            "cache_dir is s3://bucket/cache, expected a folder on a local disk");
+  EXPECT_NE(message([](auto& o) { o.cache_dir = "/proc/cache"; }).find("cache_dir: folder /proc/cache"),
+            std::string::npos);
+}
+
+// The manual gives a BaseTFRecordMetadata to an image data set.
+TEST_F(TFRecordTest, ImagesOfAnyMetadata) {
+  auto scope = Scope::new_root();
+  ImageClassificationTFRecordDataset dataset(BaseTFRecordMetadata(dir_.path(), {"*train*.tfrecord"}), once());
+  PipelineRunner runner(scope, dataset.get(scope, {"label", "label_desc"}));
+  int count = 0;
+  while (runner.next()) ++count;
+  EXPECT_EQ(count, 12);
 }
 
 TEST_F(TFRecordTest, DeliversEverySampleOnce) {
@@ -254,6 +311,42 @@ TEST_F(TFRecordTest, CacheIsReadByTheNextRun) {
   EXPECT_EQ(count, 12);
 }
 
+// A copy that lost a byte: the file itself is read on, and copied again in the next epoch.
+TEST_F(TFRecordTest, ADamagedCopyIsNoBrokenSample) {
+  TempDir cache;
+  auto options = once();
+  options.cache_dir = cache.path();
+  options.remove_cache_on_finish = false;
+  labels(options);
+  const auto damage = [&](size_t at) {
+    int copies = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(cache.path()))
+      if (entry.path().extension() == ".copy") {
+        std::string bytes = read_file(entry.path());
+        bytes[at] ^= 1;
+        std::ofstream(entry.path(), std::ios::binary) << bytes;
+        ++copies;
+      }
+    EXPECT_EQ(copies, 3);
+  };
+  for (const size_t at : {size_t{3}, size_t{100}, fs::file_size(path(0)) - 30}) {  // a length, the first and last data
+    damage(at);
+    log_.clear();
+    EXPECT_EQ(sorted(labels(options)), count_up(12)) << at;
+    EXPECT_NE(log_.find(".copy is damaged"), std::string::npos) << log_;
+  }
+  log_.clear();
+  labels(options);
+  EXPECT_EQ(log_, "");
+  // A record that is broken in the file too is one, and no reason to copy it again.
+  std::string bytes = read_file(path(1));
+  bytes[100] ^= 1;
+  dir_.write("data_train_1.tfrecord", bytes);
+  options.max_broken_samples = 1;
+  EXPECT_EQ(labels(options).size(), 11u);
+  EXPECT_EQ(log_.find("damaged"), std::string::npos) << log_;
+}
+
 TEST_F(TFRecordTest, GetTfrecordWithHandlers) {
   auto scope = Scope::new_root();
   KeysToFeatures features;
@@ -311,6 +404,37 @@ TEST_F(TFRecordTest, Subclass) {
   EXPECT_EQ(runner[0].scalar<int64_t>()(), 64);
 }
 
+// Items that are made together, by one derived class.
+class LabelAndNext : public BaseTFRecordDataset {
+ public:
+  explicit LabelAndNext(BaseTFRecordMetadata metadata, TFRecordDatasetOptions options)
+      : BaseTFRecordDataset(std::move(metadata), options) {}
+  std::vector<std::string> keys() const override { return {"label", "next"}; }
+
+ protected:
+  KeysToFeatures keys_to_features() const override { return {{"image/class/label", {tf::DT_INT64, {}, false, {}}}}; }
+  std::vector<tf::Output> build_items(const Scope& scope, const std::vector<std::string>& keys,
+                                      const ParsedFeatures& features, const tf::Output&) const override {
+    const tf::Output label = features.at("image/class/label");
+    const tf::Output next = tf::ops::Add(scope, label, tf::ops::Const<int64_t>(scope, 1));
+    std::vector<tf::Output> items;
+    for (const auto& key : keys) items.push_back(key == "next" ? next : label);
+    return items;
+  }
+};
+
+TEST_F(TFRecordTest, SubclassThatMakesItemsTogether) {
+  auto scope = Scope::new_root();
+  TFRecordDatasetOptions options;
+  options.num_epochs = 1;
+  options.shuffle = false;
+  LabelAndNext dataset(BaseTFRecordMetadata(dir_.path(), {"*train_2*"}), options);
+  PipelineRunner runner(scope, dataset.get(scope, {"next", "label"}));
+  ASSERT_TRUE(runner.next());
+  EXPECT_EQ(runner[0].scalar<int64_t>()(), 9);
+  EXPECT_EQ(runner[1].scalar<int64_t>()(), 8);
+}
+
 TEST_F(TFRecordTest, FlowersAsTfSlimWritesThem) {
   TempDir flowers;
   for (int i = 0; i < 2; ++i)
@@ -324,6 +448,16 @@ TEST_F(TFRecordTest, FlowersAsTfSlimWritesThem) {
   int count = 0;
   while (runner.next()) ++count;
   EXPECT_EQ(count, 4);
+  // Its options for broken records and the cache.
+  write_records(flowers.path("flowers_train_00001-of-00002.tfrecord"), {image_record("no image", 1)});
+  TempDir cache;
+  DatasetOptions tolerant{.shuffle = false, .num_epochs = 1, .max_broken_samples = 1, .cache_dir = cache.path()};
+  tolerant.remove_cache_on_finish = false;
+  scope = Scope::new_root();
+  PipelineRunner whole(scope, get_dataset("flowers", "train", flowers.path(), tolerant)->get(scope, {"image"}));
+  for (count = 0; whole.next();) ++count;
+  EXPECT_EQ(count, 2);
+  EXPECT_TRUE(fs::exists(cache.path("mox-cache")));
 }
 
 }  // namespace
