@@ -69,7 +69,7 @@ std::vector<FolderEntry> list_local(const std::string& folder, LeftOut* left_out
     if (!entry.is_folder) {
       entry.size = static_cast<int64_t>(item.file_size(error));
       // A dangling link is listed, so that it is counted and named when it is read.
-      if (error) entry.size = 0;
+      if (error) entry.size = -1;
       const auto time = item.last_write_time(error);
       if (!error) entry.mtime_nsec = time.time_since_epoch().count();
     }

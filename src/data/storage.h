@@ -48,7 +48,7 @@ class LeftOut {
 struct FolderEntry {
   std::string name;  // without the folder
   bool is_folder = false;
-  int64_t size = 0;
+  int64_t size = 0;  // -1: not known, as of a link that leads nowhere
   int64_t mtime_nsec = 0;
 };
 // In byte order of the names. Left out are hidden names (".x"), symbolic links back to a folder above, and what is
