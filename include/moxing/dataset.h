@@ -66,8 +66,9 @@ struct DatasetMeta {
 MOX_EXPORT DatasetMeta get_dataset_meta(const std::string& name);
 MOX_EXPORT std::vector<std::string> dataset_names();
 
-// The built-in data set `name`, read from the files in dataset_dir as they are published. NotFoundError when they are
-// not there, DataError (path, offset, what was expected) when they are broken. Keys: image, label.
+// The built-in data set `name`, read from the files in dataset_dir as they are published, or as TF-slim converts them
+// (NAME_SPLIT.tfrecord). NotFoundError when they are not there, DataError (path, offset, what was expected) when they
+// are broken. Keys: image, label.
 MOX_EXPORT std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string& split_name,
                                                 const std::string& dataset_dir, const DatasetOptions& options = {});
 

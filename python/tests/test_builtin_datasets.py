@@ -1,6 +1,7 @@
 """get_dataset_meta and get_dataset: all names, from a local folder and from an object store."""
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from conftest import write_idx
 from pictures import encode, in_session, plain_image, write_records
@@ -76,6 +77,28 @@ def test_every_name(mox, place, name):
                 assert image.shape == (12, 16, 3) and image[5, 5].argmax() == label
             else:
                 assert list(image.shape) == meta.image_shape and image[5, 5, 0] == 10 * label
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_as_tf_slim_converts_them(mox, tmp_path, name):
+    height, width, channels = mox.get_dataset_meta(name).image_shape
+    for split, labels in (("train", [0, 1, 2]), ("test", [2])):
+        write_records(tmp_path / f"{name}_{split}.tfrecord",
+                      [{"image/encoded": encode(np.full((height, width, channels), 10 * k, np.uint8)), "image/format": b"png",
+                        "image/class/label": k, "image/height": height, "image/width": width} for k in labels])
+
+    def get(split, **options):
+        return lambda: mox.get_dataset(name, split, tmp_path, num_epochs=1, **options).get(["image", "label"])
+
+    rows = in_session(get("train", shuffle=False))
+    assert [int(label) for _, label in rows] == [0, 1, 2]
+    for image, label in rows:
+        assert image.shape == (height, width, channels) and image.dtype == np.uint8 and (image == 10 * label).all()
+    (images, labels), = in_session(get("test", batch_size=8))
+    assert images.shape == (1, height, width, channels) and list(labels) == [2]
+    with tf.Graph().as_default():
+        image, _ = get("train", batch_size=2, drop_remainder=True)()
+        assert image.shape.as_list() == [2, height, width, channels]
 
 
 def test_shuffled_by_a_seed_only_in_the_first_split(mox, mnist_dir):

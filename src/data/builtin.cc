@@ -141,6 +141,8 @@ std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string&
                                      const std::string& dataset_dir, const DatasetOptions& options) {
   const data::BuiltinDataset& dataset = data::find_builtin(name);
   dataset.meta.split_size(split_name);
+  if (dataset.meta.image_shape[0] > 0)
+    if (auto converted = data::open_converted(dataset.meta, split_name, dataset_dir, options)) return converted;
   return dataset.open(dataset.meta, split_name, dataset_dir, options);
 }
 

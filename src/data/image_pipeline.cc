@@ -140,9 +140,12 @@ std::string new_broken_counter() {
 }
 
 tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Output& name,
-                  const std::optional<ImageSize>& size, bool apply_exif) {
+                  const std::optional<ImageSize>& size, bool apply_exif, int channels) {
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("decode"), "MoxDecodeImage");
-  builder.Input(content.node(), content.index()).Input(name.node(), name.index()).Attr("apply_exif", apply_exif);
+  builder.Input(content.node(), content.index())
+      .Input(name.node(), name.index())
+      .Attr("apply_exif", apply_exif)
+      .Attr("channels", channels);
   if (size) builder.Attr("height", size->height).Attr("width", size->width);
   return finish(scope, builder);
 }

@@ -45,7 +45,7 @@ tensorflow::Output checked_image(const Scope& scope, const tensorflow::Output& c
 
 // Decodes one image file; see decode_op.cc.
 tensorflow::Output decode(const Scope& scope, const tensorflow::Output& content, const tensorflow::Output& name,
-                          const std::optional<ImageSize>& size, bool apply_exif);
+                          const std::optional<ImageSize>& size, bool apply_exif, int channels = 3);
 
 // The image files of a raw data set, read ahead: (name, content, `extra`…). The extra columns have a row a file.
 struct RawFiles {

@@ -124,6 +124,17 @@ std::string join_path(const std::string& folder, const std::string& name) {
   return folder + "/" + name;
 }
 
+bool is_same_or_below(const std::string& path, const std::string& folder) {
+  const auto whole = [](const std::string& name) {
+    std::error_code error;
+    std::string text = is_remote(name) ? name : fs::weakly_canonical(fs::absolute(name, error), error).string();
+    while (!text.empty() && text.back() == '/') text.pop_back();
+    if (text.rfind("obs://", 0) == 0) text.replace(0, 3, "s3");
+    return text + "/";
+  };
+  return whole(path).rfind(whole(folder), 0) == 0;
+}
+
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::string read_whole_file(const std::string& path) {

@@ -60,6 +60,26 @@ TEST_F(ConvertTest, SplitKeepsTheFractionsOfEachClass) {
   EXPECT_EQ(tree(dst_.path()), before);  // the same split each time
 }
 
+// Overwriting never removes the source, and nothing is removed for a source that is not there.
+TEST_F(ConvertTest, SplitKeepsItsSource) {
+  const auto before = tree(src_.path());
+  const auto error = [&](const std::string& src, const std::string& dst, const std::string& part) {
+    return message_of<InvalidArgumentError>([&] { split_image_classification_dataset({{part, 0.5}}, src, dst, true); });
+  };
+  const std::string parent = fs::path(src_.path()).parent_path(), name = fs::path(src_.path()).filename();
+  EXPECT_NE(error(src_.path(), parent, name).find("lie in each other"), std::string::npos);
+  EXPECT_NE(error(src_.path() + "/", src_.path() + "/../", name).find("lie in each other"), std::string::npos);
+  EXPECT_NE(error(src_.path(), src_.path(), "train").find("lie in each other"), std::string::npos);
+  fs::create_directory_symlink(src_.path(), dst_.path("link"));
+  EXPECT_NE(error(src_.path(), dst_.path(), "link").find("lie in each other"), std::string::npos);
+  EXPECT_EQ(tree(src_.path()), before);
+  dst_.write("train/old/1.jpg", image_);
+  message_of<NotFoundError>([&] {
+    split_image_classification_dataset({{"train", 0.5}}, src_.path("none"), dst_.path(), true);
+  });
+  EXPECT_TRUE(fs::exists(dst_.path("train/old/1.jpg")));
+}
+
 TEST_F(ConvertTest, SplitSpecIsChecked) {
   const auto error = [&](const SplitSpec& spec) {
     return message_of<InvalidArgumentError>(

@@ -57,8 +57,8 @@ class MemoryTest : public ::testing::Test {
     }
     EXPECT_EQ(images, kImages * kEpochs);
     EXPECT_LT(most, held + 200 * kMiB) << most / kMiB << " MiB, of which " << held / kMiB << " are asked for";
-    EXPECT_LT(last_quarter, after_a_quarter + 40 * kMiB) << "MiB: " << after_a_quarter / kMiB << " first, "
-                                                         << last_quarter / kMiB << " later";
+    EXPECT_LT(last_quarter, after_a_quarter + 40 * kMiB)
+        << "MiB: " << after_a_quarter / kMiB << " first, " << last_quarter / kMiB << " later";
     RecordProperty("mib", static_cast<int>(most / kMiB));
     RecordProperty("mib_asked_for", static_cast<int>(held / kMiB));
   }
