@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "data/op_base.h"
 #include "moxing/log.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -71,6 +72,8 @@ class SkipBrokenDataset : public UnaryDataset {
   const tf::core::RefCountPtr<BrokenSamples> broken_;
 };
 
+constexpr std::string_view kNoSample = "input: an epoch has no sample for this worker";
+
 // The kernels' own words: TensorFlow puts the names of datasets before them and of graph nodes behind.
 std::string plain_message(const absl::Status& status) {
   std::string message(status.message());
@@ -109,8 +112,8 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
         return absl::FailedPreconditionError(
             "input: an epoch has no sample for this worker: the files that it reads are empty");
       delivered_ = delivered_ || status.ok();
-      // What holds for every sample alike is no broken sample.
-      if (status.ok() || absl::IsCancelled(status) || absl::IsFailedPrecondition(status)) return status;
+      if (status.ok() || absl::IsCancelled(status)) return status;
+      if (absl::StrContains(status.message(), kNoSample)) return status;  // nothing that leaving out could help
       if (const auto stop = leave_out(status); !stop.ok()) return stop;
     }
   }

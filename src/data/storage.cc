@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <mutex>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
-#include "moxing/file_stream.h"
 #include "moxing/log.h"
 #include "tensorflow/core/platform/env.h"
+#include "tf_files/store_files.h"
+#include "tf_files/store_status.h"
 
 namespace mox::data {
 
@@ -18,20 +18,10 @@ namespace tf = tensorflow;
 
 namespace {
 
-bool is_remote(const std::string& path) { return path.find("://") != std::string::npos; }
+// Of each object that is open: a pipeline reads several at once.
+constexpr int64_t kReadAhead = 8 << 20;
 
-// What `call` throws as a status; its text has the path already.
-template <typename Call>
-absl::Status status_of(Call call) {
-  try {
-    call();
-  } catch (const NotFoundError& e) {
-    return absl::NotFoundError(e.what());
-  } catch (const std::exception& e) {
-    return absl::UnavailableError(e.what());
-  }
-  return absl::OkStatus();
-}
+bool is_remote(const std::string& path) { return path.find("://") != std::string::npos; }
 
 // A link to a folder that holds it: following it never ends.
 bool links_upwards(const fs::path& entry) {
@@ -94,29 +84,6 @@ std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_ou
   return entries;
 }
 
-// An object for reads at an offset: MoXing's own stream reads it ahead by ranges.
-class RemoteReader : public tf::RandomAccessFile {
- public:
-  explicit RemoteReader(const std::string& path) : file_(path, "rb") {}
-
-  absl::Status Read(uint64_t offset, absl::string_view& result, absl::Span<char> scratch) const override {
-    std::lock_guard lock(mutex_);
-    size_t got = 0;
-    const auto status = status_of([&] {
-      if (file_.tell() != static_cast<int64_t>(offset)) file_.seek(static_cast<int64_t>(offset));
-      for (int64_t n = 1; got < scratch.size() && n > 0; got += static_cast<size_t>(n))
-        n = file_.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
-    });
-    result = absl::string_view(scratch.data(), got);
-    if (status.ok() && got < scratch.size()) return absl::OutOfRangeError("the end of the file");
-    return status;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  mutable file::File file_;  // guarded by mutex_
-};
-
 }  // namespace
 
 std::string join_path(const std::string& folder, const std::string& name) {
@@ -149,7 +116,7 @@ absl::Status read_into(const std::string& path, tf::tstring* content) {
     return absl::Status(status.code(), "data file " + path + " cannot be read: " + std::string(status.message()));
   };
   if (is_remote(path)) {
-    return status_of([&] {
+    return tf_files::status_of([&] {
       file::read_to(path, [&](int64_t bytes) {
         content->resize_uninitialized(static_cast<size_t>(bytes));
         return content->mdata();
@@ -228,7 +195,7 @@ std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_ou
 
 absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {
   if (!is_remote(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
-  return status_of([&] { *file = std::make_unique<RemoteReader>(path); });
+  return tf_files::status_of([&] { *file = std::make_unique<tf_files::StoreReader>(path, kReadAhead); });
 }
 
 std::unique_ptr<tf::RandomAccessFile> open_random(const std::string& path) {

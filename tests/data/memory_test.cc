@@ -1,8 +1,4 @@
 // A long pipeline holds what its capacity says and 200 MiB at most, and not more with every epoch.
-#include <unistd.h>
-
-#include <fstream>
-
 #include "data/pipeline_runner.h"
 #include "data/record_writer.h"
 #include "moxing/datasets.h"
@@ -15,12 +11,6 @@ constexpr int kImages = 240, kEpochs = 12;
 constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kFileBytes = 60 << 10;  // as the manual's flowers
 constexpr int64_t kBatch = 32;
-
-int64_t resident_bytes() {
-  int64_t pages = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> pages >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
-}
 
 class MemoryTest : public ::testing::Test {
  protected:
