@@ -18,9 +18,6 @@ namespace tf = tensorflow;
 
 namespace {
 
-// Of each object that is open: a pipeline reads several at once.
-constexpr int64_t kReadAhead = 8 << 20;
-
 bool is_remote(const std::string& path) { return path.find("://") != std::string::npos; }
 
 // A link to a folder that holds it: following it never ends.
@@ -194,6 +191,7 @@ std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_ou
 }
 
 absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {
+  constexpr int64_t kReadAhead = 8 << 20;  // of each object: a pipeline reads several at once
   if (!is_remote(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
   return tf_files::status_of([&] { *file = std::make_unique<tf_files::StoreReader>(path, kReadAhead); });
 }
