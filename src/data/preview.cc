@@ -90,7 +90,9 @@ void preview_dataset(const PreviewOptions& options) {
   for (int64_t i = 0; i < options.rows * options.columns; ++i) {
     const auto status = session->Run({}, {image.name(), sample[1].name()}, {}, &out);
     if (absl::IsOutOfRange(status) && i > 0) break;
-    throw_if_error(status, "reading " + options.data_url);
+    // Without the name of the graph's node behind it.
+    const std::string message(status.message().substr(0, status.message().find("\n\t [[")));
+    throw_if_error(absl::Status(status.code(), message), "reading " + options.data_url);
     const int64_t height = out[0].dim_size(0) + data::Picture::kTextHeight + kGap, width = out[0].dim_size(1) + kGap;
     if (!picture) picture.emplace(options.rows * height, options.columns * width);
     const int64_t top = i / options.columns * height, left = i % options.columns * width;

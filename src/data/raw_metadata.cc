@@ -91,7 +91,10 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
     left_out.add(of_class[i], "");
   }
   tell_left_out(base_dir, left_out);
-  if (images_.empty()) throw DataError("data folder " + base_dir + " has no images in its class folders");
+  if (images_.empty())
+    throw DataError("data folder " + base_dir + " has no images in its class folders " +
+                    data::join_names(labels_list_) +
+                    "; where these are parts such as train and eval, give the folder of one");
 }
 
 MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const std::string& base_dir,

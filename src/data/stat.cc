@@ -74,7 +74,8 @@ void add_records(const std::string& path, int64_t size, StatBuilder* builder) {
     const std::string name = path + ", record at byte " + std::to_string(file.offset());
     tf::Example example;
     if (result == data::RecordFile::Result::kBroken) {
-      builder->add_broken(name, std::string(error.message()));
+      const std::string reason(error.message()), place = "TFRecord file " + name + ": ";
+      builder->add_broken(name, reason.rfind(place, 0) == 0 ? reason.substr(place.size()) : reason);
     } else if (!example.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
       builder->add_broken(name, "not a tf.Example");
     } else {

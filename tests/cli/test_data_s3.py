@@ -124,6 +124,13 @@ def test_preview(place):
     mox("data", "preview", f"--data_url={url}/records", *options, env=env)
     assert (folder / "grid.png").read_bytes() != first  # the same images in another order
     assert struct.unpack(">II", (folder / "grid.png").read_bytes()[16:24]) == (width, height)
+    # The folder that mox train takes: the part that training sees.
+    (folder / "parts").mkdir()
+    (folder / "src").rename(folder / "parts/train")
+    mox("data", "preview", f"--data_url={url}/parts", *options, env=env)
+    assert (folder / "grid.png").read_bytes() == first
+    missing = mox("data", "stat", f"{url}/parts", env=env, check=False)
+    assert missing.returncode == 1 and "class folders train; where these are parts" in missing.stderr
 
 
 def test_what_is_not_there(place):

@@ -191,6 +191,38 @@ TEST_F(ConvertTest, Stat) {
   EXPECT_EQ(dataset_stat(dst_.path()).samples, 21);
 }
 
+// What is broken in TFRecord files: path, offset and reason, each once.
+TEST_F(ConvertTest, BrokenRecords) {
+  folders_to_tfrecord(src_.path(), dst_.path());
+  const std::string path = dst_.path("train-00000-of-00001.tfrecord");
+  std::string bytes = read_file(path);
+  bytes[100] ^= 1;
+  bytes.resize(bytes.size() - 5);
+  dst_.write("train-00000-of-00001.tfrecord", bytes);
+  const auto stat = dataset_stat(dst_.path());
+  EXPECT_EQ(stat.samples, 18);
+  ASSERT_EQ(stat.broken.size(), 2u);
+  EXPECT_EQ(stat.broken[0].path, path + ", record at byte 0");
+  EXPECT_EQ(stat.broken[0].reason, "the checksum of the data does not fit");
+  EXPECT_NE(stat.broken[1].reason.find("the file ends inside the record"), std::string::npos);
+  TempDir back;
+  EXPECT_NE(message_of<DataError>([&] {
+              tfrecord_to_folders(dst_.path(), "train-*", back.path("none"));
+            }).find(path + ", record at byte"),
+            std::string::npos);
+  PreviewOptions options;
+  options.model_name = "lenet";
+  options.data_url = dst_.path();
+  options.output_url = back.path("grid.png");
+  const std::string message = message_of<Error>([&] { preview_dataset(options); });
+  EXPECT_NE(message.find(path + ", record at byte"), std::string::npos) << message;
+  EXPECT_EQ(message.find("[["), std::string::npos) << message;
+  ConvertOptions tolerant;
+  tolerant.max_broken_samples = options.max_broken_samples = 2;
+  EXPECT_EQ(tfrecord_to_folders(dst_.path(), "train-*", back.path("images"), tolerant).samples, 18);
+  preview_dataset(options);
+}
+
 TEST_F(ConvertTest, PreviewDrawsAGrid) {
   PreviewOptions options;
   options.model_name = "inception_v1";

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
 #include "moxing/datasets.h"
@@ -140,6 +141,14 @@ int preview(const std::vector<std::string>& args) {
       ->capture_default_str();
   if (const int code = parse_command_line(app, args); code >= 0) return code;
   options.run_mode = parse_mode(mode);
+  if (options.dataset_name.empty() && options.file_pattern.empty()) {
+    // The part of the data that `mox train` and `mox eval` read.
+    ClassifierConfig config;
+    config.data_url = options.data_url;
+    const ClassifierData data(config);
+    const std::string part = options.run_mode == ModeKeys::TRAIN ? data.train_split() : data.eval_split();
+    if (!part.empty()) options.data_url += "/" + part;
+  }
   preview_dataset(options);
   fmt::print("{}\n", options.output_url);
   return kDone;
