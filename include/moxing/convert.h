@@ -61,7 +61,8 @@ struct DatasetStat {
   int64_t min_height = 0, max_height = 0, min_width = 0, max_width = 0;
   std::vector<Broken> broken;
 };
-// Of the TFRecord files that match the pattern. Without one: of the folder's *.tfrecord files, else of class folders.
+// Of the TFRecord files that match the pattern. Without one: of the folder's *.tfrecord files, else of images/ and
+// labels/ (an image counts in each of its classes), else of class folders.
 MOX_EXPORT DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern = "");
 
 }  // namespace mox

@@ -95,7 +95,6 @@ class MOX_EXPORT MultilabelClassificationRawDataset : public Dataset {
   Pipeline build(const Scope& scope, const std::vector<std::string>& keys) override;
 
  private:
-  std::vector<std::string> names_in(const std::string& path, const std::map<std::string, int64_t>& classes) const;
   void tell_unused_classes() const;
 
   MultilabelClassificationRawMetadata metadata_;

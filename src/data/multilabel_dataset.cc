@@ -15,19 +15,6 @@ namespace {
 
 constexpr int kReadThreads = 32;
 
-std::vector<std::string> split_names(const std::string& content, const std::string& separator) {
-  constexpr char kBlank[] = " \t\r\n";
-  std::vector<std::string> names;
-  for (size_t at = 0; at <= content.size();) {
-    const size_t end = std::min(content.find(separator, at), content.size());
-    const std::string part = content.substr(at, end - at);
-    const size_t begin = part.find_first_not_of(kBlank);
-    if (begin != std::string::npos) names.push_back(part.substr(begin, part.find_last_not_of(kBlank) + 1 - begin));
-    at = end + separator.size();
-  }
-  return names;
-}
-
 }  // namespace
 
 MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(MultilabelClassificationRawMetadata metadata,
@@ -57,28 +44,12 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
   const auto numbers = metadata_.names_to_labels();
   data::parallel_for(images_.size(), kReadThreads, [&](size_t i) {
     const std::string path = metadata_.label_path(images_[i]);
-    for (const auto& name : names_in(path, numbers)) {
+    for (const auto& name : data::names_in_label_file(path, options_.label_sep, numbers)) {
       labels_[i].push_back(numbers.at(name));
       descriptions_[i] += (descriptions_[i].empty() ? "" : options_.label_sep) + name;
     }
   });
   tell_unused_classes();
-}
-
-// By label_sep. With the default, a line that is no class may be several, with blanks between them.
-std::vector<std::string> MultilabelClassificationRawDataset::names_in(
-    const std::string& path, const std::map<std::string, int64_t>& classes) const {
-  std::vector<std::string> names;
-  for (const auto& part : split_names(data::read_whole_file(path), options_.label_sep)) {
-    std::vector<std::string> found = {part};
-    if (!classes.count(part) && options_.label_sep == "\n") found = data::words_of(part);
-    for (const auto& name : found)
-      if (!classes.count(name))
-        throw DataError("label file " + path + " has '" + name + "', which is none of the " +
-                        std::to_string(classes.size()) + " classes; check label_sep and the list of labels");
-    names.insert(names.end(), found.begin(), found.end());
-  }
-  return names;
 }
 
 void MultilabelClassificationRawDataset::tell_unused_classes() const {

@@ -79,6 +79,20 @@ TEST_F(MultilabelTest, MissingLabelFile) {
   EXPECT_EQ(labels(options), (Rows{{1, 1}, {0, 0}}));
 }
 
+TEST_F(MultilabelTest, Stat) {
+  dir_.write("images/3.jpg", "no image");
+  dir_.write("labels/3.jpg.txt", "cat");
+  dir_.write("images/4.jpg", read_file(dir_.path("images/0.jpg")));
+  const DatasetStat stat = dataset_stat(dir_.path());
+  EXPECT_EQ(stat.samples, 3);
+  ASSERT_EQ(stat.classes.size(), 3u);
+  EXPECT_EQ(stat.classes[2].name, "dog");
+  EXPECT_EQ(stat.classes[0].count + stat.classes[1].count + stat.classes[2].count, 3);  // one image has two, one none
+  ASSERT_EQ(stat.broken.size(), 2u);
+  EXPECT_EQ(stat.broken[0].path, dir_.path("images/3.jpg"));
+  EXPECT_EQ(stat.broken[1].reason, "no label file " + dir_.path("labels/4.jpg.txt"));
+}
+
 TEST_F(MultilabelTest, UnknownLabel) {
   dir_.write("labels.txt", "dog\ncat\n");
   EXPECT_EQ(message_of<DataError>([&] { labels({}); }),

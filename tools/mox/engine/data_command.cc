@@ -110,7 +110,9 @@ int stat(const std::vector<std::string>& args) {
                "mox data stat");
   app.add_option("URL", url, "folder of the data set")->required();
   app.add_option("--file_pattern", pattern,
-                 "TFRecord files, e.g. 'train-*'; default: *.tfrecord where URL has such files, else class folders");
+                 "TFRecord files, e.g. 'train-*'; default: *.tfrecord where URL has such files, else images and "
+                 "labels, else class "
+                 "folders");
   app.add_flag("--json", as_object, "print one JSON object");
   if (const int code = parse_command_line(app, args); code >= 0) return code;
   const DatasetStat result = dataset_stat(url, pattern);
