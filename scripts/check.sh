@@ -16,7 +16,7 @@ fi
 
 # Rooms include only what lies below them: base <- file; base <- graph <- {data, nets, preprocess, optim} <- run.
 below() { # below ROOM "rooms it may include"
-  for other in base file tf_files graph data nets preprocess optim cluster run; do
+  for other in base file tf_files kernels graph data nets preprocess optim cluster run; do
     case " $2 $1 " in *" $other "*) continue ;; esac
     if grep -rnE "#include \"$other/" "src/$1" 2>/dev/null; then complain "src/$1 includes src/$other"; fi
   done
@@ -24,13 +24,14 @@ below() { # below ROOM "rooms it may include"
 below base ""
 below file "base"
 below tf_files "base file"
+below kernels "base"
 below graph "base"
-below data "base file graph"
+below data "base file tf_files graph"
 below nets "base graph"
 below preprocess "base graph"
 below optim "base graph"
 below cluster "base graph"
-below run "base file graph data nets preprocess optim cluster"
+below run "base file tf_files graph data nets preprocess optim cluster"
 
 if command -v clang-format >/dev/null; then
   git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror 2>&1 | grep -m 5 'error:' && complain "run \`make format\`"

@@ -55,6 +55,9 @@ BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const st
   }
   if (files_.empty())
     throw NotFoundError("data folder " + base_dir + " has no file that matches " + data::join_names(file_patterns));
+  if (std::all_of(files_.begin(), files_.end(), [](const ImageFile& file) { return file.size == 0; }))
+    throw DataError("the " + std::to_string(files_.size()) + " TFRecord files of " + base_dir + " that match " +
+                    data::join_names(file_patterns) + " are empty");
   if (num_samples_ > 0) return;
   std::atomic<int64_t> total{0};
   std::vector<std::exception_ptr> cannot_open(files_.size());

@@ -110,6 +110,14 @@ TEST_F(TFRecordTest, FilesThatCannotBeOpened) {
             std::string::npos);
 }
 
+// Endless epochs of nothing would never come to an end.
+TEST_F(TFRecordTest, OnlyEmptyFiles) {
+  dir_.write("empty-0", "");
+  dir_.write("empty-1", "");
+  EXPECT_EQ(message_of<DataError>([&] { BaseTFRecordMetadata(dir_.path(), {"empty-*"}, {.num_samples = 5}); }),
+            "the 2 TFRecord files of " + dir_.path() + " that match empty-* are empty");
+}
+
 TEST_F(TFRecordTest, OptionsAreChecked) {
   const auto message = [&](auto change) {
     ImageTFRecordDatasetOptions images;
