@@ -25,6 +25,7 @@ struct ConvertOptions {
   int64_t num_shards = 0;          // 0: one for each 128 MiB
   int64_t max_broken_samples = 0;  // that many broken images are left out, each named in the log; then it is an error
   bool shuffle = true;             // mix the classes, always in the same way
+  bool overwrite = false;          // replace what the destination has already
 };
 
 struct ConvertSummary {
@@ -33,10 +34,12 @@ struct ConvertSummary {
   int64_t broken = 0;  // left out
 };
 
-// Class folders to TFRecord files as TF-slim writes them, and labels.txt.
+// Class folders to TFRecord files as TF-slim writes them, and labels.txt. InvalidArgumentError when dst_dir has files
+// of this prefix, or a labels.txt with other classes, unless `overwrite`: the old files of the prefix go then.
 MOX_EXPORT ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
                                               const ConvertOptions& options = {});
-// The other way: every record becomes dst_dir/CLASS/NAME; CLASS is its number where no name is known.
+// The other way: every record becomes dst_dir/CLASS/NAME; CLASS is its number where no name is known. dst_dir must be
+// empty or missing, unless `overwrite`: files of the same names are replaced then.
 MOX_EXPORT ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
                                               const std::string& dst_dir, const ConvertOptions& options = {});
 
@@ -58,7 +61,8 @@ struct DatasetStat {
   int64_t min_height = 0, max_height = 0, min_width = 0, max_width = 0;
   std::vector<Broken> broken;
 };
-// Of class folders, or of the TFRecord files that match the pattern when one is given.
+// Of the TFRecord files that match the pattern. Without one: of the folder's *.tfrecord files, else of images/ and
+// labels/ (an image counts in each of its classes), else of class folders.
 MOX_EXPORT DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern = "");
 
 }  // namespace mox

@@ -26,6 +26,10 @@ struct DatasetOptions {
   bool drop_remainder = false;  // drop a last batch that is not full
   int64_t shard_index = 0;      // this worker's part of each epoch …
   int64_t num_shards = 0;  // … of that many, with the same seed; 0: the flags task_index and worker_hosts tell both
+  // Of data sets in TFRecord files; the others are read whole, and a broken one is an error.
+  int64_t max_broken_samples = 0;      // that many broken records are left out, each named in the log
+  std::string cache_dir;               // files are copied to it as they are read; ENV: ${DLS_LOCAL_CACHE_PATH}
+  bool remove_cache_on_finish = true;  // false: the next run uses it again
 };
 
 class MOX_EXPORT Dataset {
@@ -62,8 +66,9 @@ struct DatasetMeta {
 MOX_EXPORT DatasetMeta get_dataset_meta(const std::string& name);
 MOX_EXPORT std::vector<std::string> dataset_names();
 
-// The built-in data set `name`, read from the files in dataset_dir as they are published. NotFoundError when they are
-// not there, DataError (path, offset, what was expected) when they are broken. Keys: image, label.
+// The built-in data set `name`, read from the files in dataset_dir as they are published, or as TF-slim converts them
+// (NAME_SPLIT.tfrecord). NotFoundError when they are not there, DataError (path, offset, what was expected) when they
+// are broken. Keys: image, label.
 MOX_EXPORT std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string& split_name,
                                                 const std::string& dataset_dir, const DatasetOptions& options = {});
 

@@ -47,6 +47,10 @@ class MOX_EXPORT File {
   // Closes without making visible what no flush made visible (object stores; a local file keeps what it has).
   void discard();
 
+  // How much of an object is in memory or under way at most while it is read in sequence (32 MiB): for programs that
+  // read many at once. At least 1 MiB; local files have none.
+  void set_read_ahead(int64_t bytes);
+
   bool closed() const { return stream_ == nullptr; }
   bool isatty() const { return false; }
   bool readable() const { return readable_; }

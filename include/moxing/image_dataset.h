@@ -76,7 +76,7 @@ class MOX_EXPORT ImageClassificationRawDataset : public Dataset {
 };
 
 struct MultilabelDatasetOptions : RawDatasetOptions {
-  std::string label_sep = "\n";       // between the names in a label file
+  std::string label_sep = "\n";       // between the names in a label file; with the default also blanks
   bool skip_label_not_found = false;  // leave out images without a label file; else they are an error
 };
 
@@ -95,6 +95,8 @@ class MOX_EXPORT MultilabelClassificationRawDataset : public Dataset {
   Pipeline build(const Scope& scope, const std::vector<std::string>& keys) override;
 
  private:
+  void tell_unused_classes() const;
+
   MultilabelClassificationRawMetadata metadata_;
   MultilabelDatasetOptions options_;
   std::vector<ImageFile> images_;             // those with labels

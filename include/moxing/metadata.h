@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "moxing/export.h"
@@ -115,6 +116,8 @@ class MOX_EXPORT ImageClassificationTFRecordMetadata : public BaseTFRecordMetada
  public:
   ImageClassificationTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,
                                       const ImageTFRecordMetadataOptions& options = {});
+  // Of files that tell nothing of classes. Implicit: an image data set takes any metadata of TFRecord files.
+  ImageClassificationTFRecordMetadata(BaseTFRecordMetadata files) : BaseTFRecordMetadata(std::move(files)) {}
   int64_t num_classes() const { return num_classes_; }
 
  private:

@@ -11,8 +11,8 @@ namespace mox {
 
 struct PreviewOptions {
   std::string model_name;               // whose augmentation is shown
-  std::string data_url;                 // class folders; or TFRecord files when file_pattern is given
-  std::string file_pattern;             // e.g. train-*
+  std::string data_url;                 // TFRecord files or class folders
+  std::string file_pattern;             // e.g. train-*; default: *.tfrecord where data_url has such files
   std::string dataset_name;             // a built-in data set in data_url instead, …
   std::string split = "train";          // … and its split
   std::string output_url;               // a PNG file

@@ -70,6 +70,10 @@ class MOX_EXPORT BaseTFRecordDataset : public Dataset {
   explicit BaseTFRecordDataset(BaseTFRecordMetadata metadata, TFRecordDatasetOptions options);
   virtual KeysToFeatures keys_to_features() const { return features_; }
   virtual ItemsToHandlers items_to_handlers() const { return items_; }
+  // The items `keys` of one record, for data sets that compute several together; by default each one's handler.
+  virtual std::vector<tensorflow::Output> build_items(const Scope& scope, const std::vector<std::string>& keys,
+                                                      const ParsedFeatures& features,
+                                                      const tensorflow::Output& name) const;
   Pipeline build(const Scope& scope, const std::vector<std::string>& keys) override;
 
  private:

@@ -54,3 +54,24 @@ def mnist_dir(tmp_path_factory):
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Class folders of plain PNGs; image i is 20 + i high."""
+    from pictures import CLASSES, IMAGES_A_CLASS, encode, plain_image
+    base = tmp_path_factory.mktemp("flowers")
+    for label, name in enumerate(CLASSES):
+        (base / name).mkdir()
+        for i in range(IMAGES_A_CLASS):
+            (base / name / f"{i}.png").write_bytes(encode(plain_image(label, 20 + i, 30)))
+    return str(base)
+
+
+@pytest.fixture(scope="session")
+def records(folders, tmp_path_factory):
+    """The same as three TFRecord files."""
+    import moxing.tensorflow as mox
+    base = str(tmp_path_factory.mktemp("tfrecord"))
+    assert mox.folders_to_tfrecord(folders, base, num_shards=3) == (24, 3, 0)
+    return base

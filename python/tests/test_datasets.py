@@ -3,39 +3,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-CLASSES = ["daisy", "roses", "tulips"]
-IMAGES_A_CLASS = 8
-
-
-def _image(label, height, width):
-    """A plain colour that tells the class."""
-    color = np.zeros(3, np.uint8)
-    color[label] = 200
-    return np.tile(color, (height, width, 1))
-
-
-def _encode(image, suffix):
-    encode = tf.io.encode_png if suffix == "png" else tf.io.encode_jpeg
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(encode(image))
-
-
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory):
-    base = tmp_path_factory.mktemp("flowers")
-    for label, name in enumerate(CLASSES):
-        (base / name).mkdir()
-        for i in range(IMAGES_A_CLASS):
-            (base / name / f"{i}.png").write_bytes(_encode(_image(label, 20 + i, 30), "png"))
-    return str(base)
-
-
-@pytest.fixture(scope="session")
-def records(folders, tmp_path_factory):
-    import moxing.tensorflow as mox
-    base = str(tmp_path_factory.mktemp("tfrecord"))
-    assert mox.folders_to_tfrecord(folders, base, num_shards=3) == (len(CLASSES) * IMAGES_A_CLASS, 3, 0)
-    return base
+from pictures import CLASSES, encode, in_session, plain_image
 
 
 @pytest.fixture
@@ -43,23 +11,9 @@ def multilabel(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
     for i, labels in enumerate(["sky", "sky\nsea", "sea\nsun"]):
-        (tmp_path / "images" / f"{i}.png").write_bytes(_encode(_image(i, 10, 10), "png"))
+        (tmp_path / "images" / f"{i}.png").write_bytes(encode(plain_image(i, 10, 10)))
         (tmp_path / "labels" / f"{i}.png.txt").write_text(labels)
     return tmp_path
-
-
-def in_session(get, count=None):
-    """What a plain session delivers: lists of values, until the end or `count` times."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        tensors = get()
-        session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        rows = []
-        while len(rows) != count:
-            try:
-                rows.append(session.run(tensors))
-            except tf.errors.OutOfRangeError:
-                break
-        return rows
 
 
 def train(mox, input_fn, tmp_path, steps=6, batch_size=4, auto_batch=True, num_classes=3):
@@ -112,7 +66,7 @@ def test_manual_raw_dataset(mox, folders):
     for image, label, label_desc, image_name in rows:
         assert label_desc.decode() == CLASSES[label]
         assert f"/{CLASSES[label]}/" in image_name.decode()
-        np.testing.assert_array_equal(image[0, 0], _image(label, 1, 1)[0, 0])
+        np.testing.assert_array_equal(image[0, 0], plain_image(label, 1, 1)[0, 0])
     first, second = ([row[3] for row in part] for part in (rows[:24], rows[24:]))
     assert sorted(first) == sorted(second) and first != second
 
@@ -148,7 +102,7 @@ def test_manual_preprocess_fn(mox, folders, v2):
     assert [images.shape for images, _ in rows] == [(8, 224, 224, 3)] * 3
     for images, labels in rows:
         for image, label in zip(images, labels):
-            np.testing.assert_array_equal(image[100, 100], _image(label, 1, 1)[0, 0])
+            np.testing.assert_array_equal(image[100, 100], plain_image(label, 1, 1)[0, 0])
 
 
 def test_training_on_batches_with_the_augmentation_of_a_network(mox, folders, tmp_path):
@@ -167,7 +121,7 @@ def test_training_on_batches_with_the_augmentation_of_a_network(mox, folders, tm
     for row in fed:
         assert row["images"].shape == (4, 32, 32, 3)
         for image, label in zip(row["images"], row["labels"]):
-            np.testing.assert_allclose(image[16, 16] + means, _image(label, 1, 1)[0, 0], atol=0.01)
+            np.testing.assert_allclose(image[16, 16] + means, plain_image(label, 1, 1)[0, 0], atol=0.01)
 
 
 def test_training_on_single_images(mox, folders, tmp_path):
@@ -208,7 +162,7 @@ def test_python_augmentation_with_numpy_and_outer_tensors(mox, folders, tmp_path
     fed = train(mox, input_fn, tmp_path, auto_batch=False)
     for row in fed:
         labels = row["labels"].argmax(1)
-        np.testing.assert_array_equal(row["images"][:, 0, 0], [(_image(k, 1, 1)[0, 0] + 5) * 2.0 for k in labels])
+        np.testing.assert_array_equal(row["images"][:, 0, 0], [(plain_image(k, 1, 1)[0, 0] + 5) * 2.0 for k in labels])
     assert len(calls) >= 24 and set(calls) == {(8, 8, 3)}
 
 
@@ -313,7 +267,7 @@ def test_manual_tfrecord(mox, records):
             threads = tf.train.start_queue_runners(coord=coord)
             for i in range(10):
                 image_eval, label_eval = sess.run([image, label])
-                np.testing.assert_array_equal(image_eval[5, 5], _image(label_eval, 1, 1)[0, 0])
+                np.testing.assert_array_equal(image_eval[5, 5], plain_image(label_eval, 1, 1)[0, 0])
             coord.request_stop()
             coord.join(threads)
 
@@ -354,7 +308,7 @@ def check_items(rows):
     assert len(rows) == 24
     for image, label, next_label, width, slim_width in rows:
         assert image.shape == (8, 8, 3)
-        np.testing.assert_array_equal(image[4, 4], _image(label, 1, 1)[0, 0])
+        np.testing.assert_array_equal(image[4, 4], plain_image(label, 1, 1)[0, 0])
         assert next_label == label + 1
         assert list(width) == list(slim_width) == [30]
 

@@ -66,6 +66,9 @@ absl::Status decode_bmp(std::string_view content, const std::function<uint8_t*(i
     return absl::DataLossError("the BMP is cut off at byte " + std::to_string(content.size()) + ", expected " +
                                std::to_string(std::max(needed, palette_at + palette_size)));
   uint8_t* out = allocate(header.height, header.width);
+  if (!out)
+    return absl::DataLossError("the BMP's header tells of " + std::to_string(header.width) + "x" +
+                               std::to_string(header.height) + " pixels, which is too much");
   for (int64_t y = 0; y < header.height; ++y) {
     const int64_t row_number = header.bottom_up ? header.height - 1 - y : y;
     const auto* row = reinterpret_cast<const uint8_t*>(content.data()) + header.pixels_at + stride * row_number;

@@ -109,6 +109,9 @@ std::unique_ptr<Dataset> open_slim_records(const DatasetMeta& meta, const std::s
   read.shuffle = options.shuffle.value_or(split == "train");
   read.shuffle_buffer_size = std::max<int64_t>(options.capacity, 1);
   read.seed = options.seed;
+  read.max_broken_samples = options.max_broken_samples;
+  read.cache_dir = options.cache_dir;
+  read.remove_cache_on_finish = options.remove_cache_on_finish;
   read.shard_index = options.shard_index;
   read.num_shards = options.num_shards;
   return std::make_unique<SlimRecords>(*metadata, read, meta.class_names);
@@ -138,6 +141,8 @@ std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string&
                                      const std::string& dataset_dir, const DatasetOptions& options) {
   const data::BuiltinDataset& dataset = data::find_builtin(name);
   dataset.meta.split_size(split_name);
+  if (dataset.meta.image_shape[0] > 0)
+    if (auto converted = data::open_converted(dataset.meta, split_name, dataset_dir, options)) return converted;
   return dataset.open(dataset.meta, split_name, dataset_dir, options);
 }
 

@@ -1,5 +1,7 @@
 #include "moxing/convert.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <random>
 #include <set>
@@ -26,8 +28,9 @@ namespace {
 constexpr int kThreads = 16;
 constexpr int64_t kShardBytes = 128 << 20;
 constexpr uint32_t kShuffleSeed = 7;  // any: the same order each time
-// Images that are read and checked at once before they are written in order.
+// Images that are in memory at once.
 constexpr size_t kChunk = 256;
+constexpr int64_t kChunkBytes = 64 << 20;
 
 std::string lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -154,6 +157,32 @@ RecordImage parse_record(const tf::tstring& record, const std::string& name, con
   return image;
 }
 
+// The data files of the prefix in dst_dir: names as shard_path makes them.
+std::vector<std::string> shards_in(const std::string& dst_dir, const std::string& prefix) {
+  std::vector<std::string> names;
+  if (!data::file_exists(dst_dir)) return names;
+  for (const auto& entry : data::list_folder(dst_dir))
+    if (::fnmatch("-[0-9]*-of-[0-9]*.tfrecord", entry.name.c_str() + std::min(prefix.size(), entry.name.size()), 0) ==
+            0 &&
+        entry.name.compare(0, prefix.size(), prefix) == 0)
+      names.push_back(entry.name);
+  return names;
+}
+
+// Files of two conversions beside each other would be read as one data set.
+void check_destination(const std::string& dst_dir, const std::vector<std::string>& old_shards,
+                       const std::vector<std::string>& classes) {
+  if (!old_shards.empty())
+    throw InvalidArgumentError("folder " + dst_dir + " has " + old_shards[0] + " already" +
+                               (old_shards.size() > 1 ? ", and other files of this prefix" : "") +
+                               "; give another folder or prefix, or set overwrite to replace them");
+  const std::string labels = data::join_path(dst_dir, "labels.txt");
+  if (const auto there = data::read_labels(labels); !there.empty() && there != classes)
+    throw InvalidArgumentError("labels file " + labels +
+                               " has other classes than the images, or another order of them; give another folder, or "
+                               "set overwrite to replace it");
+}
+
 }  // namespace
 
 ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
@@ -174,14 +203,20 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
   const auto count = static_cast<int64_t>(images.size());
   int64_t shards = options.num_shards > 0 ? options.num_shards : (bytes + kShardBytes - 1) / kShardBytes;
   shards = std::clamp<int64_t>(shards, 1, count);
+  const auto old_shards = shards_in(dst_dir, options.prefix);
+  if (!options.overwrite) check_destination(dst_dir, old_shards, metadata.labels_list());
   data::make_folders(dst_dir);
   data::BrokenLimit broken(options.max_broken_samples);
   ConvertSummary summary;
+  std::set<std::string> written;
   for (int64_t shard = 0; shard < shards; ++shard) {
-    ShardWriter writer(shard_path(dst_dir, options.prefix, shard, shards));
+    const std::string path = shard_path(dst_dir, options.prefix, shard, shards);
+    ShardWriter writer(path);
     const auto end = static_cast<size_t>(count * (shard + 1) / shards);
-    for (auto begin = static_cast<size_t>(count * shard / shards); begin < end; begin += kChunk) {
-      std::vector<Prepared> chunk(std::min(kChunk, end - begin));
+    for (auto begin = static_cast<size_t>(count * shard / shards), next = begin; begin < end; begin = next) {
+      for (int64_t held = 0; next < end && next - begin < kChunk && held < kChunkBytes; ++next)
+        held += images[next]->size;
+      std::vector<Prepared> chunk(next - begin);
       data::parallel_for(chunk.size(), kThreads, [&](size_t i) { chunk[i] = prepare(metadata, *images[begin + i]); });
       for (const auto& sample : chunk) {
         if (!sample.broken.empty()) {
@@ -193,51 +228,90 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
       }
     }
     writer.finish();
+    written.insert(path);
     ++summary.files;
   }
+  for (const auto& name : old_shards)
+    if (!written.count(data::join_path(dst_dir, name))) file::remove(data::join_path(dst_dir, name));
   data::write_whole_file(data::join_path(dst_dir, "labels.txt"), data::format_labels(metadata.labels_list()));
   summary.broken = broken.count();
   return summary;
 }
+
+namespace {
+
+// Writes the images of many records at once.
+class ImageWriter {
+ public:
+  explicit ImageWriter(std::string dst_dir) : dst_dir_(std::move(dst_dir)) {}
+
+  void add(RecordImage image) {
+    const std::string number = std::to_string(count_++);
+    if (image.file_name.empty())
+      image.file_name = number + "." + lower(data::to_string(data::image_format(image.content)));
+    while (!names_.insert(image.class_name + "/" + image.file_name).second)
+      image.file_name = number + "-" + image.file_name;
+    waiting_bytes_ += static_cast<int64_t>(image.content.size());
+    waiting_.push_back(std::move(image));
+    if (waiting_.size() == kChunk || waiting_bytes_ > kChunkBytes) flush();
+  }
+  void flush() {
+    data::parallel_for(waiting_.size(), kThreads, [&](size_t i) {
+      const RecordImage& image = waiting_[i];
+      data::write_whole_file(data::join_path(data::join_path(dst_dir_, image.class_name), image.file_name),
+                             image.content);
+    });
+    waiting_.clear();
+    waiting_bytes_ = 0;
+  }
+  int64_t count() const { return count_; }
+
+ private:
+  std::string dst_dir_;
+  int64_t count_ = 0;
+  std::set<std::string> names_;
+  std::vector<RecordImage> waiting_;
+  int64_t waiting_bytes_ = 0;
+};
+
+// Every record of the file, or what is wrong with it.
+void read_images(const std::string& path, int64_t size, const std::vector<std::string>& classes, ImageWriter* writer,
+                 data::BrokenLimit* broken) {
+  data::RecordFile file(path, data::open_random(path), size);
+  tf::tstring record;
+  absl::Status error;
+  for (auto result = file.next(&record, &error); result != data::RecordFile::Result::kEnd;
+       result = file.next(&record, &error)) {
+    const std::string name = "TFRecord file " + path + ", record at byte " + std::to_string(file.offset());
+    try {
+      if (result == data::RecordFile::Result::kBroken) throw DataError(std::string(error.message()));
+      writer->add(parse_record(record, name, classes));
+    } catch (const DataError& e) {
+      broken->add(e.what());
+    }
+  }
+}
+
+}  // namespace
 
 ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
                                    const std::string& dst_dir, const ConvertOptions& options) {
   ImageTFRecordMetadataOptions metadata_options;
   metadata_options.num_samples = 1;  // not counted: every record is read anyway
   const ImageClassificationTFRecordMetadata metadata(src_dir, {file_pattern}, metadata_options);
+  if (!options.overwrite && data::file_exists(dst_dir) && !data::list_folder(dst_dir).empty())
+    throw InvalidArgumentError("folder " + dst_dir +
+                               " is not empty; give another, or set overwrite to write into it all the same");
   data::BrokenLimit broken(options.max_broken_samples);
-  ConvertSummary summary;
-  std::set<std::string> written;
-  for (const auto& entry : metadata.files()) {
-    const std::string path = data::join_path(metadata.data_dir(), entry.name);
-    data::RecordFile file(path, data::open_random(path), entry.size);
-    tf::tstring record;
-    absl::Status error;
-    for (auto result = file.next(&record, &error); result != data::RecordFile::Result::kEnd;
-         result = file.next(&record, &error)) {
-      const std::string name = "TFRecord file " + path + ", record at byte " + std::to_string(file.offset());
-      try {
-        if (result == data::RecordFile::Result::kBroken) throw DataError(std::string(error.message()));
-        const RecordImage image = parse_record(record, name, metadata.labels_list());
-        std::string file_name = image.file_name;
-        const std::string extension = lower(data::to_string(data::image_format(image.content)));
-        const std::string number = std::to_string(summary.samples);
-        if (file_name.empty()) file_name = number + "." + extension;
-        if (!written.insert(image.class_name + "/" + file_name).second) file_name = number + "-" + file_name;
-        data::write_whole_file(data::join_path(data::join_path(dst_dir, image.class_name), file_name), image.content);
-        ++summary.samples;
-      } catch (const DataError& e) {
-        broken.add(e.what());
-      }
-    }
-  }
+  ImageWriter writer(dst_dir);
+  for (const auto& entry : metadata.files())
+    read_images(data::join_path(metadata.data_dir(), entry.name), entry.size, metadata.labels_list(), &writer, &broken);
+  writer.flush();
   if (!metadata.labels_list().empty()) {
     for (const auto& name : metadata.labels_list()) data::make_folders(data::join_path(dst_dir, name));
     data::write_whole_file(data::join_path(dst_dir, "labels.txt"), data::format_labels(metadata.labels_list()));
   }
-  summary.files = summary.samples;
-  summary.broken = broken.count();
-  return summary;
+  return {writer.count(), writer.count(), broken.count()};
 }
 
 }  // namespace mox

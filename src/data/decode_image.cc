@@ -15,6 +15,11 @@ namespace {
 
 using Allocate = std::function<uint8_t*(int64_t height, int64_t width)>;
 
+// As in TensorFlow's own JPEG reader: a damaged header must not ask for all the memory there is.
+constexpr int64_t kMostBytes = int64_t{1} << 29;
+// A thread keeps a buffer of that size for its next image.
+constexpr size_t kKeptBytes = size_t{32} << 20;
+
 // Pixels of one image, in a buffer that is used again by the thread.
 struct Pixels {
   int64_t height = 0;
@@ -22,13 +27,22 @@ struct Pixels {
   int channels = 0;
   std::vector<uint8_t> bytes;
 
+  // Null when that is too much.
   uint8_t* resize(int64_t new_height, int64_t new_width, int new_channels) {
     height = new_height;
     width = new_width;
     channels = new_channels;
+    if (height <= 0 || width <= 0 || height > kMostBytes / (width * channels)) return nullptr;
     const auto size = static_cast<size_t>(height * width * channels);
     if (bytes.size() < size) bytes.resize(size);
     return bytes.data();
+  }
+  absl::Status too_large() const {
+    return absl::DataLossError("the header tells of " + std::to_string(width) + "x" + std::to_string(height) +
+                               " pixels, more than " + std::to_string(kMostBytes >> 20) + " MiB of them");
+  }
+  void release_if_large() {
+    if (bytes.size() > kKeptBytes) std::vector<uint8_t>().swap(bytes);
   }
 };
 
@@ -52,6 +66,10 @@ absl::Status decode_png(std::string_view content, int channels, Pixels* out) {
   if (!tensorflow::png::CommonInitDecode(content, channels, 8, &context))
     return broken("the PNG's header is damaged or cut off", content.size());
   uint8_t* bytes = out->resize(context.height, context.width, channels);
+  if (!bytes) {
+    tensorflow::png::CommonFreeDecode(&context);
+    return out->too_large();
+  }
   if (!tensorflow::png::CommonFinishDecode(bytes, static_cast<int>(context.width) * channels, &context))
     return broken("the PNG is damaged or cut off", content.size());
   return absl::OkStatus();
@@ -77,9 +95,18 @@ absl::Status decode_webp(std::string_view content, Pixels* out) {
         content, [&](int, int w, int h, int c) { return out->resize(h, w, c); }, &error, /*expand_animations=*/false);
     return done ? absl::OkStatus() : broken("the WebP is damaged or cut off: " + error, content.size());
   }
-  if (!tensorflow::webp::DecodeWebPImage(content, out->resize(height, width, channels), width, height, channels))
+  uint8_t* bytes = out->resize(height, width, channels);
+  if (!bytes) return out->too_large();
+  if (!tensorflow::webp::DecodeWebPImage(content, bytes, width, height, channels))
     return broken("the WebP is damaged or cut off", content.size());
   return absl::OkStatus();
+}
+
+absl::Status not_an_image(std::string_view content) {
+  if (content.empty()) return absl::DataLossError("the file is empty, expected an image");
+  std::string begin;
+  for (char c : content.substr(0, 8)) begin += c >= ' ' && c <= '~' ? c : '.';
+  return broken("not an image: it begins with '" + begin + "'; expected JPEG, PNG, BMP, GIF or WebP", content.size());
 }
 
 absl::Status decode_any(std::string_view content, int channels, Pixels* out) {
@@ -97,10 +124,7 @@ absl::Status decode_any(std::string_view content, int channels, Pixels* out) {
     case ImageFormat::kUnknown:
       break;
   }
-  if (content.empty()) return absl::DataLossError("the file is empty, expected an image");
-  std::string begin;
-  for (char c : content.substr(0, 8)) begin += c >= ' ' && c <= '~' ? c : '.';
-  return broken("not an image: it begins with '" + begin + "'; expected JPEG, PNG, BMP, GIF or WebP", content.size());
+  return not_an_image(content);
 }
 
 // Where output pixel (y, x) is taken from, after the EXIF orientation was undone.
@@ -192,9 +216,11 @@ const char* to_string(ImageFormat format) {
   return "unknown";
 }
 
-absl::Status decode_image(std::string_view content, const DecodeOptions& options, const Allocate& allocate) {
-  thread_local Pixels image;
-  if (auto status = decode_any(content, options.channels, &image); !status.ok()) return status;
+namespace {
+
+// The decoded pixels as the options want them.
+absl::Status deliver(std::string_view content, const Pixels& image, const DecodeOptions& options,
+                     const Allocate& allocate) {
   const bool turn = options.apply_exif && image_format(content) == ImageFormat::kJpeg;
   const Source source = source_of(image, turn ? exif_orientation(content) : 1);
   const bool resize = options.height > 0;
@@ -225,6 +251,33 @@ absl::Status decode_image(std::string_view content, const DecodeOptions& options
       out += options.channels;
     }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status decode_image(std::string_view content, const DecodeOptions& options, const Allocate& allocate) {
+  thread_local Pixels image;
+  absl::Status status = decode_any(content, options.channels, &image);
+  if (status.ok()) status = deliver(content, image, options, allocate);
+  image.release_if_large();
+  return status;
+}
+
+absl::Status check_whole(std::string_view content, bool must_be_image) {
+  const ImageFormat format = image_format(content);
+  if (content.empty() || (must_be_image && format == ImageFormat::kUnknown)) return not_an_image(content);
+  bool whole = true;
+  if (format == ImageFormat::kJpeg) {
+    const size_t scan = jpeg_scan(content), end = content.rfind("\xff\xd9");
+    whole = scan < content.size() && end != std::string_view::npos && end > scan;
+  } else if (format == ImageFormat::kPng) {
+    whole = content.rfind("IEND") != std::string_view::npos;
+  } else if (format == ImageFormat::kWebp) {
+    uint64_t size = 0;
+    for (size_t i = 8; i-- > 4;) size = size << 8 | static_cast<uint8_t>(content[i]);
+    whole = size + 8 <= content.size();
+  }
+  return whole ? absl::OkStatus() : broken("the " + std::string(to_string(format)) + " is cut off", content.size());
 }
 
 }  // namespace mox::data

@@ -27,11 +27,16 @@ struct DecodeOptions {
 absl::Status decode_image(std::string_view content, const DecodeOptions& options,
                           const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
 
+// What can be told without decoding: empty, a JPEG, PNG or WebP that is cut off, or no image where one must be.
+absl::Status check_whole(std::string_view content, bool must_be_image);
+
 // bmp.cc: uncompressed 1, 4, 8, 24 and 32 bit images. `allocate` as above, always 3 channels.
 absl::Status decode_bmp(std::string_view content,
                         const std::function<uint8_t*(int64_t height, int64_t width)>& allocate);
 
-// exif.cc: the orientation 1 to 8 of a JPEG; 1 when it says nothing.
+// exif.cc: where the header's segments end, which is where the pixels begin; the content's size when it ends before.
+size_t jpeg_scan(std::string_view jpeg);
+// The orientation 1 to 8 of a JPEG; 1 when it says nothing.
 int exif_orientation(std::string_view jpeg);
 
 }  // namespace mox::data

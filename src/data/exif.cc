@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "data/decode_image.h"
 
 namespace mox::data {
@@ -37,19 +39,45 @@ int orientation_of(std::string_view tiff) {
   return 1;
 }
 
+constexpr uint8_t kScan = 0xda, kExif = 0xe1;
+
+// The segments before the pixels, one after the other.
+class JpegSegments {
+ public:
+  explicit JpegSegments(std::string_view jpeg) : jpeg_(jpeg) {}
+  // False where the pixels begin, and where no segment does.
+  bool next() {
+    at_ = next_;
+    if (at_ + 4 > jpeg_.size() || byte(at_) != 0xff || marker() == kScan) return false;
+    const size_t length = size_t{byte(at_ + 2)} << 8 | byte(at_ + 3);
+    if (length < 2) return false;
+    body_ = jpeg_.substr(at_ + 4, length - 2);
+    next_ = at_ + 2 + length;
+    return true;
+  }
+  uint8_t marker() const { return byte(at_ + 1); }
+  std::string_view body() const { return body_; }
+  size_t at() const { return at_; }
+
+ private:
+  uint8_t byte(size_t at) const { return static_cast<uint8_t>(jpeg_[at]); }
+  std::string_view jpeg_, body_;
+  size_t at_ = 0, next_ = 2;
+};
+
 }  // namespace
 
-int exif_orientation(std::string_view jpeg) {
-  size_t at = 2;
-  while (at + 4 <= jpeg.size() && static_cast<uint8_t>(jpeg[at]) == 0xff) {
-    const auto marker = static_cast<uint8_t>(jpeg[at + 1]);
-    const size_t length = static_cast<uint8_t>(jpeg[at + 2]) << 8 | static_cast<uint8_t>(jpeg[at + 3]);
-    if (marker == 0xda || length < 2) break;  // the pixels begin
-    const std::string_view segment = jpeg.substr(at + 4, length - 2);
-    if (marker == 0xe1 && segment.substr(0, 6) == std::string_view("Exif\0\0", 6))
-      return orientation_of(segment.substr(6));
-    at += 2 + length;
+size_t jpeg_scan(std::string_view jpeg) {
+  JpegSegments segments(jpeg);
+  while (segments.next()) {
   }
+  return std::min(segments.at(), jpeg.size());
+}
+
+int exif_orientation(std::string_view jpeg) {
+  for (JpegSegments segments(jpeg); segments.next();)
+    if (segments.marker() == kExif && segments.body().substr(0, 6) == std::string_view("Exif\0\0", 6))
+      return orientation_of(segments.body().substr(6));
   return 1;
 }
 

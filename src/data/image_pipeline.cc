@@ -69,8 +69,8 @@ DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage&
 // The manual's preprocess_fn takes a whole batch of files.
 DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded, const Stage& stage) {
   const ImageDatasetOptions& options = stage.options;
-  const DatasetNode files = batch(scope, skip_broken(scope, encoded, options.max_broken_samples, stage.broken_counter),
-                                  options.batch_size, options.drop_remainder);
+  const DatasetNode whole = skip_broken(scope, encoded, options.max_broken_samples, stage.broken_counter);
+  const DatasetNode files = batch(scope, whole, options.batch_size, options.drop_remainder);
   // Several batches at once, but not so many that they fill the memory.
   const int64_t parallel = std::max<int64_t>(1, options.preprocess_threads / options.batch_size);
   DatasetNode node = map(scope, files,
@@ -92,6 +92,14 @@ DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded,
   return batch(scope, node, options.batch_size, options.drop_remainder);
 }
 
+tf::Output finish(const Scope& scope, tf::NodeBuilder& builder) {
+  scope.UpdateBuilder(&builder);
+  tf::Node* node = nullptr;
+  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
+  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
+  return tf::Output(node, 0);
+}
+
 int64_t reader_number(const RawDatasetOptions& options, const std::string& key, int64_t fallback) {
   const auto found = options.reader_kwargs.find(key);
   return found == options.reader_kwargs.end() ? fallback : found->second;
@@ -107,18 +115,21 @@ void check_image_options(const ImageDatasetOptions& options) {
   if (options.image_size && (options.image_size->height < 1 || options.image_size->width < 1))
     throw InvalidArgumentError("image_size is " + std::to_string(options.image_size->height) + "x" +
                                std::to_string(options.image_size->width) + ", expected at least 1x1");
-  if (options.preprocess_threads < 1)
-    throw InvalidArgumentError("preprocess_threads is " + std::to_string(options.preprocess_threads) +
-                               ", expected at least 1");
-  if (options.max_broken_samples < 0)
-    throw InvalidArgumentError("max_broken_samples is " + std::to_string(options.max_broken_samples) +
-                               ", expected at least 0");
+  check_stage_options(options);
 }
 
-DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter) {
+void check_at_least(const char* name, int64_t value, int64_t least) {
+  if (value < least)
+    throw InvalidArgumentError(std::string(name) + " is " + std::to_string(value) + ", expected at least " +
+                               std::to_string(least));
+}
+
+DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter,
+                        bool must_deliver) {
   return dataset_op(scope, &input,
                     {.op = "MoxSkipBrokenDataset",
-                     .inputs = {ops::Const(scope, max_broken), ops::Const(scope, tf::Input::Initializer(counter))},
+                     .inputs = {ops::Const(scope, max_broken), ops::Const(scope, tf::Input::Initializer(counter)),
+                                ops::Const(scope, must_deliver)},
                      .types = {},
                      .shapes = {}});
 }
@@ -129,25 +140,26 @@ std::string new_broken_counter() {
 }
 
 tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Output& name,
-                  const std::optional<ImageSize>& size, bool apply_exif) {
+                  const std::optional<ImageSize>& size, bool apply_exif, int channels) {
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("decode"), "MoxDecodeImage");
-  builder.Input(content.node(), content.index()).Input(name.node(), name.index()).Attr("apply_exif", apply_exif);
+  builder.Input(content.node(), content.index())
+      .Input(name.node(), name.index())
+      .Attr("apply_exif", apply_exif)
+      .Attr("channels", channels);
   if (size) builder.Attr("height", size->height).Attr("width", size->width);
-  scope.UpdateBuilder(&builder);
-  tf::Node* node = nullptr;
-  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
-  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
-  return tf::Output(node, 0);
+  return finish(scope, builder);
 }
 
 tf::Output checked_label(const Scope& scope, const tf::Output& label, const tf::Output& name, int64_t num_classes) {
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("check_label"), "MoxCheckLabel");
   builder.Input(label.node(), label.index()).Input(name.node(), name.index()).Attr("num_classes", num_classes);
-  scope.UpdateBuilder(&builder);
-  tf::Node* node = nullptr;
-  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
-  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
-  return tf::Output(node, 0);
+  return finish(scope, builder);
+}
+
+tf::Output checked_image(const Scope& scope, const tf::Output& content, const tf::Output& name) {
+  tf::NodeBuilder builder(scope.GetUniqueNameForOp("check_image"), "MoxCheckImage");
+  builder.Input(content.node(), content.index()).Input(name.node(), name.index());
+  return finish(scope, builder);
 }
 
 DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
@@ -180,7 +192,8 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
   const int64_t readers =
       reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
   const int64_t capacity = reader_number(options, "capacity", options.capacity);
-  if (readers < 1) throw InvalidArgumentError("num_readers is " + std::to_string(readers) + ", expected at least 1");
+  check_at_least("num_readers", readers, 1);
+  check_at_least("shuffle_buffer_size", options.shuffle_buffer_size, 0);
 
   const auto& files = *raw.files;
   const auto count = static_cast<int64_t>(files.size());
@@ -223,7 +236,8 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
                     {.op = "MoxReadFilesDataset",
                      .inputs = {ops::Const(scope, readers), ops::Const(scope, capacity),
                                 ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
-                                ops::Const(scope, options.remove_cache_on_finish)},
+                                ops::Const(scope, options.remove_cache_on_finish),
+                                ops::Const(scope, options.preprocess_fn != nullptr)},
                      .types = out.types,
                      .shapes = out.shapes});
 }

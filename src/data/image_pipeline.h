@@ -2,12 +2,24 @@
 #pragma once
 
 #include "data/pipeline.h"
+#include "data/sample_cache.h"
 #include "moxing/image_dataset.h"
 
 namespace mox::data {
 
 // InvalidArgumentError for options that make no sense.
 void check_image_options(const ImageDatasetOptions& options);
+void check_at_least(const char* name, int64_t value, int64_t least);
+// Of the options that all data sets on disk have.
+template <typename Options>
+void check_stage_options(const Options& options) {
+  check_at_least("batch_size", options.batch_size, 0);
+  check_at_least("num_epochs", options.num_epochs, 0);
+  check_at_least("preprocess_threads", options.preprocess_threads, 1);
+  check_at_least("private_num_threads", options.private_num_threads, 0);
+  check_at_least("max_broken_samples", options.max_broken_samples, 0);
+  if (!options.cache_dir.empty()) SampleCache::check_folder(options.cache_dir);
+}
 
 // `encoded` has the components (image_name, file content, label, label_desc); the result has those that keys ask for.
 // num_classes is for one-hot labels; 0 when it is not known. `further` names the components after the fourth, which
@@ -17,7 +29,9 @@ DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const I
                          const std::vector<std::string>& further = {});
 
 // Leaves out elements that fail, at most max_broken different ones in all places of a pipeline that have one `counter`.
-DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter);
+// must_deliver: an end without any element is an error; of an epoch that is repeated for ever.
+DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter,
+                        bool must_deliver = false);
 // A counter's name that no other pipeline of this process has.
 std::string new_broken_counter();
 
@@ -25,9 +39,13 @@ std::string new_broken_counter();
 tensorflow::Output checked_label(const Scope& scope, const tensorflow::Output& label, const tensorflow::Output& name,
                                  int64_t num_classes);
 
+// The content, or an error that has the name when the file is empty or cut off, which a function of the user's cannot
+// tell; see check_image_op.cc.
+tensorflow::Output checked_image(const Scope& scope, const tensorflow::Output& content, const tensorflow::Output& name);
+
 // Decodes one image file; see decode_op.cc.
 tensorflow::Output decode(const Scope& scope, const tensorflow::Output& content, const tensorflow::Output& name,
-                          const std::optional<ImageSize>& size, bool apply_exif);
+                          const std::optional<ImageSize>& size, bool apply_exif, int channels = 3);
 
 // The image files of a raw data set, read ahead: (name, content, `extra`…). The extra columns have a row a file.
 struct RawFiles {

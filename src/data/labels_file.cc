@@ -12,7 +12,7 @@ namespace mox::data {
 
 namespace {
 
-constexpr char kBlank[] = " \t\r";
+constexpr char kBlank[] = " \t\r\n";
 
 std::string trimmed(const std::string& text) {
   const size_t begin = text.find_first_not_of(kBlank);
@@ -126,6 +126,37 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
 std::vector<std::string> read_labels(const std::string& path) {
   if (!file_exists(path)) return {};
   return parse_labels(path, read_whole_file(path));
+}
+
+std::vector<std::string> words_of(const std::string& content) {
+  constexpr char kBetween[] = " \t\r\n";
+  std::vector<std::string> words;
+  for (size_t at = 0; (at = content.find_first_not_of(kBetween, at)) != std::string::npos;) {
+    const size_t end = std::min(content.find_first_of(kBetween, at), content.size());
+    words.push_back(content.substr(at, end - at));
+    at = end;
+  }
+  return words;
+}
+
+std::vector<std::string> names_in_label_file(const std::string& path, const std::string& separator,
+                                             const std::map<std::string, int64_t>& classes) {
+  const std::string content = read_whole_file(path);
+  std::vector<std::string> names;
+  for (size_t at = 0; at <= content.size();) {
+    const size_t end = std::min(content.find(separator, at), content.size());
+    const std::string part = trimmed(content.substr(at, end - at));
+    at = end + separator.size();
+    if (part.empty()) continue;
+    const bool several = !classes.count(part) && separator == "\n";
+    for (const auto& name : several ? words_of(part) : std::vector<std::string>{part}) {
+      if (!classes.count(name))
+        throw DataError("label file " + path + " has '" + name + "', which is none of the " +
+                        std::to_string(classes.size()) + " classes; check label_sep and the list of labels");
+      names.push_back(name);
+    }
+  }
+  return names;
 }
 
 void check_distinct(const std::string& path, const std::vector<std::string>& names) {

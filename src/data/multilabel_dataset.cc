@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "data/image_pipeline.h"
+#include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/storage.h"
 #include "moxing/error.h"
@@ -14,19 +15,6 @@ namespace {
 
 constexpr int kReadThreads = 32;
 
-std::vector<std::string> split_names(const std::string& content, const std::string& separator) {
-  constexpr char kBlank[] = " \t\r\n";
-  std::vector<std::string> names;
-  for (size_t at = 0; at <= content.size();) {
-    const size_t end = std::min(content.find(separator, at), content.size());
-    const std::string part = content.substr(at, end - at);
-    const size_t begin = part.find_first_not_of(kBlank);
-    if (begin != std::string::npos) names.push_back(part.substr(begin, part.find_last_not_of(kBlank) + 1 - begin));
-    at = end + separator.size();
-  }
-  return names;
-}
-
 }  // namespace
 
 MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(MultilabelClassificationRawMetadata metadata,
@@ -36,16 +24,19 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
   if (options_.label_sep.empty())
     throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
   options_.label_one_hot = false;
+  data::LeftOut skipped;
   for (const auto& image : metadata_.images()) {
     if (metadata_.has_label_file(image))
       images_.push_back(image);
     else if (!options_.skip_label_not_found)
       throw NotFoundError("image " + data::join_path(metadata_.data_dir(), image.name) + " has no label file " +
                           metadata_.label_path(image) + "; set skip_label_not_found to leave such images out");
+    else
+      skipped.add(image.name);
   }
-  if (const size_t skipped = metadata_.images().size() - images_.size(); skipped > 0)
-    log_warning("data folder " + metadata_.data_dir() + ": " + std::to_string(skipped) +
-                " images have no label file and are left out");
+  if (skipped.count() > 0)
+    log_warning("data folder " + metadata_.data_dir() + ": " + std::to_string(skipped.count()) +
+                " images have no label file and are left out: " + skipped.text());
   if (images_.empty()) throw DataError("data folder " + metadata_.data_dir() + " has no image with a label file");
 
   labels_.resize(images_.size());
@@ -53,15 +44,23 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
   const auto numbers = metadata_.names_to_labels();
   data::parallel_for(images_.size(), kReadThreads, [&](size_t i) {
     const std::string path = metadata_.label_path(images_[i]);
-    for (const auto& name : split_names(data::read_whole_file(path), options_.label_sep)) {
-      const auto found = numbers.find(name);
-      if (found == numbers.end())
-        throw DataError("label file " + path + " has '" + name + "', which is none of the " +
-                        std::to_string(numbers.size()) + " classes; check label_sep and the list of labels");
-      labels_[i].push_back(found->second);
+    for (const auto& name : data::names_in_label_file(path, options_.label_sep, numbers)) {
+      labels_[i].push_back(numbers.at(name));
       descriptions_[i] += (descriptions_[i].empty() ? "" : options_.label_sep) + name;
     }
   });
+  tell_unused_classes();
+}
+
+void MultilabelClassificationRawDataset::tell_unused_classes() const {
+  std::vector<bool> used(static_cast<size_t>(metadata_.num_classes()));
+  for (const auto& of_image : labels_)
+    for (int64_t label : of_image) used[static_cast<size_t>(label)] = true;
+  data::LeftOut unused;
+  for (size_t i = 0; i < used.size(); ++i)
+    if (!used[i]) unused.add(metadata_.labels_list()[i]);
+  if (unused.count() > 0)
+    log_warning("data folder " + metadata_.data_dir() + ": no image has the label " + unused.text());
 }
 
 std::vector<std::string> MultilabelClassificationRawDataset::keys() const { return data::image_keys(); }

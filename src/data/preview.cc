@@ -2,6 +2,7 @@
 
 #include "data/picture.h"
 #include "data/pipeline.h"
+#include "data/record_file.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -30,13 +31,15 @@ std::unique_ptr<Dataset> open_dataset(const PreviewOptions& options) {
     read.max_broken_samples = options.max_broken_samples;
     return read;
   };
-  if (!options.file_pattern.empty()) {
+  const std::string pattern =
+      options.file_pattern.empty() ? data::records_pattern(options.data_url) : options.file_pattern;
+  if (!pattern.empty()) {
     ImageTFRecordMetadataOptions metadata;
     metadata.num_samples = 1;  // not needed here, so not counted
     auto read = fill(ImageTFRecordDatasetOptions());
     read.shuffle_buffer_size = 4 * options.rows * options.columns;
     return std::make_unique<ImageClassificationTFRecordDataset>(
-        ImageClassificationTFRecordMetadata(options.data_url, {options.file_pattern}, metadata), read);
+        ImageClassificationTFRecordMetadata(options.data_url, {pattern}, metadata), read);
   }
   auto read = fill(RawDatasetOptions());
   read.capacity = options.rows * options.columns;
@@ -87,7 +90,9 @@ void preview_dataset(const PreviewOptions& options) {
   for (int64_t i = 0; i < options.rows * options.columns; ++i) {
     const auto status = session->Run({}, {image.name(), sample[1].name()}, {}, &out);
     if (absl::IsOutOfRange(status) && i > 0) break;
-    throw_if_error(status, "reading " + options.data_url);
+    // Without the name of the graph's node behind it.
+    const std::string message(status.message().substr(0, status.message().find("\n\t [[")));
+    throw_if_error(absl::Status(status.code(), message), "reading " + options.data_url);
     const int64_t height = out[0].dim_size(0) + data::Picture::kTextHeight + kGap, width = out[0].dim_size(1) + kGap;
     if (!picture) picture.emplace(options.rows * height, options.columns * width);
     const int64_t top = i / options.columns * height, left = i % options.columns * width;

@@ -15,32 +15,29 @@ namespace {
 
 // By the name only: what is inside is checked when it is read.
 bool has_image_name(const std::string& name) {
-  const size_t dot = name.rfind('.');
-  if (dot == std::string::npos) return true;
-  std::string extension = name.substr(dot + 1);
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  for (const char* known : {"jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"})
-    if (extension == known) return true;
-  return false;
+  return name.find('.') == std::string::npos || data::has_image_extension(name);
 }
 
 // The images of a folder; others are counted.
-std::vector<ImageFile> images_in(const std::string& folder, const std::string& prefix, int64_t* left_out) {
+std::vector<ImageFile> images_in(const std::string& folder, const std::string& prefix, data::LeftOut* left_out) {
   std::vector<ImageFile> images;
-  for (const auto& entry : data::list_folder(folder)) {
+  data::LeftOut here;
+  for (const auto& entry : data::list_folder(folder, &here)) {
     if (entry.is_folder || !has_image_name(entry.name))
-      ++*left_out;
+      here.add(entry.name);
     else
       images.push_back({prefix + entry.name, entry.size, entry.mtime_nsec, 0});
   }
+  left_out->add(here, prefix);
   return images;
 }
 
-void tell_left_out(const std::string& folder, int64_t count) {
-  if (count > 0)
-    log_warning("data folder " + folder + ": " + std::to_string(count) +
-                " entries are left out: folders below a class, or files that are no images by their names");
+void tell_left_out(const std::string& folder, const data::LeftOut& left_out) {
+  if (left_out.count() > 0)
+    log_warning(
+        "data folder " + folder + ": " + std::to_string(left_out.count()) +
+        " entries are left out, which are hidden, in no class folder, below one, or no images by their names: " +
+        left_out.text());
 }
 
 constexpr int kListThreads = 16;
@@ -63,8 +60,13 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
                                                                const RawMetadataOptions& options)
     : data_dir_(options.redirect_dir.empty() ? base_dir : options.redirect_dir) {
   std::vector<std::string> folders;
-  for (const auto& entry : data::list_folder(base_dir))
-    if (entry.is_folder) folders.push_back(entry.name);
+  data::LeftOut left_out;
+  for (const auto& entry : data::list_folder(base_dir, &left_out)) {
+    if (entry.is_folder)
+      folders.push_back(entry.name);
+    else if (entry.name != options.labels_filename)
+      left_out.add(entry.name);
+  }
   if (folders.empty())
     throw DataError("data folder " + base_dir + " has no class folders in it; expected " + base_dir + "/CLASS/IMAGE");
   const std::string labels_path = data::join_path(base_dir, options.labels_filename);
@@ -76,21 +78,23 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
     data::check_same_classes(labels_path, labels_list_, "the folders of " + base_dir, folders);
 
   std::vector<std::vector<ImageFile>> by_class(labels_list_.size());
-  std::vector<int64_t> left_out(labels_list_.size());
+  std::vector<data::LeftOut> of_class(labels_list_.size());
   data::parallel_for(labels_list_.size(), kListThreads, [&](size_t i) {
-    by_class[i] = images_in(data::join_path(base_dir, labels_list_[i]), labels_list_[i] + "/", &left_out[i]);
+    by_class[i] = images_in(data::join_path(base_dir, labels_list_[i]), labels_list_[i] + "/", &of_class[i]);
   });
-  int64_t total_left_out = 0;
   for (size_t i = 0; i < by_class.size(); ++i) {
     if (by_class[i].empty()) log_warning("data folder " + base_dir + ": class '" + labels_list_[i] + "' has no images");
     for (auto& image : by_class[i]) {
       image.label = static_cast<int64_t>(i);
       images_.push_back(std::move(image));
     }
-    total_left_out += left_out[i];
+    left_out.add(of_class[i], "");
   }
-  tell_left_out(base_dir, total_left_out);
-  if (images_.empty()) throw DataError("data folder " + base_dir + " has no images in its class folders");
+  tell_left_out(base_dir, left_out);
+  if (images_.empty())
+    throw DataError("data folder " + base_dir + " has no images in its class folders " +
+                    data::join_names(labels_list_) +
+                    "; where these are parts such as train and eval, give the folder of one");
 }
 
 MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const std::string& base_dir,
@@ -98,7 +102,7 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
     : base_dir_(base_dir),
       data_dir_(options.redirect_dir.empty() ? base_dir : options.redirect_dir),
       options_(options) {
-  int64_t left_out = 0;
+  data::LeftOut left_out;
   const std::string images_dir = data::join_path(base_dir, options.images_sub_dir);
   images_ = images_in(images_dir, options.images_sub_dir + "/", &left_out);
   tell_left_out(images_dir, left_out);
@@ -115,14 +119,8 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
   if (!labels_list_.empty()) return;
   std::vector<std::vector<std::string>> names(label_files_.size());
   data::parallel_for(label_files_.size(), kListThreads, [&](size_t i) {
-    const std::string content =
-        data::read_whole_file(data::join_path(data::join_path(base_dir, options.labels_sub_dir), label_files_[i]));
-    size_t at = 0;
-    while ((at = content.find_first_not_of(" \t\r\n", at)) != std::string::npos) {
-      const size_t end = std::min(content.find_first_of(" \t\r\n", at), content.size());
-      names[i].push_back(content.substr(at, end - at));
-      at = end;
-    }
+    names[i] = data::words_of(
+        data::read_whole_file(data::join_path(data::join_path(base_dir, options.labels_sub_dir), label_files_[i])));
   });
   std::set<std::string> all;
   for (const auto& of_file : names) all.insert(of_file.begin(), of_file.end());

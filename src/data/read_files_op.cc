@@ -2,11 +2,13 @@
 //
 // Element in: path, size (-1 unknown), version, anything else. Element out: path, content, anything else. Object stores
 // answer one request slowly and many at once fast: `threads` requests are under way over the pooled connections of one
-// process. At most `ahead` files are held. With a cache folder, what was read once comes from local disk.
+// process. At most `ahead` files are held. With a cache folder, what was read once comes from local disk. check_images:
+// files that are empty or cut off are errors here, for pipelines in which a function of the user's decodes them.
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 
+#include "data/decode_image.h"
 #include "data/op_base.h"
 #include "data/sample_cache.h"
 #include "data/storage.h"
@@ -26,6 +28,7 @@ REGISTER_OP("MoxReadFilesDataset")
     .Input("ahead: int64")
     .Input("cache_dir: string")
     .Input("remove_cache: bool")
+    .Input("check_images: bool")
     .Output("handle: variant")
     .Attr("output_types: list(type) >= 1")
     .Attr("output_shapes: list(shape) >= 1")
@@ -34,6 +37,7 @@ REGISTER_OP("MoxReadFilesDataset")
 struct ReadOptions {
   int64_t threads = 8;
   int64_t ahead = 256;
+  bool check_images = false;
   std::shared_ptr<SampleCache> cache;  // may be null
 };
 
@@ -163,6 +167,12 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
     tf::Tensor content(tf::DT_STRING, {});
     TF_RETURN_IF_ERROR(read_sample(dataset()->options_, path, element[1].scalar<int64_t>()(),
                                    element[2].scalar<int64_t>()(), &content.scalar<tf::tstring>()()));
+    if (dataset()->options_.check_images) {
+      const auto& bytes = content.scalar<tf::tstring>()();
+      // Files without an image's extension may hold anything.
+      const auto status = check_whole({bytes.data(), bytes.size()}, has_image_extension(path));
+      if (!status.ok()) return absl::Status(status.code(), "image " + path + ": " + std::string(status.message()));
+    }
     *out = {std::move(element[0]), std::move(content)};
     for (size_t i = 3; i < element.size(); ++i) out->push_back(std::move(element[i]));
     return absl::OkStatus();
@@ -198,6 +208,7 @@ class ReadFilesOp : public tf::data::UnaryDatasetOpKernel {
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "ahead", &options.ahead));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "cache_dir", &cache_dir));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "remove_cache", &remove_cache));
+    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "check_images", &options.check_images));
     try {
       if (!cache_dir.empty()) options.cache = SampleCache::open(cache_dir, remove_cache);
     } catch (const Error& e) {

@@ -1,7 +1,11 @@
 #include "data/record_file.h"
 
-#include <algorithm>
+#include <fnmatch.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "data/storage.h"
 #include "tensorflow/core/lib/hash/crc32c.h"
 
 namespace mox::data {
@@ -28,22 +32,39 @@ bool has_crc(absl::string_view data, uint64_t masked) {
 
 }  // namespace
 
-RecordFile::RecordFile(std::string path, std::unique_ptr<tf::RandomAccessFile> file, int64_t size)
-    : path_(std::move(path)), file_(std::move(file)), size_(size), read_ahead_(kReadAhead) {}
+std::string records_pattern(const std::string& folder) {
+  const auto entries = list_folder(folder);
+  for (const char* pattern : {"*.tfrecord", "*-[0-9]*-of-[0-9]*"})
+    for (const auto& entry : entries)
+      if (!entry.is_folder && ::fnmatch(pattern, entry.name.c_str(), 0) == 0) return pattern;
+  return "";
+}
+
+RecordFile::RecordFile(std::string path, std::unique_ptr<tf::RandomAccessFile> file, int64_t size, int64_t begin)
+    : path_(std::move(path)), file_(std::move(file)), size_(size), next_(begin), read_ahead_(kReadAhead) {}
 
 absl::Status RecordFile::fetch(int64_t at, size_t size, absl::string_view* bytes) {
-  if (at < buffer_at_ || at + static_cast<int64_t>(size) > buffer_at_ + static_cast<int64_t>(buffer_size_)) {
+  const int64_t end = buffer_at_ + static_cast<int64_t>(buffer_size_);
+  if (at < buffer_at_ || at + static_cast<int64_t>(size) > end) {
+    // What is there already stays: reads follow each other without a step back, so that an object's are read ahead.
+    size_t kept = 0;
+    if (at >= buffer_at_ && at < end) {
+      kept = static_cast<size_t>(end - at);
+      std::memmove(buffer_.data(), buffer_.data() + (at - buffer_at_), kept);
+    }
     const size_t wanted = std::max(size, read_ahead_);
     if (buffer_.size() < wanted) buffer_.resize(wanted);
-    absl::string_view got;
-    const auto status = file_->Read(at, got, absl::MakeSpan(buffer_.data(), wanted));
     buffer_at_ = at;
-    buffer_size_ = got.size();
+    buffer_size_ = kept;
+    char* rest = buffer_.data() + kept;
+    absl::string_view got;
+    const auto status = file_->Read(at + static_cast<int64_t>(kept), got, absl::MakeSpan(rest, wanted - kept));
     if (!status.ok() && !absl::IsOutOfRange(status)) {
       buffer_size_ = 0;
       return status;
     }
-    if (got.data() != buffer_.data()) std::copy(got.begin(), got.end(), buffer_.data());
+    if (got.data() != rest) std::copy(got.begin(), got.end(), rest);
+    buffer_size_ += got.size();
   }
   const size_t from = static_cast<size_t>(at - buffer_at_);
   *bytes = absl::string_view(buffer_.data(), buffer_size_).substr(std::min(from, buffer_size_), size);

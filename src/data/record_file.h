@@ -10,10 +10,14 @@
 
 namespace mox::data {
 
+// The pattern of the TFRecord files in the folder: *.tfrecord, or train-00000-of-00005 and the like; "" when there are
+// none.
+std::string records_pattern(const std::string& folder);
+
 class RecordFile {
  public:
-  // `path` is for messages; `size` -1: unknown.
-  RecordFile(std::string path, std::unique_ptr<tensorflow::RandomAccessFile> file, int64_t size);
+  // `path` is for messages; `size` -1: unknown. The first record is the one that begins at byte `begin`.
+  RecordFile(std::string path, std::unique_ptr<tensorflow::RandomAccessFile> file, int64_t size, int64_t begin = 0);
 
   // The next record, at offset(). kBroken: `error` says what is wrong, with path and offset, and the next call goes on
   // after it; where a length is broken, nothing after it can be found and the file ends there.

@@ -1,7 +1,7 @@
 // MoxRecordsDataset: the records of one TFRecord file, each with its name "path, record at byte N".
 //
 // A broken record is an error of one element: what follows it is still delivered. With a cache folder the file is read
-// from a copy on local disk, made when it is first opened.
+// from a copy on local disk, made when it is first opened; where only the copy is broken, the file itself is read on.
 #include <mutex>
 
 #include "data/op_base.h"
@@ -80,7 +80,8 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
     absl::Status error;
     switch (file_->next(&record.scalar<tf::tstring>()(), &error)) {
       case RecordFile::Result::kBroken:
-        return error;
+        if (copy_.empty() || !read_behind_copy(&record.scalar<tf::tstring>()())) return error;
+        break;
       case RecordFile::Result::kEnd:
         *end = true;
         return absl::OkStatus();
@@ -107,11 +108,27 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
       return absl::Status(status.code(),
                           "TFRecord file " + source.path + " cannot be opened: " + std::string(status.message()));
     file_ = std::make_unique<RecordFile>(source.path, std::move(file), source.size);
+    if (path != source.path) copy_ = path;
     return absl::OkStatus();
+  }
+
+  // Whether the record that is broken in the copy is whole in the file, which is read from there on.
+  bool read_behind_copy(tf::tstring* record) {
+    const RecordSource& source = dataset()->source_;
+    std::unique_ptr<tf::RandomAccessFile> file;
+    if (!open_random(source.path, &file).ok()) return false;
+    auto original = std::make_unique<RecordFile>(source.path, std::move(file), source.size, file_->offset());
+    absl::Status ignored;
+    if (original->next(record, &ignored) != RecordFile::Result::kRecord) return false;
+    source.cache->remove_copy(copy_);
+    copy_.clear();
+    file_ = std::move(original);
+    return true;
   }
 
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<RecordFile> file_;
+  std::string copy_;  // the path of the copy that is read; empty: the file itself is
   bool failed_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "data/storage.h"
 #include "moxing/error.h"
@@ -71,6 +73,8 @@ std::string hash_name(const std::string& key) {
 }
 
 std::string resolve(const std::string& dir) {
+  if (dir.find("://") != std::string::npos)
+    throw InvalidArgumentError("cache_dir is " + dir + ", expected a folder on a local disk");
   if (dir != "ENV") return dir;
   const char* path = std::getenv("DLS_LOCAL_CACHE_PATH");
   if (!path || !*path)
@@ -91,6 +95,16 @@ OpenCaches& open_caches() {
 
 }  // namespace
 
+void SampleCache::check_folder(const std::string& dir) {
+  const std::string folder = resolve(dir);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error && ::access(folder.c_str(), W_OK | X_OK) != 0) error = std::error_code(errno, std::generic_category());
+  if (error)
+    throw InvalidArgumentError("cache_dir: folder " + folder + " cannot be written: " + error.message() +
+                               "; give a folder on a local disk that this user may write");
+}
+
 std::shared_ptr<SampleCache> SampleCache::open(const std::string& dir, bool remove_on_finish) {
   // Only what is below this folder is ever removed.
   const std::string folder = join_path(resolve(dir), "mox-cache");
@@ -110,12 +124,36 @@ std::shared_ptr<SampleCache> SampleCache::open(const std::string& dir, bool remo
   return cache;
 }
 
-SampleCache::SampleCache(std::string folder) : folder_(std::move(folder)) { remove_abandoned_writes(); }
+SampleCache::SampleCache(std::string folder) : folder_(std::move(folder)) {
+  lock_folder();
+  remove_abandoned_writes();
+}
 
 SampleCache::~SampleCache() {
-  if (keep_) return;
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
+  // Without the lock (a file system that has none) this process alone decides.
+  if (!keep_ && (in_use_ < 0 || ::flock(in_use_, LOCK_EX | LOCK_NB) == 0)) {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  if (in_use_ >= 0) ::close(in_use_);
+}
+
+// Another process may remove the folder between the steps: then they are done again.
+void SampleCache::lock_folder() {
+  const std::string path = join_path(folder_, "in_use");
+  for (;;) {
+    std::error_code ignored;
+    fs::create_directories(join_path(folder_, "writing"), ignored);
+    in_use_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (in_use_ < 0) return;
+    struct stat here, there;
+    const bool locked = ::flock(in_use_, LOCK_SH) == 0;
+    if (!locked || (::fstat(in_use_, &here) == 0 && ::stat(path.c_str(), &there) == 0 && here.st_ino == there.st_ino)) {
+      if (!locked) ::close(std::exchange(in_use_, -1));
+      return;
+    }
+    ::close(in_use_);
+  }
 }
 
 // Temporary files are named after the process that writes them.
@@ -222,6 +260,11 @@ std::string SampleCache::local_copy(const std::string& key, const std::string& s
   if (::rename(temporary.c_str(), path.c_str()) == 0) return path;
   stop_writing(temporary, std::strerror(errno));
   return source;
+}
+
+void SampleCache::remove_copy(const std::string& path) {
+  log_warning("cache entry " + path + " is damaged and is written again in the next epoch");
+  ::unlink(path.c_str());
 }
 
 void SampleCache::stop_writing(const std::string& path, const std::string& reason) {

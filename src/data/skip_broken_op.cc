@@ -1,10 +1,12 @@
 // MoxSkipBrokenDataset: leaves out elements that fail, names each in the log, and stops after too many.
 //
 // What is counted are different samples: a broken file of a later epoch, or of the next evaluation, is the same one.
-// The places of a pipeline that can meet one share a counter.
+// The places of a pipeline that can meet one share a counter. With must_deliver, an end without any element is an
+// error: epochs of nothing would be repeated for ever.
 #include <mutex>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "data/op_base.h"
 #include "moxing/log.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -20,6 +22,7 @@ REGISTER_OP("MoxSkipBrokenDataset")
     .Input("input_dataset: variant")
     .Input("limit: int64")
     .Input("counter: string")
+    .Input("must_deliver: bool")
     .Output("handle: variant")
     .Attr("output_types: list(type) >= 1")
     .Attr("output_shapes: list(shape) >= 1")
@@ -51,8 +54,11 @@ class BrokenSamples : public tf::ResourceBase {
 class SkipBrokenDataset : public UnaryDataset {
  public:
   SkipBrokenDataset(tf::OpKernelContext* context, const DatasetBase* input, const OutputAttrs& attrs, int64_t limit,
-                    tf::core::RefCountPtr<BrokenSamples> broken)
-      : UnaryDataset(context, input, attrs.types, attrs.shapes), limit_(limit), broken_(std::move(broken)) {}
+                    bool must_deliver, tf::core::RefCountPtr<BrokenSamples> broken)
+      : UnaryDataset(context, input, attrs.types, attrs.shapes),
+        limit_(limit),
+        must_deliver_(must_deliver),
+        broken_(std::move(broken)) {}
 
   std::string DebugString() const override { return "MoxSkipBrokenDataset"; }
 
@@ -62,8 +68,11 @@ class SkipBrokenDataset : public UnaryDataset {
  private:
   class Iterator;
   const int64_t limit_;
+  const bool must_deliver_;
   const tf::core::RefCountPtr<BrokenSamples> broken_;
 };
+
+constexpr std::string_view kNoSample = "input: an epoch has no sample for this worker";
 
 // The kernels' own words: TensorFlow puts the names of datasets before them and of graph nodes behind.
 std::string plain_message(const absl::Status& status) {
@@ -99,7 +108,12 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
         told_ = true;
         log_warning("input: broken samples were left out " + std::to_string(skipped_) + " times");
       }
+      if (status.ok() && *end && dataset()->must_deliver_ && !delivered_)
+        return absl::FailedPreconditionError(
+            "input: an epoch has no sample for this worker: the files that it reads are empty");
+      delivered_ = delivered_ || status.ok();
       if (status.ok() || absl::IsCancelled(status)) return status;
+      if (absl::StrContains(status.message(), kNoSample)) return status;  // nothing that leaving out could help
       if (const auto stop = leave_out(status); !stop.ok()) return stop;
     }
   }
@@ -111,6 +125,8 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
     const std::string message = plain_message(status);
     switch (dataset()->broken_->add(message, limit)) {
       case BrokenSamples::Answer::kTooMany:
+        // Another place of the pipeline may have said it already.
+        if (message.find("max_broken_samples") != std::string::npos) return absl::Status(status.code(), message);
         return absl::Status(status.code(), message + (limit == 0 ? "; max_broken_samples lets so many be left out"
                                                                  : "; " + std::to_string(limit) +
                                                                        " broken samples were left out before, which is "
@@ -129,6 +145,7 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
   std::mutex mutex_;  // guards what follows
   std::unique_ptr<tf::data::IteratorBase> input_;
   int64_t skipped_ = 0;
+  bool delivered_ = false;
   bool told_ = false;
 };
 
@@ -145,6 +162,8 @@ class SkipBrokenOp : public tf::data::UnaryDatasetOpKernel {
                    tf::data::DatasetBase** output) override {
     int64_t limit = 0;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "limit", &limit));
+    bool must_deliver = false;
+    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "must_deliver", &must_deliver));
     tf::tstring counter;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "counter", &counter));
     BrokenSamples* broken = nullptr;
@@ -153,7 +172,8 @@ class SkipBrokenOp : public tf::data::UnaryDatasetOpKernel {
                                                                                          *made = new BrokenSamples;
                                                                                          return absl::OkStatus();
                                                                                        }));
-    *output = new SkipBrokenDataset(context, input, attrs_, limit, tf::core::RefCountPtr<BrokenSamples>(broken));
+    *output = new SkipBrokenDataset(context, input, attrs_, limit, must_deliver,
+                                    tf::core::RefCountPtr<BrokenSamples>(broken));
   }
 
  private:

@@ -56,13 +56,18 @@ std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpe
                                                                   const std::string& src_dir,
                                                                   const std::string& dst_dir, bool overwrite) {
   check_spec(split_spec);
+  const ImageClassificationRawMetadata metadata(src_dir);  // before anything is removed
+  std::vector<std::string> old_parts;
   for (const auto& part : split_spec) {
     const std::string dir = data::join_path(dst_dir, part.first);
-    if (!data::file_exists(dir)) continue;
-    if (!overwrite) throw InvalidArgumentError("folder " + dir + " is there already; set overwrite to replace it");
-    data::remove_folder(dir);
+    if (data::is_same_or_below(src_dir, dir) || data::is_same_or_below(dir, src_dir))
+      throw InvalidArgumentError("the part " + dir + " and the source " + src_dir +
+                                 " lie in each other; give a dst_dir outside of it");
+    if (data::file_exists(dir)) old_parts.push_back(dir);
   }
-  const ImageClassificationRawMetadata metadata(src_dir);
+  if (!old_parts.empty() && !overwrite)
+    throw InvalidArgumentError("folder " + old_parts[0] + " is there already; set overwrite to replace it");
+  for (const auto& dir : old_parts) data::remove_folder(dir);
   std::vector<std::vector<const ImageFile*>> by_class(metadata.num_classes());
   for (const auto& image : metadata.images()) by_class[image.label].push_back(&image);
   std::vector<CopyJob> jobs;

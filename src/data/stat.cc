@@ -1,11 +1,14 @@
 #include <algorithm>
+#include <functional>
 #include <mutex>
 
 #include "data/image_info.h"
+#include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/record_file.h"
 #include "data/storage.h"
 #include "moxing/convert.h"
+#include "moxing/error.h"
 #include "moxing/metadata.h"
 #include "tensorflow/core/example/example.pb.h"
 
@@ -24,8 +27,8 @@ class StatBuilder {
     for (const auto& name : class_names) stat_.classes.push_back({name, 0, 0});
   }
 
-  // `label` names the class; a number that is not known yet makes its class.
-  void add(const std::string& path, std::string_view content, int64_t label) {
+  // `labels` name the classes; a number that is not known yet makes its class.
+  void add(const std::string& path, std::string_view content, const std::vector<int64_t>& labels) {
     data::ImageInfo info;
     const auto status = data::inspect_image(content, &info);
     std::lock_guard lock(mutex_);
@@ -33,10 +36,12 @@ class StatBuilder {
       stat_.broken.push_back({path, std::string(status.message())});
       return;
     }
-    while (label >= static_cast<int64_t>(stat_.classes.size()))
-      stat_.classes.push_back({std::to_string(stat_.classes.size()), 0, 0});
-    ++stat_.classes[label].count;
-    stat_.classes[label].bytes += static_cast<int64_t>(content.size());
+    for (const int64_t label : labels) {
+      while (label >= static_cast<int64_t>(stat_.classes.size()))
+        stat_.classes.push_back({std::to_string(stat_.classes.size()), 0, 0});
+      ++stat_.classes[label].count;
+      stat_.classes[label].bytes += static_cast<int64_t>(content.size());
+    }
     ++stat_.formats[data::to_string(info.format)];
     stat_.bytes += static_cast<int64_t>(content.size());
     if (stat_.samples++ == 0) {
@@ -74,7 +79,8 @@ void add_records(const std::string& path, int64_t size, StatBuilder* builder) {
     const std::string name = path + ", record at byte " + std::to_string(file.offset());
     tf::Example example;
     if (result == data::RecordFile::Result::kBroken) {
-      builder->add_broken(name, std::string(error.message()));
+      const std::string reason(error.message()), place = "TFRecord file " + name + ": ";
+      builder->add_broken(name, reason.rfind(place, 0) == 0 ? reason.substr(place.size()) : reason);
     } else if (!example.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
       builder->add_broken(name, "not a tf.Example");
     } else {
@@ -87,18 +93,64 @@ void add_records(const std::string& path, int64_t size, StatBuilder* builder) {
       else if (const int64_t number = label->second.int64_list().value(0); number < 0 || number > kMostClasses)
         builder->add_broken(name, "label " + std::to_string(number));
       else
-        builder->add(name, image->second.bytes_list().value(0), number);
+        builder->add(name, image->second.bytes_list().value(0), {number});
     }
   }
+}
+
+// images/ beside labels/, which has text files.
+bool is_multilabel(const std::string& dir) {
+  bool images = false, labels = false;
+  for (const auto& entry : data::list_folder(dir)) {
+    images = images || (entry.is_folder && entry.name == "images");
+    labels = labels || (entry.is_folder && entry.name == "labels");
+  }
+  if (!images || !labels) return false;
+  const auto files = data::list_folder(data::join_path(dir, "labels"));
+  return std::any_of(files.begin(), files.end(), [](const auto& file) {
+    return !file.is_folder && file.name.size() > 4 && file.name.compare(file.name.size() - 4, 4, ".txt") == 0;
+  });
+}
+
+// Of images whose labels `labels_of` tells, or what is wrong with them as a DataError.
+DatasetStat stat_of_images(const std::string& data_dir, const std::vector<ImageFile>& images,
+                           const std::vector<std::string>& classes,
+                           const std::function<std::vector<int64_t>(const ImageFile&)>& labels_of) {
+  StatBuilder builder(classes);
+  data::parallel_for(images.size(), kThreads, [&](size_t i) {
+    const std::string path = data::join_path(data_dir, images[i].name);
+    tf::tstring content;
+    if (const auto status = data::read_into(path, &content); !status.ok())
+      return builder.add_broken(path, std::string(status.message()));
+    try {
+      builder.add(path, {content.data(), content.size()}, labels_of(images[i]));
+    } catch (const DataError& e) {
+      builder.add_broken(path, e.what());
+    }
+  });
+  return builder.finish();
+}
+
+DatasetStat multilabel_stat(const std::string& dir) {
+  const MultilabelClassificationRawMetadata metadata(dir);
+  const auto classes = metadata.names_to_labels();
+  return stat_of_images(metadata.data_dir(), metadata.images(), metadata.labels_list(), [&](const ImageFile& image) {
+    const std::string path = metadata.label_path(image);
+    if (!metadata.has_label_file(image)) throw DataError("no label file " + path);
+    std::vector<int64_t> labels;
+    for (const auto& name : data::names_in_label_file(path, "\n", classes)) labels.push_back(classes.at(name));
+    return labels;
+  });
 }
 
 }  // namespace
 
 DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern) {
-  if (!file_pattern.empty()) {
+  const std::string pattern = file_pattern.empty() ? data::records_pattern(dir) : file_pattern;
+  if (!pattern.empty()) {
     ImageTFRecordMetadataOptions options;
     options.num_samples = 1;  // not counted: every record is read anyway
-    const ImageClassificationTFRecordMetadata metadata(dir, {file_pattern}, options);
+    const ImageClassificationTFRecordMetadata metadata(dir, {pattern}, options);
     StatBuilder builder(metadata.labels_list());
     const auto& files = metadata.files();
     data::parallel_for(files.size(), kThreads, [&](size_t i) {
@@ -106,19 +158,10 @@ DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern
     });
     return builder.finish();
   }
+  if (is_multilabel(dir)) return multilabel_stat(dir);
   const ImageClassificationRawMetadata metadata(dir);
-  StatBuilder builder(metadata.labels_list());
-  const auto& images = metadata.images();
-  data::parallel_for(images.size(), kThreads, [&](size_t i) {
-    const std::string path = data::join_path(metadata.data_dir(), images[i].name);
-    tf::tstring content;
-    const auto status = data::read_into(path, &content);
-    if (status.ok())
-      builder.add(path, {content.data(), content.size()}, images[i].label);
-    else
-      builder.add_broken(path, std::string(status.message()));
-  });
-  return builder.finish();
+  return stat_of_images(metadata.data_dir(), metadata.images(), metadata.labels_list(),
+                        [](const ImageFile& image) { return std::vector<int64_t>{image.label}; });
 }
 
 }  // namespace mox

@@ -30,7 +30,7 @@ bool links_upwards(const fs::path& entry) {
   return std::mismatch(target.begin(), target.end(), here.begin(), here.end()).first == target.end();
 }
 
-std::vector<FolderEntry> list_local(const std::string& folder) {
+std::vector<FolderEntry> list_local(const std::string& folder, LeftOut* left_out) {
   std::error_code error;
   fs::directory_iterator it(folder, error);
   if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory)
@@ -40,16 +40,23 @@ std::vector<FolderEntry> list_local(const std::string& folder) {
   for (const auto& item : it) {
     FolderEntry entry;
     entry.name = item.path().filename().string();
-    if (entry.name[0] == '.') continue;
+    if (entry.name[0] == '.') {
+      left_out->add(entry.name);
+      continue;
+    }
     if (links_upwards(item.path())) {
       log_warning("data folder " + folder + ": " + entry.name + " links back to a folder above and is left out");
       continue;
     }
     entry.is_folder = item.is_directory(error);
+    if (!entry.is_folder && item.is_other(error)) {
+      log_warning("data folder " + folder + ": " + entry.name + " is neither a file nor a folder and is left out");
+      continue;
+    }
     if (!entry.is_folder) {
       entry.size = static_cast<int64_t>(item.file_size(error));
       // A dangling link is listed, so that it is counted and named when it is read.
-      if (error) entry.size = 0;
+      if (error) entry.size = -1;
       const auto time = item.last_write_time(error);
       if (!error) entry.mtime_nsec = time.time_since_epoch().count();
     }
@@ -58,11 +65,13 @@ std::vector<FolderEntry> list_local(const std::string& folder) {
   return entries;
 }
 
-std::vector<FolderEntry> list_remote(const std::string& folder) {
+std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_out) {
   std::vector<FolderEntry> entries;
   try {
     file::list_each(folder, {}, [&](const file::DirEntry& entry) {
-      if (!entry.name.empty() && entry.name[0] != '.')
+      if (!entry.name.empty() && entry.name[0] == '.')
+        left_out->add(entry.name);
+      else if (!entry.name.empty())
         entries.push_back({entry.name, entry.is_dir(), entry.stat.length, entry.stat.mtime_nsec});
       return true;
     });
@@ -77,6 +86,17 @@ std::vector<FolderEntry> list_remote(const std::string& folder) {
 std::string join_path(const std::string& folder, const std::string& name) {
   if (folder.empty() || folder.back() == '/') return folder + name;
   return folder + "/" + name;
+}
+
+bool is_same_or_below(const std::string& path, const std::string& folder) {
+  const auto whole = [](const std::string& name) {
+    std::error_code error;
+    std::string text = is_remote(name) ? name : fs::weakly_canonical(fs::absolute(name, error), error).string();
+    while (!text.empty() && text.back() == '/') text.pop_back();
+    if (text.rfind("obs://", 0) == 0) text.replace(0, 3, "s3");
+    return text + "/";
+  };
+  return whole(path).rfind(whole(folder), 0) == 0;
 }
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -133,15 +153,47 @@ void make_folders(const std::string& folder) { file::make_dirs(folder); }
 
 void remove_folder(const std::string& folder) { file::remove(folder, /*recursive=*/true); }
 
-std::vector<FolderEntry> list_folder(const std::string& folder) {
-  auto entries = is_remote(folder) ? list_remote(folder) : list_local(folder);
+bool has_image_extension(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos) return false;
+  std::string extension = name.substr(dot + 1);
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  for (const char* known : {"jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"})
+    if (extension == known) return true;
+  return false;
+}
+
+void LeftOut::add(const std::string& name) {
+  ++count_;
+  if (named_.size() < kNamed) named_.push_back(name);
+}
+
+void LeftOut::add(const LeftOut& other, const std::string& prefix) {
+  count_ += other.count_;
+  for (const auto& name : other.named_)
+    if (named_.size() < kNamed) named_.push_back(prefix + name);
+}
+
+std::string LeftOut::text() const {
+  std::string text;
+  for (const auto& name : named_) text += (text.empty() ? "" : ", ") + name;
+  const int64_t more = count_ - static_cast<int64_t>(named_.size());
+  return more > 0 ? text + " and " + std::to_string(more) + " more" : text;
+}
+
+std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out) {
+  LeftOut ignored;
+  if (!left_out) left_out = &ignored;
+  auto entries = is_remote(folder) ? list_remote(folder, left_out) : list_local(folder, left_out);
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return entries;
 }
 
 absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {
+  constexpr int64_t kReadAhead = 8 << 20;  // of each object: a pipeline reads several at once
   if (!is_remote(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
-  return tf_files::status_of([&] { *file = std::make_unique<tf_files::StoreReader>(path); });
+  return tf_files::status_of([&] { *file = std::make_unique<tf_files::StoreReader>(path, kReadAhead); });
 }
 
 std::unique_ptr<tf::RandomAccessFile> open_random(const std::string& path) {

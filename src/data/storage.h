@@ -24,18 +24,38 @@ void remove_folder(const std::string& folder);
 
 // "folder/name".
 std::string join_path(const std::string& folder, const std::string& name);
+// Whether `path` is the folder, or in it; links of local paths are followed.
+bool is_same_or_below(const std::string& path, const std::string& folder);
 // What is after the last '/'.
 std::string base_name(const std::string& path);
+
+// Whether it ends as the names of images do.
+bool has_image_extension(const std::string& name);
+
+// What is left out of a listing: counted, and the first few named.
+class LeftOut {
+ public:
+  void add(const std::string& name);
+  void add(const LeftOut& other, const std::string& prefix);
+  int64_t count() const { return count_; }
+  // "a/.x, a/y.txt and 3 more".
+  std::string text() const;
+
+ private:
+  static constexpr size_t kNamed = 5;
+  int64_t count_ = 0;
+  std::vector<std::string> named_;
+};
 
 struct FolderEntry {
   std::string name;  // without the folder
   bool is_folder = false;
-  int64_t size = 0;
+  int64_t size = 0;  // -1: not known, as of a link that leads nowhere
   int64_t mtime_nsec = 0;
 };
-// In byte order of the names. Hidden names (".x") and symbolic links back to a folder above are left out.
-// NotFoundError when there is no such folder.
-std::vector<FolderEntry> list_folder(const std::string& folder);
+// In byte order of the names. Left out are hidden names (".x"), symbolic links back to a folder above, and what is
+// neither a file nor a folder (a pipe: reading it would never end). NotFoundError when there is no such folder.
+std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out = nullptr);
 
 // Reads the file into `content`; from an object store in one request. The status names the path.
 absl::Status read_into(const std::string& path, tensorflow::tstring* content);

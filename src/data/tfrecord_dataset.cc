@@ -32,6 +32,12 @@ tf::Tensor scalar_string(const std::string& value) {
   return tensor;
 }
 
+template <typename Options>
+void check_record_options(const Options& options) {
+  data::check_at_least("num_parallel", options.num_parallel, 1);
+  data::check_at_least("shuffle_buffer_size", options.shuffle_buffer_size, 0);
+}
+
 TFRecordReadOptions read_options(const ImageTFRecordDatasetOptions& options) {
   TFRecordReadOptions read;
   read.num_epochs = options.num_epochs;
@@ -66,10 +72,13 @@ BaseTFRecordDataset::BaseTFRecordDataset(BaseTFRecordMetadata metadata, KeysToFe
     : metadata_(std::move(metadata)),
       features_(std::move(features)),
       items_(std::move(items)),
-      options_(std::move(options)) {}
+      options_(std::move(options)) {
+  data::check_stage_options(options_);
+  check_record_options(options_);
+}
 
 BaseTFRecordDataset::BaseTFRecordDataset(BaseTFRecordMetadata metadata, TFRecordDatasetOptions options)
-    : metadata_(std::move(metadata)), options_(std::move(options)) {}
+    : BaseTFRecordDataset(std::move(metadata), {}, {}, std::move(options)) {}
 
 std::vector<std::string> BaseTFRecordDataset::keys() const {
   std::vector<std::string> names;
@@ -77,22 +86,26 @@ std::vector<std::string> BaseTFRecordDataset::keys() const {
   return names;
 }
 
+std::vector<tf::Output> BaseTFRecordDataset::build_items(const Scope& scope, const std::vector<std::string>& keys,
+                                                         const ParsedFeatures& features, const tf::Output& name) const {
+  const ItemsToHandlers items = items_to_handlers();
+  std::vector<tf::Output> outputs;
+  for (const auto& key : keys)
+    for (const auto& [item, handler] : items)
+      if (item == key) {
+        outputs.push_back(handler(scope, features, name));
+        break;
+      }
+  return outputs;
+}
+
 Dataset::Pipeline BaseTFRecordDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
   const KeysToFeatures features = keys_to_features();
-  const ItemsToHandlers items = items_to_handlers();
   const std::string counter = data::new_broken_counter();
   data::DatasetNode node = data::read_records(scope, metadata_, options_, counter);
   node = data::map(scope, node,
                    [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-                     const ParsedFeatures parsed = data::parse_features(s, element[0], element[1], features);
-                     std::vector<tf::Output> outputs;
-                     for (const auto& key : keys)
-                       for (const auto& [item, handler] : items)
-                         if (item == key) {
-                           outputs.push_back(handler(s, parsed, element[1]));
-                           break;
-                         }
-                     return outputs;
+                     return build_items(s, keys, data::parse_features(s, element[0], element[1], features), element[1]);
                    },
                    {.captured = {}, .parallel = options_.preprocess_threads});
   node = data::skip_broken(scope, node, options_.max_broken_samples, counter);
@@ -115,6 +128,7 @@ ImageClassificationTFRecordDataset::ImageClassificationTFRecordDataset(ImageClas
                                                                        ImageTFRecordDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
   data::check_image_options(options_);
+  check_record_options(options_);
   if (options_.custom_feature_keys.size() != options_.custom_feature_values.size())
     throw InvalidArgumentError("there are " + std::to_string(options_.custom_feature_keys.size()) +
                                " custom_feature_keys and " + std::to_string(options_.custom_feature_values.size()) +
@@ -145,7 +159,9 @@ Dataset::Pipeline ImageClassificationTFRecordDataset::build(const Scope& scope, 
     if (num_classes > 0) label = data::checked_label(s, label, element[1], num_classes);
     const tf::Output description =
         has_names ? tf::Output(ops::GatherV2(s, tables[0], label, 0)) : parsed.at("image/class/text");
-    std::vector<tf::Output> outputs = {element[1], parsed.at("image/encoded"), label, description};
+    tf::Output encoded = parsed.at("image/encoded");
+    if (options_.preprocess_fn) encoded = data::checked_image(s, encoded, element[1]);
+    std::vector<tf::Output> outputs = {element[1], encoded, label, description};
     for (const auto& key : custom) outputs.push_back(parsed.at(key));
     return outputs;
   };

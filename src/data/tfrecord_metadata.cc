@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 
 #include "data/labels_file.h"
 #include "data/parallel.h"
@@ -18,22 +19,23 @@ namespace {
 
 constexpr int kCountThreads = 32;
 
-// Broken headers are named here and reported again, as broken samples, when the file is read.
-int64_t count_records(const std::string& path, int64_t size) {
-  data::RecordFile file(path, data::open_random(path), size);
-  absl::Status error;
-  for (int64_t count = 0;;) {
-    switch (file.skip(&error)) {
-      case data::RecordFile::Result::kRecord:
+// What is broken is named here and reported again, as a broken sample, when the file is read.
+int64_t count_records(const std::string& path, int64_t size, std::exception_ptr* cannot_open) {
+  int64_t count = 0;
+  try {
+    data::RecordFile file(path, data::open_random(path), size);
+    absl::Status error;
+    for (auto result = file.skip(&error); result != data::RecordFile::Result::kEnd; result = file.skip(&error)) {
+      if (result == data::RecordFile::Result::kRecord)
         ++count;
-        break;
-      case data::RecordFile::Result::kBroken:
+      else
         log_warning("counting samples: " + std::string(error.message()));
-        break;
-      case data::RecordFile::Result::kEnd:
-        return count;
     }
+  } catch (const Error& e) {
+    log_warning(std::string("counting samples: ") + e.what());
+    *cannot_open = std::current_exception();
   }
+  return count;
 }
 
 }  // namespace
@@ -47,19 +49,27 @@ BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const st
     const bool matches = std::any_of(file_patterns.begin(), file_patterns.end(), [&](const std::string& pattern) {
       return ::fnmatch(pattern.c_str(), entry.name.c_str(), 0) == 0;
     });
-    if (!entry.is_folder && matches) files_.push_back({entry.name, entry.size, entry.mtime_nsec, 0});
+    if (entry.is_folder || !matches) continue;
+    files_.push_back({entry.name, entry.size, entry.mtime_nsec, 0});
+    if (entry.size == 0) log_warning("TFRecord file " + data::join_path(base_dir, entry.name) + " is empty");
   }
   if (files_.empty())
     throw NotFoundError("data folder " + base_dir + " has no file that matches " + data::join_names(file_patterns));
+  if (std::all_of(files_.begin(), files_.end(), [](const ImageFile& file) { return file.size == 0; }))
+    throw DataError("the " + std::to_string(files_.size()) + " TFRecord files of " + base_dir + " that match " +
+                    data::join_names(file_patterns) + " are empty");
   if (num_samples_ > 0) return;
   std::atomic<int64_t> total{0};
+  std::vector<std::exception_ptr> cannot_open(files_.size());
   data::parallel_for(files_.size(), kCountThreads, [&](size_t i) {
-    total += count_records(data::join_path(data_dir_, files_[i].name), files_[i].size);
+    total += count_records(data::join_path(data_dir_, files_[i].name), files_[i].size, &cannot_open[i]);
   });
   num_samples_ = total;
+  for (const auto& error : cannot_open)
+    if (num_samples_ == 0 && error) std::rethrow_exception(error);
   if (num_samples_ == 0)
     throw DataError("the " + std::to_string(files_.size()) + " TFRecord files of " + base_dir + " that match " +
-                    data::join_names(file_patterns) + " have no records");
+                    data::join_names(file_patterns) + " have no records that can be read; the log tells why");
 }
 
 BaseTFRecordMetadata::~BaseTFRecordMetadata() = default;

@@ -137,6 +137,7 @@ int64_t File::seek(int64_t offset, int whence) {
 
 int64_t File::size() { return stream().size(); }
 void File::truncate(int64_t size) { stream().truncate(size); }
+void File::set_read_ahead(int64_t bytes) { stream().set_read_ahead(bytes); }
 void File::flush() { stream().flush(); }
 bool File::seekable() const { return stream().seekable(); }
 

@@ -25,7 +25,14 @@ struct S3ReadStream::Chunk {
   std::future<void> loaded;
 };
 
-S3ReadStream::S3ReadStream(const Location& object) : object_(object), next_length_(kFirstChunk) { open_first(); }
+S3ReadStream::S3ReadStream(const Location& object)
+    : object_(object), next_length_(kFirstChunk), largest_(kLargestChunk) {
+  open_first();
+}
+
+void S3ReadStream::set_read_ahead(int64_t bytes) {
+  largest_ = std::clamp(bytes / static_cast<int64_t>(kDeepest), kFirstChunk, kLargestChunk);
+}
 
 S3ReadStream::~S3ReadStream() { close(); }
 
@@ -58,7 +65,7 @@ void S3ReadStream::fill_queue() {
     const int64_t next = chunks_.empty() ? position_ : chunks_.back()->offset + chunks_.back()->length;
     if (next >= info_->size) return;
     start_chunk(next, next_length_);
-    next_length_ = std::min(next_length_ * 2, kLargestChunk);
+    next_length_ = std::min(next_length_ * 2, largest_);
   }
 }
 

@@ -26,6 +26,7 @@ class S3ReadStream : public Stream {
   int64_t size() override;
   bool seekable() const override { return true; }
   void truncate(int64_t size) override;
+  void set_read_ahead(int64_t bytes) override;
   void flush() override {}
   void close() override;
 
@@ -42,6 +43,7 @@ class S3ReadStream : public Stream {
   std::deque<std::shared_ptr<Chunk>> chunks_;  // in sequence, without gaps
   int64_t position_ = 0;
   int64_t next_length_;  // of the chunk to ask for next; doubles while reading goes on in sequence
+  int64_t largest_;      // and that is where it stops
   size_t depth_ = 1;     // chunks in flight; grows likewise
   bool closed_ = false;
 };

@@ -31,6 +31,7 @@ class Stream {
   virtual int64_t size() = 0;
   virtual bool seekable() const = 0;
   virtual void truncate(int64_t size) = 0;
+  virtual void set_read_ahead(int64_t /*bytes*/) {}
   // Makes what was written so far visible at the path.
   virtual void flush() = 0;
   // Flushes and frees; a second call does nothing. The destructor of a stream that was not closed drops what a

@@ -13,7 +13,10 @@ namespace mox::tf_files {
 // Reads at an offset; in sequence, the next ranges are under way before they are asked for. Threads take turns.
 class StoreReader : public tensorflow::RandomAccessFile {
  public:
-  explicit StoreReader(const std::string& path) : path_(path), file_(path, "rb") {}
+  // read_ahead: as File::set_read_ahead, 0 leaves it as it is.
+  explicit StoreReader(const std::string& path, int64_t read_ahead = 0) : path_(path), file_(path, "rb") {
+    if (read_ahead > 0) file_.set_read_ahead(read_ahead);
+  }
   absl::Status Name(absl::string_view* result) const override;
   absl::Status Read(uint64_t offset, absl::string_view& result, absl::Span<char> scratch) const override;
 

@@ -48,9 +48,16 @@ def test_convert_and_back(place):
     write_classes(folder / "src")
     assert mox("data", "convert", f"{url}/src", f"{url}/records", "--num_shards=2", env=env).stdout == "10 samples in 2 files, 0 broken left out\n"
     assert sorted(p.name for p in (folder / "records").iterdir()) == ["labels.txt", "train-00000-of-00002.tfrecord", "train-00001-of-00002.tfrecord"]
-    stat = json.loads(mox("data", "stat", f"{url}/records", "--file_pattern=train-*", "--json", env=env).stdout)
+    for pattern in (["--file_pattern=train-*"], []):
+        stat = json.loads(mox("data", "stat", f"{url}/records", *pattern, "--json", env=env).stdout)
     assert stat["samples"] == 10 and [c["count"] for c in stat["classes"]] == [5, 5]
     mox("data", "convert", f"{url}/records", f"{url}/back", "--to=folders", "--file_pattern=train-*", env=env)
+    for words in (["src", "records", "--num_shards=3"], ["records", "back", "--to=folders", "--file_pattern=train-*"]):
+        again = mox("data", "convert", f"{url}/{words[0]}", f"{url}/{words[1]}", *words[2:], env=env, check=False)
+        assert again.returncode == 2 and f"folder {url}/{words[1]} " in again.stderr and "overwrite" in again.stderr
+    assert "in 3 files" in mox("data", "convert", f"{url}/src", f"{url}/records", "--num_shards=3", "--overwrite", env=env).stdout
+    assert len(list((folder / "records").iterdir())) == 4  # the two old files are gone
+    mox("data", "convert", f"{url}/records", f"{url}/back", "--to=folders", "--overwrite", env=env)
     back = files_of(folder / "back")
     assert back.pop("labels.txt") == b"0: cat\n1: dog\n"
     assert back == files_of(folder / "src")
@@ -97,6 +104,17 @@ def test_preview(place):
     assert width >= 3 * 64 and height >= 2 * 64
     mox("data", "preview", f"--data_url={url}/src", *options, env=env)
     assert (folder / "grid.png").read_bytes() == first  # seeded
+    mox("data", "convert", f"{url}/src", f"{url}/records", env=env)
+    mox("data", "preview", f"--data_url={url}/records", *options, env=env)
+    assert (folder / "grid.png").read_bytes() != first  # the same images in another order
+    assert struct.unpack(">II", (folder / "grid.png").read_bytes()[16:24]) == (width, height)
+    # The folder that mox train takes: the part that training sees.
+    (folder / "parts").mkdir()
+    (folder / "src").rename(folder / "parts/train")
+    mox("data", "preview", f"--data_url={url}/parts", *options, env=env)
+    assert (folder / "grid.png").read_bytes() == first
+    missing = mox("data", "stat", f"{url}/parts", env=env, check=False)
+    assert missing.returncode == 1 and "class folders train; where these are parts" in missing.stderr
 
 
 def test_what_is_not_there(place):

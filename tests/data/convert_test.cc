@@ -60,6 +60,26 @@ TEST_F(ConvertTest, SplitKeepsTheFractionsOfEachClass) {
   EXPECT_EQ(tree(dst_.path()), before);  // the same split each time
 }
 
+// Overwriting never removes the source, and nothing is removed for a source that is not there.
+TEST_F(ConvertTest, SplitKeepsItsSource) {
+  const auto before = tree(src_.path());
+  const auto error = [&](const std::string& src, const std::string& dst, const std::string& part) {
+    return message_of<InvalidArgumentError>([&] { split_image_classification_dataset({{part, 0.5}}, src, dst, true); });
+  };
+  const std::string parent = fs::path(src_.path()).parent_path(), name = fs::path(src_.path()).filename();
+  EXPECT_NE(error(src_.path(), parent, name).find("lie in each other"), std::string::npos);
+  EXPECT_NE(error(src_.path() + "/", src_.path() + "/../", name).find("lie in each other"), std::string::npos);
+  EXPECT_NE(error(src_.path(), src_.path(), "train").find("lie in each other"), std::string::npos);
+  fs::create_directory_symlink(src_.path(), dst_.path("link"));
+  EXPECT_NE(error(src_.path(), dst_.path(), "link").find("lie in each other"), std::string::npos);
+  EXPECT_EQ(tree(src_.path()), before);
+  dst_.write("train/old/1.jpg", image_);
+  message_of<NotFoundError>([&] {
+    split_image_classification_dataset({{"train", 0.5}}, src_.path("none"), dst_.path(), true);
+  });
+  EXPECT_TRUE(fs::exists(dst_.path("train/old/1.jpg")));
+}
+
 TEST_F(ConvertTest, SplitSpecIsChecked) {
   const auto error = [&](const SplitSpec& spec) {
     return message_of<InvalidArgumentError>(
@@ -87,6 +107,39 @@ TEST_F(ConvertTest, FoldersToTfrecordAndBack) {
   EXPECT_EQ(restored.at("labels.txt"), "0: few\n1: many\n");
   restored.erase("labels.txt");
   EXPECT_EQ(restored, tree(src_.path()));
+}
+
+// Files of two conversions beside each other would be read as one data set.
+TEST_F(ConvertTest, WhatIsThereIsNotMixedIn) {
+  ConvertOptions options;
+  options.num_shards = 3;
+  folders_to_tfrecord(src_.path(), dst_.path(), options);
+  options.num_shards = 2;
+  EXPECT_EQ(message_of<InvalidArgumentError>([&] { folders_to_tfrecord(src_.path(), dst_.path(), options); }),
+            "folder " + dst_.path() +
+                " has train-00000-of-00003.tfrecord already, and other files of this prefix; give another folder or "
+                "prefix, or set overwrite to replace them");
+  options.overwrite = true;
+  folders_to_tfrecord(src_.path(), dst_.path(), options);
+  EXPECT_EQ(tree(dst_.path()).size(), 3u);  // 2 shards and labels.txt: the old ones are gone
+  options.overwrite = false;
+  options.prefix = "eval";  // another part of the same classes
+  EXPECT_EQ(folders_to_tfrecord(src_.path(), dst_.path(), options).files, 2);
+  src_.write("third/1.jpg", image_);
+  options.prefix = "more";
+  EXPECT_NE(message_of<InvalidArgumentError>([&] {
+              folders_to_tfrecord(src_.path(), dst_.path(), options);
+            }).find("labels.txt has other classes"),
+            std::string::npos);
+  TempDir back;
+  tfrecord_to_folders(dst_.path(), "train-*", back.path());
+  EXPECT_NE(message_of<InvalidArgumentError>([&] {
+              tfrecord_to_folders(dst_.path(), "train-*", back.path());
+            }).find("is not empty"),
+            std::string::npos);
+  const auto before = tree(back.path());
+  tfrecord_to_folders(dst_.path(), "train-*", back.path(), ConvertOptions{.overwrite = true});
+  EXPECT_EQ(tree(back.path()), before);
 }
 
 TEST_F(ConvertTest, BrokenImagesStopOrAreLeftOut) {
@@ -133,6 +186,41 @@ TEST_F(ConvertTest, Stat) {
   EXPECT_EQ(records.classes[0].name, "few");
   EXPECT_EQ(records.classes[0].count, 6);
   EXPECT_EQ(records.bytes, stat.bytes);
+  EXPECT_EQ(dataset_stat(dst_.path()).classes[0].count, 6);  // *.tfrecord is found without a pattern
+  fs::rename(dst_.path("train-00000-of-00001.tfrecord"), dst_.path("train-00000-of-00001"));  // as are TF-slim's names
+  EXPECT_EQ(dataset_stat(dst_.path()).samples, 21);
+}
+
+// What is broken in TFRecord files: path, offset and reason, each once.
+TEST_F(ConvertTest, BrokenRecords) {
+  folders_to_tfrecord(src_.path(), dst_.path());
+  const std::string path = dst_.path("train-00000-of-00001.tfrecord");
+  std::string bytes = read_file(path);
+  bytes[100] ^= 1;
+  bytes.resize(bytes.size() - 5);
+  dst_.write("train-00000-of-00001.tfrecord", bytes);
+  const auto stat = dataset_stat(dst_.path());
+  EXPECT_EQ(stat.samples, 18);
+  ASSERT_EQ(stat.broken.size(), 2u);
+  EXPECT_EQ(stat.broken[0].path, path + ", record at byte 0");
+  EXPECT_EQ(stat.broken[0].reason, "the checksum of the data does not fit");
+  EXPECT_NE(stat.broken[1].reason.find("the file ends inside the record"), std::string::npos);
+  TempDir back;
+  EXPECT_NE(message_of<DataError>([&] {
+              tfrecord_to_folders(dst_.path(), "train-*", back.path("none"));
+            }).find(path + ", record at byte"),
+            std::string::npos);
+  PreviewOptions options;
+  options.model_name = "lenet";
+  options.data_url = dst_.path();
+  options.output_url = back.path("grid.png");
+  const std::string message = message_of<Error>([&] { preview_dataset(options); });
+  EXPECT_NE(message.find(path + ", record at byte"), std::string::npos) << message;
+  EXPECT_EQ(message.find("[["), std::string::npos) << message;
+  ConvertOptions tolerant;
+  tolerant.max_broken_samples = options.max_broken_samples = 2;
+  EXPECT_EQ(tfrecord_to_folders(dst_.path(), "train-*", back.path("images"), tolerant).samples, 18);
+  preview_dataset(options);
 }
 
 TEST_F(ConvertTest, PreviewDrawsAGrid) {

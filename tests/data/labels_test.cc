@@ -3,6 +3,7 @@
 
 #include "data/pipeline_runner.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 #include "moxing/metadata.h"
 
 namespace mox::test {
@@ -78,13 +79,28 @@ TEST_F(RawMetadataTest, BrokenLabelsFile) {
 }
 
 TEST_F(RawMetadataTest, LeavesOutWhatIsNoImage) {
-  for (const char* name : {".git/config", "rose/.DS_Store", "rose/Thumbs.db", "rose/notes.txt", "rose/deep/3.jpg"})
+  std::string log;
+  set_log_sink([&](LogLevel, std::string_view line) { log += std::string(line) + "\n"; });
+  for (const char* name :
+       {".git/config", "rose/.DS_Store", "rose/Thumbs.db", "rose/notes.txt", "rose/deep/3.jpg", "top.jpg"})
     dir_.write(name, "x");
   std::filesystem::create_directory_symlink(dir_.path(), dir_.path("rose/loop"));
   std::filesystem::create_directory_symlink("..", dir_.path("daisy/up"));
   std::filesystem::create_directory_symlink(".", dir_.path("self"));
   EXPECT_EQ(labels(), (Names{"Tulip", "daisy", "rose"}));
+  log.clear();
   EXPECT_EQ(ImageClassificationRawMetadata(dir_.path()).total_num_samples(), 4);
+  set_log_sink(nullptr);
+  EXPECT_NE(log.find("6 entries are left out"), std::string::npos) << log;
+  for (const char* named :
+       {".git, top.jpg, rose/.DS_Store", "rose/Thumbs.db", "1 more", "loop links back", "up links back"})
+    EXPECT_NE(log.find(named), std::string::npos) << named << "\n" << log;
+}
+
+TEST_F(RawMetadataTest, LinksInACircleAreNoClass) {
+  std::filesystem::create_symlink("b", dir_.path("a"));
+  std::filesystem::create_symlink("a", dir_.path("b"));
+  EXPECT_EQ(labels(), (Names{"Tulip", "daisy", "rose"}));
 }
 
 TEST_F(RawMetadataTest, EmptyClassIsAClass) {

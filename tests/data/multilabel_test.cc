@@ -1,6 +1,7 @@
 #include "data/pipeline_runner.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 
 namespace mox::test {
 namespace {
@@ -49,6 +50,25 @@ TEST_F(MultilabelTest, LabelsFileAndSeparator) {
   EXPECT_EQ(labels(options), (Rows{{1, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 0}}));
 }
 
+// The manual's label file, `label_i label_j`, with the default label_sep.
+TEST_F(MultilabelTest, NamesInOneLine) {
+  dir_.write("labels/0.jpg.txt", "dog cat");
+  dir_.write("labels/2.jpg.txt", "bird\tdog  cat \r\n");
+  EXPECT_EQ(labels({}), (Rows{{0, 1, 1}, {1, 0, 0}, {1, 1, 1}}));
+  dir_.write("labels.txt", "big dog\ndog\nbird\ncat");
+  dir_.write("labels/0.jpg.txt", "big dog");  // a class's whole name comes first
+  EXPECT_EQ(labels({})[0], (std::vector<float>{1, 0, 0, 0}));
+}
+
+TEST_F(MultilabelTest, ClassesThatNoImageHasAreNamed) {
+  std::string log;
+  set_log_sink([&](LogLevel, std::string_view line) { log += std::string(line) + "\n"; });
+  dir_.write("labels.txt", "0: cat 1: dog 2: bird 3: snail");
+  labels({});
+  set_log_sink(nullptr);
+  EXPECT_NE(log.find("no image has the label snail"), std::string::npos) << log;
+}
+
 TEST_F(MultilabelTest, MissingLabelFile) {
   std::remove(dir_.path("labels/1.jpg.txt").c_str());
   EXPECT_EQ(message_of<NotFoundError>([&] { labels({}); }), "image " + dir_.path("images/1.jpg") +
@@ -57,6 +77,20 @@ TEST_F(MultilabelTest, MissingLabelFile) {
   MultilabelDatasetOptions options;
   options.skip_label_not_found = true;
   EXPECT_EQ(labels(options), (Rows{{1, 1}, {0, 0}}));
+}
+
+TEST_F(MultilabelTest, Stat) {
+  dir_.write("images/3.jpg", "no image");
+  dir_.write("labels/3.jpg.txt", "cat");
+  dir_.write("images/4.jpg", read_file(dir_.path("images/0.jpg")));
+  const DatasetStat stat = dataset_stat(dir_.path());
+  EXPECT_EQ(stat.samples, 3);
+  ASSERT_EQ(stat.classes.size(), 3u);
+  EXPECT_EQ(stat.classes[2].name, "dog");
+  EXPECT_EQ(stat.classes[0].count + stat.classes[1].count + stat.classes[2].count, 3);  // one image has two, one none
+  ASSERT_EQ(stat.broken.size(), 2u);
+  EXPECT_EQ(stat.broken[0].path, dir_.path("images/3.jpg"));
+  EXPECT_EQ(stat.broken[1].reason, "no label file " + dir_.path("labels/4.jpg.txt"));
 }
 
 TEST_F(MultilabelTest, UnknownLabel) {

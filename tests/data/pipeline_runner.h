@@ -82,5 +82,7 @@ class TempDir {
 };
 
 std::string read_file(const std::string& path);
+// Of this process, now.
+int64_t resident_bytes();
 
 }  // namespace mox::test

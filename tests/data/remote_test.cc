@@ -95,6 +95,30 @@ TEST_F(RemoteDataTest, Records) {
   }
 }
 
+// Eight objects of 24 MiB at once: they are read ahead, but not as a whole.
+TEST_F(RemoteDataTest, ManyLargeRecordFilesNeedLittleMemory) {
+  const std::string folder = server("versitygw").data_folder() + "/data/large";
+  fs::create_directories(folder);
+  const std::string record =
+      image_record(read_file(std::string(MOX_TEST_IMAGES) + "/baseline.jpg").append(100'000, ' '), 0);
+  for (int file = 0; file < 8; ++file)
+    write_records(folder + "/train-" + std::to_string(file), std::vector<std::string>(240, record));
+  const ImageClassificationTFRecordMetadata metadata("s3://data/large", {"train-*"});
+  EXPECT_EQ(metadata.num_samples(), 1920);
+  const int64_t before = resident_bytes();
+  ImageTFRecordDatasetOptions options;
+  options.num_epochs = 1;
+  options.shuffle_buffer_size = 64;
+  auto scope = Scope::new_root();
+  PipelineRunner runner(scope, ImageClassificationTFRecordDataset(metadata, options).get(scope, {"label"}));
+  int64_t count = 0, most = 0;
+  for (; runner.next(); ++count) most = std::max(most, resident_bytes() - before);
+  EXPECT_EQ(count, 1920);
+  EXPECT_LT(most, int64_t{180} << 20) << (most >> 20) << " MiB";
+  RecordProperty("mib", static_cast<int>(most >> 20));
+  fs::remove_all(folder);
+}
+
 TEST_F(RemoteDataTest, ConvertAndSplitInsideTheStore) {
   EXPECT_EQ(folders_to_tfrecord("s3://data/images", "s3://data/converted").samples, 60);
   EXPECT_EQ(ImageClassificationTFRecordMetadata("s3://data/converted", {"train-*"}).num_samples(), 60);

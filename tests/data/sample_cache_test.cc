@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "data/pipeline_runner.h"
+#include "moxing/error.h"
 #include "moxing/log.h"
 
 namespace mox::test {
@@ -22,10 +23,11 @@ std::string value_of(SampleCache& cache, const std::string& key) {
   return cache.read(key, &value) ? std::string(value) : "(none)";
 }
 
+// The entries, without the lock.
 std::vector<fs::path> files_in(const std::string& dir) {
   std::vector<fs::path> files;
   for (const auto& item : fs::recursive_directory_iterator(dir))
-    if (item.is_regular_file()) files.push_back(item.path());
+    if (item.is_regular_file() && item.path().filename() != "in_use") files.push_back(item.path());
   return files;
 }
 
@@ -122,6 +124,41 @@ TEST(SampleCacheTest, RemovedUnlessSomeUserKeepsIt) {
     cache->write("a", "value");
   }
   EXPECT_TRUE(fs::exists(dir.path("mox-cache")));
+}
+
+// The workers of one host have one cache_dir: who ends first does not take it from the others.
+TEST(SampleCacheTest, TheLastProcessRemovesIt) {
+  TempDir dir;
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    auto cache = SampleCache::open(dir.path(), true);
+    cache->write("of the child", "value");
+    if (write(ready[1], "x", 1) != 1) _exit(1);
+    for (;;) pause();
+  }
+  char byte;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  {
+    auto cache = SampleCache::open(dir.path(), true);
+    EXPECT_EQ(value_of(*cache, "of the child"), "value");
+  }
+  EXPECT_TRUE(fs::exists(dir.path("mox-cache")));
+  kill(child, SIGKILL);  // a dead process holds nothing
+  waitpid(child, nullptr, 0);
+  SampleCache::open(dir.path(), true);
+  EXPECT_FALSE(fs::exists(dir.path("mox-cache")));
+}
+
+TEST(SampleCacheTest, FoldersThatCannotBeACache) {
+  const auto message = [](const std::string& dir) {
+    return message_of<InvalidArgumentError>([&] { SampleCache::check_folder(dir); });
+  };
+  EXPECT_EQ(message("s3://bucket/cache"), "cache_dir is s3://bucket/cache, expected a folder on a local disk");
+  EXPECT_NE(message("/proc/cache").find("folder /proc/cache cannot be written"), std::string::npos);
+  unsetenv("DLS_LOCAL_CACHE_PATH");
+  EXPECT_NE(message("ENV").find("DLS_LOCAL_CACHE_PATH is not set"), std::string::npos);
 }
 
 }  // namespace

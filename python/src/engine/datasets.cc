@@ -1,6 +1,8 @@
 // Data sets on disk. Python functions in their pipelines are built as graphs, which are imported into the C++ ones.
 #include "moxing/datasets.h"
 
+#include <algorithm>
+
 #include "graph/graph_state.h"
 #include "graph/import_graph.h"
 #include "module.h"
@@ -70,6 +72,34 @@ ItemHandler item_function(const nb::object& function) {
     return call(scope, NamedTensors(features.begin(), features.end()))[0];
   };
 }
+
+// A data set whose items one Python function makes of all the features of a record.
+class FunctionRecords : public BaseTFRecordDataset {
+ public:
+  FunctionRecords(const BaseTFRecordMetadata& metadata, KeysToFeatures features, std::vector<std::string> items,
+                  const nb::object& function, const TFRecordDatasetOptions& options)
+      : BaseTFRecordDataset(metadata, options),
+        features_(std::move(features)),
+        items_(std::move(items)),
+        call_(function) {}
+  std::vector<std::string> keys() const override { return items_; }
+
+ protected:
+  KeysToFeatures keys_to_features() const override { return features_; }
+  std::vector<tf::Output> build_items(const Scope& scope, const std::vector<std::string>& keys,
+                                      const ParsedFeatures& features, const tf::Output&) const override {
+    const auto all = call_(scope, NamedTensors(features.begin(), features.end()));
+    std::vector<tf::Output> outputs;
+    for (const auto& key : keys)
+      outputs.push_back(all.at(static_cast<size_t>(std::find(items_.begin(), items_.end(), key) - items_.begin())));
+    return outputs;
+  }
+
+ private:
+  KeysToFeatures features_;
+  std::vector<std::string> items_;
+  GraphFunction call_;
+};
 
 Feature make_feature(int dtype, std::vector<int64_t> shape, bool var_len,
                      const std::optional<nb::bytes>& default_value) {
@@ -239,15 +269,17 @@ void bind_conversion(nb::module_& m) {
   m.def(
       "folders_to_tfrecord",
       [summary](const std::string& src_dir, const std::string& dst_dir, const std::string& prefix, int64_t num_shards,
-                int64_t max_broken_samples, bool shuffle) {
-        return summary(folders_to_tfrecord(src_dir, dst_dir, {prefix, num_shards, max_broken_samples, shuffle}));
+                int64_t max_broken_samples, bool shuffle, bool overwrite) {
+        return summary(
+            folders_to_tfrecord(src_dir, dst_dir, {prefix, num_shards, max_broken_samples, shuffle, overwrite}));
       },
       WithoutGil());
   m.def(
       "tfrecord_to_folders",
       [summary](const std::string& src_dir, const std::string& file_pattern, const std::string& dst_dir,
-                int64_t max_broken_samples) {
+                int64_t max_broken_samples, bool overwrite) {
         ConvertOptions options;
+        options.overwrite = overwrite;
         options.max_broken_samples = max_broken_samples;
         return summary(tfrecord_to_folders(src_dir, file_pattern, dst_dir, options));
       },
@@ -264,10 +296,17 @@ void bind_datasets(nb::module_& m) {
       m, "multilabel_dataset");
   bind_maker<ImageClassificationTFRecordDataset, ImageClassificationTFRecordMetadata, ImageTFRecordDatasetOptions>(
       m, "image_tfrecord_dataset");
+  bind_maker<ImageClassificationTFRecordDataset, BaseTFRecordMetadata, ImageTFRecordDatasetOptions>(
+      m, "image_tfrecord_dataset");
   m.def("tfrecord_dataset",
         [](const BaseTFRecordMetadata& metadata, const KeysToFeatures& features, const ItemsToHandlers& items,
            const TFRecordDatasetOptions& options) -> std::unique_ptr<Dataset> {
           return std::make_unique<BaseTFRecordDataset>(metadata, features, items, options);
+        });
+  m.def("tfrecord_dataset_of_function",
+        [](const BaseTFRecordMetadata& metadata, const KeysToFeatures& features, std::vector<std::string> items,
+           const nb::object& function, const TFRecordDatasetOptions& options) -> std::unique_ptr<Dataset> {
+          return std::make_unique<FunctionRecords>(metadata, features, std::move(items), function, options);
         });
   bind_conversion(m);
 }

@@ -138,7 +138,10 @@ void bind_options(nb::module_& m) {
       .def_rw("batch_size", &DatasetOptions::batch_size)
       .def_rw("drop_remainder", &DatasetOptions::drop_remainder)
       .def_rw("shard_index", &DatasetOptions::shard_index)
-      .def_rw("num_shards", &DatasetOptions::num_shards);
+      .def_rw("num_shards", &DatasetOptions::num_shards)
+      .def_rw("max_broken_samples", &DatasetOptions::max_broken_samples)
+      .def_rw("cache_dir", &DatasetOptions::cache_dir)
+      .def_rw("remove_cache_on_finish", &DatasetOptions::remove_cache_on_finish);
 }
 
 }  // namespace

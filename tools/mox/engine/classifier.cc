@@ -61,9 +61,9 @@ void add_classifier_flags(CLI::App& app, ClassifierConfig* c) {
       ->capture_default_str();
   app.add_option("--label_smoothing", c->label_smoothing, "0 to 1")->check(CLI::Range(0.0, 1.0));
   app.add_option("--max_broken_samples", c->max_broken_samples,
-                 "own images that may be broken: each is named and left out; one more ends the run")
+                 "images or records that may be broken: each is named and left out; one more ends the run")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--cache_dir", c->cache_dir, "local folder that keeps own images from an object store");
+  app.add_option("--cache_dir", c->cache_dir, "local folder that keeps images and TFRecord files of an object store");
 }
 
 void complete(ClassifierConfig* c) {

@@ -25,8 +25,8 @@ struct ClassifierConfig {
   float weight_decay = 0;
   float label_smoothing = 0;
   std::string dtype = "float32";   // of the computation; variables, softmax and loss stay float32
-  int64_t max_broken_samples = 0;  // of own images: so many may be left out
-  std::string cache_dir;           // of own images: the first epoch fills it, later ones and other runs read it
+  int64_t max_broken_samples = 0;  // of images and TFRecord files: so many may be left out
+  std::string cache_dir;           // of the same: the first epoch fills it, later ones and other runs read it
 };
 
 // --model_name, --dataset_name, --data_url and the other fields.

@@ -36,33 +36,34 @@ int64_t ClassifierData::num_samples(const std::string& split) const {
                       : get_dataset_meta(config_.dataset_name).split_size(split);
 }
 
+template <typename Options>
+void ClassifierData::set_common(ModeKeys mode, Options* options) const {
+  options->num_epochs = mode == ModeKeys::TRAIN ? 0 : 1;
+  options->shuffle = mode == ModeKeys::TRAIN;
+  options->max_broken_samples = config_.max_broken_samples;
+  options->cache_dir = config_.cache_dir;
+  options->remove_cache_on_finish = false;
+}
+
 std::unique_ptr<Dataset> ClassifierData::open(const std::string& split, ModeKeys mode) const {
   if (own_images()) return open_own(split, mode);
   DatasetOptions options;
-  options.num_epochs = mode == ModeKeys::TRAIN ? 0 : 1;
-  options.shuffle = mode == ModeKeys::TRAIN;
+  set_common(mode, &options);
   return get_dataset(config_.dataset_name, split, config_.data_url, options);
 }
 
 std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, ModeKeys mode) const {
   const std::string dir = split.empty() ? config_.data_url : config_.data_url + "/" + split;
-  auto set_common = [&](ImageDatasetOptions& options) {
-    options.num_epochs = mode == ModeKeys::TRAIN ? 0 : 1;
-    options.shuffle = mode == ModeKeys::TRAIN;
-    options.max_broken_samples = config_.max_broken_samples;
-    options.cache_dir = config_.cache_dir;
-    options.remove_cache_on_finish = false;
-  };
   if (has_records(dir)) {
     ImageTFRecordMetadataOptions known;
     known.num_classes = config_.num_classes;
     ImageTFRecordDatasetOptions options;
-    set_common(options);
+    set_common(mode, &options);
     return std::make_unique<ImageClassificationTFRecordDataset>(
         ImageClassificationTFRecordMetadata(dir, {kRecords}, known), options);
   }
   RawDatasetOptions options;
-  set_common(options);
+  set_common(mode, &options);
   return std::make_unique<ImageClassificationRawDataset>(ImageClassificationRawMetadata(dir), options);
 }
 

@@ -25,6 +25,8 @@ class ClassifierData {
 
  private:
   bool own_images() const { return config_.dataset_name.empty(); }
+  template <typename Options>
+  void set_common(ModeKeys mode, Options* options) const;
   std::unique_ptr<Dataset> open_own(const std::string& split, ModeKeys mode) const;
 
   const ClassifierConfig& config_;

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "engine/classifier_data.h"
 #include "engine/command_line.h"
 #include "engine/entry.h"
 #include "moxing/datasets.h"
@@ -32,6 +33,7 @@ int convert(const std::vector<std::string>& args) {
   app.add_option("--num_shards", options.num_shards, "files to write; 0: one for each 128 MiB")->capture_default_str();
   app.add_option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out")
       ->capture_default_str();
+  app.add_flag("--overwrite", options.overwrite, "replace what DST has already");
   if (const int code = parse_command_line(app, args); code >= 0) return code;
   const ConvertSummary summary = to == "tfrecord"
                                      ? folders_to_tfrecord(src, dst, options)
@@ -107,7 +109,10 @@ int stat(const std::vector<std::string>& args) {
   CLI::App app("Prints classes, counts, sizes and broken files; exit code 1 when something is broken.",
                "mox data stat");
   app.add_option("URL", url, "folder of the data set")->required();
-  app.add_option("--file_pattern", pattern, "TFRecord files, e.g. 'train-*'; default: class folders");
+  app.add_option("--file_pattern", pattern,
+                 "TFRecord files, e.g. 'train-*'; default: *.tfrecord where URL has such files, else images and "
+                 "labels, else class "
+                 "folders");
   app.add_flag("--json", as_object, "print one JSON object");
   if (const int code = parse_command_line(app, args); code >= 0) return code;
   const DatasetStat result = dataset_stat(url, pattern);
@@ -125,9 +130,10 @@ int preview(const std::vector<std::string>& args) {
   app.add_option("--model_name", options.model_name, "network whose augmentation is shown")->required();
   app.add_option("--data_url", options.data_url, "folder of the data set")->required();
   app.add_option("--output_url", options.output_url, "PNG file to write")->required();
-  app.add_option("--dataset_name", options.dataset_name, "built-in data set, e.g. mnist; default: class folders");
+  app.add_option("--dataset_name", options.dataset_name,
+                 "built-in data set, e.g. mnist; default: TFRecord files or class folders");
   app.add_option("--split", options.split, "of a built-in data set")->capture_default_str();
-  app.add_option("--file_pattern", options.file_pattern, "TFRecord files, e.g. 'train-*'");
+  app.add_option("--file_pattern", options.file_pattern, "TFRecord files, e.g. 'train-*'; default: as in data stat");
   app.add_option("--run_mode", mode, "TRAIN or EVAL")->check(CLI::IsMember({"TRAIN", "EVAL"}))->capture_default_str();
   app.add_option("--rows", options.rows)->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--columns", options.columns)->check(CLI::Range(1, 100))->capture_default_str();
@@ -137,6 +143,14 @@ int preview(const std::vector<std::string>& args) {
       ->capture_default_str();
   if (const int code = parse_command_line(app, args); code >= 0) return code;
   options.run_mode = parse_mode(mode);
+  if (options.dataset_name.empty() && options.file_pattern.empty()) {
+    // The part of the data that `mox train` and `mox eval` read.
+    ClassifierConfig config;
+    config.data_url = options.data_url;
+    const ClassifierData data(config);
+    const std::string part = options.run_mode == ModeKeys::TRAIN ? data.train_split() : data.eval_split();
+    if (!part.empty()) options.data_url += "/" + part;
+  }
   preview_dataset(options);
   fmt::print("{}\n", options.output_url);
   return kDone;

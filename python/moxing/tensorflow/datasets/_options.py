@@ -1,4 +1,6 @@
 """Python's arguments of a data set as the engine takes them."""
+import os
+
 import numpy as np
 
 from moxing.errors import InvalidArgumentError
@@ -6,33 +8,25 @@ from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import graph_function
 
 
-def check_callable(name, function):
-    if function is not None and not callable(function):
-        raise InvalidArgumentError(f"{name} must be a function, got {type(function).__name__} {function!r}")
+def path_of(name, value):
+    """A path as text; os.PathLike is one too."""
+    try:
+        path = os.fspath(value)
+    except TypeError:
+        raise InvalidArgumentError(f"{name} is {value!r}, expected the path of a folder") from None
+    return os.fsdecode(path)
 
 
 def plain(name, value):
-    """The value of a constant tensor; the manual lets some arguments be one."""
+    """The value of a constant tensor or a numpy number; the manual lets some arguments be a tensor."""
+    if isinstance(value, np.generic):
+        return value.item()
     if not tf.is_tensor(value):
         return value
     constant = tf.get_static_value(value)
     if constant is None:
         raise InvalidArgumentError(f"{name} is the tensor {value.name}, whose value is not known here; give a plain value")
     return constant.item()
-
-
-def fill(options, **values):
-    """Sets the fields; None leaves the default of C++."""
-    for name, value in values.items():
-        value = plain(name, value)
-        if value is None:
-            continue
-        try:
-            setattr(options, name, value)
-        except (TypeError, RuntimeError):
-            expected = type(getattr(options, name)).__name__
-            raise InvalidArgumentError(f"{name} is {value!r}, expected {expected}") from None
-    return options
 
 
 def image_size_of(value):
@@ -42,6 +36,34 @@ def image_size_of(value):
     if len(sizes) != 2 or not all(isinstance(size, (int, np.integer)) for size in sizes):
         raise InvalidArgumentError(f"image_size is {value!r}, expected one number or (height, width)")
     return int(sizes[0]), int(sizes[1])
+
+
+def feature_of(key, feature):
+    """tf.FixedLenFeature or tf.VarLenFeature as the engine takes it."""
+    if isinstance(feature, tf.VarLenFeature):
+        return engine.feature(tf.as_dtype(feature.dtype).as_datatype_enum, [], True, None)
+    if not isinstance(feature, tf.FixedLenFeature):
+        raise InvalidArgumentError(f"feature {key} is {feature!r}, expected a tf.FixedLenFeature or tf.VarLenFeature")
+    dtype, shape = tf.as_dtype(feature.dtype), tf.TensorShape(feature.shape).as_list()
+    value = feature.default_value
+    if tf.is_tensor(value):
+        value = tf.get_static_value(value)
+        if value is None:
+            raise InvalidArgumentError(f"feature {key}: its default_value is {feature.default_value.name}, a tensor whose "
+                                       "value is not known here; give a plain value")
+    default = None
+    if value is not None:
+        value = np.broadcast_to(np.asarray(value, dtype.as_numpy_dtype), shape)
+        default = tf.make_tensor_proto(value, dtype, shape).SerializeToString()
+    return engine.feature(dtype.as_datatype_enum, shape, False, default)
+
+
+def paired_features(keys_name, keys, values_name, values):
+    """Two lists of the same length as [(key, feature)]."""
+    keys, values = list(keys or []), list(values or [])
+    if len(keys) != len(values):
+        raise InvalidArgumentError(f"there are {len(keys)} {keys_name} and {len(values)} {values_name}; expected one value a key")
+    return list(zip(keys, values))
 
 
 def _preprocess(preprocess_fn):
@@ -57,28 +79,58 @@ def _preprocess(preprocess_fn):
     return graph_function("preprocess_fn", call, len(names))
 
 
-def fill_image_options(options, image_size, preprocess_fn, augmentation_fn, **values):
-    check_callable("preprocess_fn", preprocess_fn)
-    check_callable("augmentation_fn", augmentation_fn)
-    fill(options, **values)
-    if image_size is not None:
-        options.set_image_size(*image_size_of(image_size))
-    if preprocess_fn is not None:
-        options.set_preprocess_fn(_preprocess(preprocess_fn))
-    if augmentation_fn is not None:
-        options.set_augmentation_fn(graph_function("augmentation_fn", lambda given: [augmentation_fn(given["image"])], 1))
+def _augmentation(augmentation_fn):
+    return graph_function("augmentation_fn", lambda given: [augmentation_fn(given["image"])], 1)
+
+
+def _function(make):
+    def set_function(options, name, function):
+        if not callable(function):
+            raise InvalidArgumentError(f"{name} must be a function, got {type(function).__name__} {function!r}")
+        getattr(options, "set_" + name)(make(function))
+
+    return set_function
+
+
+def _reader_class(options, name, reader_class):
+    if not isinstance(reader_class, (str, type)):
+        raise InvalidArgumentError(f"{name} is {reader_class!r}, expected mox.AsyncRawGenerator or mox.ParallelReader")
+    options.reader_class = reader_class if isinstance(reader_class, str) else reader_class.__name__
+
+
+def _plain_value(options, name, value):
+    value = plain(name, value)
+    try:
+        setattr(options, name, value)
+    except (TypeError, RuntimeError):
+        expected = type(getattr(options, name)).__name__
+        raise InvalidArgumentError(f"{name} is {value!r}, expected {expected}") from None
+
+
+# The arguments that are no plain values; how each gets into the options.
+_SETTERS = {
+    "image_size": lambda options, name, value: options.set_image_size(*image_size_of(value)),
+    "preprocess_fn": _function(_preprocess),
+    "augmentation_fn": _function(_augmentation),
+    "reader_class": _reader_class,
+}
+
+
+def fill(options, arguments, besides=()):
+    """Sets the fields from a constructor's locals(), in which `besides` are no options. None leaves the default of C++."""
+    for name, value in arguments.items():
+        if value is not None and name not in ("self", "__class__", *besides):
+            _SETTERS.get(name, _plain_value)(options, name, value)
     return options
 
 
-def feature_of(key, feature):
-    """tf.FixedLenFeature or tf.VarLenFeature as the engine takes it."""
-    if isinstance(feature, tf.VarLenFeature):
-        return engine.feature(tf.as_dtype(feature.dtype).as_datatype_enum, [], True, None)
-    if not isinstance(feature, tf.FixedLenFeature):
-        raise InvalidArgumentError(f"feature {key} is {feature!r}, expected a tf.FixedLenFeature or tf.VarLenFeature")
-    dtype, shape = tf.as_dtype(feature.dtype), tf.TensorShape(feature.shape).as_list()
-    default = None
-    if feature.default_value is not None:
-        value = np.broadcast_to(np.asarray(feature.default_value, dtype.as_numpy_dtype), shape)
-        default = tf.make_tensor_proto(value, dtype, shape).SerializeToString()
-    return engine.feature(dtype.as_datatype_enum, shape, False, default)
+def engine_metadata(metadata, *classes):
+    """What the metadata of Python holds; an error for metadata of another kind of data set."""
+    expected = " or ".join("mox." + c.__name__ for c in classes)
+    if metadata is None:
+        raise InvalidArgumentError(f"metadata is needed: a {expected}")
+    if not isinstance(metadata, classes):
+        raise InvalidArgumentError(f"metadata is {metadata!r}, expected a {expected}")
+    if not hasattr(metadata, "_metadata"):
+        raise InvalidArgumentError(f"{type(metadata).__name__} has not called super().__init__ yet")
+    return metadata._metadata

@@ -2,7 +2,7 @@
 import collections
 
 from moxing.tensorflow._runtime import engine
-from moxing.tensorflow.datasets._options import fill
+from moxing.tensorflow.datasets._options import fill, path_of
 from moxing.tensorflow.datasets.base import Dataset
 
 DatasetMeta = collections.namedtuple("DatasetMeta", ["name", "splits_to_sizes", "num_classes", "image_shape", "class_names"])
@@ -15,9 +15,8 @@ def get_dataset_meta(name):
 
 
 def get_dataset(name, split_name, dataset_dir, capacity=256, shuffle=None, num_epochs=None, batch_size=None,
-                drop_remainder=False, seed=None, shard_index=None, num_shards=None):
+                drop_remainder=False, seed=None, shard_index=None, num_shards=None, max_broken_samples=0, cache_dir=None,
+                remove_cache_on_finish=True):
     """The built-in data set `name`, read from the files in dataset_dir as they are published. Keys: image, label."""
-    options = fill(engine.DatasetOptions(), capacity=capacity, num_epochs=num_epochs, batch_size=batch_size,
-                   drop_remainder=drop_remainder, seed=seed, shard_index=shard_index, num_shards=num_shards)
-    options.shuffle = shuffle
-    return Dataset(engine.get_dataset(name, split_name, dataset_dir, options))
+    options = fill(engine.DatasetOptions(), locals(), besides=["name", "split_name", "dataset_dir"])
+    return Dataset(engine.get_dataset(name, split_name, path_of("dataset_dir", dataset_dir), options))

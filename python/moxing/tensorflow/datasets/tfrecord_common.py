@@ -1,8 +1,8 @@
 """TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features."""
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
-from moxing.tensorflow.datasets._functions import graph_function
-from moxing.tensorflow.datasets._options import feature_of, fill, fill_image_options, image_size_of
+from moxing.tensorflow.datasets._functions import func_graph, graph_function
+from moxing.tensorflow.datasets._options import (engine_metadata, feature_of, fill, image_size_of, paired_features, path_of)
 from moxing.tensorflow.datasets.base import Dataset
 
 
@@ -18,8 +18,8 @@ class BaseTFRecordMetadata:
     """The files of base_dir that match. num_samples is counted from the record headers when it is not given."""
 
     def __init__(self, base_dir, file_pattern=None, num_samples=None, redirect_dir=None, file_patterns=None):
-        self._metadata = engine.TFRecordMetadata(base_dir, _patterns(file_pattern, file_patterns), num_samples or 0,
-                                                 redirect_dir or "")
+        self._metadata = engine.TFRecordMetadata(path_of("base_dir", base_dir), _patterns(file_pattern, file_patterns),
+                                                 num_samples or 0, path_of("redirect_dir", redirect_dir or ""))
 
     @property
     def num_samples(self):
@@ -33,8 +33,9 @@ class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
 
     def __init__(self, base_dir, file_pattern=None, num_samples=None, redirect_dir=None, num_classes=0,
                  label_map_file="labels.txt", file_patterns=None):
-        self._metadata = engine.ImageTFRecordMetadata(base_dir, _patterns(file_pattern, file_patterns), num_samples or 0,
-                                                      redirect_dir or "", num_classes or 0, label_map_file or "")
+        self._metadata = engine.ImageTFRecordMetadata(path_of("base_dir", base_dir), _patterns(file_pattern, file_patterns),
+                                                      num_samples or 0, path_of("redirect_dir", redirect_dir or ""),
+                                                      num_classes or 0, label_map_file or "")
 
     @property
     def num_classes(self):
@@ -63,6 +64,16 @@ def image_handler(feature="image/encoded", size=None):
     return engine.image_handler(feature, None if size is None else image_size_of(size))
 
 
+def _as_parsed(tensors, features):
+    """Features of any length, which C++ gives as vectors, as tf.parse_example does: sparse."""
+    parsed = dict(tensors)
+    for key, feature in features.items():
+        if isinstance(feature, tf.VarLenFeature):
+            count = tf.size(tensors[key], out_type=tf.int64)
+            parsed[key] = tf.SparseTensor(tf.expand_dims(tf.range(count), 1), tensors[key], tf.expand_dims(count, 0))
+    return parsed
+
+
 def _item_handler(item, handler, features):
     if isinstance(handler, engine.ItemHandler):
         return handler
@@ -74,39 +85,37 @@ def _item_handler(item, handler, features):
                                    "{feature: tensor}, or an object with tensors_to_item, as TF-slim's are")
 
     def call(given):
-        if decode is None:
-            return [handler(given)]
-        # TF-slim's handlers take features of any length as tf.parse_example gives them.
-        for key, feature in features.items():
-            if isinstance(feature, tf.VarLenFeature):
-                count = tf.size(given[key], out_type=tf.int64)
-                given[key] = tf.SparseTensor(tf.expand_dims(tf.range(count), 1), given[key], tf.expand_dims(count, 0))
-        return [decode(given)]
+        return [handler(given) if decode is None else decode(_as_parsed(given, features))]
 
     return engine.item_function(graph_function(f"the handler of item {item}", call, 1))
 
 
 class BaseTFRecordDataset(Dataset):
-    """Records of any features: give keys_to_features and items_to_handlers, or subclass it and override the two methods.
+    """Records of any features: give keys_to_features and items_to_handlers, or subclass it.
 
-    keys_to_features: {feature: tf.FixedLenFeature or tf.VarLenFeature}. items_to_handlers: {item: a feature's name,
-    tensor_handler, image_handler, a function {feature: tensor} -> tensor, or a handler of TF-slim's}. get() takes the items.
-    A function gets a feature of any length as a vector.
+    keys_to_features: {feature: tf.FixedLenFeature or tf.VarLenFeature}, or feature_keys and feature_values, two lists.
+    items_to_handlers: {item: a feature's name, tensor_handler, image_handler, a function {feature: tensor} -> tensor, or a
+    handler of TF-slim's}. A function gets a feature of any length as a vector. get() takes the items.
+
+    A subclass overrides the methods keys_to_features and items_to_handlers; or _build_features(self, *features), which gets
+    the tensors of feature_keys, in their order, and calls self._add_feature(item, tensor) for each item.
     """
+
+    _build_features = None
 
     def __init__(self, metadata=None, keys_to_features=None, items_to_handlers=None, batch_size=None, shuffle=True,
                  shuffle_buffer_size=6400, num_parallel=8, num_epochs=None, cache_dir=None, remove_cache_on_finish=True,
                  private_num_threads=0, preprocess_threads=12, drop_remainder=False, seed=None, max_broken_samples=0,
-                 shard_index=None, num_shards=None, meta=None):
-        self._metadata = _metadata_of(metadata, meta)
+                 shard_index=None, num_shards=None, meta=None, feature_keys=None, feature_values=None):
+        self._options = fill(engine.TFRecordDatasetOptions(), locals(),
+                             besides=["metadata", "meta", "keys_to_features", "items_to_handlers", "feature_keys",
+                                      "feature_values"])
+        self._records = engine_metadata(metadata if metadata is not None else meta, BaseTFRecordMetadata)
         self._features = keys_to_features
+        if feature_keys is not None or feature_values is not None:
+            self._features = dict(paired_features("feature_keys", feature_keys, "feature_values", feature_values))
         self._items = items_to_handlers
-        self._options = fill(
-            engine.TFRecordDatasetOptions(), batch_size=batch_size, shuffle=shuffle,
-            shuffle_buffer_size=shuffle_buffer_size, num_parallel=num_parallel, num_epochs=num_epochs, cache_dir=cache_dir,
-            remove_cache_on_finish=remove_cache_on_finish, private_num_threads=private_num_threads,
-            preprocess_threads=preprocess_threads, drop_remainder=drop_remainder, seed=seed,
-            max_broken_samples=max_broken_samples, shard_index=shard_index, num_shards=num_shards)
+        self._added = None
         self._made = None
 
     def keys_to_features(self):
@@ -115,25 +124,53 @@ class BaseTFRecordDataset(Dataset):
     def items_to_handlers(self):
         return self._items
 
+    def _add_feature(self, item, tensor):
+        if self._added is None:
+            raise InvalidArgumentError(f"_add_feature('{item}', …) belongs into _build_features")
+        self._added[item] = tensor
+
+    def _items_of(self, tensors, features):
+        """What _build_features adds for one record: {item: tensor}."""
+        parsed = _as_parsed(tensors, features)
+        self._added = {}
+        try:
+            self._build_features(*(parsed[key] for key in features))
+            return self._added
+        finally:
+            self._added = None
+
+    def _of_build_features(self, features, engine_features):
+        with func_graph.FuncGraph("_build_features").as_default():
+            names = list(self._items_of({key: tf.placeholder(f.dtype, getattr(f, "shape", [None]))
+                                         for key, f in features.items()}, features))
+        if not names:
+            raise InvalidArgumentError(f"{type(self).__name__}._build_features has not called _add_feature")
+
+        def call(given):
+            items = self._items_of(given, features)
+            return [items[name] for name in names]
+
+        function = graph_function(f"{type(self).__name__}._build_features", call, len(names))
+        return engine.tfrecord_dataset_of_function(self._records, engine_features, names, function, self._options)
+
     @property
     def _dataset(self):
         """Made at first use: a subclass's constructor is through by then."""
         if self._made is None:
-            features, items = self.keys_to_features(), self.items_to_handlers()
-            for name, value in (("keys_to_features", features), ("items_to_handlers", items)):
-                if not value:
-                    raise InvalidArgumentError(f"{type(self).__name__} has no {name}: give it, or override the method")
-            self._made = engine.tfrecord_dataset(
-                self._metadata._metadata, {key: feature_of(key, feature) for key, feature in features.items()},
-                [(item, _item_handler(item, handler, features)) for item, handler in items.items()], self._options)
+            features = self._needed("keys_to_features", self.keys_to_features())
+            engine_features = {key: feature_of(key, feature) for key, feature in features.items()}
+            if self._build_features is not None:
+                self._made = self._of_build_features(features, engine_features)
+            else:
+                items = self._needed("items_to_handlers", self.items_to_handlers())
+                handlers = [(item, _item_handler(item, handler, features)) for item, handler in items.items()]
+                self._made = engine.tfrecord_dataset(self._records, engine_features, handlers, self._options)
         return self._made
 
-
-def _metadata_of(metadata, meta):
-    given = metadata if metadata is not None else meta
-    if given is None:
-        raise InvalidArgumentError("metadata is needed: what a class such as mox.BaseTFRecordMetadata makes")
-    return given
+    def _needed(self, name, value):
+        if not value:
+            raise InvalidArgumentError(f"{type(self).__name__} has no {name}: give it, or override the method")
+        return value
 
 
 def get_tfrecord(dataset_dir, file_pattern, keys_to_features, items_to_handlers, num_samples=None, num_epochs=None,
@@ -155,14 +192,10 @@ class ImageClassificationTFRecordDataset(Dataset):
                  custom_feature_keys=None, custom_feature_values=None, drop_remainder=False, augmentation_fn=None,
                  label_one_hot=False, preprocess_threads=12, seed=None, max_broken_samples=0, apply_exif_orientation=False,
                  shard_index=None, num_shards=None, meta=None):
-        options = fill_image_options(
-            engine.ImageTFRecordDatasetOptions(), image_size, preprocess_fn, augmentation_fn, batch_size=batch_size,
-            shuffle=shuffle, shuffle_buffer_size=shuffle_buffer_size, num_parallel=num_parallel, num_epochs=num_epochs,
-            cache_dir=cache_dir, remove_cache_on_finish=remove_cache_on_finish, private_num_threads=private_num_threads,
-            drop_remainder=drop_remainder, label_one_hot=label_one_hot, preprocess_threads=preprocess_threads, seed=seed,
-            max_broken_samples=max_broken_samples, apply_exif_orientation=apply_exif_orientation, shard_index=shard_index,
-            num_shards=num_shards)
-        keys, values = list(custom_feature_keys or []), list(custom_feature_values or [])
-        options.custom_feature_keys = keys
-        options.set_custom_feature_values([feature_of(*pair) for pair in zip(keys + [""] * len(values), values)])
-        super().__init__(engine.image_tfrecord_dataset(_metadata_of(metadata, meta)._metadata, options))
+        options = fill(engine.ImageTFRecordDatasetOptions(), locals(),
+                       besides=["metadata", "meta", "custom_feature_keys", "custom_feature_values"])
+        custom = paired_features("custom_feature_keys", custom_feature_keys, "custom_feature_values", custom_feature_values)
+        options.custom_feature_keys = [key for key, _ in custom]
+        options.set_custom_feature_values([feature_of(*pair) for pair in custom])
+        records = engine_metadata(metadata if metadata is not None else meta, BaseTFRecordMetadata)
+        super().__init__(engine.image_tfrecord_dataset(records, options))

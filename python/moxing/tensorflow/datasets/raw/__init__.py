@@ -1,9 +1,3 @@
 """Data sets of image files."""
-from moxing.tensorflow.datasets.raw.raw_dataset import (AsyncRawGenerator, ImageClassificationRawDataset,
-                                                        ImageClassificationRawMetadata, MultilabelClassificationRawDataset,
-                                                        MultilabelClassificationRawMetadata, ParallelReader)
-
-__all__ = [
-    "AsyncRawGenerator", "ImageClassificationRawDataset", "ImageClassificationRawMetadata",
-    "MultilabelClassificationRawDataset", "MultilabelClassificationRawMetadata", "ParallelReader",
-]
+from moxing.tensorflow.datasets.raw.raw_dataset import *  # noqa: F403
+from moxing.tensorflow.datasets.raw.raw_dataset import __all__  # noqa: F401
