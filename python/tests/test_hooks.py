@@ -196,6 +196,15 @@ def test_early_stopping(mox, tmp_path, log_lines):
     assert evaluations(log_lines()) == [f"[EarlyStopping] step: {n} mean: 7.500 w: 1.000" for n in (19, 39, 59, 79)]
 
 
+def test_early_stopping_goes_on_after_a_restart(mox, tmp_path, log_lines):
+    def make_hook(info):
+        return mox.EarlyStoppingHook(info, "mean", 32, 640, 32, patience=3)
+
+    assert run_evaluations(mox, tmp_path, make_hook, 40, 32)[0] == 40
+    assert run_evaluations(mox, tmp_path, make_hook, 1000, 32)[0] == 40
+    assert "[EarlyStopping] the best mean so far: 7.500, evaluations without gain: 1" in log_lines()
+
+
 @pytest.mark.parametrize("optimizer", ["mox", "tf"])
 def test_a_plateau_lowers_the_learning_rate(mox, tmp_path, log_lines, optimizer):
     make = mox.get_optimizer_fn("sgd", 0.25) if optimizer == "mox" else lambda: tf.train.GradientDescentOptimizer(0.25)

@@ -47,6 +47,8 @@ const std::vector<FlagInfo>& table() {
       {"num_intra_threads", int64_t{0}, "an integer from 0", "threads of one operation (0 = the number of cores)"},
       {"server_protocol", std::string("grpc"), "grpc", "protocol between the processes of a cluster"},
       {"session_timeout", int64_t{7200}, "seconds from 1", "how long workers wait for each other before the run stops"},
+      {"stall_report_secs", 30.0, "seconds from 0",
+       "a line as often as a step has waited that long for its input (0 = none)"},
       {"running_log_level", std::string("info"), "debug, info, warning, error or off", "least level of log lines"},
   };
   return *flags;

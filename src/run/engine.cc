@@ -7,6 +7,7 @@
 #include "graph/half_precision.h"
 #include "graph/input_options.h"
 #include "graph/matmul_layout.h"
+#include "graph/stateless_input.h"
 #include "graph/stateless_random.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
@@ -15,6 +16,7 @@
 #include "run/checkpoint_loader.h"
 #include "run/engine_session.h"
 #include "run/exporter.h"
+#include "run/hook_state.h"
 #include "run/input_continuation.h"
 #include "run/learning_rate_factor.h"
 #include "run/log_dir_lock.h"
@@ -76,14 +78,25 @@ StatelessRandomOptions random_options(const BuiltGraph& graph) {
   return options;
 }
 
+// The training's own iterators.
+std::vector<std::string> training_iterators(const BuiltGraph& graph) {
+  std::vector<std::string> found;
+  for (const tensorflow::NodeDef& node : graph.graph.node())
+    if (node.op() == "MakeIterator" && (!graph.inter || node.name() != graph.inter->restart_input))
+      found.push_back(node.name());
+  return found;
+}
+
 // From each device's raw gradients to what the optimizer applies.
 void connect_gradients(BuiltGraph* graph, const RunConfig& config) {
   if (config.dynamic_loss_scale) {
     const DynamicLossScaleOptions options{.growth_steps = config.loss_scale_growth_steps,
                                           .global_step = handle_of(*graph, graph->global_step),
                                           .increment = graph->increment};
-    for (const AddedVariable& v :
-         make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops))
+    DynamicLossScale added =
+        make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops);
+    graph->fetchable = std::move(added.fetchable);
+    for (const AddedVariable& v : added.variables)
       graph->variables.push_back({v.name, v.name, v.initializer, v.dtype, {}, false, true});
   } else if (config.loss_scale != 1) {
     unscale_gradients(&graph->graph, graph->scaled_gradients, config.loss_scale);
@@ -120,14 +133,17 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (config.mode == ModeKeys::TRAIN) {
     connect_gradients(&graph, config);
     add_input_order(&graph);
+    make_input_stateless(&graph.graph, training_iterators(graph));
     make_random_ops_stateless(&graph.graph, random_options(graph));
     speed_up(&graph, &config);
   }
   if (config.use_fp16) compute_in_half_precision(&graph.graph);
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
+  if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
+  if (!checkpoint.resumed) forget_hook_state(&checkpoint);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed

@@ -55,6 +55,7 @@ void apply_flags(RunConfig* config) {
   config->loss_scale = config->dynamic_loss_scale ? 1 : std::get<double>(scale);
   config->loss_scale_growth_steps = get_flag<int64_t>("loss_scale_growth_steps");
   config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
+  if (!config->stall_seconds) config->stall_seconds = get_flag<double>("stall_report_secs");
   config->use_fp16 = get_flag<bool>("use_fp16");
   set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
@@ -71,6 +72,7 @@ void validate(const RunConfig& config) {
   reject_if(config.keep_best_mode != "auto" && config.keep_best_mode != "max" && config.keep_best_mode != "min",
             "keep_best_mode is '" + config.keep_best_mode + "', expected auto, max or min");
   reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");
+  reject_if(config.stall_seconds.value_or(0) < 0, "stall_report_secs is negative; 0 turns it off");
   if (config.mode == ModeKeys::TRAIN) {
     reject_if(config.log_dir.empty(), "log_dir is needed in TRAIN: checkpoints and logs go there");
   }

@@ -35,7 +35,7 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
       config_(config),
       session_(session),
       first_global_step_(first_global_step),
-      watch_(std::make_unique<StepWatch>(graph, session, config.stall_seconds)),
+      watch_(std::make_unique<StepWatch>(graph, session, config.stall_seconds.value_or(0))),
       hooks_(graph, hooks, session, *watch_),
       monitored_(config.keep_best) {
   const bool train = config.mode == ModeKeys::TRAIN;
@@ -60,11 +60,17 @@ StepLoop::~StepLoop() = default;
 
 StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   Wants wants;
-  wants.log =
-      config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
+  wants.line = config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0;
+  wants.log = wants.line || config_.mode == ModeKeys::EVAL;
   wants.summary = summaries_ && config_.save_summary_steps > 0 && step % config_.save_summary_steps == 0;
   wants.towers = graph_.towers.size();
   wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
+  if (!config_.fetch_strategy_fn) return wants;
+  const StepFetches fetches = config_.fetch_strategy_fn(step, {wants.log, wants.summary, wants.output});
+  wants.line = fetches.log_info && (wants.line || !wants.log);
+  wants.log = fetches.log_info;
+  wants.summary = fetches.summaries && summaries_;
+  wants.output = fetches.output_info && config_.output_fn;
   return wants;
 }
 
@@ -199,8 +205,7 @@ void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::v
   if (config_.mode == ModeKeys::EVAL) accumulate(metrics, prepared.logged);
   const int64_t global_step = config_.mode == ModeKeys::TRAIN ? first_global_step_ + step : first_global_step_;
   double rate = 0;
-  if (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0)
-    rate = logger_->log_step(step, global_step, metrics);
+  if (wants.line) rate = logger_->log_step(step, global_step, metrics);
   if (!wants.summary) return;
   Metrics scalars = metrics;
   if (std::none_of(metrics.begin(), metrics.end(), [](const auto& m) { return m.first == "loss"; }))
@@ -262,10 +267,17 @@ void StepLoop::run_steps() {
     }
   } catch (const EndOfInput&) {
     sound_ = true;  // nothing of that step was applied: it needs the input
-    if (local_step_ == 0)
+    const bool resumed = config_.mode == ModeKeys::TRAIN && first_global_step_ > 0;
+    if (local_step_ == 0 && !resumed)
       throw DataError("the input ended before the first step: it has fewer samples than a batch (batch_size " +
                       std::to_string(config_.batch_size) + "), or none at all");
-    log_info(fmt::format("the input ended after {} steps", local_step_));
+    if (local_step_ == 0)
+      log_info(
+          "nothing to train: the input was read to its end before; give it more epochs, or use another log_dir to "
+          "start "
+          "anew");
+    else
+      log_info(fmt::format("the input ended after {} steps", local_step_));
   } catch (const OutOfRangeError&) {  // a hook's
     log_info(fmt::format("the input of a hook ended after {} steps", local_step_));
   } catch (const RunError&) {

@@ -268,6 +268,33 @@ INSTANTIATE_TEST_SUITE_P(
                 "model_fn"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(Run, AFetchStrategyDecidesWhatAStepFetches) {
+  TempDir dir;
+  LogCapture log;
+  std::vector<bool> planned;
+  size_t outputs = 0;
+  RunOptions options = toy_options(dir.path(), 6);
+  options.log_every_n_steps = 2;
+  options.output_fn = [&](const std::vector<OutputDict>& some) { outputs += some.size(); };
+  options.fetch_strategy_fn = [&](int64_t step, const StepFetches& plan) {
+    planned.push_back(plan.log_info);
+    EXPECT_FALSE(plan.output_info) << "output_every_n_steps is 0";
+    return StepFetches{.log_info = step == 5, .summaries = false, .output_info = step >= 4};
+  };
+  run(options);
+  EXPECT_EQ(planned, (std::vector<bool>{true, false, true, false, true, false}));
+  EXPECT_EQ(outputs, 2u);
+  EXPECT_TRUE(log.contains("step: 5(global step: 5)")) << log.all();
+  EXPECT_FALSE(log.contains("step: 0(global step: 0)")) << log.all();
+  options.run_mode = ModeKeys::EVAL;
+  planned.clear();
+  const RunResult result = run(options);
+  EXPECT_EQ(planned.size(), 6u);
+  EXPECT_EQ(result.metrics.size(), 1u);
+  options.fetch_strategy_fn = [](int64_t, const StepFetches&) -> StepFetches { throw std::string("mine"); };
+  EXPECT_THROW(run(options), std::string);
+}
+
 TEST(Run, WhatAUserFunctionThrowsComesOut) {
   struct Mine {};
   TempDir dir;
