@@ -72,6 +72,13 @@ def test_bad_arguments(mox, tmp_path, case):
     assert not (tmp_path / "checkpoint").exists()
 
 
+def test_a_task_index_outside_its_hosts(mox, tmp_path):
+    mox.set_flag("worker_hosts", "a:1,b:1")
+    mox.set_flag("task_index", 2)
+    with pytest.raises(ValueError, match="--task_index: got '2', expected 0 to 1: --worker_hosts has 2 hosts"):
+        mox.run(**toy.options(tmp_path, 3))
+
+
 def test_flags_that_nothing_heeds(mox, tmp_path):
     mox.set_flag("worker_hosts", "a:1,b:1")
     with pytest.raises(mox.UnsupportedError, match="cluster"):

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/tf_config.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -164,9 +165,12 @@ const std::vector<FlagInfo>& all_flags() { return table(); }
 
 FlagValue get_flag(const std::string& name) {
   const FlagInfo& flag = known(name);
-  std::lock_guard lock(store().mu);
-  auto found = store().values.find(name);
-  return found == store().values.end() ? flag.default_value : found->second;
+  {
+    std::lock_guard lock(store().mu);
+    if (const auto found = store().values.find(name); found != store().values.end()) return found->second;
+  }
+  const std::optional<FlagValue> from_cluster = value_in_tf_config(name);
+  return from_cluster ? fitted(flag, *from_cluster) : flag.default_value;
 }
 
 void set_flag(const std::string& name, const FlagValue& value) {

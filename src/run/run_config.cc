@@ -1,6 +1,9 @@
 #include "run/run_config.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -22,6 +25,7 @@ void reject_if(bool wrong, const std::string& message) {
 
 // A flag that the engine does not heed yet must not be taken silently.
 void reject_unheeded_flags() {
+  check_task_index();
   const std::string workers = get_flag<std::string>("worker_hosts");
   reject_if(!get_flag<std::string>("ps_hosts").empty() || workers.find(',') != std::string::npos ||
                 get_flag<std::string>("job_name") != "worker" || get_flag<int64_t>("task_index") != 0,
@@ -30,6 +34,15 @@ void reject_unheeded_flags() {
 }
 
 }  // namespace
+
+void check_task_index() {
+  const bool ps = get_flag<std::string>("job_name") == "ps";
+  const std::string hosts = get_flag<std::string>(ps ? "ps_hosts" : "worker_hosts");
+  const int64_t index = get_flag<int64_t>("task_index"), count = 1 + std::count(hosts.begin(), hosts.end(), ',');
+  reject_if(!hosts.empty() && index >= count,
+            fmt::format("flag --task_index: got '{}', expected 0 to {}: --{}_hosts has {} hosts ({})", index, count - 1,
+                        ps ? "ps" : "worker", count, hosts));
+}
 
 // Nine hours later is too late to find out: writes a file now.
 void check_writable(const std::string& log_dir) {

@@ -50,6 +50,9 @@ struct RunConfig {
   std::function<void()> between_steps;
 };
 
+// InvalidArgumentError when the flag task_index is outside its list of hosts.
+MOX_EXPORT void check_task_index();
+
 // Fills what flags decide (num_gpus, patterns, loss_scale, threads). InvalidArgumentError for values that cannot work.
 MOX_EXPORT void apply_flags(RunConfig* config);
 

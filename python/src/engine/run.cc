@@ -213,6 +213,7 @@ void bind_run(nb::module_& m) {
   m.def("trainable", [](const std::string& name, const std::string& include, const std::string& exclude) {
     return matches_patterns(name, split_patterns(include), split_patterns(exclude));
   });
+  m.def("check_task_index", &check_task_index);
   m.def("received_signal", &SignalGuard::received);
 }
 

@@ -77,6 +77,7 @@ def _check_supported():
         if given:
             raise UnsupportedError(f"{text} is not offered by this version; leave it out")
 
+    engine.check_task_index()
     hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
     reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
            "a cluster (worker_hosts, ps_hosts, job_name)")
