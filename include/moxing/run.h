@@ -48,7 +48,7 @@ struct RunOptions {
   std::optional<ModeKeys> inter_mode;  // TRAIN: a second graph on the same variables, for hooks that evaluate
   int64_t batch_size = 0;              // samples a device and step; 0: read from the first input's static shape
   bool auto_batch = true;              // input_fn returns single samples; false: it returns batches
-  std::string log_dir;                 // checkpoints, events, logs, exported models; TRAIN needs it
+  std::string log_dir;                 // checkpoints, events, logs, exported models; "": TRAIN saves nothing
   int64_t max_number_of_steps = 0;     // steps of this worker; 0: until the input ends
   std::string checkpoint_path;         // folder or prefix to start from when log_dir has no checkpoint
   int64_t log_every_n_steps = 10;

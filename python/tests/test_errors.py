@@ -35,7 +35,7 @@ BAD = {
     "batch_size_zero": (lambda mox: {"batch_size": 0}, "batch_size is 0, expected an integer from 1"),
     "batch_size_text": (lambda mox: {"batch_size": "8"}, "batch_size is '8', expected a number"),
     "no_batch_size": (lambda mox: {"batch_size": None}, "batch_size is needed with auto_batch"),
-    "no_log_dir": (lambda mox: {"log_dir": None}, "log_dir is needed"),
+    "no_log_dir_for_the_best": (lambda mox: {"log_dir": None, "keep_best": "loss"}, "log_dir is needed with keep_best"),
     "unwritable_log_dir": (lambda mox: {"log_dir": "/proc/mox"}, "cannot be written"),
     "unknown_mode": (lambda mox: {"run_mode": "invalid"}, "TRAIN"),
     "export_mode": (lambda mox: {"run_mode": mox.ModeKeys.EXPORT}, "EXPORT is used by MoXing alone"),

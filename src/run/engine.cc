@@ -127,7 +127,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
   const std::vector<HookGroup> hooks = group_hooks(graph);
   std::optional<LogDirLock> lock;
-  if (config.mode == ModeKeys::TRAIN) lock.emplace(config.log_dir);
+  if (config.mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
   check_keep_best(graph, config);
   SignalGuard signals;
   if (config.mode == ModeKeys::TRAIN) {
@@ -152,7 +152,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   RunResult result;
   result.global_step = first_global_step;
   result.checkpoint = checkpoint.prefix;
-  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty())
+  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty() && !config.log_dir.empty())
     write_class_names(config.log_dir, graph.class_names);
   if (config.begin_fn) config.begin_fn();
   if (!already_done(config, first_global_step)) {

@@ -86,8 +86,9 @@ void validate(const RunConfig& config) {
             "keep_best_mode is '" + config.keep_best_mode + "', expected auto, max or min");
   reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");
   reject_if(config.stall_seconds.value_or(0) < 0, "stall_report_secs is negative; 0 turns it off");
-  if (config.mode == ModeKeys::TRAIN) {
-    reject_if(config.log_dir.empty(), "log_dir is needed in TRAIN: checkpoints and logs go there");
+  if (config.mode == ModeKeys::TRAIN && config.log_dir.empty()) {
+    reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
+    log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");
   }
   if (config.mode == ModeKeys::PREDICT)
     reject_if(!config.output_fn, "output_fn is needed in PREDICT: it gets the predictions");

@@ -289,7 +289,7 @@ TEST(InterMode, ThePlateausFactorIsInTheCheckpoint) {
   const OptimizerFn sgd = get_optimizer_fn("sgd", 1.0);
   evaluate(dir.path(), 8, 8, 32, make, 16, sgd);                        // w = 1 - 8 = -7, then the rate is 0.5
   const Evaluation e = evaluate(dir.path(), 12, 8, 32, make, 16, sgd);  // four steps more
-  EXPECT_NE(e.lines[0].find("w: -9.000"), std::string::npos) << e.lines[0];
+  EXPECT_NE(e.lines.at(1).find("w: -9.000"), std::string::npos) << e.lines[1];
 }
 
 // Two runs together stop where one would: the best value and the count are in the checkpoint.
