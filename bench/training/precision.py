@@ -1,6 +1,8 @@
 """Does 16 bit training reach the accuracy of 32 bit? Trains a network in each dtype with several seeds; prints JSON.
 
   .venv/bin/python bench/training/precision.py [--model_name=lenet] [--steps=2400] [--seeds=3] [--dtypes=float32,bfloat16,float16]
+  .venv/bin/python bench/training/precision.py --model_name=resnet_v1_20 --steps=1410 --seeds=1 --dtypes=float32,bfloat16 \
+    --batch_size=128 --learning_rate_strategy='1:0.02->0.1,3:0.1=>0.005' --weight_decay=0.0001
 
 float16 runs with --loss_scale=dynamic. `difference` is the mean accuracy less float32's, in points.
 """
@@ -23,7 +25,7 @@ DATA = os.environ.get("MOX_BENCH_DATA", "/usr/share/datasets/fashion-mnist")
 def train_and_evaluate(args, dtype, seed):
     with tempfile.TemporaryDirectory() as folder:
         train = [str(MOX), "train", f"--model_name={args.model_name}", "--dataset_name=fashion_mnist", f"--data_url={DATA}",
-                 f"--train_url={folder}", "--batch_size=50", f"--max_number_of_steps={args.steps}", "--optimizer=momentum",
+                 f"--train_url={folder}", f"--batch_size={args.batch_size}", f"--weight_decay={args.weight_decay}", f"--max_number_of_steps={args.steps}", "--optimizer=momentum",
                  f"--learning_rate_strategy={args.learning_rate_strategy}", "--log_every_n_steps=100", "--save_model_secs=0",
                  f"--seed={seed}", f"--dtype={dtype}"]
         if dtype == "float16":
@@ -36,7 +38,7 @@ def train_and_evaluate(args, dtype, seed):
         evaluated = subprocess.run([str(MOX), "eval", f"--checkpoint_url={folder}", "--json"], capture_output=True, text=True, check=True)
     rates = [float(rate) for rate in re.findall(r"sample/sec: ([\d.]+)", done.stderr)]
     return {"accuracy": json.loads(evaluated.stdout)["accuracy"], "seconds": round(seconds, 1),
-            "steps_per_second": round(statistics.median(rates[len(rates) // 2:]) / 50, 1),
+            "steps_per_second": round(statistics.median(rates[len(rates) // 2:]) / args.batch_size, 1),
             "skipped_steps": done.stderr.count("the step is skipped")}
 
 
@@ -44,6 +46,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model_name", default="lenet")
     parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--batch_size", type=int, default=50)
+    parser.add_argument("--weight_decay", type=float, default=0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first_seed", type=int, default=1)
     parser.add_argument("--dtypes", default="float32,bfloat16,float16")

@@ -96,6 +96,10 @@ class MOX_EXPORT SessionRunHook {
   virtual void after_run(SessionRunContext& context, const SessionRunValues& values) {}
   // After the last step, not after an error.
   virtual void end(HookSession& session) {}
+  // Numbers that the hook must know again in a training that is resumed; as many of them at any time. Asked for after
+  // each step; checkpoints keep them, and restore_state gets them before after_create_session. Used in TRAIN.
+  virtual std::vector<double> state() const { return {}; }
+  virtual void restore_state(const std::vector<double>& state) {}
 };
 
 class MOX_EXPORT AggregativeSessionRunHook : public SessionRunHook {
@@ -170,6 +174,10 @@ class MOX_EXPORT EarlyStoppingHook : public LogEvaluationMetricHook {
  public:
   EarlyStoppingHook(EvaluationOptions evaluation, EarlyStoppingOptions stopping);  // InvalidArgumentError
 
+  std::vector<double> state() const override;
+  // A state of another metric, or one that was to change the other way, is not taken.
+  void restore_state(const std::vector<double>& state) override;
+
  protected:
   void evaluated(SessionRunContext& context, const std::vector<double>& means) override;
   // `patience` evaluations brought no gain. The default stops.
@@ -179,6 +187,8 @@ class MOX_EXPORT EarlyStoppingHook : public LogEvaluationMetricHook {
 
  private:
   const EarlyStoppingOptions stopping_;
+  double metric_id() const;
+
   size_t monitored_ = 0;
   double sign_ = 1;  // -1: less is better
   bool seen_ = false;
@@ -195,6 +205,9 @@ struct PlateauOptions {
 class MOX_EXPORT PlateauLREarlyStoppingHook : public EarlyStoppingHook {
  public:
   PlateauLREarlyStoppingHook(EvaluationOptions evaluation, EarlyStoppingOptions stopping, PlateauOptions plateau = {});
+
+  std::vector<double> state() const override;
+  void restore_state(const std::vector<double>& state) override;
 
  protected:
   void plateau(SessionRunContext& context) override;

@@ -35,7 +35,7 @@ BAD = {
     "batch_size_zero": (lambda mox: {"batch_size": 0}, "batch_size is 0, expected an integer from 1"),
     "batch_size_text": (lambda mox: {"batch_size": "8"}, "batch_size is '8', expected a number"),
     "no_batch_size": (lambda mox: {"batch_size": None}, "batch_size is needed with auto_batch"),
-    "no_log_dir": (lambda mox: {"log_dir": None}, "log_dir is needed"),
+    "no_log_dir_for_the_best": (lambda mox: {"log_dir": None, "keep_best": "loss"}, "log_dir is needed with keep_best"),
     "unwritable_log_dir": (lambda mox: {"log_dir": "/proc/mox"}, "cannot be written"),
     "unknown_mode": (lambda mox: {"run_mode": "invalid"}, "TRAIN"),
     "export_mode": (lambda mox: {"run_mode": mox.ModeKeys.EXPORT}, "EXPORT is used by MoXing alone"),
@@ -57,6 +57,8 @@ BAD = {
     "dataset_input": (lambda mox: {"input_fn": lambda mode: tf.data.Dataset.range(3)}, "returned a data set"),
     "placeholder_input": (lambda mox: {"input_fn": lambda mode: tf.placeholder(tf.float32, [4], name="mine")}, "placeholder 'mine'"),
     "unknown_network": (lambda mox: {"model_fn": lambda i, m: mox.get_model_fn("lenett", m, 10)(i[0])}, "no network 'lenett'; there are: .*lenet"),
+    "fetch_strategy": (lambda mox: {"fetch_strategy_fn": lambda: None}, r"called as fetch_strategy_fn\(step, planned\)"),
+    "fetch_strategy_names": (lambda mox: {"fetch_strategy_fn": lambda step, planned: ["loss"]}, "expected names out of log_info"),
     "unknown_optimizer": (lambda mox: {"optimizer_fn": lambda: mox.get_optimizer_fn("sdg", 0.1)()}, "no optimizer 'sdg'; there are: adadelta, .*sgd"),
 }
 
@@ -70,12 +72,11 @@ def test_bad_arguments(mox, tmp_path, case):
     assert not (tmp_path / "checkpoint").exists()
 
 
-@pytest.mark.parametrize("change,message", [
-    ({"fetch_strategy_fn": lambda: None}, "fetch_strategy_fn")])
-def test_what_is_not_offered_says_so(mox, tmp_path, change, message):
-    with pytest.raises(NotImplementedError, match=message):
-        mox.run(**toy.options(tmp_path, 3, **change))
-    assert not (tmp_path / "checkpoint").exists()
+def test_a_task_index_outside_its_hosts(mox, tmp_path):
+    mox.set_flag("worker_hosts", "a:1,b:1")
+    mox.set_flag("task_index", 2)
+    with pytest.raises(ValueError, match="--task_index: got '2', expected 0 to 1: --worker_hosts has 2 hosts"):
+        mox.run(**toy.options(tmp_path, 3))
 
 
 def test_flags_that_nothing_heeds(mox, tmp_path):
@@ -207,10 +208,10 @@ def test_signals_stop_at_once(tmp_path, number, speed, code):
                 break
     else:
         for _ in range(600):
-            if (tmp_path / "log.jsonl").exists():
+            if (tmp_path / ".mox_lock").exists():  # the first step comes soon, and waits for a minute
                 break
             time.sleep(0.1)
-        time.sleep(1)
+        time.sleep(3)
     start = time.time()
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
@@ -232,10 +233,10 @@ def start(script, *args):
 def test_a_second_signal_ends_the_process_at_once(tmp_path):
     process = start(SCRIPT, tmp_path, "slow")
     for _ in range(600):
-        if (tmp_path / "log.jsonl").exists():
+        if (tmp_path / ".mox_lock").exists():
             break
         time.sleep(0.1)
-    time.sleep(0.5)
+    time.sleep(3)
     begin = time.time()
     process.send_signal(signal.SIGTERM)
     time.sleep(0.2)

@@ -188,12 +188,31 @@ def test_inter_mode_shares_variables_and_leaves_the_input_alone(mox, tmp_path, l
     assert trained_on == [0, 8, 16, 24, 32, 40]
 
 
+def test_the_manuals_example_has_no_log_dir(mox, tmp_path, log_lines):
+    result = mox.run(
+        input_fn=counting, model_fn=falling_model(lambda info: mox.LogEvaluationMetricHook(info, 8, 16, 16)),
+        optimizer_fn=mox.get_optimizer_fn("sgd", 0.25), run_mode="TRAIN", inter_mode="EVAL", batch_size=8, max_number_of_steps=4)
+    assert (result.steps, result.checkpoint) == (4, "")
+    lines = log_lines()
+    assert len(evaluations(lines)) == 2 and "WARNING: no log_dir is given: nothing of this training is saved, neither " \
+        "checkpoints nor events" in lines
+
+
 def test_early_stopping(mox, tmp_path, log_lines):
     steps, _ = run_evaluations(mox, tmp_path, lambda info: mox.EarlyStoppingHook(
         monitor_info=info, monitor="mean", batch_size=32, samples_in_train=640, samples_in_eval=32,
         evaluate_every_n_epochs=1, min_delta=0.01, patience=3, prefix="[EarlyStopping]"), 1000, 32)
     assert steps == 80
     assert evaluations(log_lines()) == [f"[EarlyStopping] step: {n} mean: 7.500 w: 1.000" for n in (19, 39, 59, 79)]
+
+
+def test_early_stopping_goes_on_after_a_restart(mox, tmp_path, log_lines):
+    def make_hook(info):
+        return mox.EarlyStoppingHook(info, "mean", 32, 640, 32, patience=3)
+
+    assert run_evaluations(mox, tmp_path, make_hook, 40, 32)[0] == 40
+    assert run_evaluations(mox, tmp_path, make_hook, 1000, 32)[0] == 40
+    assert "[EarlyStopping] the best mean so far: 7.500, evaluations without gain: 1" in log_lines()
 
 
 @pytest.mark.parametrize("optimizer", ["mox", "tf"])

@@ -6,6 +6,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import toy
+from tensorflow.python.training import moving_averages
 
 pytestmark = pytest.mark.usefixtures("mox")
 
@@ -41,6 +42,41 @@ def test_a_dynamic_loss_scale_skips_and_halves(mox, tmp_path, log_lines, devices
     lines = "\n".join(log_lines())
     assert "the gradients are not finite, the step is skipped; loss_scale: 32768 -> 16384" in lines
     assert "3 good steps; loss_scale: 8192 -> 16384" in lines
+
+
+def test_a_skipped_step_moves_no_average_and_fetches_do_not_fail(mox, tmp_path, log_lines):
+    """Two of five steps are skipped: a moving average stays, hooks and summaries see their gradients all the same."""
+    mox.set_flag("loss_scale", "dynamic")
+    seen = []
+
+    class Watcher(tf.train.SessionRunHook):
+        def before_run(self, run_context):
+            return tf.train.SessionRunArgs("joined_gradients/w:0")
+
+        def after_run(self, run_context, run_values):
+            seen.append(float(run_values.results))
+
+    def model_fn(inputs, mode):
+        spec = overflowing_model(mox)(inputs, mode)
+        average = tf.get_variable("average", [], initializer=tf.zeros_initializer(), trainable=False)
+        update = moving_averages.assign_moving_average(average, tf.constant(2.0), 0.5, zero_debias=False)
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
+        spec.hooks = [Watcher()]
+        return spec
+
+    class Summing(tf.train.GradientDescentOptimizer):
+        def apply_gradients(self, grads_and_vars, *args, **kwargs):
+            for gradient, variable in grads_and_vars:
+                tf.summary.histogram("gradient/" + variable.op.name, gradient)
+            return super().apply_gradients(grads_and_vars, *args, **kwargs)
+
+    mox.run(**toy.options(tmp_path, 5, model_fn=model_fn, optimizer_fn=lambda: Summing(0.1), save_summary_steps=1))
+    assert np.isclose(values(tmp_path, 5)["average"], 2 * (1 - 0.5**3))
+    assert np.isnan(seen[:2]).all() and seen[2:] == [4.0] * 3
+    events, = tmp_path.glob("events.out.tfevents.*")
+    summed = [event.step for event in tf.train.summary_iterator(str(events)) for value in event.summary.value
+              if value.tag.startswith("gradient/w")]
+    assert summed == [2, 3, 4]
 
 
 def test_gradient_clip(mox, tmp_path):

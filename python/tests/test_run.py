@@ -206,3 +206,46 @@ def test_the_global_step_and_the_seed(mox, tmp_path):
 
 def test_a_finite_input_ends_the_run(mox, tmp_path):
     assert mox.run(**toy.options(tmp_path, 0, count=8 * 7 + 3)).steps == 7
+
+
+def test_a_fetch_strategy(mox, tmp_path, log_lines):
+    outputs, planned = [], []
+
+    def strategy(step, names):
+        planned.append(set(names))
+        return None if step < 2 else ["log_info", "output_info"] if step == 3 else []
+
+    mox.run(**toy.options(tmp_path, 5, fetch_strategy_fn=strategy, output_fn=outputs.extend, output_every_n_steps=1))
+    assert planned == [{"log_info", "summaries", "output_info"}] + [{"output_info"}] * 4
+    assert len(outputs) == 3
+    assert [line.split("(")[0] for line in log_lines() if line.startswith("step: ")] == ["step: 0", "step: 3"]
+
+
+def test_a_resumed_training_augments_as_an_uninterrupted_one(mox, tmp_path, mnist_dir):
+    """Bit for bit on one thread: crops and colours of MoXing's preprocessing, and random operations of one's own."""
+    tf.set_random_seed(5)
+    mox.set_flag("num_inter_threads", 1)
+    mox.set_flag("num_intra_threads", 1)
+
+    def input_fn(mode):
+        image, label = mox.get_dataset("mnist", "train", mnist_dir).get(["image", "label"])
+        image = mox.get_data_augmentation_fn("inception_v1", mode, 16, 16)(image)
+        image = tf.cond(tf.random.uniform([]) < 0.5, lambda: tf.image.random_flip_up_down(image), lambda: image * 0.5)
+        return image + tf.random.truncated_normal([16, 16, 1]), label
+
+    def model_fn(inputs, mode):
+        weights = tf.get_variable("weights", [256, 10], initializer=tf.zeros_initializer())
+        logits = tf.matmul(tf.reshape(inputs[0], [-1, 256]), weights)
+        loss = tf.losses.sparse_softmax_cross_entropy(inputs[1], logits)
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss}, output_info={"loss": loss})
+
+    def losses(log_dir, *limits):
+        found = []
+        for steps in limits:
+            mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("momentum", 0.01),
+                    run_mode=mox.ModeKeys.TRAIN, batch_size=50, log_dir=str(log_dir), max_number_of_steps=steps,
+                    output_fn=lambda outputs: found.extend(float(o["loss"]) for o in outputs), output_every_n_steps=1)
+        return found
+
+    assert losses(tmp_path / "parts", 5, 14, 20) == losses(tmp_path / "whole", 20)
+    tf.set_random_seed(None)

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/tf_config.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -47,6 +48,8 @@ const std::vector<FlagInfo>& table() {
       {"num_intra_threads", int64_t{0}, "an integer from 0", "threads of one operation (0 = the number of cores)"},
       {"server_protocol", std::string("grpc"), "grpc", "protocol between the processes of a cluster"},
       {"session_timeout", int64_t{7200}, "seconds from 1", "how long workers wait for each other before the run stops"},
+      {"stall_report_secs", 30.0, "seconds from 0",
+       "a line as often as a step has waited that long for its input (0 = none)"},
       {"running_log_level", std::string("info"), "debug, info, warning, error or off", "least level of log lines"},
   };
   return *flags;
@@ -162,9 +165,12 @@ const std::vector<FlagInfo>& all_flags() { return table(); }
 
 FlagValue get_flag(const std::string& name) {
   const FlagInfo& flag = known(name);
-  std::lock_guard lock(store().mu);
-  auto found = store().values.find(name);
-  return found == store().values.end() ? flag.default_value : found->second;
+  {
+    std::lock_guard lock(store().mu);
+    if (const auto found = store().values.find(name); found != store().values.end()) return found->second;
+  }
+  const std::optional<FlagValue> from_cluster = value_in_tf_config(name);
+  return from_cluster ? fitted(flag, *from_cluster) : flag.default_value;
 }
 
 void set_flag(const std::string& name, const FlagValue& value) {

@@ -87,17 +87,16 @@ tf::Tensor int64_scalar(int64_t value) {
   return t;
 }
 
-// begin, begin + step, … below end.
-DatasetNode range(const Scope& scope, const tf::Output& begin, int64_t end, int64_t step) {
-  return dataset_op(scope, nullptr,
-                    {.op = "RangeDataset",
-                     .inputs = {begin, ops::Const<int64_t>(scope, end), ops::Const<int64_t>(scope, step)},
-                     .types = {tf::DT_INT64},
-                     .shapes = {tf::PartialTensorShape(std::vector<int64_t>{})}});
+}  // namespace
+
+OrderFeeds fed_order(const Scope& scope, const SampleOrder& order) {
+  if (!order.resumes) return {ops::Const<int64_t>(scope, 0), ops::Const<int64_t>(scope, order.seed)};
+  return {fed_tensor(scope, input_position::kFirstSample, int64_scalar(0)),
+          fed_tensor(scope, input_position::kOrderSeed, int64_scalar(order.seed))};
 }
 
-// Sample numbers of these places in the shard's endless row of epochs.
-tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& seed, const tf::Output& places) {
+tf::Output sample_numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& seed,
+                             const tf::Output& places) {
   const int64_t per_epoch = order.samples_per_shard();
   const tf::Output epoch = ops::FloorDiv(s, places, per_epoch);
   tf::Output in_epoch = ops::FloorMod(s, places, per_epoch);
@@ -118,23 +117,20 @@ tf::Output numbers_at(const Scope& s, const SampleOrder& order, const tf::Output
   return tf::Output(node, 0);
 }
 
-}  // namespace
-
 DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder) {
+  constexpr int64_t kFar = std::numeric_limits<int64_t>::max() / 2;
   const bool forever = order.num_epochs == 0;
-  int64_t total = forever ? std::numeric_limits<int64_t>::max() / 2 : order.samples_per_shard() * order.num_epochs;
-  if (drop_remainder || forever) total -= total % size;
-  // A start in the middle leaves a rest at the end.
-  const bool all_full = forever || (total % size == 0 && !order.resumes) || drop_remainder;
+  const int64_t total = forever ? kFar : order.samples_per_shard() * order.num_epochs;
+  const OrderFeeds feeds = fed_order(scope, order);
+  tf::Output end = ops::Const<int64_t>(scope, total);
+  // From where it starts: a start in the middle leaves another rest.
+  if (drop_remainder && !forever)
+    end = ops::Sub(scope, end, ops::FloorMod(scope, ops::Sub(scope, end, feeds.first_sample), size));
+  const bool all_full = forever || drop_remainder || (total % size == 0 && !order.resumes);
   MapOptions options;
-  tf::Output begin = ops::Const<int64_t>(scope, 0), seed = ops::Const<int64_t>(scope, order.seed);
-  if (order.resumes) {
-    begin = fed_tensor(scope, input_position::kFirstSample, int64_scalar(0));
-    seed = fed_tensor(scope, input_position::kOrderSeed, int64_scalar(order.seed));
-  }
-  options.captured = {seed};
+  options.captured = {feeds.seed};
   return map(
-      scope, range(scope, begin, total, size),
+      scope, range(scope, feeds.first_sample, end, size),
       [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& captured) {
         const tf::Output begin = element[0];
         tf::Output places;
@@ -145,7 +141,7 @@ DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t
         } else {
           places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
         }
-        return std::vector<tf::Output>{numbers_at(s, order, captured[0], places)};
+        return std::vector<tf::Output>{sample_numbers_at(s, order, captured[0], places)};
       },
       options);
 }

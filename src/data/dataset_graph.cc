@@ -80,10 +80,13 @@ DatasetNode dataset_op(const Scope& scope, const DatasetNode* input, const OpSpe
   return node;
 }
 
-DatasetNode range(const Scope& scope, int64_t begin, int64_t end, int64_t step) {
+DatasetNode range(const Scope& scope, const tf::Input& begin, const tf::Input& end, int64_t step) {
+  const auto tensor = [&](const tf::Input& input) {
+    return input.node() ? tf::Output(input.node(), input.index()) : tf::ops::Const(scope, input.tensor());
+  };
   return dataset_op(scope, nullptr,
                     {.op = "RangeDataset",
-                     .inputs = {constant(scope, begin), constant(scope, end), constant(scope, step)},
+                     .inputs = {tensor(begin), tensor(end), constant(scope, step)},
                      .types = {tf::DT_INT64},
                      .shapes = {tf::PartialTensorShape(std::vector<int64_t>{})}});
 }
@@ -102,13 +105,14 @@ DatasetNode tensor_slices(const Scope& scope, const std::vector<tf::Output>& com
   return node;
 }
 
-DatasetNode shuffle(const Scope& scope, const DatasetNode& input, int64_t buffer_size, int64_t seed) {
+DatasetNode shuffle(const Scope& scope, const DatasetNode& input, const tf::Output& buffer_size, const tf::Output& seed,
+                    const tf::Output& seed2) {
   auto builder = builder_for(scope, "ShuffleDataset");  // V1: seeds are plain numbers, no generator resource
   builder.Input(out(input.variant))
-      .Input(out(constant(scope, buffer_size)))
-      .Input(out(constant(scope, seed)))
-      .Input(out(constant(scope, int64_t{seed == 0 ? 0 : 1})))
-      .Attr("reshuffle_each_iteration", true)
+      .Input(out(buffer_size))
+      .Input(out(seed))
+      .Input(out(seed2))
+      .Attr("reshuffle_each_iteration", false)
       .Attr("output_types", input.types)
       .Attr("output_shapes", input.shapes);
   return {tf::Output(finish(scope, builder), 0), input.types, input.shapes};
@@ -218,6 +222,26 @@ DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& bod
       .Attr("output_types", function.types)
       .Attr("output_shapes", function.shapes);
   return {tf::Output(finish(scope, builder), 0), function.types, function.shapes};
+}
+
+DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMapBody& body,
+                     const std::vector<tf::Output>& captured) {
+  DatasetNode inner;
+  const MapBody make = [&](const Scope& s, const std::vector<tf::Output>& element,
+                           const std::vector<tf::Output>& tensors) {
+    inner = body(s, element, tensors);
+    return std::vector<tf::Output>{inner.variant};
+  };
+  tf::NameAttrList f;
+  f.set_name(add_function(scope, input, make, captured).name);
+  auto builder = builder_for(scope, "FlatMapDataset");
+  builder.Input(out(input.variant))
+      .Input(outs(captured))
+      .Attr("f", f)
+      .Attr("Targuments", types_of(captured))
+      .Attr("output_types", inner.types)
+      .Attr("output_shapes", inner.shapes);
+  return {tf::Output(finish(scope, builder), 0), inner.types, inner.shapes};
 }
 
 DatasetNode filter(const Scope& scope, const DatasetNode& input, const MapBody& body) {

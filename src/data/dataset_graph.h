@@ -23,11 +23,12 @@ struct DatasetNode {
 constexpr int64_t kForever = -1;
 
 // begin, begin + step, … below end: int64 scalars.
-DatasetNode range(const Scope& scope, int64_t begin, int64_t end, int64_t step = 1);
+DatasetNode range(const Scope& scope, const tensorflow::Input& begin, const tensorflow::Input& end, int64_t step);
 // The rows of the components, which agree in their first size.
 DatasetNode tensor_slices(const Scope& scope, const std::vector<tensorflow::Output>& components);
-// Picks from a buffer of that many elements; in another order each time it is repeated. Seed 0: another in each run.
-DatasetNode shuffle(const Scope& scope, const DatasetNode& input, int64_t buffer_size, int64_t seed);
+// Picks from a buffer of that many elements, in the order of the two seeds.
+DatasetNode shuffle(const Scope& scope, const DatasetNode& input, const tensorflow::Output& buffer_size,
+                    const tensorflow::Output& seed, const tensorflow::Output& seed2);
 DatasetNode repeat(const Scope& scope, const DatasetNode& input, int64_t count = kForever);
 DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder);
 DatasetNode unbatch(const Scope& scope, const DatasetNode& input);
@@ -47,6 +48,11 @@ struct MapOptions {
   bool deterministic = true;                 // keep the order when elements are made in parallel
 };
 DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& body, const MapOptions& options = {});
+// The elements of the data sets that `body` makes of each element, one after the other.
+using FlatMapBody = std::function<DatasetNode(const Scope& body, const std::vector<tensorflow::Output>& element,
+                                              const std::vector<tensorflow::Output>& captured)>;
+DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMapBody& body,
+                     const std::vector<tensorflow::Output>& captured);
 // Keeps the elements for which the body's one output, a bool, is true.
 DatasetNode filter(const Scope& scope, const DatasetNode& input, const MapBody& body);
 

@@ -26,6 +26,17 @@ struct SampleOrder {
   int64_t samples_per_shard() const;
 };
 
+// What a resumed training is fed: the sample where it goes on, counted over the epochs, and the order's seed. Without
+// order.resumes they are 0 and order.seed.
+struct OrderFeeds {
+  tensorflow::Output first_sample, seed;
+};
+OrderFeeds fed_order(const Scope& scope, const SampleOrder& order);
+
+// Sample numbers of these places in the shard's endless row of epochs.
+tensorflow::Output sample_numbers_at(const Scope& scope, const SampleOrder& order, const tensorflow::Output& seed,
+                                     const tensorflow::Output& places);
+
 // Vectors of sample numbers, `size` at a time; the last one is shorter unless it is dropped.
 DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder);
 

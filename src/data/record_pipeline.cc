@@ -15,7 +15,8 @@ namespace {
 const tf::PartialTensorShape kScalar{std::vector<int64_t>{}};
 constexpr int64_t kRecordsAhead = 16;  // of each file that is read
 
-DatasetNode file_columns(const Scope& scope, const BaseTFRecordMetadata& metadata, const SampleOrder& order) {
+// The files of this worker: path, size and version, a row a file.
+std::vector<tf::Output> file_columns(const Scope& scope, const BaseTFRecordMetadata& metadata) {
   const auto& files = metadata.files();
   const auto count = static_cast<int64_t>(files.size());
   tf::Tensor paths(tf::DT_STRING, {count}), sizes(tf::DT_INT64, {count}), versions(tf::DT_INT64, {count});
@@ -24,16 +25,8 @@ DatasetNode file_columns(const Scope& scope, const BaseTFRecordMetadata& metadat
     sizes.vec<int64_t>()(i) = files[i].size;
     versions.vec<int64_t>()(i) = files[i].version;
   }
-  MapOptions columns;
-  columns.captured = {fed_tensor(scope, "file_names", paths), fed_tensor(scope, "file_sizes", sizes),
-                      fed_tensor(scope, "file_versions", versions)};
-  const auto gather = [](const Scope& s, const std::vector<tf::Output>& element,
-                         const std::vector<tf::Output>& tensors) {
-    std::vector<tf::Output> outputs;
-    for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
-    return outputs;
-  };
-  return unbatch(scope, map(scope, sample_numbers(scope, order, 1, false), gather, columns));
+  return {fed_tensor(scope, "file_names", paths), fed_tensor(scope, "file_sizes", sizes),
+          fed_tensor(scope, "file_versions", versions)};
 }
 
 // Reads that many files at once, a record of each in turn, always in the same order.
@@ -87,35 +80,87 @@ tf::Tensor default_of(const std::string& key, const Feature& feature) {
 
 }  // namespace
 
+namespace {
+
+// One epoch, as a function of its number: the files in its order, the records of several in turn, shuffled.
+struct Epoch {
+  const TFRecordReadOptions& options;
+  SampleOrder order;  // of the files
+  Shard records;      // of the records, where there are fewer files than workers
+  const std::string& broken_counter;
+
+  DatasetNode build(const Scope& s, const tf::Output& number, const std::vector<tf::Output>& columns,
+                    const tf::Output& seed) const;
+};
+
+DatasetNode Epoch::build(const Scope& s, const tf::Output& number, const std::vector<tf::Output>& columns,
+                         const tf::Output& seed) const {
+  const int64_t count = order.samples_per_shard();
+  const tf::Output first = ops::Multiply(s, number, count);
+  const tf::Output files =
+      sample_numbers_at(s, order, seed, ops::Range(s, first, ops::Add(s, first, count), int64_t{1}));
+  std::vector<tf::Output> rows;
+  for (const tf::Output& column : columns) rows.push_back(ops::GatherV2(s, column, files, 0));
+  DatasetNode node = interleave(s, tensor_slices(s, rows), options, std::min(options.num_parallel, count));
+  if (records.count > 1)
+    node = dataset_op(s, &node,
+                      {.op = "ShardDataset",
+                       .inputs = {ops::Const(s, records.count), ops::Const(s, records.index)},
+                       .types = {},
+                       .shapes = {}});
+  // Neither a shuffle nor a skip goes on behind an error: broken records are left out before.
+  node = skip_broken(s, node, options.max_broken_samples, broken_counter);
+  if (!options.shuffle || options.shuffle_buffer_size < 2) return node;
+  return shuffle(s, node, ops::Const(s, options.shuffle_buffer_size), seed, ops::Add(s, number, int64_t{1}));
+}
+
+// Records of this worker in each epoch; 0 when epochs differ: which files they come from does.
+int64_t records_per_epoch(const BaseTFRecordMetadata& metadata, const Epoch& epoch) {
+  if (epoch.order.num_shards > 1) return 0;
+  const int64_t all = metadata.num_samples();
+  return all > 0 ? (all - epoch.records.index + epoch.records.count - 1) / epoch.records.count : 0;
+}
+
+}  // namespace
+
 DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadata, const TFRecordReadOptions& options,
                          const std::string& broken_counter) {
   if (options.num_parallel < 1)
     throw InvalidArgumentError("num_parallel is " + std::to_string(options.num_parallel) + ", expected at least 1");
-  const auto files = static_cast<int64_t>(metadata.files().size());
+  const auto num_files = static_cast<int64_t>(metadata.files().size());
   // Fewer files than workers: each worker reads all files and keeps its own records.
   const Shard shard = shard_of(options.shard_index, options.num_shards);
-  const bool by_record = shard.count > files;
+  const bool by_record = shard.count > num_files;
   DatasetOptions order_options;
   order_options.num_epochs = options.num_epochs;
   order_options.seed = options.seed;
   order_options.num_shards = by_record ? 1 : shard.count;
   order_options.shard_index = by_record ? 0 : shard.index;
-  SampleOrder order = checked_order(scope, order_options, files, options.shuffle);
-  if (by_record && options.seed == 0 && scope.state().seed == 0) order.seed = 1;  // as for shards of files
-  DatasetNode node = interleave(scope, file_columns(scope, metadata, order), options,
-                                std::min(options.num_parallel, order.samples_per_shard()));
-  if (by_record)
-    node = dataset_op(scope, &node,
-                      {.op = "ShardDataset",
-                       .inputs = {ops::Const(scope, shard.count), ops::Const(scope, shard.index)},
-                       .types = {},
-                       .shapes = {}});
-  if (options.shuffle && options.shuffle_buffer_size > 1) {
-    // A shuffle stops at an error: broken records are left out before it.
-    node = skip_broken(scope, node, options.max_broken_samples, broken_counter);
-    node = shuffle(scope, node, options.shuffle_buffer_size, order.seed);
+  Epoch epoch{options, checked_order(scope, order_options, num_files, options.shuffle), {}, broken_counter};
+  epoch.order.resumes = true;
+  if (by_record) {
+    epoch.records = shard;
+    if (options.seed == 0 && scope.state().seed == 0) epoch.order.seed = 1;  // as for shards of files
   }
-  return node;
+  const OrderFeeds feeds = fed_order(scope, epoch.order);
+  MapOptions captured{.captured = file_columns(scope, metadata)};
+  captured.captured.push_back(feeds.seed);
+  // A resumed training leaves out whole epochs unread, and the rest of what it has seen unparsed.
+  const int64_t per_epoch = records_per_epoch(metadata, epoch);
+  tf::Output first_epoch = ops::Const<int64_t>(scope, 0), seen = feeds.first_sample;
+  if (per_epoch > 0) {
+    first_epoch = ops::FloorDiv(scope, feeds.first_sample, per_epoch);
+    seen = ops::FloorMod(scope, feeds.first_sample, per_epoch);
+  }
+  const DatasetNode epochs =
+      range(scope, first_epoch, options.num_epochs > 0 ? options.num_epochs : std::numeric_limits<int64_t>::max(), 1);
+  const DatasetNode records = flat_map(
+      scope, epochs,
+      [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
+        return epoch.build(s, element[0], {tensors.begin(), tensors.end() - 1}, tensors.back());
+      },
+      captured.captured);
+  return dataset_op(scope, &records, {.op = "SkipDataset", .inputs = {seen}, .types = {}, .shapes = {}});
 }
 
 ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, const tf::Output& name,

@@ -3,6 +3,7 @@
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
+#include "graph/skipped_step.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -107,19 +108,27 @@ std::string add_all_finite(tf::GraphDef* graph, const std::vector<RawGradient>& 
   return folder + "all_finite";
 }
 
+// gradient * factor, in float where the gradient is narrower: the inverse of a large scale is 0 in half precision.
+// `factor` is a float scalar.
+void add_product(tf::GraphDef* graph, const RawGradient& raw, const std::string& factor) {
+  const std::string name = raw.slot + "/unscaled";
+  const bool narrow = raw.dtype == tf::DT_HALF || raw.dtype == tf::DT_BFLOAT16;
+  const tf::DataType computed = narrow ? tf::DT_FLOAT : raw.dtype;
+  const auto cast = [&](const std::string& as, const std::string& from, tf::DataType source, tf::DataType target) {
+    if (source == target) return from;
+    NodeMaker(graph, as, "Cast").input(from).attr("SrcT", source).attr("DstT", target).device(raw.device);
+    return as;
+  };
+  const std::string wide = cast(raw.slot + "/wide", raw.tensor, raw.dtype, computed);
+  const std::string by = cast(raw.slot + "/factor", factor, tf::DT_FLOAT, computed);
+  const std::string product = narrow ? raw.slot + "/wide_unscaled" : name;
+  NodeMaker(graph, product, "Mul").input(wide).input(by).attr("T", computed).device(raw.device);
+  cast(name, product, computed, raw.dtype);
+}
+
 // slot := Switch(gradient / scale, finite): dead in a step that is skipped.
 void add_switch(tf::GraphDef* graph, const RawGradient& raw, const std::string& inverse, const std::string& finite) {
-  std::string factor = inverse;
-  if (raw.dtype != tf::DT_FLOAT) {
-    NodeMaker cast(graph, raw.slot + "/inverse_scale", "Cast");
-    cast.input(inverse).attr("SrcT", tf::DT_FLOAT).attr("DstT", raw.dtype).device(raw.device);
-    factor = cast.name();
-  }
-  NodeMaker(graph, raw.slot + "/unscaled", "Mul")
-      .input(raw.tensor)
-      .input(factor)
-      .attr("T", raw.dtype)
-      .device(raw.device);
+  add_product(graph, raw, inverse);
   NodeMaker(graph, raw.slot + "/if_finite", "Switch")
       .input(raw.slot + "/unscaled")
       .input(finite)
@@ -161,25 +170,19 @@ void free_constants(tf::GraphDef* graph, const std::string& op) {
 
 void unscale_gradients(tf::GraphDef* graph, const ScaledGradients& scaled, double scale) {
   const std::vector<RawGradient> gradients = raw_gradients(*graph, scaled.gradients);
-  for (const RawGradient& raw : gradients) {
-    const std::string factor = add_const(graph, raw.slot + "/factor",
-                                         scalar_of(raw.dtype, 1 / scale, "a gradient to be divided by loss_scale"));
-    NodeMaker(graph, raw.slot + "/unscaled", "Mul")
-        .input(raw.tensor)
-        .input(factor)
-        .attr("T", raw.dtype)
-        .device(raw.device);
-  }
+  const std::string inverse =
+      add_const(graph, "loss_scale/inverse", scalar_of(tf::DT_FLOAT, 1 / scale, "the inverse of loss_scale"));
+  for (const RawGradient& raw : gradients) add_product(graph, raw, inverse);
   rewire(graph, gradients, "/unscaled");
 }
 
-std::vector<AddedVariable> make_loss_scale_dynamic(tf::GraphDef* graph, const ScaledGradients& scaled,
-                                                   const DynamicLossScaleOptions& options,
-                                                   std::vector<std::string>* train_ops) {
+DynamicLossScale make_loss_scale_dynamic(tf::GraphDef* graph, const ScaledGradients& scaled,
+                                         const DynamicLossScaleOptions& options, std::vector<std::string>* train_ops) {
   const std::string folder = kFolder;
   const std::vector<RawGradient> gradients = raw_gradients(*graph, scaled.gradients);
   const std::string place = find_node(graph, options.global_step, "the dynamic loss scale")->device();
-  const std::vector<AddedVariable> variables{
+  DynamicLossScale added;
+  const std::vector<AddedVariable>& variables = added.variables = {
       add_variable(graph, "loss_scale_value", scalar_of(tf::DT_FLOAT, options.initial, "loss_scale"), place),
       add_variable(graph, "loss_scale_good_steps", int64_scalar(0), place)};
   make_read(find_node(graph, scaled.scale, "the dynamic loss scale"), variables[0], place);
@@ -189,6 +192,11 @@ std::vector<AddedVariable> make_loss_scale_dynamic(tf::GraphDef* graph, const Sc
   rewire(graph, gradients, "/if_finite:1");
   keep_alive(graph, options.increment, finite, place);
   free_constants(graph, options.increment);
+  // A node of its own: `applied` waits for the optimizer.
+  NodeMaker(graph, folder + "go", "Identity").input(folder + "branch:1").attr("T", tf::DT_BOOL).device(place);
+  SkippedStep step{folder, finite, folder + "go", options.increment, {}, place};
+  for (const RawGradient& raw : gradients) step.raw.emplace_back(raw.slot + "/if_finite", raw.slot);
+  added.fetchable = add_fetchable(graph, step, let_updates_wait(graph, step, *train_ops));
 
   NodeMaker update(graph, folder + "update", "MoxUpdateLossScale");
   update.input(finite).input(scaled.scale).input(folder + "good_steps").input(folder + "global_step");
@@ -206,7 +214,7 @@ std::vector<AddedVariable> make_loss_scale_dynamic(tf::GraphDef* graph, const Sc
   }
   // The number in the log is this step's.
   find_node(graph, options.increment, "the step's end")->add_input("^" + folder + "global_step");
-  return variables;
+  return added;
 }
 
 }  // namespace mox

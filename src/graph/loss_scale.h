@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,12 +35,18 @@ struct AddedVariable {
   tensorflow::DataType dtype;
 };
 
+struct DynamicLossScale {
+  std::vector<AddedVariable> variables;
+  // Tensors ("node", "node:1") that are dead in a skipped step, and what to fetch in their place.
+  std::map<std::string, std::string> fetchable;
+};
+
 // The scale becomes a variable. In a step in which any gradient is not finite, all gradients are dead (see Switch): the
-// optimizer does nothing, `increment` still runs, the scale halves, and a log line says so. A step that is not finite
-// at a scale of 1 fails. Returns the variables; ops that must run in each step go to `train_ops`.
-MOX_EXPORT std::vector<AddedVariable> make_loss_scale_dynamic(tensorflow::GraphDef* graph,
-                                                              const ScaledGradients& scaled,
-                                                              const DynamicLossScaleOptions& options,
-                                                              std::vector<std::string>* train_ops);
+// optimizer does nothing, nor do the other updates among `train_ops` (moving averages); `increment` still runs, the
+// scale halves, and a log line says so. A step that is not finite at a scale of 1 fails. Ops that must run in each step
+// go to `train_ops`.
+MOX_EXPORT DynamicLossScale make_loss_scale_dynamic(tensorflow::GraphDef* graph, const ScaledGradients& scaled,
+                                                    const DynamicLossScaleOptions& options,
+                                                    std::vector<std::string>* train_ops);
 
 }  // namespace mox

@@ -14,14 +14,17 @@ namespace {
 struct StatelessOp {
   const char* op;
   const char* stateless;
-  const char* dtype;  // attribute of `op`
+  int seed_input;     // where the stateless operation takes its seed
+  const char* dtype;  // attribute of `op` that the stateless one calls dtype; null: all attributes are the same
 };
 
 constexpr StatelessOp kOps[] = {
-    {"RandomStandardNormal", "StatelessRandomNormal", "dtype"},
-    {"RandomUniform", "StatelessRandomUniform", "dtype"},
-    {"RandomUniformInt", "StatelessRandomUniformInt", "Tout"},
-    {"TruncatedNormal", "StatelessTruncatedNormal", "dtype"},
+    {"RandomStandardNormal", "StatelessRandomNormal", 1, "dtype"},
+    {"RandomUniform", "StatelessRandomUniform", 1, "dtype"},
+    {"RandomUniformInt", "StatelessRandomUniformInt", 1, "Tout"},
+    {"TruncatedNormal", "StatelessTruncatedNormal", 1, "dtype"},
+    {"SampleDistortedBoundingBoxV2", "StatelessSampleDistortedBoundingBox", 3, nullptr},
+    {"Multinomial", "StatelessMultinomial", 2, nullptr},
 };
 
 const StatelessOp* stateless_op(const tf::NodeDef& node) {
@@ -56,8 +59,7 @@ class RandomOpsPass {
     const auto left_alone = ancestors(*graph_, options_.initializers);
     std::vector<tf::NodeDef*> found;
     for (tf::NodeDef& node : *graph_->mutable_node())
-      if (stateless_op(node) && !left_alone.count(node.name()) && (seed_attr(node, "seed") || seed_attr(node, "seed2")))
-        found.push_back(&node);
+      if (is_seeded_random_op(node) && !left_alone.count(node.name())) found.push_back(&node);
     if (found.empty()) return;
     read_step();
     for (tf::NodeDef* node : found) change(node);
@@ -79,29 +81,16 @@ class RandomOpsPass {
   }
 
   void change(tf::NodeDef* node) {
-    const StatelessOp& entry = *stateless_op(*node);
-    tf::Tensor key(tf::DT_INT64, {});
-    key.scalar<int64_t>()() = seed_attr(*node, "seed") * 0x9E3779B97F4A7C15ull + seed_attr(*node, "seed2");
     const std::string name = node->name();
-    const std::string constant = add_const(graph_, name + "/mox_key", key);
+    const std::string key = add_const(graph_, name + "/mox_key", random_key(*node));
     NodeMaker(graph_, name + "/mox_seed", "Pack")
-        .input(constant)
+        .input(key)
         .input(kStep)
         .attr("N", int64_t{2})
         .attr("T", tf::DT_INT64)
         .attr("axis", int64_t{0})
         .device(node->device());
-    const tf::AttrValue dtype = node->attr().at(entry.dtype), shape_type = node->attr().at("T");
-    std::vector<std::string> inputs(node->input().begin(), node->input().end());
-    inputs.insert(inputs.begin() + 1, name + "/mox_seed");
-    node->clear_input();
-    for (const std::string& input : inputs) node->add_input(input);
-    node->set_op(entry.stateless);
-    auto& attributes = *node->mutable_attr();
-    for (const char* gone : {"seed", "seed2", "Tout", "T", "dtype"}) attributes.erase(gone);
-    attributes["dtype"] = dtype;
-    attributes["T"] = shape_type;
-    tf::SetAttrValue(tf::DT_INT64, &attributes["Tseed"]);
+    make_stateless(node, name + "/mox_seed");
   }
 
   static constexpr char kStep[] = "mox_random/global_step";
@@ -110,6 +99,33 @@ class RandomOpsPass {
 };
 
 }  // namespace
+
+bool is_seeded_random_op(const tf::NodeDef& node) {
+  return stateless_op(node) && (seed_attr(node, "seed") || seed_attr(node, "seed2"));
+}
+
+tf::Tensor random_key(const tf::NodeDef& node) {
+  tf::Tensor key(tf::DT_INT64, {});
+  key.scalar<int64_t>()() = seed_attr(node, "seed") * 0x9E3779B97F4A7C15ull + seed_attr(node, "seed2");
+  return key;
+}
+
+void make_stateless(tf::NodeDef* node, const std::string& seed) {
+  const StatelessOp& entry = *stateless_op(*node);
+  std::vector<std::string> inputs(node->input().begin(), node->input().end());
+  inputs.insert(inputs.begin() + entry.seed_input, seed);
+  node->clear_input();
+  for (const std::string& input : inputs) node->add_input(input);
+  node->set_op(entry.stateless);
+  auto& attributes = *node->mutable_attr();
+  if (entry.dtype) {
+    const tf::AttrValue dtype = attributes.at(entry.dtype);
+    attributes.erase("Tout");
+    attributes["dtype"] = dtype;
+  }
+  for (const char* gone : {"seed", "seed2"}) attributes.erase(gone);
+  tf::SetAttrValue(tf::DT_INT64, &attributes["Tseed"]);
+}
 
 void make_random_ops_stateless(tf::GraphDef* graph, const StatelessRandomOptions& options) {
   RandomOpsPass(graph, options).run();

@@ -6,6 +6,7 @@
 
 #include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/framework/tensor.h"
 
 namespace mox {
 
@@ -17,7 +18,14 @@ struct StatelessRandomOptions {
 
 // Seeded random operations (of dropout, of noise) draw from generators that start anew with each process. Here each
 // becomes a function of its seed and of the global step: a step gives the same numbers whenever and wherever it runs.
-// Operations without a seed, and those inside functions, stay as they are.
+// Operations without a seed, and those inside functions (see stateless_input.h), stay as they are.
 MOX_EXPORT void make_random_ops_stateless(tensorflow::GraphDef* graph, const StatelessRandomOptions& options);
+
+// Draws from a generator of its own, seeded, and has a stateless counterpart.
+bool is_seeded_random_op(const tensorflow::NodeDef& node);
+// The int64 scalar that tells such an operation from others: made of its seeds.
+tensorflow::Tensor random_key(const tensorflow::NodeDef& node);
+// Makes it the stateless one. `seed`: a tensor of two int64.
+void make_stateless(tensorflow::NodeDef* node, const std::string& seed);
 
 }  // namespace mox

@@ -2,6 +2,7 @@
 // matter.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,13 +59,14 @@ struct BuiltGraph {
   std::vector<VariableInfo> variables;
   std::vector<TowerInfo> towers;
   std::vector<GradientSlot> gradients;
-  ScaledGradients scaled_gradients;         // TRAIN
-  std::vector<std::string> train_ops;       // ops of one step: updates of variables, moving averages, the global step
-  std::string increment;                    // the train op that increments the global step, after the updates
-  std::string global_step;                  // variable's name; "" when the graph has none
-  std::vector<std::string> learning_rates;  // tensors, one an optimizer; empty when unknown
-  std::vector<std::string> summaries;       // tensors of serialized Summary protos
-  std::vector<std::string> initializers;    // run once with `feeds`: tables, iterators (after variables)
+  ScaledGradients scaled_gradients;    // TRAIN
+  std::vector<std::string> train_ops;  // ops of one step: updates of variables, moving averages, the global step
+  std::map<std::string, std::string> fetchable;  // what to fetch in place of a tensor, see DynamicLossScale
+  std::string increment;                         // the train op that increments the global step, after the updates
+  std::string global_step;                       // variable's name; "" when the graph has none
+  std::vector<std::string> learning_rates;       // tensors, one an optimizer; empty when unknown
+  std::vector<std::string> summaries;            // tensors of serialized Summary protos
+  std::vector<std::string> initializers;         // run once with `feeds`: tables, iterators (after variables)
   Feeds feeds;
   std::vector<std::string> class_names;  // in label order, when the data set knows them
   int64_t samples_per_step = 0;          // over all devices of this process

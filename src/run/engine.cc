@@ -8,6 +8,7 @@
 #include "graph/half_precision.h"
 #include "graph/input_options.h"
 #include "graph/matmul_layout.h"
+#include "graph/stateless_input.h"
 #include "graph/stateless_random.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
@@ -16,6 +17,7 @@
 #include "run/checkpoint_loader.h"
 #include "run/engine_session.h"
 #include "run/exporter.h"
+#include "run/hook_state.h"
 #include "run/input_continuation.h"
 #include "run/learning_rate_factor.h"
 #include "run/log_dir_lock.h"
@@ -78,14 +80,25 @@ StatelessRandomOptions random_options(const BuiltGraph& graph) {
   return options;
 }
 
+// The training's own iterators.
+std::vector<std::string> training_iterators(const BuiltGraph& graph) {
+  std::vector<std::string> found;
+  for (const tensorflow::NodeDef& node : graph.graph.node())
+    if (node.op() == "MakeIterator" && (!graph.inter || node.name() != graph.inter->restart_input))
+      found.push_back(node.name());
+  return found;
+}
+
 // From each device's raw gradients to what the optimizer applies.
 void connect_gradients(BuiltGraph* graph, const RunConfig& config) {
   if (config.dynamic_loss_scale) {
     const DynamicLossScaleOptions options{.growth_steps = config.loss_scale_growth_steps,
                                           .global_step = handle_of(*graph, graph->global_step),
                                           .increment = graph->increment};
-    for (const AddedVariable& v :
-         make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops))
+    DynamicLossScale added =
+        make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops);
+    graph->fetchable = std::move(added.fetchable);
+    for (const AddedVariable& v : added.variables)
       graph->variables.push_back({v.name, v.name, v.initializer, v.dtype, {}, false, true});
   } else if (config.loss_scale != 1) {
     unscale_gradients(&graph->graph, graph->scaled_gradients, config.loss_scale);
@@ -116,20 +129,23 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
   const std::vector<HookGroup> hooks = group_hooks(graph);
   std::optional<LogDirLock> lock;
-  if (config.mode == ModeKeys::TRAIN) lock.emplace(config.log_dir);
+  if (config.mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
   check_keep_best(graph, config);
   SignalGuard signals;
   if (config.mode == ModeKeys::TRAIN) {
     connect_gradients(&graph, config);
     add_input_order(&graph);
+    make_input_stateless(&graph.graph, training_iterators(graph));
     make_random_ops_stateless(&graph.graph, random_options(graph));
     speed_up(&graph, &config);
   }
   if (config.use_fp16) compute_in_half_precision(&graph.graph);
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
+  if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
+  if (!checkpoint.resumed) forget_hook_state(&checkpoint);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed
@@ -138,7 +154,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   RunResult result;
   result.global_step = first_global_step;
   result.checkpoint = checkpoint.prefix;
-  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty())
+  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty() && !config.log_dir.empty())
     write_class_names(config.log_dir, graph.class_names);
   if (config.begin_fn) config.begin_fn();
   if (!already_done(config, first_global_step)) {

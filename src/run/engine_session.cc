@@ -102,6 +102,13 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
     throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
 }
 
+std::vector<std::string> EngineSession::fetchable(std::vector<std::string> fetches) const {
+  for (std::string& fetch : fetches)
+    if (const auto found = graph_.fetchable.find(parse_tensor(fetch).text()); found != graph_.fetchable.end())
+      fetch = found->second + ":0";
+  return fetches;
+}
+
 namespace {
 
 // TensorFlow refuses to fetch what is fed: what is left to compute, and where each fetch comes from (see Prepared).
@@ -135,7 +142,7 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
   tf::CallableOptions options;
   Prepared prepared;
   for (const std::string& feed : feeds) options.add_feed(feed);
-  for (const std::string& fetch : without_fed(fetches, feeds, &prepared.source)) options.add_fetch(fetch);
+  for (const std::string& fetch : without_fed(fetchable(fetches), feeds, &prepared.source)) options.add_fetch(fetch);
   for (const std::string& target : targets) options.add_target(target);
   if (options.fetch_size() == 0 && options.target_size() == 0) return prepared;
   tf::Session::CallableHandle callable;
@@ -164,7 +171,7 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
     fed.push_back(value);
   }
   std::vector<int> source;
-  const std::vector<std::string> computed = without_fed(fetches, fed_names, &source);
+  const std::vector<std::string> computed = without_fed(fetchable(fetches), fed_names, &source);
   tf::RunOptions options;
   options.set_trace_level(tf::RunOptions::FULL_TRACE);
   tf::RunMetadata metadata;

@@ -57,6 +57,8 @@ class EngineSession {
 
  private:
   void create(const RunConfig& config);
+  // In place of tensors that are dead in some steps, those that never are.
+  std::vector<std::string> fetchable(std::vector<std::string> fetches) const;
   void add_variable_ops();
   size_t index_of(const std::string& variable) const;
 

@@ -92,6 +92,27 @@ EarlyStoppingHook::EarlyStoppingHook(EvaluationOptions evaluation, EarlyStopping
   sign_ = stopping_.mode == "min" || (stopping_.mode == "auto" && falls) ? -1 : 1;
 }
 
+// Tells what was monitored, and in which direction.
+double EarlyStoppingHook::metric_id() const {
+  uint32_t id = sign_ < 0 ? 1 : 0;
+  for (const unsigned char c : monitor()) id = id * 31 + c;
+  return id;
+}
+
+std::vector<double> EarlyStoppingHook::state() const {
+  return {metric_id(), seen_ ? 1.0 : 0.0, best_, static_cast<double>(without_gain_)};
+}
+
+void EarlyStoppingHook::restore_state(const std::vector<double>& state) {
+  if (state.size() < 4 || state[0] != metric_id()) return;
+  seen_ = state[1] != 0;
+  best_ = state[2];
+  without_gain_ = static_cast<int>(state[3]);
+  if (seen_)
+    log_info(fmt::format("{} the best {} so far: {:.3f}, evaluations without gain: {}", options().prefix, monitor(),
+                         sign_ * best_, without_gain_));
+}
+
 void EarlyStoppingHook::evaluated(SessionRunContext& context, const std::vector<double>& means) {
   const double value = sign_ * means[monitored_];
   if (!seen_ || value > best_ + stopping_.min_delta) {
@@ -120,6 +141,17 @@ PlateauLREarlyStoppingHook::PlateauLREarlyStoppingHook(EvaluationOptions evaluat
   if (!(plateau_.lr_multiplier > 0))
     throw InvalidArgumentError(
         fmt::format("{}: lr_multiplier is {}, expected more than 0", options().prefix, plateau_.lr_multiplier));
+}
+
+std::vector<double> PlateauLREarlyStoppingHook::state() const {
+  std::vector<double> state = EarlyStoppingHook::state();
+  state.push_back(plateaus_);
+  return state;
+}
+
+void PlateauLREarlyStoppingHook::restore_state(const std::vector<double>& state) {
+  EarlyStoppingHook::restore_state(state);
+  if (state.size() == this->state().size() && state[0] == this->state()[0]) plateaus_ = static_cast<int>(state.back());
 }
 
 void PlateauLREarlyStoppingHook::plateau(SessionRunContext& context) {

@@ -338,6 +338,12 @@ class RunGraphBuilder {
                                        ops::Const(after, int64_t{1}));
     built_.increment = increment.operation.node()->name();
     built_.train_ops.push_back(built_.increment);
+    // Those that optimizer_fn made.
+    for (const tf::Output& summary : root_.get_collection(collections::kSummaries)) {
+      const std::string name = tensor_name(summary);
+      if (std::find(built_.summaries.begin(), built_.summaries.end(), name) == built_.summaries.end())
+        built_.summaries.push_back(name);
+    }
   }
 
   // What the optimizer does on each device with that device's own gradients.

@@ -105,11 +105,14 @@ class HookRunner::Session : public HookSession {
 
 HookRunner::HookRunner(const BuiltGraph& graph, const std::vector<HookGroup>& groups, EngineSession& session,
                        StepWatch& watch)
-    : groups_(groups), session_(std::make_unique<Session>(graph, session, watch)) {}
+    : groups_(groups), session_(std::make_unique<Session>(graph, session, watch)) {
+  if (graph.mode == ModeKeys::TRAIN) state_.emplace(groups, session);
+}
 
 HookRunner::~HookRunner() = default;
 
 void HookRunner::after_create_session() {
+  if (state_) state_->restore();
   for (const HookGroup& group : groups_) group[0]->after_create_session(*session_);
 }
 
@@ -176,6 +179,7 @@ bool HookRunner::after_run(const std::vector<tf::Tensor>& fetched, size_t first)
     groups_[i][0]->after_run(contexts_[i], values);
     stop = stop || contexts_[i].stop_requested();
   }
+  if (state_) state_->keep();
   return stop;
 }
 

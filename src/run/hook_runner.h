@@ -9,6 +9,7 @@
 
 #include "run/engine_session.h"
 #include "run/hook_groups.h"
+#include "run/hook_state.h"
 #include "run/step_watch.h"
 
 namespace mox {
@@ -42,6 +43,7 @@ class HookRunner {
 
   const std::vector<HookGroup>& groups_;
   std::unique_ptr<Session> session_;
+  std::optional<HookState> state_;  // TRAIN
   std::map<std::vector<std::string>, Additions> known_;
   // Of the step under way.
   Additions additions_;

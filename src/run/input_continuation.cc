@@ -5,6 +5,7 @@
 #include "graph/input_position.h"
 #include "graph/node_defs.h"
 #include "moxing/log.h"
+#include "run/state_variable.h"
 
 namespace mox {
 
@@ -12,7 +13,8 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr char kVariable[] = "input_order_seed";
+constexpr char kSeed[] = "input_order_seed";
+constexpr char kPlace[] = "input_place";
 
 using Feed = std::pair<std::string, tf::Tensor>;
 
@@ -33,6 +35,38 @@ tf::Tensor scalar(int64_t value) {
   return t;
 }
 
+// Samples that a device takes in a step, as an int64 tensor: a constant, unless batches may be short.
+std::string samples_of(BuiltGraph* graph, size_t tower) {
+  const int64_t usual = graph->samples_per_step / graph->towers.size();
+  const std::string prefix = kPlace + std::string("/samples_") + std::to_string(tower);
+  const NodeIndex index = index_nodes(graph->graph);
+  const std::string& input = graph->towers[tower].inputs.front();
+  const TensorRef tensor = parse_tensor(input);
+  const tf::NodeDef& node = require_node(index, tensor.node, "counting the samples");
+  std::vector<tf::PartialTensorShape> shapes;
+  tf::DataTypeVector types;
+  if (!tf::GetNodeAttr(node, "output_shapes", &shapes).ok() || !tf::GetNodeAttr(node, "output_types", &types).ok() ||
+      shapes.at(tensor.port).dims() < 1 || shapes.at(tensor.port).dim_size(0) >= 0)
+    return add_const(&graph->graph, prefix, scalar(usual));
+  const std::string device = node.device();
+  NodeMaker(&graph->graph, prefix + "/shape", "Shape")
+      .input(input)
+      .attr("T", types.at(tensor.port))
+      .attr("out_type", tf::DT_INT64)
+      .device(device);
+  const std::string first = add_const(&graph->graph, prefix + "/first", scalar(0));
+  const std::string axis = add_const(&graph->graph, prefix + "/axis", scalar(0));
+  NodeMaker(&graph->graph, prefix, "GatherV2")
+      .input(prefix + "/shape")
+      .input(first)
+      .input(axis)
+      .attr("Tparams", tf::DT_INT64)
+      .attr("Tindices", tf::DT_INT64)
+      .attr("Taxis", tf::DT_INT64)
+      .device(device);
+  return prefix;
+}
+
 }  // namespace
 
 void add_input_order(BuiltGraph* graph) {
@@ -40,30 +74,41 @@ void add_input_order(BuiltGraph* graph) {
   if (seeds.empty()) return;
   tf::Tensor values(tf::DT_INT64, {static_cast<int64_t>(seeds.size())});
   for (size_t i = 0; i < seeds.size(); ++i) values.vec<int64_t>()(i) = seeds[i]->second.scalar<int64_t>()();
-  NodeMaker(&graph->graph, kVariable, "VarHandleOp")
-      .attr("dtype", tf::DT_INT64)
-      .attr("shape", values.shape())
-      .attr("shared_name", std::string(kVariable))
-      .attr("container", std::string());
-  const std::string initial = add_const(&graph->graph, std::string(kVariable) + "/initial_value", values);
-  const std::string assign = std::string(kVariable) + "/Assign";
-  NodeMaker(&graph->graph, assign, "AssignVariableOp").input(kVariable).input(initial).attr("dtype", tf::DT_INT64);
-  graph->variables.push_back({kVariable, kVariable, assign, tf::DT_INT64, values.shape(), false, true});
+  add_state_variable(graph, kSeed, values);
+  add_state_variable(graph, kPlace, scalar(0));
+  std::string samples = samples_of(graph, 0);
+  if (graph->towers.size() > 1) {
+    std::vector<std::string> of_towers{samples};
+    for (size_t i = 1; i < graph->towers.size(); ++i) of_towers.push_back(samples_of(graph, i));
+    samples = std::string(kPlace) + "/samples";
+    NodeMaker sum(&graph->graph, samples, "AddN");
+    for (const std::string& of_tower : of_towers) sum.input(of_tower);
+    sum.attr("N", static_cast<int64_t>(of_towers.size())).attr("T", tf::DT_INT64);
+  }
+  const std::string advance = std::string(kPlace) + "/advance";
+  // Last of all: a step that fails has taken nothing.
+  NodeMaker add(&graph->graph, advance, "AssignAddVariableOp");
+  add.input(kPlace).input(samples).attr("dtype", tf::DT_INT64).control(graph->increment);
+  for (const TowerInfo& tower : graph->towers) add.control(node_of(tower.inputs.front()));
+  graph->train_ops.push_back(advance);
 }
 
 void continue_input(BuiltGraph* graph, LoadedCheckpoint* checkpoint) {
   if (!checkpoint->resumed) {
-    checkpoint->values.erase(kVariable);
+    for (const char* name : {kSeed, kPlace}) checkpoint->values.erase(name);
     return;
   }
-  const int64_t place = checkpoint->global_step * graph->samples_per_step;
   const std::vector<Feed*> first = feeds_named(graph, input_position::kFirstSample);
-  for (Feed* feed : first) feed->second = scalar(place);
+  if (first.empty()) return;
+  // A checkpoint without the place: one that an earlier version wrote, or another program.
+  tf::Tensor& place =
+      checkpoint->values.try_emplace(kPlace, scalar(checkpoint->global_step * graph->samples_per_step)).first->second;
+  for (Feed* feed : first) feed->second = place;
   const std::vector<Feed*> seeds = feeds_named(graph, input_position::kOrderSeed);
-  const auto saved = checkpoint->values.find(kVariable);
+  const auto saved = checkpoint->values.find(kSeed);
   if (saved != checkpoint->values.end())
     for (size_t i = 0; i < seeds.size(); ++i) seeds[i]->second = scalar(saved->second.vec<int64_t>()(i));
-  if (!first.empty()) log_info(fmt::format("the input goes on at sample {}", place));
+  log_info(fmt::format("the input goes on at sample {}", place.scalar<int64_t>()()));
 }
 
 }  // namespace mox

@@ -6,8 +6,9 @@
 
 namespace mox {
 
-// Adds to a TRAIN graph the variable that keeps the seeds of the data sets' orders, so that checkpoints have them. None
-// when no data set can tell its place.
+// Adds to a TRAIN graph what checkpoints keep of the input: the seeds of the data sets' orders (input_order_seed), and
+// how many samples the training has taken (input_place), however many each step had. Nothing when no data set can tell
+// its place.
 void add_input_order(BuiltGraph* graph);
 // After loading: feeds the place and the seeds where `checkpoint` is this training's own; forgets those of another.
 void continue_input(BuiltGraph* graph, LoadedCheckpoint* checkpoint);

@@ -4,6 +4,7 @@
 
 #include "graph/node_defs.h"
 #include "moxing/error.h"
+#include "run/state_variable.h"
 
 namespace mox {
 
@@ -33,17 +34,8 @@ void add_learning_rate_factor(BuiltGraph* graph) {
   tf::GraphDef* def = &graph->graph;
   tf::Tensor one(tf::DT_FLOAT, {});
   one.scalar<float>()() = 1;
-  const std::string name = kLearningRateFactor;
-  NodeMaker(def, name, "VarHandleOp")
-      .attr("dtype", tf::DT_FLOAT)
-      .attr("shape", tf::TensorShape())
-      .attr("shared_name", name);
-  const std::string initial = add_const(def, name + "/Initializer", one);
-  NodeMaker(def, name + "/Assign", "AssignVariableOp").input(name).input(initial).attr("dtype", tf::DT_FLOAT);
+  const std::string name = add_state_variable(graph, kLearningRateFactor, one);
   NodeMaker(def, name + "/read", "ReadVariableOp").input(name).attr("dtype", tf::DT_FLOAT);
-  VariableInfo variable{name, name, name + "/Assign", tf::DT_FLOAT, {}, false};
-  variable.optional = true;
-  graph->variables.push_back(variable);
   for (size_t i = 0; i < graph->learning_rates.size(); ++i)
     graph->learning_rates[i] = scaled(def, graph->learning_rates[i], name + "/read", i);
 }

@@ -29,6 +29,7 @@ RunConfig config_of(const RunOptions& options) {
   config.trace_step = options.trace_step;
   config.stall_seconds = options.stall_report_secs;
   config.output_fn = options.output_fn;
+  config.fetch_strategy_fn = options.fetch_strategy_fn;
   config.begin_fn = options.begin_fn;
   return config;
 }

@@ -1,6 +1,9 @@
 #include "run/run_config.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -22,6 +25,7 @@ void reject_if(bool wrong, const std::string& message) {
 
 // A flag that the engine does not heed yet must not be taken silently.
 void reject_unheeded_flags() {
+  check_task_index();
   const std::string workers = get_flag<std::string>("worker_hosts");
   reject_if(!get_flag<std::string>("ps_hosts").empty() || workers.find(',') != std::string::npos ||
                 get_flag<std::string>("job_name") != "worker" || get_flag<int64_t>("task_index") != 0,
@@ -30,6 +34,15 @@ void reject_unheeded_flags() {
 }
 
 }  // namespace
+
+void check_task_index() {
+  const bool ps = get_flag<std::string>("job_name") == "ps";
+  const std::string hosts = get_flag<std::string>(ps ? "ps_hosts" : "worker_hosts");
+  const int64_t index = get_flag<int64_t>("task_index"), count = 1 + std::count(hosts.begin(), hosts.end(), ',');
+  reject_if(!hosts.empty() && index >= count,
+            fmt::format("flag --task_index: got '{}', expected 0 to {}: --{}_hosts has {} hosts ({})", index, count - 1,
+                        ps ? "ps" : "worker", count, hosts));
+}
 
 // Nine hours later is too late to find out: writes a file now.
 void check_writable(const std::string& log_dir) {
@@ -55,6 +68,7 @@ void apply_flags(RunConfig* config) {
   config->loss_scale = config->dynamic_loss_scale ? 1 : std::get<double>(scale);
   config->loss_scale_growth_steps = get_flag<int64_t>("loss_scale_growth_steps");
   config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
+  if (!config->stall_seconds) config->stall_seconds = get_flag<double>("stall_report_secs");
   config->use_fp16 = get_flag<bool>("use_fp16");
   set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
@@ -71,8 +85,10 @@ void validate(const RunConfig& config) {
   reject_if(config.keep_best_mode != "auto" && config.keep_best_mode != "max" && config.keep_best_mode != "min",
             "keep_best_mode is '" + config.keep_best_mode + "', expected auto, max or min");
   reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");
-  if (config.mode == ModeKeys::TRAIN) {
-    reject_if(config.log_dir.empty(), "log_dir is needed in TRAIN: checkpoints and logs go there");
+  reject_if(config.stall_seconds.value_or(0) < 0, "stall_report_secs is negative; 0 turns it off");
+  if (config.mode == ModeKeys::TRAIN && config.log_dir.empty()) {
+    reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
+    log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");
   }
   if (config.mode == ModeKeys::PREDICT)
     reject_if(!config.output_fn, "output_fn is needed in PREDICT: it gets the predictions");

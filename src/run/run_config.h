@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,12 +42,16 @@ struct RunConfig {
   bool scales_loss() const { return dynamic_loss_scale || loss_scale != 1; }
   std::vector<std::string> include_patterns, exclude_patterns;  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
-  double stall_seconds = 30;  // see RunOptions::stall_report_secs
+  std::optional<double> stall_seconds;  // see RunOptions::stall_report_secs; apply_flags fills it
   OutputFn output_fn;
+  FetchStrategyFn fetch_strategy_fn;
   std::function<void()> begin_fn;  // before the first step
   // Called between steps: Python looks at its signals here. Throwing ends the run like an error in a user function.
   std::function<void()> between_steps;
 };
+
+// InvalidArgumentError when the flag task_index is outside its list of hosts.
+MOX_EXPORT void check_task_index();
 
 // Fills what flags decide (num_gpus, patterns, loss_scale, threads). InvalidArgumentError for values that cannot work.
 MOX_EXPORT void apply_flags(RunConfig* config);

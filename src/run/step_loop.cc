@@ -35,7 +35,7 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
       config_(config),
       session_(session),
       first_global_step_(first_global_step),
-      watch_(std::make_unique<StepWatch>(graph, session, config.stall_seconds)),
+      watch_(std::make_unique<StepWatch>(graph, session, config.stall_seconds.value_or(0))),
       hooks_(graph, hooks, session, *watch_),
       monitored_(config.keep_best) {
   const bool train = config.mode == ModeKeys::TRAIN;
@@ -43,7 +43,7 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
   if (config.max_number_of_steps > 0)
     limit_ = train ? std::max<int64_t>(0, config.max_number_of_steps - first_global_step) : config.max_number_of_steps;
   logger_ = std::make_unique<StepLogger>(config.log_dir, graph.samples_per_step, limit_);
-  if (train) {
+  if (train && !config.log_dir.empty()) {
     checkpoints_ =
         std::make_unique<CheckpointWriter>(config.log_dir, config.keep_checkpoint_max,
                                            BestCheckpoint(config.log_dir, config.keep_best, config.keep_best_mode));
@@ -52,7 +52,7 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
       summaries_->add_graph(graph.graph);
     }
   }
-  if (train && config.save_histogram_steps > 0) histograms_ = summaries_.get();
+  if (config.save_histogram_steps > 0) histograms_ = summaries_.get();
   last_save_time_ = steady_clock::now();
 }
 
@@ -60,11 +60,17 @@ StepLoop::~StepLoop() = default;
 
 StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   Wants wants;
-  wants.log =
-      config_.mode == ModeKeys::EVAL || (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0);
+  wants.line = config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0;
+  wants.log = wants.line || config_.mode == ModeKeys::EVAL;
   wants.summary = summaries_ && config_.save_summary_steps > 0 && step % config_.save_summary_steps == 0;
   wants.towers = graph_.towers.size();
   wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
+  if (!config_.fetch_strategy_fn) return wants;
+  const StepFetches fetches = config_.fetch_strategy_fn(step, {wants.log, wants.summary, wants.output});
+  wants.line = fetches.log_info && (wants.line || !wants.log);
+  wants.log = fetches.log_info;
+  wants.summary = fetches.summaries && summaries_;
+  wants.output = fetches.output_info && config_.output_fn;
   return wants;
 }
 
@@ -144,7 +150,7 @@ void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step
     for (const std::string& loss : tower.losses) {
       const double value = scalar_value(fetched[i++], loss);
       if (std::isfinite(value)) continue;
-      const std::string last = checkpoints_->last_saved();
+      const std::string last = checkpoints_ ? checkpoints_->last_saved() : "";
       throw RunError(
           fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
                       "learning rate, or look at the input of that step",
@@ -199,8 +205,7 @@ void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::v
   if (config_.mode == ModeKeys::EVAL) accumulate(metrics, prepared.logged);
   const int64_t global_step = config_.mode == ModeKeys::TRAIN ? first_global_step_ + step : first_global_step_;
   double rate = 0;
-  if (config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0)
-    rate = logger_->log_step(step, global_step, metrics);
+  if (wants.line) rate = logger_->log_step(step, global_step, metrics);
   if (!wants.summary) return;
   Metrics scalars = metrics;
   if (std::none_of(metrics.begin(), metrics.end(), [](const auto& m) { return m.first == "loss"; }))
@@ -215,6 +220,7 @@ void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::v
 }
 
 bool StepLoop::save_is_due() const {
+  if (!checkpoints_) return false;
   const double elapsed = std::chrono::duration<double>(steady_clock::now() - last_save_time_).count();
   if (config_.save_model_secs >= 0) return config_.save_model_secs > 0 && elapsed >= config_.save_model_secs;
   if (config_.save_model_steps >= 0)
@@ -248,7 +254,7 @@ bool StepLoop::step() {
   if (histograms_ && step % config_.save_histogram_steps == 0)
     histograms_->add_histograms(first_global_step_ + step, session_.read_variables());
   const bool stop = !hooks_.empty() && hooks_.after_run(fetched, prepared_step.hooks);
-  if (config_.mode == ModeKeys::TRAIN && save_is_due()) save();
+  if (save_is_due()) save();
   return stop;
 }
 
@@ -262,10 +268,17 @@ void StepLoop::run_steps() {
     }
   } catch (const EndOfInput&) {
     sound_ = true;  // nothing of that step was applied: it needs the input
-    if (local_step_ == 0)
+    const bool resumed = config_.mode == ModeKeys::TRAIN && first_global_step_ > 0;
+    if (local_step_ == 0 && !resumed)
       throw DataError("the input ended before the first step: it has fewer samples than a batch (batch_size " +
                       std::to_string(config_.batch_size) + "), or none at all");
-    log_info(fmt::format("the input ended after {} steps", local_step_));
+    if (local_step_ == 0)
+      log_info(
+          "nothing to train: the input was read to its end before; give it more epochs, or use another log_dir to "
+          "start "
+          "anew");
+    else
+      log_info(fmt::format("the input ended after {} steps", local_step_));
   } catch (const OutOfRangeError&) {  // a hook's
     log_info(fmt::format("the input of a hook ended after {} steps", local_step_));
   } catch (const RunError&) {
@@ -322,21 +335,17 @@ void StepLoop::finish() {
   const bool can_save = !watch_->broke_off();
   watch_.reset();
   logger_->clear_progress();
-  if (!checkpoints_) {
-    if (config_.output_fn) deliver_outputs();
-    return;
-  }
-  if (can_save && saved_at_ != local_step_ && local_step_ > 0) save();
-  checkpoints_->wait();
+  if (checkpoints_ && can_save && saved_at_ != local_step_ && local_step_ > 0) save();
+  if (checkpoints_) checkpoints_->wait();
   if (summaries_) summaries_->flush();
-  const std::string error = checkpoints_->last_error();
-  if (interrupted_) {
-    const std::string last = checkpoints_->last_saved();
+  if (interrupted_ && config_.mode == ModeKeys::TRAIN) {
+    const std::string last = checkpoints_ ? checkpoints_->last_saved() : "";
     log_warning(fmt::format("stopped by {} after step {} (global step {}); {}",
                             SignalGuard::received() == SIGTERM ? "SIGTERM" : "SIGINT", local_step_,
                             first_global_step_ + local_step_,
                             last.empty() ? "nothing was saved by this run" : "the last checkpoint is " + last));
   }
+  const std::string error = checkpoints_ ? checkpoints_->last_error() : "";
   if (!error.empty()) throw RunError("the last checkpoint was not saved: " + error);
   if (config_.output_fn) deliver_outputs();
 }

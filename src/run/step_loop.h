@@ -32,7 +32,8 @@ class StepLoop {
   // What one step fetches, beside the losses.
   struct Wants {
     bool log = false, summary = false, output = false;
-    int towers = 0;  // that take part
+    bool line = false;  // of the log
+    int towers = 0;     // that take part
     int64_t key() const { return log | summary << 1 | output << 2 | towers << 3; }
   };
   // A prepared step and where its fetches are in the result.

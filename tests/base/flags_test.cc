@@ -59,6 +59,39 @@ TEST_F(Flags, CommandLineLeavesWhatItDoesNotKnow) {
   EXPECT_THROW(parse_flags({"--task_index"}), InvalidArgumentError);
 }
 
+TEST_F(Flags, TfConfigFillsWhatTheCommandLineLeftOut) {
+  setenv("TF_CONFIG",
+         R"({"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"], "ps": ["p:1"]},
+             "task": {"type": "worker", "index": 1}})",
+         1);
+  EXPECT_EQ(get_flag<std::string>("job_name"), "worker");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 2) << "the chief is the first worker";
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "a:1,b:1,c:1");
+  EXPECT_EQ(get_flag<std::string>("ps_hosts"), "p:1");
+  set_flag("task_index", 0);
+  set_flag("worker_hosts", "x:1");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 0);
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "x:1");
+  setenv("TF_CONFIG", R"({"cluster": {"master": ["a:1"]}, "task": {"type": "master"}})", 1);
+  reset_flags();
+  EXPECT_EQ(get_flag<std::string>("job_name"), "worker");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 0);
+  auto error = [](const char* config) -> std::string {
+    setenv("TF_CONFIG", config, 1);
+    try {
+      get_flag<std::string>("job_name");
+    } catch (const InvalidArgumentError& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_NE(error("{").find("the environment variable TF_CONFIG cannot be used: "), std::string::npos);
+  EXPECT_NE(error("[1]").find("it is no JSON object; it is: [1]; correct or unset it"), std::string::npos);
+  EXPECT_EQ(error(R"({"task": {"type": "evaluator"}})"), "flag --job_name: got 'evaluator', expected 'ps' or 'worker'");
+  EXPECT_EQ(error("{}"), "no error");
+  unsetenv("TF_CONFIG");
+}
+
 TEST_F(Flags, HelpShowsEveryFlag) {
   for (const FlagInfo& flag : all_flags())
     EXPECT_NE(get_help().find("--" + std::string(flag.name) + "="), std::string::npos);

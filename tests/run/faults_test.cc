@@ -86,7 +86,7 @@ TEST(Faults, AnInputThatStallsIsNamed) {
   LogCapture log;
   RunOptions options = toy_options(dir.path(), 1);
   options.batch_size = 1;
-  options.stall_report_secs = 0.3;
+  set_flag("stall_report_secs", FlagValue(0.3));
   options.input_fn = [](const Scope& s, ModeKeys) {
     const std::vector<Output> count = counting_input(s, 0);
     // The same iterator on a data set that waits for a second before each element.
@@ -108,6 +108,7 @@ TEST(Faults, AnInputThatStallsIsNamed) {
     return std::vector<Output>{x, ops::Const(s, 1.f)};
   };
   run(options);
+  reset_flags();
   EXPECT_TRUE(log.contains("the input stalls: a step has waited")) << log.all();
   EXPECT_TRUE(log.contains("s for input_fn (RangeDataset, SleepDataset)")) << log.all();
 }

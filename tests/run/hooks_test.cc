@@ -289,7 +289,56 @@ TEST(InterMode, ThePlateausFactorIsInTheCheckpoint) {
   const OptimizerFn sgd = get_optimizer_fn("sgd", 1.0);
   evaluate(dir.path(), 8, 8, 32, make, 16, sgd);                        // w = 1 - 8 = -7, then the rate is 0.5
   const Evaluation e = evaluate(dir.path(), 12, 8, 32, make, 16, sgd);  // four steps more
-  EXPECT_NE(e.lines[0].find("w: -9.000"), std::string::npos) << e.lines[0];
+  EXPECT_NE(e.lines.at(1).find("w: -9.000"), std::string::npos) << e.lines[1];
+}
+
+// Two runs together stop where one would: the best value and the count are in the checkpoint.
+TEST(InterMode, AResumedTrainingKnowsWhatWasBest) {
+  TempDir dir;
+  auto stopping = [](const char* monitor) {
+    return [monitor](EvaluationOptions options) {
+      return std::make_shared<EarlyStoppingHook>(
+          options, EarlyStoppingOptions{.monitor = monitor, .patience = 3, .mode = "min"});
+    };
+  };
+  evaluate(dir.path("stop"), 40, 32, 640, stopping("mean"));
+  const Evaluation stopped = evaluate(dir.path("stop"), 1000, 32, 640, stopping("mean"));
+  EXPECT_EQ(stopped.steps, 40) << "the fourth evaluation of both";
+  EXPECT_EQ(stopped.lines[0], "[EarlyStopping] the best mean so far: 7.500, evaluations without gain: 1");
+
+  evaluate(dir.path("other"), 40, 32, 640, stopping("mean"));
+  EXPECT_EQ(evaluate(dir.path("other"), 1000, 32, 640, stopping("w")).steps, 80) << "another metric begins anew";
+
+  auto plateau = [](EvaluationOptions options) {
+    return std::make_shared<PlateauLREarlyStoppingHook>(options, EarlyStoppingOptions{.monitor = "mean", .patience = 1},
+                                                        PlateauOptions{.max_plateaus = 3});
+  };
+  evaluate(dir.path("plateau"), 8, 8, 32, plateau);  // the best, and the first plateau
+  EXPECT_EQ(evaluate(dir.path("plateau"), 1000, 8, 32, plateau).steps, 8);
+}
+
+// A state of one's own: it counts the steps of all runs.
+TEST(Hooks, AStateOfOnesOwnIsInTheCheckpoint) {
+  struct Counter : SessionRunHook {
+    int64_t steps = 0;
+    std::vector<double> state() const override { return {static_cast<double>(steps)}; }
+    void restore_state(const std::vector<double>& state) override { steps = static_cast<int64_t>(state.at(0)); }
+    void after_run(SessionRunContext&, const SessionRunValues&) override { ++steps; }
+  };
+  TempDir dir, other;
+  auto count = [](const std::string& log_dir, int64_t steps, const std::string& checkpoint_path = "") {
+    auto counter = std::make_shared<Counter>();
+    RunOptions options = toy_options(log_dir, steps);
+    options.checkpoint_path = checkpoint_path;
+    options.model_fn = with_hooks([&](const Scope&, const ModelSpec&, ModeKeys) {
+      return std::vector<std::shared_ptr<SessionRunHook>>{counter};
+    });
+    run(options);
+    return counter->steps;
+  };
+  EXPECT_EQ(count(dir.path(), 3), 3);
+  EXPECT_EQ(count(dir.path(), 7), 7);
+  EXPECT_EQ(count(other.path(), 9, dir.path()), 2) << "of another training's checkpoint only the variables are taken";
 }
 
 TEST(InterMode, AHookThatNeedsItSaysSo) {

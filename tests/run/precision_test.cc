@@ -183,6 +183,83 @@ TEST_F(Precision, ASkippedStepLeavesTheOptimizersStateAlone) {
   EXPECT_FLOAT_EQ(saved(result.checkpoint, "beta1_power").scalar<float>()(), std::pow(0.9f, 4.f));
 }
 
+// The moving averages of batch normalisation are no gradients' work, and must not move either.
+TEST_F(Precision, ASkippedStepLeavesMovingAveragesAlone) {
+  for (int devices : {1, 2}) {
+    TempDir dir;
+    set_flag("loss_scale", "dynamic");
+    set_flag("num_gpus", devices);
+    RunOptions options = overflowing_options(dir.path(), 5);  // two are skipped
+    options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+      Tensor twos(tensorflow::DT_FLOAT, {8, 4});
+      twos.flat<float>().setConstant(2);
+      const Output normal = layers::batch_norm(s, ops::Const(s, twos), "BatchNorm", {.decay = 0.5f});
+      ModelSpec spec = overflowing_model(s, inputs, mode);
+      const Output loss = ops::Add(s, spec.loss.all()[0], ops::Sum(s, normal, {0, 1}));
+      return ModelSpec{.loss = loss, .log_info = {{"loss", loss}}};
+    };
+    const RunResult result = run(options);
+    const Tensor mean = saved(result.checkpoint, "BatchNorm/moving_mean");
+    EXPECT_FLOAT_EQ(mean.flat<float>()(0), 2 * (1 - std::pow(0.5f, 3.f))) << devices << " devices";
+  }
+}
+
+// Fetches gradients by name.
+class GradientWatcher : public SessionRunHook {
+ public:
+  explicit GradientWatcher(std::vector<std::vector<float>>* seen) : seen_(seen) {}
+  SessionRunArgs before_run(SessionRunContext&) override {
+    return {{"joined_gradients/w:0", "gradients/raw/w:0", "joined_gradients/b"}, {}};
+  }
+  void after_run(SessionRunContext& context, const SessionRunValues& values) override {
+    seen_->push_back({values.results.at(0).flat<float>()(0), values.results.at(1).flat<float>()(0)});
+    // The same in a run of the hook's own, at the scale of the next step.
+    EXPECT_EQ(context.session().run({"joined_gradients/w:0"}).size(), 1u);
+  }
+
+ private:
+  std::vector<std::vector<float>>* seen_;
+};
+
+TEST_F(Precision, GradientsOfASkippedStepCanBeFetched) {
+  TempDir dir;
+  set_flag("loss_scale", "dynamic");
+  std::vector<std::vector<float>> seen;
+  RunOptions options = overflowing_options(dir.path(), 3);  // two are skipped
+  options.model_fn = [&](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    ModelSpec spec = overflowing_model(s, inputs, mode);
+    spec.hooks = {std::make_shared<GradientWatcher>(&seen)};
+    return spec;
+  };
+  EXPECT_EQ(run(options).global_step, 3);
+  ASSERT_EQ(seen.size(), 3u);
+  for (int step : {0, 1}) {
+    EXPECT_TRUE(std::isnan(seen[step][0])) << seen[step][0];
+    EXPECT_FALSE(std::isfinite(seen[step][1])) << seen[step][1];
+  }
+  EXPECT_EQ(seen[2], (std::vector<float>{4, 4}));
+}
+
+// The inverse of such a scale is 0 in half precision.
+TEST_F(Precision, ALargeLossScaleWorksForVariablesIn16Bits) {
+  const double scale = std::pow(2.0, 27);
+  for (const tensorflow::DataType type : {tensorflow::DT_HALF, tensorflow::DT_BFLOAT16}) {
+    TempDir dir;
+    set_flag("loss_scale", FlagValue(scale));
+    RunOptions options = toy_options(dir.path(), 2);
+    options.optimizer_fn = get_optimizer_fn("sgd", 1024.0);
+    options.model_fn = [&](const Scope& s, const std::vector<Output>&, ModeKeys) {
+      const Output w = s.var_scope(type).get_variable("w", {1}, {.initializer = zeros_initializer()});
+      const Output loss = ops::Sum(s, ops::Multiply(s, w, std::pow(2.f, -20.f)), 0);
+      return ModelSpec{.loss = loss, .log_info = {{"loss", loss}}};
+    };
+    const Tensor w = saved(run(options).checkpoint, "w");
+    const float value = type == tensorflow::DT_HALF ? static_cast<float>(w.flat<Eigen::half>()(0))
+                                                    : static_cast<float>(w.flat<tensorflow::bfloat16>()(0));
+    EXPECT_EQ(value, -2 * std::pow(2.f, -10.f)) << tensorflow::DataTypeString(type);
+  }
+}
+
 TEST_F(Precision, AnOptimizerThatAccumulatesDoesNotCountASkippedStep) {
   for (bool sync_on_apply : {false, true}) {
     TempDir dir;

@@ -238,7 +238,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "depends on no trainable variable"},
         BadCase{"NoBatchSize", [](RunOptions* o) { o->batch_size = 0; }, "batch_size is needed"},
         BadCase{"NegativeBatchSize", [](RunOptions* o) { o->batch_size = -1; }, "batch_size is -1"},
-        BadCase{"NoLogDir", [](RunOptions* o) { o->log_dir = ""; }, "log_dir is needed"},
+        BadCase{"NoLogDirForTheBest",
+                [](RunOptions* o) {
+                  o->log_dir = "";
+                  o->keep_best = "loss";
+                },
+                "log_dir is needed with keep_best"},
         BadCase{"UnwritableLogDir", [](RunOptions* o) { o->log_dir = "/proc/mox"; }, "cannot be written"},
         BadCase{"NoModelFn", [](RunOptions* o) { o->model_fn = nullptr; }, "model_fn is needed"},
         BadCase{"NoOptimizerFn", [](RunOptions* o) { o->optimizer_fn = nullptr; }, "optimizer_fn is needed"},
@@ -267,6 +272,49 @@ INSTANTIATE_TEST_SUITE_P(
                 },
                 "model_fn"}),
     [](const auto& info) { return info.param.name; });
+
+// The manual's examples train so.
+TEST(Run, WithoutALogDirNothingIsSaved) {
+  LogCapture log;
+  RunOptions options = toy_options("", 30);
+  options.save_model_steps = 5;
+  options.save_histogram_steps = 5;
+  const RunResult result = run(options);
+  EXPECT_EQ(result.steps, 30);
+  EXPECT_EQ(result.checkpoint, "");
+  EXPECT_LT(result.metrics.at(0).second, 1.0);
+  EXPECT_TRUE(log.contains("no log_dir is given: nothing of this training is saved")) << log.all();
+  EXPECT_TRUE(log.contains("step: 20(global step: 20)")) << log.all();
+  options.optimizer_fn = get_optimizer_fn("sgd", 1e10);
+  EXPECT_NE(error_of<RunError>([&] { run(options); }).find("no checkpoint yet"), std::string::npos);
+}
+
+TEST(Run, AFetchStrategyDecidesWhatAStepFetches) {
+  TempDir dir;
+  LogCapture log;
+  std::vector<bool> planned;
+  size_t outputs = 0;
+  RunOptions options = toy_options(dir.path(), 6);
+  options.log_every_n_steps = 2;
+  options.output_fn = [&](const std::vector<OutputDict>& some) { outputs += some.size(); };
+  options.fetch_strategy_fn = [&](int64_t step, const StepFetches& plan) {
+    planned.push_back(plan.log_info);
+    EXPECT_FALSE(plan.output_info) << "output_every_n_steps is 0";
+    return StepFetches{.log_info = step == 5, .summaries = false, .output_info = step >= 4};
+  };
+  run(options);
+  EXPECT_EQ(planned, (std::vector<bool>{true, false, true, false, true, false}));
+  EXPECT_EQ(outputs, 2u);
+  EXPECT_TRUE(log.contains("step: 5(global step: 5)")) << log.all();
+  EXPECT_FALSE(log.contains("step: 0(global step: 0)")) << log.all();
+  options.run_mode = ModeKeys::EVAL;
+  planned.clear();
+  const RunResult result = run(options);
+  EXPECT_EQ(planned.size(), 6u);
+  EXPECT_EQ(result.metrics.size(), 1u);
+  options.fetch_strategy_fn = [](int64_t, const StepFetches&) -> StepFetches { throw std::string("mine"); };
+  EXPECT_THROW(run(options), std::string);
+}
 
 TEST(Run, WhatAUserFunctionThrowsComesOut) {
   struct Mine {};

@@ -1,5 +1,6 @@
 // The run: Python builds a BuiltGraph, C++ runs it.
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/tuple.h>
 
 #include <algorithm>
 #include <thread>
@@ -63,8 +64,18 @@ OutputFn output_fn_of(const nb::object& deliver, const nb::object& new_array) {
   };
 }
 
+FetchStrategyFn fetch_strategy_of(const nb::object& decide) {
+  return [&decide](int64_t step, const StepFetches& planned) {
+    nb::gil_scoped_acquire gil;
+    const auto [log_info, summaries, output_info] =
+        nb::cast<std::tuple<bool, bool, bool>>(decide(step, planned.log_info, planned.summaries, planned.output_info));
+    return StepFetches{log_info, summaries, output_info};
+  };
+}
+
 RunResult run_graph(BuiltGraph& graph, BuiltGraph* export_graph, RunConfig config, const nb::object& output_fn,
-                    const nb::object& new_array) {
+                    const nb::object& new_array, const nb::object& fetch_strategy) {
+  if (!fetch_strategy.is_none()) config.fetch_strategy_fn = fetch_strategy_of(fetch_strategy);
   if (!output_fn.is_none()) config.output_fn = output_fn_of(output_fn, new_array);
   std::optional<BuiltGraph> exported;
   if (export_graph) exported = std::move(*export_graph);
@@ -198,10 +209,11 @@ void bind_run(nb::module_& m) {
   bind_config(m);
   // Takes the graphs: they are empty afterwards.
   m.def("run_built_graph", &run_graph, nb::arg("graph"), nb::arg("export_graph").none(), nb::arg("config"),
-        nb::arg("output_fn").none(), nb::arg("new_array"));
+        nb::arg("output_fn").none(), nb::arg("new_array"), nb::arg("fetch_strategy").none());
   m.def("trainable", [](const std::string& name, const std::string& include, const std::string& exclude) {
     return matches_patterns(name, split_patterns(include), split_patterns(exclude));
   });
+  m.def("check_task_index", &check_task_index);
   m.def("received_signal", &SignalGuard::received);
 }
 

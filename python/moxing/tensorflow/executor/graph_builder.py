@@ -183,6 +183,7 @@ class GraphBuilder:
     def _build_training(self, built, global_step):
         built.global_step = global_step.op.name
         device = "/device:CPU:0" if self._several else None
+        summaries = len(tf.get_collection(tf.GraphKeys.SUMMARIES))
         with tf.device(device):
             optimizers = self._optimizers()
             # The optimizer takes Identities, which the engine fills with the joined gradients.
@@ -196,6 +197,8 @@ class GraphBuilder:
             with tf.control_dependencies(updates):
                 increment = global_step.assign_add(1, name="increment_global_step", read_value=False)
         built.increment = _update_name(increment)
+        # Those that the optimizer made, of its gradients.
+        built.summaries = built.summaries + [s.name for s in tf.get_collection(tf.GraphKeys.SUMMARIES)[summaries:]]
         built.set_scaled_gradients("" if self._scale is None else self._scale.op.name, self._raw_gradients)
         built.train_ops = built.train_ops + [_update_name(op) for op in updates + [increment]]
 

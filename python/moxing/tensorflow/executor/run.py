@@ -29,6 +29,7 @@ class _Functions:
     model_fn: object
     optimizer_fn: object
     output_fn: object
+    fetch_strategy_fn: object
 
 
 def _write_log_line(level, line):
@@ -56,6 +57,8 @@ def _check_functions(functions, mode):
                   "or lambda: tf.train.AdamOptimizer(); or a list of them, one a loss")
     if functions.output_fn is not None:
         check("output_fn", functions.output_fn, "it takes (outputs), a list of dicts")
+    if functions.fetch_strategy_fn is not None:
+        check("fetch_strategy_fn", functions.fetch_strategy_fn, "it takes (step, planned) and returns names")
 
 
 def _inter_mode(value, mode):
@@ -69,12 +72,12 @@ def _inter_mode(value, mode):
     return inter_mode
 
 
-def _check_supported(fetch_strategy_fn):
+def _check_supported():
     def reject(given, text):
         if given:
             raise UnsupportedError(f"{text} is not offered by this version; leave it out")
 
-    reject(fetch_strategy_fn is not None, "fetch_strategy_fn")
+    engine.check_task_index()
     hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
     reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
            "a cluster (worker_hosts, ps_hosts, job_name)")
@@ -103,6 +106,27 @@ def _config(mode, batch_size, numbers, texts, export_model):
     return config
 
 
+_FETCHES = ("log_info", "summaries", "output_info")
+
+
+def _fetch_strategy(function):
+    """What the engine calls before each step: numbers of the step in, booleans out."""
+    if function is None:
+        return None
+
+    def decide(step, *planned):
+        names = {name for name, wanted in zip(_FETCHES, planned) if wanted}
+        chosen = user_functions.call("fetch_strategy_fn", function, step, names)
+        if chosen is None:
+            chosen = names
+        if isinstance(chosen, str) or not set(chosen) <= set(_FETCHES):
+            raise InvalidArgumentError(f"fetch_strategy_fn returned {chosen!r}, expected names out of "
+                                       f"{', '.join(_FETCHES)}, or None for what was planned")
+        return tuple(name in chosen for name in _FETCHES)
+
+    return decide
+
+
 def _stop_as_asked():
     """The engine has saved and stopped: what the signal asked for happens now."""
     if engine.received_signal() == signal.SIGTERM:
@@ -120,13 +144,17 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
     Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does
     not fit; RunError when the run fails later. What a user's function raises comes out as it is. SIGINT and SIGTERM end
     the run after a checkpoint.
+
+    fetch_strategy_fn(step, planned) is called before each step with its number in this run, and the set of what the
+    …_n_steps arguments planned for it: 'log_info', 'summaries', 'output_info'. It returns the names of what the step
+    fetches, or None for what was planned.
     """
-    functions = _Functions(input_fn, model_fn, optimizer_fn, output_fn)
+    functions = _Functions(input_fn, model_fn, optimizer_fn, output_fn, fetch_strategy_fn)
     mode = engine.parse_mode(str(run_mode))
     engine.set_log_sink(_write_log_line)
     try:
         _check_functions(functions, mode)
-        _check_supported(fetch_strategy_fn)
+        _check_supported()
         inter_mode = _inter_mode(inter_mode, mode)
         config = _config(
             mode, batch_size,
@@ -151,7 +179,8 @@ def _run(functions, config, mode, inter_mode, auto_batch):
     deliver = None if output_fn is None else lambda outputs: user_functions.call("output_fn", output_fn, outputs)
     engine.set_new_array(new_array)
     try:
-        result = engine.run_built_graph(built, export, config, deliver, new_array)
+        result = engine.run_built_graph(built, export, config, deliver, new_array,
+                                        _fetch_strategy(functions.fetch_strategy_fn))
     except Error as e:
         errors.raise_original(e)
         raise

@@ -29,7 +29,8 @@ def call(name, function, *args):
             parameter = signature.parameters.get(keyword)
             if parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 return function(*args[:-1], **{keyword: args[-1]})
-        wanted = {"input_fn": "(mode)", "model_fn": "(inputs, mode)", "output_fn": "(outputs)", "optimizer_fn": "()"}
+        wanted = {"input_fn": "(mode)", "model_fn": "(inputs, mode)", "output_fn": "(outputs)", "optimizer_fn": "()",
+                  "fetch_strategy_fn": "(step, planned)"}
         raise InvalidArgumentError(f"{name} is called as {name}{wanted[name]}, but takes {signature}") from None
     return function(*args)
 
