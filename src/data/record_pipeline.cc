@@ -109,7 +109,7 @@ DatasetNode Epoch::build(const Scope& s, const tf::Output& number, const std::ve
                        .types = {},
                        .shapes = {}});
   // Neither a shuffle nor a skip goes on behind an error: broken records are left out before.
-  node = skip_broken(s, node, options.max_broken_samples, broken_counter);
+  node = skip_broken(s, node, options.max_broken_samples, broken_counter, /*must_deliver=*/true);
   if (!options.shuffle || options.shuffle_buffer_size < 2) return node;
   return shuffle(s, node, ops::Const(s, options.shuffle_buffer_size), seed, ops::Add(s, number, int64_t{1}));
 }

@@ -87,6 +87,41 @@ TEST_F(TFRecordTest, DeliversEverySampleOnce) {
   EXPECT_EQ(labels(options, 100).size(), 100u);
 }
 
+// Every epoch has each sample once, whatever the buffer holds; another order each time, the same for the same seed.
+TEST_F(TFRecordTest, EpochsAreWhole) {
+  auto options = once();
+  options.num_epochs = 3;
+  options.seed = 5;
+  for (const bool shuffle : {false, true})
+    for (const int64_t buffer : {2, 7, 6400}) {
+      options.shuffle = shuffle;
+      options.shuffle_buffer_size = buffer;
+      const auto all = labels(options);
+      ASSERT_EQ(all.size(), 36u);
+      std::vector<std::vector<int64_t>> epochs;
+      for (int i = 0; i < 3; ++i) epochs.emplace_back(all.begin() + 12 * i, all.begin() + 12 * (i + 1));
+      for (const auto& epoch : epochs) EXPECT_EQ(sorted(epoch), count_up(12)) << shuffle << " " << buffer;
+      EXPECT_EQ(epochs[0] != epochs[1], shuffle);
+      EXPECT_EQ(labels(options), all);
+    }
+}
+
+// A worker whose files are all empty would repeat its epochs for ever.
+TEST_F(TFRecordTest, AnEpochOfNothingIsAnError) {
+  TempDir dir;
+  dir.write("a", "");
+  write_records(dir.path("b"), {image_record(image_, 0)});
+  auto options = once();
+  options.num_epochs = 0;
+  options.num_shards = 2;
+  options.max_broken_samples = 10;
+  auto scope = Scope::new_root();
+  ImageClassificationTFRecordDataset dataset(BaseTFRecordMetadata(dir.path(), {"*"}), options);
+  PipelineRunner runner(scope, dataset.get(scope, {"label"}));
+  EXPECT_NE(message_of<std::runtime_error>([&] { runner.next(); }).find("an epoch has no sample for this worker"),
+            std::string::npos);
+}
+
 TEST_F(TFRecordTest, ImageLabelAndNames) {
   dir_.write("labels.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\nl\n");
   auto options = once();
