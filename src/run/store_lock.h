@@ -8,12 +8,14 @@
 #include <string>
 #include <thread>
 
+#include "moxing/export.h"
+
 namespace mox {
 
 // The object `.mox_lock` in the folder names its holder and is written anew every few seconds. Who finds one watches
 // it: a new sign, and the folder is in use; none, or a process of this machine that is gone, and the lock is taken
 // over. It tells of mistakes (a job started twice); it is no barrier between machines that the store cannot reach.
-class StoreLock {
+class MOX_EXPORT StoreLock {
  public:
   struct Times {  // seconds
     double beat = 10;
