@@ -1,5 +1,5 @@
 // curl's archive also speaks LDAP, RTMP and SSH, and so wants their libraries, which want a second OpenSSL, GnuTLS and
-// more: six of eleven MiB of a process that copies a file. http.cc allows http and https only. What is defined here,
+// more: four of the eleven MiB of `mox file ls`. http.cc allows http and https only. What is defined here,
 // the linker does not take from the archive, and with it go those libraries. A curl that lacks one of these names does
 // not mind.
 #include <cstddef>
