@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "graph/input_options.h"
 #include "graph/join_gradients.h"
 #include "moxing/moxing.h"
 #include "run/engine.h"
@@ -69,8 +70,9 @@ double bare_session(const mox::RunConfig& config) {
   std::vector<mox::InputTensor> batch;
   mox::BuiltGraph built = mox::build_run_graph(functions(false), config, &batch);
   mox::join_gradients(&built.graph, built.gradients, {});
+  mox::give_input_own_threads(&built.graph);
   tf::SessionOptions session_options;
-  session_options.config.set_inter_op_parallelism_threads(1);  // as mox::run chooses for so small a step
+  session_options.config.set_inter_op_parallelism_threads(mox::kCallersThread);  // as mox::run chooses here
   session_options.config.mutable_experimental()->set_optimize_for_static_graph(true);
   std::unique_ptr<tf::Session> session(tf::NewSession(session_options));
   TF_CHECK_OK(session->Create(built.graph));

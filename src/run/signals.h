@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM during a run: the first asks it to stop, the second ends the process at once.
+// SIGINT and SIGTERM during a run: the first asks it to stop, the second ends the process at once. Two within a tenth
+// of a second are one.
 #pragma once
 
 #include <csignal>
