@@ -31,8 +31,8 @@ tf::SessionOptions session_options(const RunConfig& config) {
   proto.set_inter_op_parallelism_threads(config.num_inter_threads);
   (*proto.mutable_device_count())["CPU"] = config.num_gpus;
   // The graph never grows after this: the session need not keep a second copy of it.
-  // TensorFlow's graph optimizer: one round, and nothing that swaps or recomputes, which a CPU never needs. A second round
-  // finds next to nothing and doubles the wait for the first step.
+  // TensorFlow's graph optimizer: one round, and nothing that swaps or recomputes, which a CPU never needs. A second
+  // round finds next to nothing and doubles the wait for the first step.
   tf::RewriterConfig* rewrite = proto.mutable_graph_options()->mutable_rewrite_options();
   rewrite->set_meta_optimizer_iterations(tf::RewriterConfig::ONE);
   rewrite->set_memory_optimization(tf::RewriterConfig::NO_MEM_OPT);
