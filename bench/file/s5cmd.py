@@ -12,6 +12,7 @@ import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import time
 
 FILES, TOTAL, LARGE, KEYS = 3671, 222_000_000, 1 << 30, 100_000
@@ -136,6 +137,11 @@ def main():
                         assert turn > 0 or same(place, source), (who, name)
                         remove(place)
             row = {who: {key: round(statistics.median(r[key] for r in runs), 3) for key in runs[0]} for who, runs in measured.items()}
+            if name == "large_down":  # what no client that receives and writes can go below
+                least = [float(subprocess.check_output([sys.executable, os.path.join(os.path.dirname(__file__) or ".", "least_client.py"),
+                                                        str(port), str(LARGE), work + "/c"])) for _ in range(args.runs)]
+                assert same(work + "/c", large)
+                row["least_cpu"] = round(statistics.median(least), 3)
             row["ratio"] = {key: round(row["mox"][key] / row["s5cmd"][key], 2) for key in row["mox"]}
             result[name] = row
             print(name, json.dumps(row), flush=True)
