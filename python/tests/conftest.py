@@ -1,12 +1,11 @@
 """Fixtures: log lines of a run, flags that go back to their defaults, a small MNIST."""
-import gzip
 import os
 import pathlib
-import struct
 import sys
 
 import numpy as np
 import pytest
+from idx import write_idx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILT = ROOT / "build" / "release" / "python"
@@ -32,12 +31,6 @@ def log_lines(capfd):
         return [line for line in capfd.readouterr().err.splitlines() if not line[:1] in "IWE" or line.startswith("WARNING: ")]
 
     return lines
-
-
-def write_idx(path, array):
-    with gzip.open(path, "wb", 1) as f:
-        f.write(struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape))
-        f.write(array.astype(np.uint8).tobytes())
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from conftest import write_idx
+from idx import write_idx
 from pictures import encode, in_session, plain_image, write_records
 from stores import Store
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from conftest import DATA, mox, train_args
+from program import DATA, mox, train_args
 
 
 def test_images():
@@ -109,7 +109,7 @@ def test_two_devices_train(tmp_path):
 def test_starts_without_tensorflow(start):
     """No library of TensorFlow is opened: it would cost a second."""
     import subprocess
-    from conftest import MOX
+    from program import MOX
 
     traced = subprocess.run(["/lib64/ld-linux-x86-64.so.2", "--list", str(MOX)], capture_output=True, text=True)
     assert "libmoxing_file" in traced.stdout

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import DATA, MOX, mox
+from program import DATA, MOX, mox
 from test_data_s3 import IMAGES, store, write_classes  # noqa: F401
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 import stores
-from conftest import ROOT, mox
+from program import ROOT, mox
 
 IMAGES = ROOT / "tests/data/images"
 

@@ -1,7 +1,7 @@
 """The examples in C++, as users run them."""
 import subprocess
 
-from conftest import MOX
+from program import MOX
 
 
 def test_dcgan_improves(tmp_path):

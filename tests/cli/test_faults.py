@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import DATA, MOX, mox, train_args
+from program import DATA, MOX, mox, train_args
 
 
 def checkpoint_of(run):

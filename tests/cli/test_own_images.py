@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from conftest import DATA, mox
+from program import DATA, mox
 
 NAMES = ["t-shirt", "trouser", "pullover"]
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import mox, train_args
+from program import mox, train_args
 
 
 class Page(html.parser.HTMLParser):

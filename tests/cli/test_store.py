@@ -7,7 +7,7 @@ import time
 
 import pytest
 import stores
-from conftest import DATA, MOX, mox, train_args
+from program import DATA, MOX, mox, train_args
 
 
 @pytest.fixture(params=["versitygw", "minio"])
