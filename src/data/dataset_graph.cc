@@ -118,11 +118,6 @@ DatasetNode shuffle(const Scope& scope, const DatasetNode& input, const tf::Outp
   return {tf::Output(finish(scope, builder), 0), input.types, input.shapes};
 }
 
-DatasetNode repeat(const Scope& scope, const DatasetNode& input, int64_t count) {
-  return dataset_op(scope, &input,
-                    {.op = "RepeatDataset", .inputs = {constant(scope, count)}, .types = {}, .shapes = {}});
-}
-
 DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder) {
   std::vector<tf::PartialTensorShape> shapes;
   for (const auto& shape : input.shapes)
@@ -242,20 +237,6 @@ DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMap
       .Attr("output_types", inner.types)
       .Attr("output_shapes", inner.shapes);
   return {tf::Output(finish(scope, builder), 0), inner.types, inner.shapes};
-}
-
-DatasetNode filter(const Scope& scope, const DatasetNode& input, const MapBody& body) {
-  const BodyFunction function = add_function(scope, input, body, {});
-  tf::NameAttrList predicate;
-  predicate.set_name(function.name);
-  auto builder = builder_for(scope, "FilterDataset");
-  builder.Input(out(input.variant))
-      .Input(std::vector<NodeOut>{})
-      .Attr("predicate", predicate)
-      .Attr("Targuments", tf::DataTypeVector{})
-      .Attr("output_types", input.types)
-      .Attr("output_shapes", input.shapes);
-  return {tf::Output(finish(scope, builder), 0), input.types, input.shapes};
 }
 
 tf::Output fed_tensor(const Scope& scope, const std::string& name, const tf::Tensor& value) {

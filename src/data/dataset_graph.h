@@ -20,8 +20,6 @@ struct DatasetNode {
   std::vector<tensorflow::PartialTensorShape> shapes;
 };
 
-constexpr int64_t kForever = -1;
-
 // begin, begin + step, … below end: int64 scalars.
 DatasetNode range(const Scope& scope, const tensorflow::Input& begin, const tensorflow::Input& end, int64_t step);
 // The rows of the components, which agree in their first size.
@@ -29,7 +27,6 @@ DatasetNode tensor_slices(const Scope& scope, const std::vector<tensorflow::Outp
 // Picks from a buffer of that many elements, in the order of the two seeds.
 DatasetNode shuffle(const Scope& scope, const DatasetNode& input, const tensorflow::Output& buffer_size,
                     const tensorflow::Output& seed, const tensorflow::Output& seed2);
-DatasetNode repeat(const Scope& scope, const DatasetNode& input, int64_t count = kForever);
 DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder);
 DatasetNode unbatch(const Scope& scope, const DatasetNode& input);
 DatasetNode prefetch(const Scope& scope, const DatasetNode& input, int64_t elements);
@@ -53,8 +50,6 @@ using FlatMapBody = std::function<DatasetNode(const Scope& body, const std::vect
                                               const std::vector<tensorflow::Output>& captured)>;
 DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMapBody& body,
                      const std::vector<tensorflow::Output>& captured);
-// Keeps the elements for which the body's one output, a bool, is true.
-DatasetNode filter(const Scope& scope, const DatasetNode& input, const MapBody& body);
 
 // Any other dataset op: `inputs` after the input dataset (left out when that is null).
 struct OpSpec {
