@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "file/config.h"
+#include "file/lost_upload.h"
+#include "moxing/log.h"
 
 namespace mox::file {
 namespace {
@@ -194,10 +196,22 @@ void CopyJob::run_part(const std::shared_ptr<Active>& active, int index) {
   end(active);
 }
 
+void CopyJob::finish_transfer(Active& active) {
+  try {
+    return active.transfer->finish();
+  } catch (const LostUpload& e) {
+    log_warning(std::string(e.what()) + ": sending it once more");
+  }
+  active.transfer->abandon();
+  active.transfer = make_transfer(active.item.src, active.item.st, active.item.dst, counters_);
+  for (int i = 0; i < active.transfer->part_count(); ++i) active.transfer->run_part(i);
+  active.transfer->finish();
+}
+
 void CopyJob::end(const std::shared_ptr<Active>& active) {
   if (!active->error) {
     try {
-      active->transfer->finish();
+      finish_transfer(*active);
       if (active->item.on_done) active->item.on_done();
     } catch (...) {
       active->error = std::current_exception();

@@ -48,6 +48,8 @@ class CopyJob {
   void work();
   void run_item(CopyItem item);
   void run_part(const std::shared_ptr<Active>& active, int index);
+  // Makes the file visible; sends it once more when the store lost what it had accepted.
+  void finish_transfer(Active& active);
   void end(const std::shared_ptr<Active>& active);
   // A part that a thread may take now; nullptr when there is none. mu_ is held.
   std::shared_ptr<Active> next_part(int* index);

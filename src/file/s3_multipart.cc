@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "file/checksum.h"
+#include "file/lost_upload.h"
 #include "file/s3_checksums.h"
 #include "file/s3_client.h"
 #include "file/s3_request.h"
@@ -104,6 +105,10 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
   } else {
     etag = parse_field(response.body, "ETag");
     etag.erase(std::remove(etag.begin(), etag.end(), '"'), etag.end());
+    if (call.attempts_made > 1 && !head(operation, upload.object))
+      throw LostUpload(std::string(operation) + " '" + upload.object.str() +
+                       "': the store says that the upload is complete, but the object is not there: it lost it while it "
+                       "was interrupted; write it again");
   }
   return etag;
 }

@@ -8,8 +8,10 @@
 #include "file/checksum.h"
 #include "file/config.h"
 #include "file/local_file_system.h"
+#include "file/lost_upload.h"
 #include "file/worker_pool.h"
 #include "moxing/file_error.h"
+#include "moxing/log.h"
 
 namespace mox::file {
 namespace {
@@ -93,9 +95,9 @@ void read_object(const char* operation, const Location& object, const std::funct
   });
 }
 
-s3::PutResult upload_body(const char* operation, const Location& object, const BodySource& body) {
-  const int64_t part = part_size_for(body.size);
-  if (body.size <= 2 * part) return s3::put(operation, object, body);
+namespace {
+
+s3::PutResult upload_in_parts(const char* operation, const Location& object, const BodySource& body, int64_t part) {
   const s3::Upload upload = s3::create_upload(operation, object, /*checksums=*/true);
   const int count = static_cast<int>((body.size + part - 1) / part);
   std::vector<S3Part> parts(static_cast<size_t>(count));
@@ -112,6 +114,19 @@ s3::PutResult upload_body(const char* operation, const Location& object, const B
     s3::abort_upload(upload);
     throw;
   }
+}
+
+}  // namespace
+
+s3::PutResult upload_body(const char* operation, const Location& object, const BodySource& body) {
+  const int64_t part = part_size_for(body.size);
+  if (body.size <= 2 * part) return s3::put(operation, object, body);
+  try {
+    return upload_in_parts(operation, object, body, part);
+  } catch (const LostUpload& e) {
+    log_warning(std::string(e.what()) + ": sending it once more");
+  }
+  return upload_in_parts(operation, object, body, part);
 }
 
 }  // namespace mox::file

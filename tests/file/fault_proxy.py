@@ -93,6 +93,15 @@ def serve_one(client, stream):
     if kind in ERRORS:
         answer_error(client, *ERRORS[kind])
         return True
+    if kind == "forgotten":  # as a server that died in the middle: first no answer, then a success that is not true
+        with LOCK:
+            again = FAULT["count"] == 0
+        if again:
+            done = b"<CompleteMultipartUploadResult><ETag>&quot;0-4&quot;</ETag></CompleteMultipartUploadResult>"
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(done) + done)
+            return True
+        reset(client)
+        return False
     if kind == "corrupt-upload" and body:
         body = bytes([body[0] ^ 1]) + body[1:]
     if kind == "slow":

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "file/servers.h"
+#include "moxing/error.h"
 #include "moxing/file.h"
 #include "moxing/log.h"
 
@@ -146,6 +147,26 @@ TEST_F(Fault, TheLostAnswerOfACompletedUpload) {
   proxy_->fault("lost-answer", 1, "POST", "uploadId");
   file::copy(local_ + "/src/large", store_ + "/up");
   EXPECT_TRUE(file::read(store_ + "/up") == large_);
+}
+
+TEST_F(Fault, AnUploadThatTheStoreForgot) {
+  proxy_->fault("forgotten", 2, "POST", "uploadId");
+  file::copy(local_ + "/src/large", store_ + "/up");
+  EXPECT_TRUE(file::read(store_ + "/up") == large_);
+  proxy_->fault("forgotten", 2, "POST", "uploadId");
+  file::write(store_ + "/written", large_);
+  EXPECT_TRUE(file::read(store_ + "/written") == large_);
+  EXPECT_EQ(parts_left(), 0u);
+  // A stream's bytes are gone: the error says what to do.
+  file::File stream(store_ + "/streamed", "wb");
+  stream.write(large_);
+  proxy_->fault("forgotten", 2, "POST", "uploadId");
+  try {
+    stream.close();
+    FAIL() << "no error";
+  } catch (const mox::DataError& e) {
+    EXPECT_NE(std::string(e.what()).find("write it again"), std::string::npos) << e.what();
+  }
 }
 
 TEST_F(Fault, TheServerRestartsInTheMiddle) {
