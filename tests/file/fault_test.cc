@@ -12,6 +12,7 @@
 #include "file/servers.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
+#include "moxing/file_stream.h"
 #include "moxing/log.h"
 
 namespace fs = std::filesystem;
