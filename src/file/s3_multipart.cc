@@ -105,10 +105,12 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
   } else {
     etag = parse_field(response.body, "ETag");
     etag.erase(std::remove(etag.begin(), etag.end(), '"'), etag.end());
-    if (call.attempts_made > 1 && !head(operation, upload.object))
-      throw LostUpload(std::string(operation) + " '" + upload.object.str() +
-                       "': the store says that the upload is complete, but the object is not there: it lost it while it "
-                       "was interrupted; write it again");
+    // Not only after a repetition of ours: curl repeats by itself what was reset on a connection it had used before.
+    if (!head(operation, upload.object))
+      throw LostUpload(
+          std::string(operation) + " '" + upload.object.str() +
+          "': the store says that the upload is complete, but the object is not there: it lost it while it "
+          "was interrupted; write it again");
   }
   return etag;
 }
