@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="g++ cmake ninja-build ccache make git python3 python3-venv python3-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-libspdlog-dev libpugixml-dev zlib1g-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist ca-certificates"
+libspdlog-dev libpugixml-dev zlib1g-dev libjpeg62-turbo-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist ca-certificates"
 missing=""
 for package in $packages; do
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"

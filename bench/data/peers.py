@@ -1,8 +1,8 @@
 """What users have today, on the same data: one JSON line a row.
 
 Usage: peers.py tf DIR RECORDS_DIR | peers.py torch DIR | peers.py s3 S3_URL (endpoint and keys as the AWS variables say)
-Each prints the rows bytes and decoded; tf also tfrecord. Listing is in no side's time. PyTorch's workers are started
-in an epoch before the one that is timed.
+Each prints the rows bytes and decoded; tf also tfrecord. Listing is in no side's time. An epoch goes before the one that
+is timed: PyTorch's workers are started in it, tf.data tunes itself.
 """
 import json
 import os
@@ -26,11 +26,15 @@ def run_tf(folder, records):
     def decode(data):
         return tf.image.resize(tf.io.decode_jpeg(data, channels=3), (SIZE, SIZE), method="nearest")
 
-    def time_it(row, dataset):
-        begin, count = time.time(), 0
-        for batch in dataset.batch(BATCH).prefetch(2):
+    def time_it(row, dataset):  # the second of three epochs: as many samples are read ahead at its end as at its begin
+        begin, count, skipped = None, 0, 0
+        for batch in dataset.repeat(3).batch(BATCH).prefetch(2):
             count += int(batch.shape[0])
-        report("tf.data", row, count, begin)
+            if begin is None and count >= len(files):
+                begin, skipped = time.time(), count
+            if count >= 2 * len(files):
+                break
+        report("tf.data", row, count - skipped, begin)
 
     auto = tf.data.AUTOTUNE
     paths = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files))

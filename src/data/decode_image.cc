@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "data/decode_jpeg.h"
+#include "data/nearest.h"
 #include "tensorflow/core/lib/gif/gif_io.h"
 #include "tensorflow/core/lib/jpeg/jpeg_mem.h"
 #include "tensorflow/core/lib/png/png_io.h"
@@ -34,7 +36,7 @@ struct Pixels {
     channels = new_channels;
     if (height <= 0 || width <= 0 || height > kMostBytes / (width * channels)) return nullptr;
     const auto size = static_cast<size_t>(height * width * channels);
-    if (bytes.size() < size) bytes.resize(size);
+    if (bytes.size() < size + 1) bytes.resize(size + 1);  // copy_rgb_row may read one byte more
     return bytes.data();
   }
   absl::Status too_large() const {
@@ -167,25 +169,6 @@ void copy_pixel(const uint8_t* from, int channels, uint8_t* to, int wanted) {
   for (int c = 0; c < 3; ++c) to[c] = channels >= 3 ? from[c] : from[0];
 }
 
-// The common case: no choice and no multiplication a pixel. `columns` are bytes.
-void copy_rgb_row(const uint8_t* from, const std::vector<int64_t>& columns, uint8_t* to) {
-  for (int64_t column : columns) {
-    to[0] = from[column];
-    to[1] = from[column + 1];
-    to[2] = from[column + 2];
-    to += 3;
-  }
-}
-
-// Nearest neighbour as TF 1's resize_images: pixel i comes from floor(i * input / output).
-std::vector<int64_t> nearest(int64_t input, int64_t output, int64_t step) {
-  std::vector<int64_t> from(static_cast<size_t>(output));
-  const float scale = static_cast<float>(input) / static_cast<float>(output);
-  for (int64_t i = 0; i < output; ++i)
-    from[static_cast<size_t>(i)] = std::min(static_cast<int64_t>(static_cast<float>(i) * scale), input - 1) * step;
-  return from;
-}
-
 }  // namespace
 
 ImageFormat image_format(std::string_view content) {
@@ -234,16 +217,17 @@ absl::Status deliver(std::string_view content, const Pixels& image, const Decode
     std::memcpy(out, image.bytes.data(), static_cast<size_t>(height * width * options.channels));
     return absl::OkStatus();
   }
-  const auto rows = nearest(source.height, height, source.step_y);
+  std::vector<int64_t> rows, columns;
+  nearest(source.height, height, source.step_y, &rows);
   if (image.channels == 3 && options.channels == 3) {
-    const auto columns = nearest(source.width, width, source.step_x * 3);
+    nearest(source.width, width, source.step_x * 3, &columns);
     for (int64_t row : rows) {
       copy_rgb_row(image.bytes.data() + (source.begin + row) * 3, columns, out);
       out += width * 3;
     }
     return absl::OkStatus();
   }
-  const auto columns = nearest(source.width, width, source.step_x);
+  nearest(source.width, width, source.step_x, &columns);
   for (int64_t row : rows)
     for (int64_t column : columns) {
       copy_pixel(image.bytes.data() + (source.begin + row + column) * image.channels, image.channels, out,
@@ -256,9 +240,18 @@ absl::Status deliver(std::string_view content, const Pixels& image, const Decode
 }  // namespace
 
 absl::Status decode_image(std::string_view content, const DecodeOptions& options, const Allocate& allocate) {
+  // Asked again, after a decoder gave up, it returns the same memory.
+  uint8_t* memory = nullptr;
+  const Allocate allocate_once = [&](int64_t height, int64_t width) {
+    if (!memory) memory = allocate(height, width);
+    return memory;
+  };
+  const bool turn = options.apply_exif && exif_orientation(content) != 1;
+  if (image_format(content) == ImageFormat::kJpeg && !turn && decode_common_jpeg(content, options, allocate_once))
+    return absl::OkStatus();
   thread_local Pixels image;
   absl::Status status = decode_any(content, options.channels, &image);
-  if (status.ok()) status = deliver(content, image, options, allocate);
+  if (status.ok()) status = deliver(content, image, options, allocate_once);
   image.release_if_large();
   return status;
 }

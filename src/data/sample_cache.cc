@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,14 +46,27 @@ class Descriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   bool is_open() const { return fd_ >= 0; }
-  bool read_all(char* data, size_t size) const { return transfer(::read, data, size); }
-  bool write_all(const char* data, size_t size) const { return transfer(::write, data, size); }
-
- private:
-  template <typename Call, typename Char>
-  bool transfer(Call call, Char* data, size_t size) const {
+  // -1: unknown.
+  int64_t size() const {
+    struct stat stat;
+    return ::fstat(fd_, &stat) == 0 ? static_cast<int64_t>(stat.st_size) : -1;
+  }
+  // An entry from its begin: one system call where the file system gives it whole.
+  bool read_all(EntryHeader* header, char* key, size_t key_size, char* value, size_t value_size) const {
+    iovec parts[] = {{header, sizeof *header}, {key, key_size}, {value, value_size}};
+    iovec* part = parts;
+    while (part != std::end(parts)) {
+      ssize_t n = ::readv(fd_, part, static_cast<int>(std::end(parts) - part));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 || (n == 0 && part->iov_len > 0)) return false;
+      while (part != std::end(parts) && static_cast<size_t>(n) >= part->iov_len) n -= (part++)->iov_len;
+      if (n > 0) *part = {static_cast<char*>(part->iov_base) + n, part->iov_len - static_cast<size_t>(n)};
+    }
+    return true;
+  }
+  bool write_all(const char* data, size_t size) const {
     while (size > 0) {
-      const ssize_t n = call(fd_, data, size);
+      const ssize_t n = ::write(fd_, data, size);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
       data += n;
@@ -60,6 +74,8 @@ class Descriptor {
     }
     return true;
   }
+
+ private:
   int fd_;
 };
 
@@ -176,15 +192,12 @@ bool SampleCache::read(const std::string& key, tensorflow::tstring* value) {
   if (!file.is_open()) return false;
   EntryHeader header;
   std::string found(key.size(), '\0');
-  struct stat stat;
-  const bool whole = file.read_all(reinterpret_cast<char*>(&header), sizeof header) &&
-                     std::memcmp(header.magic, kMagic, sizeof kMagic) == 0 && header.key_size == key.size() &&
-                     ::stat(path.c_str(), &stat) == 0 &&
-                     static_cast<uint64_t>(stat.st_size) == sizeof header + header.key_size + header.value_size &&
-                     file.read_all(found.data(), found.size()) && found == key;
-  if (whole) {
-    value->resize_uninitialized(header.value_size);
-    if (file.read_all(value->mdata(), value->size()) &&
+  const int64_t rest = file.size() - static_cast<int64_t>(sizeof header + key.size());
+  if (rest >= 0) {
+    value->resize_uninitialized(static_cast<size_t>(rest));
+    if (file.read_all(&header, found.data(), found.size(), value->mdata(), value->size()) &&
+        std::memcmp(header.magic, kMagic, sizeof kMagic) == 0 && header.key_size == key.size() &&
+        header.value_size == value->size() && found == key &&
         checksum_of(key, std::string_view(value->data(), value->size())) == header.checksum)
       return true;
   }

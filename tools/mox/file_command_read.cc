@@ -45,17 +45,6 @@ void print_entry(const file::DirEntry& entry, bool as_json, bool detailed) {
 
 }  // namespace
 
-bool parse(CLI::App* app, const std::vector<std::string>& args, int* code) {
-  try {
-    std::vector<std::string> reversed(args.rbegin(), args.rend());
-    app->parse(reversed);
-    return true;
-  } catch (const CLI::ParseError& e) {
-    *code = app->exit(e) == 0 ? kDone : kUsage;
-    return false;
-  }
-}
-
 int for_each_path(const char* command, const std::vector<std::string>& paths,
                   const std::function<void(const std::string&)>& work) {
   int code = kDone;
@@ -83,15 +72,14 @@ std::string time_text(int64_t mtime_nsec) {
 }
 
 int file_ls(const std::vector<std::string>& args) {
-  CLI::App app("List folders. Example: mox file ls -l s3://bucket/data", "mox file ls");
+  CommandLine app("List folders. Example: mox file ls -l s3://bucket/data", "mox file ls");
   std::vector<std::string> paths;
   bool recursive = false, detailed = false, as_json = false;
-  app.add_option("PATH", paths, "folders or files; default: the current folder");
-  app.add_flag("-r,--recursive", recursive, "all that lies below");
-  app.add_flag("-l,--long", detailed, "size and time, too");
-  app.add_flag("--json", as_json, "one JSON object a line: path, name, type, length, mtime_nsec");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATH", paths, "folders or files; default: the current folder");
+  app.flag("-r,--recursive", recursive, "all that lies below");
+  app.flag("-l,--long", detailed, "size and time, too");
+  app.flag("--json", as_json, "one JSON object a line: path, name, type, length, mtime_nsec");
+  if (const int code = app.parse(args); code >= 0) return code;
   if (paths.empty()) paths.push_back(".");
   return for_each_path("ls", paths, [&](const std::string& path) {
     const file::Stat st = file::stat(path);
@@ -107,11 +95,10 @@ int file_ls(const std::vector<std::string>& args) {
 }
 
 int file_cat(const std::vector<std::string>& args) {
-  CLI::App app("Write files to standard output. Example: mox file cat s3://bucket/log.txt", "mox file cat");
+  CommandLine app("Write files to standard output. Example: mox file cat s3://bucket/log.txt", "mox file cat");
   std::vector<std::string> paths;
-  app.add_option("PATH", paths, "files")->required();
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATH", paths, "files").required();
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("cat", paths, [&](const std::string& path) {
     file::File in(path, "rb");
     std::string buffer(1 << 20, '\0');
@@ -123,13 +110,12 @@ int file_cat(const std::vector<std::string>& args) {
 }
 
 int file_stat(const std::vector<std::string>& args) {
-  CLI::App app("Tell size, time and kind. Example: mox file stat --json s3://bucket/a.bin", "mox file stat");
+  CommandLine app("Tell size, time and kind. Example: mox file stat --json s3://bucket/a.bin", "mox file stat");
   std::vector<std::string> paths;
   bool as_json = false;
-  app.add_option("PATH", paths, "files or folders")->required();
-  app.add_flag("--json", as_json, "one JSON object a line");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATH", paths, "files or folders").required();
+  app.flag("--json", as_json, "one JSON object a line");
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("stat", paths, [&](const std::string& path) {
     const file::Stat st = file::stat(path);
     if (as_json) {
@@ -143,13 +129,12 @@ int file_stat(const std::vector<std::string>& args) {
 }
 
 int file_du(const std::vector<std::string>& args) {
-  CLI::App app("Add up the sizes of all files below. Example: mox file du s3://bucket/data", "mox file du");
+  CommandLine app("Add up the sizes of all files below. Example: mox file du s3://bucket/data", "mox file du");
   std::vector<std::string> paths;
   bool as_json = false;
-  app.add_option("PATH", paths, "files or folders")->required();
-  app.add_flag("--json", as_json, "one JSON object a line: path, bytes, files");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATH", paths, "files or folders").required();
+  app.flag("--json", as_json, "one JSON object a line: path, bytes, files");
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("du", paths, [&](const std::string& path) {
     int64_t bytes = 0, files = 0;
     if (file::is_directory(path)) {

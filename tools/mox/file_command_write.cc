@@ -40,12 +40,10 @@ struct CopyArguments {
   file::CopyOptions options;
 };
 
-void add_copy_options(CLI::App* app, CopyArguments* arguments) {
-  app->add_option("PATHS", arguments->paths, "one or more sources, then the destination")->required()->expected(2, -1);
-  app->add_option("--threads", arguments->options.threads, "transfers at once")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 256));
-  app->add_flag("--json", arguments->as_json, "print the summary as one JSON object");
+void add_copy_options(CommandLine* app, CopyArguments* arguments) {
+  app->option("PATHS", arguments->paths, "one or more sources, then the destination").required().expected(2, -1);
+  app->option("--threads", arguments->options.threads, "transfers at once").show_default().range(0, 256);
+  app->flag("--json", arguments->as_json, "print the summary as one JSON object");
 }
 
 int run_copies(const char* command, CopyArguments& arguments, bool folders,
@@ -72,16 +70,15 @@ int run_copies(const char* command, CopyArguments& arguments, bool folders,
 }  // namespace
 
 int file_cp(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Copy files, and with -r the content of folders. Atomic at the destination, verified, resumed when it was broken "
       "off.\n"
       "Examples:\n  mox file cp a.bin s3://bucket/a.bin\n  mox file cp -r --threads 32 ./data s3://bucket/data",
       "mox file cp");
   CopyArguments arguments;
   add_copy_options(&app, &arguments);
-  app.add_flag("-r,--recursive", arguments.recursive, "folders: copy what is in them");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.flag("-r,--recursive", arguments.recursive, "folders: copy what is in them");
+  if (const int code = app.parse(args); code >= 0) return code;
   return run_copies("cp", arguments, arguments.recursive,
                     [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
                       return file::copy_parallel(src, dst, options);
@@ -89,13 +86,12 @@ int file_cp(const std::vector<std::string>& args) {
 }
 
 int file_sync(const std::vector<std::string>& args) {
-  CLI::App app("Copy what differs in size, time or checksum.\nExample: mox file sync s3://bucket/data ./data",
-               "mox file sync");
+  CommandLine app("Copy what differs in size, time or checksum.\nExample: mox file sync s3://bucket/data ./data",
+                  "mox file sync");
   CopyArguments arguments;
   add_copy_options(&app, &arguments);
-  app.add_flag("--delete", arguments.options.delete_extra, "remove from the destination what the source lacks");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.flag("--delete", arguments.options.delete_extra, "remove from the destination what the source lacks");
+  if (const int code = app.parse(args); code >= 0) return code;
   return run_copies("sync", arguments, true,
                     [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
                       return file::sync(src, dst, options);
@@ -103,12 +99,11 @@ int file_sync(const std::vector<std::string>& args) {
 }
 
 int file_mv(const std::vector<std::string>& args) {
-  CLI::App app("Rename or move a file or folder; across stores too.\nExample: mox file mv a.bin s3://bucket/a.bin",
-               "mox file mv");
+  CommandLine app("Rename or move a file or folder; across stores too.\nExample: mox file mv a.bin s3://bucket/a.bin",
+                  "mox file mv");
   std::vector<std::string> paths;
-  app.add_option("PATHS", paths, "source and destination")->required()->expected(2);
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATHS", paths, "source and destination").required().expected(2, 2);
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("mv", {paths[0]}, [&](const std::string& src) {
     const bool into = paths[1].back() == '/' || file::is_directory(paths[1]);
     file::rename(src, target_for(src, paths[1], into));
@@ -116,14 +111,13 @@ int file_mv(const std::vector<std::string>& args) {
 }
 
 int file_rm(const std::vector<std::string>& args) {
-  CLI::App app("Remove files, and with -r folders.\nExample: mox file rm -r s3://bucket/old", "mox file rm");
+  CommandLine app("Remove files, and with -r folders.\nExample: mox file rm -r s3://bucket/old", "mox file rm");
   std::vector<std::string> paths;
   bool recursive = false, force = false;
-  app.add_option("PATH", paths, "files or folders")->required();
-  app.add_flag("-r,--recursive", recursive, "folders with all that lies below");
-  app.add_flag("-f,--force", force, "what is missing is no failure");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATH", paths, "files or folders").required();
+  app.flag("-r,--recursive", recursive, "folders with all that lies below");
+  app.flag("-f,--force", force, "what is missing is no failure");
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("rm", paths, [&](const std::string& path) {
     if (!force) {
       const file::Stat st = file::stat(path);
@@ -134,27 +128,25 @@ int file_rm(const std::vector<std::string>& args) {
 }
 
 int file_mkdir(const std::vector<std::string>& args) {
-  CLI::App app("Make a folder; s3://bucket makes a bucket.\nExample: mox file mkdir -p s3://bucket/a/b",
-               "mox file mkdir");
+  CommandLine app("Make a folder; s3://bucket makes a bucket.\nExample: mox file mkdir -p s3://bucket/a/b",
+                  "mox file mkdir");
   std::vector<std::string> paths;
   bool parents = false;
-  app.add_option("PATH", paths, "folders")->required();
-  app.add_flag("-p,--parents", parents, "make parents too; what is there already is fine");
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATH", paths, "folders").required();
+  app.flag("-p,--parents", parents, "make parents too; what is there already is fine");
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("mkdir", paths,
                        [&](const std::string& path) { parents ? file::make_dirs(path) : file::mk_dir(path); });
 }
 
 int file_append(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Add to the end of a file; from standard input when no source is given.\n"
       "Examples:\n  echo done | mox file append s3://bucket/log.txt\n  mox file append part2.bin s3://bucket/all.bin",
       "mox file append");
   std::vector<std::string> paths;
-  app.add_option("PATHS", paths, "[source] destination")->required()->expected(1, 2);
-  int code = kDone;
-  if (!parse(&app, args, &code)) return code;
+  app.option("PATHS", paths, "[source] destination").required().expected(1, 2);
+  if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("append", {paths.back()}, [&](const std::string& dst) {
     if (paths.size() == 2) {
       file::append_remote(paths[0], dst);

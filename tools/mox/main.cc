@@ -1,5 +1,4 @@
 // mox: one program, a command table.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/classifier_data.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
@@ -36,34 +37,33 @@ void for_each_field(Config& c, F f) {
 
 }  // namespace
 
-void add_classifier_flags(CLI::App& app, ClassifierConfig* c) {
-  app.add_option("--model_name", c->model_name, "network, e.g. lenet (`mox nets` lists them)");
-  app.add_option("--dataset_name", c->dataset_name, "built-in data set, e.g. fashion_mnist; without it, own images");
-  app.add_option(
+void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
+  app.option("--model_name", c->model_name, "network, e.g. lenet (`mox nets` lists them)");
+  app.option("--dataset_name", c->dataset_name, "built-in data set, e.g. fashion_mnist; without it, own images");
+  app.option(
       "--data_url", c->data_url,
       "folder of the data set's files; of own images: class folders or *.tfrecord, maybe under train/ and eval/");
-  app.add_option("--num_classes", c->num_classes, "classes; default: the data set's");
-  app.add_option("--channels", c->channels, "of the images, 1 or 3; default: the data set's")
-      ->check(CLI::IsMember({1, 3}));
-  app.add_option("--image_size", c->image_size, "pixels a side; default: the network's");
-  app.add_option("--labels_offset", c->labels_offset,
-                 "subtracted from labels; default: the network's for imagenet, else 0");
-  app.add_option("--data_format", c->data_format, "NHWC or NCHW")->check(CLI::IsMember({"NHWC", "NCHW"}));
-  app.add_option("--batch_norm_fused", c->batch_norm_fused, "batch normalisation in one kernel");
-  app.add_option("--batch_norm_decay", c->batch_norm_decay,
-                 "of the moving averages; default: the network's, often 0.9997: for short trainings less")
-      ->check(CLI::Range(0.0, 1.0));
-  app.add_option("--preprocessing_name", c->preprocessing_name,
-                 "the network whose preprocessing is used; default: model_name");
-  app.add_option("--weight_decay", c->weight_decay, "L2 regularisation of the weights")->check(CLI::NonNegativeNumber);
-  app.add_option("--dtype", c->dtype, "of the computation: float32, bfloat16 or float16; variables stay float32")
-      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
-      ->capture_default_str();
-  app.add_option("--label_smoothing", c->label_smoothing, "0 to 1")->check(CLI::Range(0.0, 1.0));
-  app.add_option("--max_broken_samples", c->max_broken_samples,
-                 "images or records that may be broken: each is named and left out; one more ends the run")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--cache_dir", c->cache_dir, "local folder that keeps images and TFRecord files of an object store");
+  app.option("--num_classes", c->num_classes, "classes; default: the data set's");
+  app.option("--channels", c->channels, "of the images, 1 or 3; default: the data set's").one_of({"1", "3"});
+  app.option("--image_size", c->image_size, "pixels a side; default: the network's");
+  app.option("--labels_offset", c->labels_offset,
+             "subtracted from labels; default: the network's for imagenet, else 0");
+  app.option("--data_format", c->data_format, "NHWC or NCHW").one_of({"NHWC", "NCHW"});
+  app.option("--batch_norm_fused", c->batch_norm_fused, "batch normalisation in one kernel");
+  app.option("--batch_norm_decay", c->batch_norm_decay,
+             "of the moving averages; default: the network's, often 0.9997: for short trainings less")
+      .range(0.0, 1.0);
+  app.option("--preprocessing_name", c->preprocessing_name,
+             "the network whose preprocessing is used; default: model_name");
+  app.option("--weight_decay", c->weight_decay, "L2 regularisation of the weights").non_negative();
+  app.option("--dtype", c->dtype, "of the computation: float32, bfloat16 or float16; variables stay float32")
+      .one_of({"float32", "bfloat16", "float16"})
+      .show_default();
+  app.option("--label_smoothing", c->label_smoothing, "0 to 1").range(0.0, 1.0);
+  app.option("--max_broken_samples", c->max_broken_samples,
+             "images or records that may be broken: each is named and left out; one more ends the run")
+      .non_negative();
+  app.option("--cache_dir", c->cache_dir, "local folder that keeps images and TFRecord files of an object store");
 }
 
 void complete(ClassifierConfig* c) {

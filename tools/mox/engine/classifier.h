@@ -2,10 +2,10 @@
 // configuration is written beside the checkpoints (run.json), so that the later commands need only the folder.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "command_line.h"
 #include "moxing/moxing.h"
 
 namespace mox::cli {
@@ -30,7 +30,7 @@ struct ClassifierConfig {
 };
 
 // --model_name, --dataset_name, --data_url and the other fields.
-void add_classifier_flags(CLI::App& app, ClassifierConfig* config);
+void add_classifier_flags(CommandLine& app, ClassifierConfig* config);
 // Fills what was left to the network's and the data set's defaults. Errors that list the known names.
 void complete(ClassifierConfig* config);
 

@@ -4,8 +4,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/classifier_data.h"
-#include "engine/command_line.h"
 #include "engine/entry.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
@@ -21,20 +21,16 @@ constexpr size_t kBrokenShown = 50;
 int convert(const std::vector<std::string>& args) {
   std::string src, dst, to = "tfrecord", pattern;
   ConvertOptions options;
-  CLI::App app("Converts class folders to TFRecord files as TF-slim writes them, or back.", "mox data convert");
-  app.add_option("SRC", src, "folder of the data set")->required();
-  app.add_option("DST", dst, "folder to write to")->required();
-  app.add_option("--to", to, "tfrecord or folders")
-      ->check(CLI::IsMember({"tfrecord", "folders"}))
-      ->capture_default_str();
-  app.add_option("--file_pattern", pattern,
-                 "with --to=folders: the files to read, e.g. 'train-*'; default: *.tfrecord");
-  app.add_option("--prefix", options.prefix, "files are named PREFIX-00000-of-00005.tfrecord")->capture_default_str();
-  app.add_option("--num_shards", options.num_shards, "files to write; 0: one for each 128 MiB")->capture_default_str();
-  app.add_option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out")
-      ->capture_default_str();
-  app.add_flag("--overwrite", options.overwrite, "replace what DST has already");
-  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  CommandLine app("Converts class folders to TFRecord files as TF-slim writes them, or back.", "mox data convert");
+  app.option("SRC", src, "folder of the data set").required();
+  app.option("DST", dst, "folder to write to").required();
+  app.option("--to", to, "tfrecord or folders").one_of({"tfrecord", "folders"}).show_default();
+  app.option("--file_pattern", pattern, "with --to=folders: the files to read, e.g. 'train-*'; default: *.tfrecord");
+  app.option("--prefix", options.prefix, "files are named PREFIX-00000-of-00005.tfrecord").show_default();
+  app.option("--num_shards", options.num_shards, "files to write; 0: one for each 128 MiB").show_default();
+  app.option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out").show_default();
+  app.flag("--overwrite", options.overwrite, "replace what DST has already");
+  if (const int code = app.parse_with_flags(args); code >= 0) return code;
   const ConvertSummary summary = to == "tfrecord"
                                      ? folders_to_tfrecord(src, dst, options)
                                      : tfrecord_to_folders(src, pattern.empty() ? "*.tfrecord" : pattern, dst, options);
@@ -61,13 +57,13 @@ SplitSpec parse_split(const std::string& text) {
 int split(const std::vector<std::string>& args) {
   std::string src, dst, spec = "train=0.8,eval=0.2";
   bool overwrite = false;
-  CLI::App app("Copies class folders to DST/train/CLASS, DST/eval/CLASS, … by fractions of each class.",
-               "mox data split");
-  app.add_option("SRC", src, "folder of the data set")->required();
-  app.add_option("DST", dst, "folder to write to")->required();
-  app.add_option("--split", spec, "NAME=FRACTION,…")->capture_default_str();
-  app.add_flag("--overwrite", overwrite, "replace parts that are there already");
-  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  CommandLine app("Copies class folders to DST/train/CLASS, DST/eval/CLASS, … by fractions of each class.",
+                  "mox data split");
+  app.option("SRC", src, "folder of the data set").required();
+  app.option("DST", dst, "folder to write to").required();
+  app.option("--split", spec, "NAME=FRACTION,…").show_default();
+  app.flag("--overwrite", overwrite, "replace parts that are there already");
+  if (const int code = app.parse_with_flags(args); code >= 0) return code;
   for (const auto& [name, count] : split_image_classification_dataset(parse_split(spec), src, dst, overwrite))
     fmt::print("{}: {} images\n", name, count);
   return kDone;
@@ -106,15 +102,15 @@ void print_stat(const DatasetStat& stat) {
 int stat(const std::vector<std::string>& args) {
   std::string url, pattern;
   bool as_object = false;
-  CLI::App app("Prints classes, counts, sizes and broken files; exit code 1 when something is broken.",
-               "mox data stat");
-  app.add_option("URL", url, "folder of the data set")->required();
-  app.add_option("--file_pattern", pattern,
-                 "TFRecord files, e.g. 'train-*'; default: *.tfrecord where URL has such files, else images and "
-                 "labels, else class "
-                 "folders");
-  app.add_flag("--json", as_object, "print one JSON object");
-  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  CommandLine app("Prints classes, counts, sizes and broken files; exit code 1 when something is broken.",
+                  "mox data stat");
+  app.option("URL", url, "folder of the data set").required();
+  app.option("--file_pattern", pattern,
+             "TFRecord files, e.g. 'train-*'; default: *.tfrecord where URL has such files, else images and "
+             "labels, else class "
+             "folders");
+  app.flag("--json", as_object, "print one JSON object");
+  if (const int code = app.parse_with_flags(args); code >= 0) return code;
   const DatasetStat result = dataset_stat(url, pattern);
   if (as_object)
     std::cout << as_json(result).dump(2) << "\n";
@@ -126,22 +122,21 @@ int stat(const std::vector<std::string>& args) {
 int preview(const std::vector<std::string>& args) {
   PreviewOptions options;
   std::string mode = "TRAIN";
-  CLI::App app("Draws a grid of augmented samples with their labels.", "mox data preview");
-  app.add_option("--model_name", options.model_name, "network whose augmentation is shown")->required();
-  app.add_option("--data_url", options.data_url, "folder of the data set")->required();
-  app.add_option("--output_url", options.output_url, "PNG file to write")->required();
-  app.add_option("--dataset_name", options.dataset_name,
-                 "built-in data set, e.g. mnist; default: TFRecord files or class folders");
-  app.add_option("--split", options.split, "of a built-in data set")->capture_default_str();
-  app.add_option("--file_pattern", options.file_pattern, "TFRecord files, e.g. 'train-*'; default: as in data stat");
-  app.add_option("--run_mode", mode, "TRAIN or EVAL")->check(CLI::IsMember({"TRAIN", "EVAL"}))->capture_default_str();
-  app.add_option("--rows", options.rows)->check(CLI::Range(1, 100))->capture_default_str();
-  app.add_option("--columns", options.columns)->check(CLI::Range(1, 100))->capture_default_str();
-  app.add_option("--image_size", options.image_size, "pixels a side; default: the network's");
-  app.add_option("--seed", options.seed)->capture_default_str();
-  app.add_option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out")
-      ->capture_default_str();
-  if (const int code = parse_command_line(app, args); code >= 0) return code;
+  CommandLine app("Draws a grid of augmented samples with their labels.", "mox data preview");
+  app.option("--model_name", options.model_name, "network whose augmentation is shown").required();
+  app.option("--data_url", options.data_url, "folder of the data set").required();
+  app.option("--output_url", options.output_url, "PNG file to write").required();
+  app.option("--dataset_name", options.dataset_name,
+             "built-in data set, e.g. mnist; default: TFRecord files or class folders");
+  app.option("--split", options.split, "of a built-in data set").show_default();
+  app.option("--file_pattern", options.file_pattern, "TFRecord files, e.g. 'train-*'; default: as in data stat");
+  app.option("--run_mode", mode, "TRAIN or EVAL").one_of({"TRAIN", "EVAL"}).show_default();
+  app.option("--rows", options.rows).range(1, 100).show_default();
+  app.option("--columns", options.columns).range(1, 100).show_default();
+  app.option("--image_size", options.image_size, "pixels a side; default: the network's");
+  app.option("--seed", options.seed).show_default();
+  app.option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out").show_default();
+  if (const int code = app.parse_with_flags(args); code >= 0) return code;
   options.run_mode = parse_mode(mode);
   if (options.dataset_name.empty() && options.file_pattern.empty()) {
     // The part of the data that `mox train` and `mox eval` read.

@@ -4,9 +4,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
-#include "engine/command_line.h"
 #include "engine/entry.h"
 #include "engine/eval_record.h"
 #include "engine/run_folder.h"
@@ -45,7 +45,7 @@ void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_
 }  // namespace
 
 int run_eval(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Evaluates a checkpoint on a split of the data set; prints one line of metrics.\n"
       "Example: mox eval --checkpoint_url=DIR",
       "mox eval");
@@ -53,15 +53,15 @@ int run_eval(const std::vector<std::string>& args) {
   int64_t batch_size = 50, max_number_of_steps = 0, log_every_n_steps = 0;
   bool as_json = false;
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
-  app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
+  app.option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix").required();
   add_classifier_flags(app, &config);
-  app.add_option("--split", split,
-                 "default: the data set's last split; of own images the folder eval, validation, val or test");
-  app.add_option("--batch_size", batch_size, "samples a device and step")->capture_default_str();
-  app.add_option("--max_number_of_steps", max_number_of_steps, "0: the whole split")->capture_default_str();
-  app.add_option("--log_every_n_steps", log_every_n_steps, "0: only the result")->capture_default_str();
-  app.add_flag("--json", as_json, "print the metrics as one JSON object");
-  if (int code = parse_command_line(app, args); code >= 0) return code;
+  app.option("--split", split,
+             "default: the data set's last split; of own images the folder eval, validation, val or test");
+  app.option("--batch_size", batch_size, "samples a device and step").show_default();
+  app.option("--max_number_of_steps", max_number_of_steps, "0: the whole split").show_default();
+  app.option("--log_every_n_steps", log_every_n_steps, "0: only the result").show_default();
+  app.flag("--json", as_json, "print the metrics as one JSON object");
+  if (int code = app.parse_with_flags(args); code >= 0) return code;
   if (batch_size <= 0)
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
 

@@ -2,25 +2,25 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/classifier.h"
-#include "engine/command_line.h"
 #include "engine/entry.h"
 
 namespace mox::cli {
 
 int run_export(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Exports a checkpoint as a SavedModel for TF-Serving.\nExample: mox export --checkpoint_url=DIR --export_url=DIR",
       "mox export");
   std::string checkpoint_url, export_url, version = "-1";
   bool as_json = false;
-  app.add_option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
-  app.add_option("--export_url", export_url, "the model goes to a folder in here; default: the checkpoint's folder");
-  app.add_option("--version", version, "name of that folder; -1: the next number")->capture_default_str();
+  app.option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix").required();
+  app.option("--export_url", export_url, "the model goes to a folder in here; default: the checkpoint's folder");
+  app.option("--version", version, "name of that folder; -1: the next number").show_default();
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
   add_classifier_flags(app, &config);
-  app.add_flag("--json", as_json, "print the result as one JSON object");
-  if (int code = parse_command_line(app, args); code >= 0) return code;
+  app.flag("--json", as_json, "print the result as one JSON object");
+  if (int code = app.parse_with_flags(args); code >= 0) return code;
   complete(&config);
 
   ExportOptions options;

@@ -5,8 +5,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/canvas.h"
-#include "engine/command_line.h"
 #include "engine/entry.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -197,29 +197,27 @@ class LrPlot {
 }  // namespace
 
 int run_lr(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Shows a learning rate strategy: entries END_EPOCH:VALUE with ',' between; a->b is linear, a=>b exponential.\n"
       "Example: mox lr '5:0.1->0.4,10:0.4=>0.8,15:0.8,20:0.08' --num_samples=50000 --batch_size=256 "
       "--output_url=lr.png",
       "mox lr");
   LrFlags flags;
-  app.add_option("strategy", flags.strategy, "the strategy; quote it, '>' means something to a shell")->required();
-  auto* samples =
-      app.add_option("--num_samples", flags.num_samples, "training samples: with --batch_size, tells steps too");
-  auto* batch = app.add_option("--batch_size", flags.batch_size, "of all devices and workers together");
-  samples->needs(batch);
-  batch->needs(samples);
-  app.add_option("--output_url", flags.output_url, "draw a PNG there (local or s3://) instead of printing a table");
-  app.add_option("--width", flags.width, "of the picture, pixels")->check(CLI::Range(400, 8000))->capture_default_str();
-  app.add_option("--height", flags.height, "of the picture, pixels")
-      ->check(CLI::Range(300, 8000))
-      ->capture_default_str();
-  app.add_flag("--log_scale", flags.log_scale, "a logarithmic axis for the rate");
-  app.add_flag("--json", flags.json, "print the points as one JSON object");
-  if (int code = parse_command_line(app, args); code >= 0) return code;
+  app.option("strategy", flags.strategy, "the strategy; quote it, '>' means something to a shell").required();
+  Option samples =
+      app.option("--num_samples", flags.num_samples, "training samples: with --batch_size, tells steps too");
+  Option batch = app.option("--batch_size", flags.batch_size, "of all devices and workers together");
+  samples.needs(batch);
+  batch.needs(samples);
+  app.option("--output_url", flags.output_url, "draw a PNG there (local or s3://) instead of printing a table");
+  app.option("--width", flags.width, "of the picture, pixels").range(400, 8000).show_default();
+  app.option("--height", flags.height, "of the picture, pixels").range(300, 8000).show_default();
+  app.flag("--log_scale", flags.log_scale, "a logarithmic axis for the rate");
+  app.flag("--json", flags.json, "print the points as one JSON object");
+  if (int code = app.parse_with_flags(args); code >= 0) return code;
 
   const std::vector<LrPiece> pieces = parse_lr_strategy(flags.strategy);
-  if (samples->count() > 0)
+  if (samples.given())
     flags.steps_per_epoch = learning_rate_scheduler::steps_per_epoch(flags.num_samples, flags.batch_size);
   if (!flags.output_url.empty()) file::write(flags.output_url, LrPlot(flags, pieces).png());
   if (flags.json)

@@ -1,7 +1,7 @@
 // mox nets: lists the built-in networks; mox nets NAME: what one consists of.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/entry.h"
 #include "moxing/network_description.h"
 
@@ -95,21 +95,15 @@ void print_text(const NetworkDescription& d, int image_size) {
 
 int run_nets(const std::vector<std::string>& args) {
   NetsOptions options;
-  CLI::App app("Lists the built-in networks, or shows what one consists of", "mox nets");
-  app.add_option("name", options.name, "a network's name; without it all are listed");
-  app.add_flag("--json", options.json, "print JSON");
-  app.add_option("--num_classes", options.num_classes,
-                 "classes of the logits; default: 10 for 28x28 and 32x32 images, else 1000")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--image_size", options.image_size, "height and width; default: the network's own")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--batch_size", options.batch_size, "first number of the shapes")->check(CLI::PositiveNumber);
-  std::vector<std::string> reversed(args.rbegin(), args.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kDone : kUsage;
-  }
+  CommandLine app("Lists the built-in networks, or shows what one consists of", "mox nets");
+  app.option("name", options.name, "a network's name; without it all are listed");
+  app.flag("--json", options.json, "print JSON");
+  app.option("--num_classes", options.num_classes,
+             "classes of the logits; default: 10 for 28x28 and 32x32 images, else 1000")
+      .positive();
+  app.option("--image_size", options.image_size, "height and width; default: the network's own").positive();
+  app.option("--batch_size", options.batch_size, "first number of the shapes").positive();
+  if (const int code = app.parse(args); code >= 0) return code;
   if (options.name.empty()) return list_networks(options);
   const NetworkDescription d = describe(options.name, options);
   if (options.json)

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "command_line.h"
 #include "engine/classifier.h"
-#include "engine/command_line.h"
 #include "engine/entry.h"
 #include "engine/npy.h"
 #include "tensorflow/cc/ops/image_ops.h"
@@ -204,30 +204,26 @@ std::string table(const PredictFlags& f, const Samples& samples, const tf::Tenso
 }  // namespace
 
 int run_predict(const std::vector<std::string>& args) {
-  CLI::App app("Classifies images with a checkpoint.\nExample: mox predict --checkpoint_url=DIR photo.jpg folder/",
-               "mox predict");
+  CommandLine app("Classifies images with a checkpoint.\nExample: mox predict --checkpoint_url=DIR photo.jpg folder/",
+                  "mox predict");
   PredictFlags flags;
   flags.classifier = read_config(peek_checkpoint_url(args));
   flags.classifier.data_url.clear();
-  app.add_option("--checkpoint_url", flags.checkpoint_url, "folder of a run, or a checkpoint's prefix")->required();
-  app.add_option("inputs", flags.inputs, "image files, folders, or one .npy array [N, height, width, channels]");
+  app.option("--checkpoint_url", flags.checkpoint_url, "folder of a run, or a checkpoint's prefix").required();
+  app.option("inputs", flags.inputs, "image files, folders, or one .npy array [N, height, width, channels]");
   add_classifier_flags(app, &flags.classifier);
-  app.get_option("--data_url")->description("one more input: an image file, a folder or an array");
-  app.add_option("--preprocess", flags.preprocess,
-                 "default: as the network's evaluation does; none: feed the values as they are")
-      ->check(CLI::IsMember({"default", "none"}))
-      ->capture_default_str();
-  app.add_option("--output_url", flags.output_url,
-                 "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
-  app.add_option("--values", flags.values, "probabilities or logits")
-      ->check(CLI::IsMember({"probabilities", "logits"}))
-      ->capture_default_str();
-  app.add_option("--top_k", flags.top_k, "classes shown an image, best first")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--batch_size", flags.batch_size, "images a step")->capture_default_str();
-  app.add_flag("--json", flags.json, "JSON lines");
-  if (int code = parse_command_line(app, args); code >= 0) return code;
+  app.get("--data_url").description("one more input: an image file, a folder or an array");
+  app.option("--preprocess", flags.preprocess,
+             "default: as the network's evaluation does; none: feed the values as they are")
+      .one_of({"default", "none"})
+      .show_default();
+  app.option("--output_url", flags.output_url,
+             "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
+  app.option("--values", flags.values, "probabilities or logits").one_of({"probabilities", "logits"}).show_default();
+  app.option("--top_k", flags.top_k, "classes shown an image, best first").positive().show_default();
+  app.option("--batch_size", flags.batch_size, "images a step").show_default();
+  app.flag("--json", flags.json, "JSON lines");
+  if (int code = app.parse_with_flags(args); code >= 0) return code;
   if (flags.batch_size <= 0)
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
   if (!flags.classifier.data_url.empty()) flags.inputs.push_back(flags.classifier.data_url);

@@ -1,7 +1,7 @@
 // mox report
 #include <fmt/format.h>
 
-#include "engine/command_line.h"
+#include "command_line.h"
 #include "engine/entry.h"
 #include "engine/report_page.h"
 #include "moxing/moxing.h"
@@ -9,15 +9,15 @@
 namespace mox::cli {
 
 int run_report(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Writes one HTML page about a run: curves, evaluation, confusion matrix, predictions, configuration.\n"
       "Run mox eval before: its result is part of the page.\nExample: mox report DIR",
       "mox report");
   std::string run_url, output_url, title;
-  app.add_option("run_url", run_url, "folder of a run, the --train_url of mox train")->required();
-  app.add_option("--output_url", output_url, "the page; default: report.html in the folder");
-  app.add_option("--title", title, "default: network and data set");
-  if (int code = parse_command_line(app, args); code >= 0) return code;
+  app.option("run_url", run_url, "folder of a run, the --train_url of mox train").required();
+  app.option("--output_url", output_url, "the page; default: report.html in the folder");
+  app.option("--title", title, "default: network and data set");
+  if (int code = app.parse_with_flags(args); code >= 0) return code;
   const RunFolder run = read_run_folder(run_url);
   if (output_url.empty()) output_url = run_url + "/report.html";
   if (title.empty()) {

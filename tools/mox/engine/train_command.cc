@@ -4,9 +4,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
-#include "engine/command_line.h"
 #include "engine/entry.h"
 #include "engine/run_folder.h"
 
@@ -28,37 +28,34 @@ struct TrainFlags {
   bool json = false;
 };
 
-void add_flags(CLI::App& app, TrainFlags* f) {
+void add_flags(CommandLine& app, TrainFlags* f) {
   add_classifier_flags(app, &f->classifier);
-  app.add_option("--train_url", f->train_url, "folder for checkpoints, events, logs and exported models")->required();
-  app.add_option("--checkpoint_url", f->checkpoint_url, "folder or checkpoint to start from, when train_url has none");
-  app.add_option("--batch_size", f->batch_size, "samples a device and step")->capture_default_str();
-  app.add_option("--max_number_of_steps", f->max_number_of_steps, "0: train until stopped")->capture_default_str();
-  app.add_option("--optimizer", f->optimizer, "sgd, momentum, adam, …")->capture_default_str();
-  app.add_option("--momentum", f->momentum, "of the optimizer momentum")->capture_default_str();
-  app.add_option("--learning_rate_strategy", f->learning_rate_strategy,
-                 "END_EPOCH:RATE,…; a->b linear, a=>b exponential")
-      ->capture_default_str();
-  app.add_option("--log_every_n_steps", f->log_every_n_steps)->capture_default_str();
-  app.add_option("--save_summary_steps", f->save_summary_steps)->capture_default_str();
-  app.add_option("--save_model_steps", f->save_model_steps, "steps between checkpoints; default: every 600 seconds");
-  app.add_option("--save_model_secs", f->save_model_secs, "seconds between checkpoints; wins over steps");
-  app.add_option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay")
-      ->capture_default_str();
-  app.add_option("--keep_best", f->keep_best,
-                 "loss or accuracy: the checkpoint where it was best is kept too, see best_checkpoint.json");
-  app.add_option("--keep_best_mode", f->keep_best_mode, "max, min, or auto: min for loss")
-      ->check(CLI::IsMember({"auto", "max", "min"}))
-      ->capture_default_str();
-  app.add_option("--save_histogram_steps", f->save_histogram_steps,
-                 "steps between histograms of the variables in the event file; 0: none")
-      ->capture_default_str();
-  app.add_option("--export_model", f->export_model, "TF_SERVING: export after training")
-      ->check(CLI::IsMember({"TF_SERVING"}));
-  app.add_option("--seed", f->seed, "of initial values and order; 0: another one in every run")->capture_default_str();
-  app.add_option("--trace_step", f->trace_step,
-                 "write a timeline of this step to train_url, and log the costliest operations");
-  app.add_flag("--json", f->json, "print the result as one JSON object on standard output");
+  app.option("--train_url", f->train_url, "folder for checkpoints, events, logs and exported models").required();
+  app.option("--checkpoint_url", f->checkpoint_url, "folder or checkpoint to start from, when train_url has none");
+  app.option("--batch_size", f->batch_size, "samples a device and step").show_default();
+  app.option("--max_number_of_steps", f->max_number_of_steps, "0: train until stopped").show_default();
+  app.option("--optimizer", f->optimizer, "sgd, momentum, adam, …").show_default();
+  app.option("--momentum", f->momentum, "of the optimizer momentum").show_default();
+  app.option("--learning_rate_strategy", f->learning_rate_strategy, "END_EPOCH:RATE,…; a->b linear, a=>b exponential")
+      .show_default();
+  app.option("--log_every_n_steps", f->log_every_n_steps).show_default();
+  app.option("--save_summary_steps", f->save_summary_steps).show_default();
+  app.option("--save_model_steps", f->save_model_steps, "steps between checkpoints; default: every 600 seconds");
+  app.option("--save_model_secs", f->save_model_secs, "seconds between checkpoints; wins over steps");
+  app.option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay").show_default();
+  app.option("--keep_best", f->keep_best,
+             "loss or accuracy: the checkpoint where it was best is kept too, see best_checkpoint.json");
+  app.option("--keep_best_mode", f->keep_best_mode, "max, min, or auto: min for loss")
+      .one_of({"auto", "max", "min"})
+      .show_default();
+  app.option("--save_histogram_steps", f->save_histogram_steps,
+             "steps between histograms of the variables in the event file; 0: none")
+      .show_default();
+  app.option("--export_model", f->export_model, "TF_SERVING: export after training").one_of({"TF_SERVING"});
+  app.option("--seed", f->seed, "of initial values and order; 0: another one in every run").show_default();
+  app.option("--trace_step", f->trace_step,
+             "write a timeline of this step to train_url, and log the costliest operations");
+  app.flag("--json", f->json, "print the result as one JSON object on standard output");
 }
 
 RunOptions run_options(const TrainFlags& f) {
@@ -115,7 +112,7 @@ void write_train_file(const TrainFlags& f) {
 }  // namespace
 
 int run_train(const std::vector<std::string>& args) {
-  CLI::App app(
+  CommandLine app(
       "Trains a built-in network on a built-in data set or on your own images.\n"
       "Examples: mox train --model_name=lenet --dataset_name=fashion_mnist --data_url=DIR --train_url=DIR "
       "--batch_size=50 --max_number_of_steps=3600\n"
@@ -123,7 +120,7 @@ int run_train(const std::vector<std::string>& args) {
       "mox train");
   TrainFlags flags;
   add_flags(app, &flags);
-  if (int code = parse_command_line(app, args); code >= 0) return code;
+  if (int code = app.parse_with_flags(args); code >= 0) return code;
   if (flags.batch_size <= 0)
     throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
   if (flags.classifier.data_url.empty())

@@ -1,0 +1,121 @@
+#include "data/decode_jpeg.h"
+
+#include <jpeglib.h>
+
+#include <csetjmp>
+#include <cstdio>  // before jpeglib.h, which needs it
+
+#include "data/nearest.h"
+
+namespace mox::data {
+
+namespace {
+
+// One more than the whole image would be refused by the general decoder.
+constexpr int64_t kMostPixels = int64_t{1} << 27;
+
+// libjpeg leaves by longjmp: no object with a destructor may live in a function that it passes through.
+struct ErrorManager {
+  jpeg_error_mgr base;  // first: libjpeg hands out its address
+  std::jmp_buf place;
+};
+
+[[noreturn]] void leave(j_common_ptr info) { std::longjmp(reinterpret_cast<ErrorManager*>(info->err)->place, 1); }
+
+// A warning is a damaged file, and the general decoder's business.
+void leave_on_warning(j_common_ptr info, int level) {
+  if (level < 0) leave(info);
+}
+
+// What a thread keeps from image to image.
+struct Rows {
+  std::vector<int64_t> rows, columns;
+  std::vector<uint8_t> line;  // one row of the source, from its second byte on
+};
+
+bool is_common(const jpeg_decompress_struct& info) {
+  return (info.jpeg_color_space == JCS_YCbCr || info.jpeg_color_space == JCS_GRAYSCALE) &&
+         int64_t{info.image_height} * info.image_width <= kMostPixels;
+}
+
+void read_all(jpeg_decompress_struct* info, uint8_t* out) {
+  const size_t stride = size_t{info->output_width} * info->output_components;
+  while (info->output_scanline < info->output_height) {
+    uint8_t* row = out + info->output_scanline * stride;
+    jpeg_read_scanlines(info, &row, 1);
+  }
+}
+
+void pass_over(jpeg_decompress_struct* info, int64_t count, uint8_t* line) {
+  if (count <= 0) return;
+  // Of several scans, all coefficients are in memory anyway; libjpeg's own way to skip is for the simple kind.
+  if (!jpeg_has_multiple_scans(info))
+    jpeg_skip_scanlines(info, static_cast<JDIMENSION>(count));
+  else
+    while (count-- > 0) jpeg_read_scanlines(info, &line, 1);
+}
+
+void read_nearest(jpeg_decompress_struct* info, Rows* kept, int channels, uint8_t* out) {
+  const size_t stride = kept->columns.size() * static_cast<size_t>(channels);
+  // Not aligned: to an aligned row libjpeg-turbo writes past the caches, and reading it here would wait for memory.
+  uint8_t* line = kept->line.data() + 1;
+  int64_t held = -1;
+  for (int64_t row : kept->rows) {
+    if (row == held) {
+      std::memcpy(out, out - stride, stride);
+    } else {
+      pass_over(info, row - static_cast<int64_t>(info->output_scanline), line);
+      jpeg_read_scanlines(info, &line, 1);
+      held = row;
+      if (channels == 3)
+        copy_rgb_row(line, kept->columns, out);
+      else
+        for (size_t i = 0; i < kept->columns.size(); ++i) out[i] = line[kept->columns[i]];
+    }
+    out += stride;
+  }
+  pass_over(info, static_cast<int64_t>(info->output_height) - info->output_scanline, line);
+}
+
+bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view content, const DecodeOptions& options,
+            const std::function<uint8_t*(int64_t, int64_t)>& allocate, Rows* kept) {
+  if (setjmp(errors->place)) return false;
+  jpeg_create_decompress(info);
+  jpeg_mem_src(info, reinterpret_cast<const unsigned char*>(content.data()), content.size());
+  jpeg_read_header(info, TRUE);
+  if (!is_common(*info)) return false;
+  info->out_color_space = options.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  info->dct_method = JDCT_IFAST;
+  jpeg_start_decompress(info);
+  const int64_t height = info->output_height, width = info->output_width;
+  const bool resize = options.height > 0;
+  uint8_t* out = resize ? allocate(options.height, options.width) : allocate(height, width);
+  if (!out) return false;
+  if (resize) {
+    nearest(height, options.height, 1, &kept->rows);
+    nearest(width, options.width, options.channels, &kept->columns);
+    kept->line.resize(static_cast<size_t>(width * options.channels) + 2);  // and the byte after it: copy_rgb_row
+    read_nearest(info, kept, options.channels, out);
+  } else {
+    read_all(info, out);
+  }
+  jpeg_finish_decompress(info);  // reads to the end: what is cut off there is a warning, too
+  return true;
+}
+
+}  // namespace
+
+bool decode_common_jpeg(std::string_view content, const DecodeOptions& options,
+                        const std::function<uint8_t*(int64_t height, int64_t width)>& allocate) {
+  thread_local Rows kept;
+  jpeg_decompress_struct info{};
+  ErrorManager errors;
+  info.err = jpeg_std_error(&errors.base);
+  errors.base.error_exit = leave;
+  errors.base.emit_message = leave_on_warning;
+  const bool done = decode(&info, &errors, content, options, allocate, &kept);
+  jpeg_destroy_decompress(&info);
+  return done;
+}
+
+}  // namespace mox::data

@@ -1,0 +1,69 @@
+// The words after a command's name. CLI11, which does the work, is included by command_line.cc only: it is header-only
+// and takes eight seconds to compile wherever it is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace mox::cli {
+
+// One option of a CommandLine, which owns it; calls chain.
+class Option {
+ public:
+  explicit Option(CLI::Option* option) : option_(option) {}
+  Option& required();
+  Option& show_default();              // --help tells the variable's value
+  Option& expected(int min, int max);  // so many values; max -1: any number
+  Option& range(int min, int max);
+  Option& range(double min, double max);
+  Option& positive();
+  Option& non_negative();
+  Option& one_of(std::vector<std::string> values);
+  Option& needs(const Option& other);
+  Option& description(const std::string& text);
+  bool given() const;  // after parse
+
+ private:
+  CLI::Option* option_;
+};
+
+class CommandLine {
+ public:
+  // `name` is what the user types, "mox file ls"; it stands before errors.
+  CommandLine(const std::string& description, const std::string& name);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  // `name` is "--batch_size", "-r,--recursive", or a word without dashes for an argument. `value` keeps what it has
+  // when the option is not given, and must outlive parse. Of an option that is given twice the last counts.
+  Option option(const std::string& name, std::string& value, const std::string& help = "");
+  Option option(const std::string& name, std::vector<std::string>& values, const std::string& help = "");
+  Option option(const std::string& name, bool& value, const std::string& help = "");
+  Option option(const std::string& name, int& value, const std::string& help = "");
+  Option option(const std::string& name, int64_t& value, const std::string& help = "");
+  Option option(const std::string& name, uint64_t& value, const std::string& help = "");
+  Option option(const std::string& name, float& value, const std::string& help = "");
+  Option option(const std::string& name, double& value, const std::string& help = "");
+  // A switch that takes no value.
+  Option flag(const std::string& name, bool& value, const std::string& help = "");
+  // The option of that name, which must be there.
+  Option get(const std::string& name);
+
+  // Returns -1 to go on, or the exit code: help was printed, or the usage was wrong.
+  int parse(const std::vector<std::string>& args);
+  // The same; MoXing's own flags (`mox flags`) are taken first.
+  int parse_with_flags(const std::vector<std::string>& args);
+
+ private:
+  std::unique_ptr<CLI::App> app_;
+};
+
+}  // namespace mox::cli
