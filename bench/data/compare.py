@@ -114,6 +114,7 @@ def one_round(folder, images, records, store, torch_python):
     for row in ROWS:
         with tempfile.TemporaryDirectory(dir=folder) as cache:
             ours("cached", row, cache)
+    result["memory", "decode", "limit again"] = lines_of([str(BIN / "raw_jpeg"), str(images)])[0]
     return result
 
 
@@ -123,7 +124,7 @@ def summary(rounds):
         numbers = [r[key] for r in rounds]
         median[key] = {name: statistics.median(n[name] for n in numbers)
                        for name in ("images_per_s", "images_per_cpu_s", "max_rss_mib", "start_rss_mib") if name in numbers[0]}
-    limit = median["memory", "decode", "limit"]["images_per_s"]
+    limit = statistics.median(r["memory", "decode", who]["images_per_s"] for r in rounds for who in ("limit", "limit again"))
     rows = {}
     for place in ("disk", "store", "cached"):
         for row in ROWS:

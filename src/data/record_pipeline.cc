@@ -160,7 +160,15 @@ DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadat
         return epoch.build(s, element[0], {tensors.begin(), tensors.end() - 1}, tensors.back());
       },
       captured.captured);
-  return dataset_op(scope, &records, {.op = "SkipDataset", .inputs = {seen}, .types = {}, .shapes = {}});
+  const DatasetNode unseen =
+      dataset_op(scope, &records, {.op = "SkipDataset", .inputs = {seen}, .types = {}, .shapes = {}});
+  if (options.cache_dir.empty()) return unseen;
+  return dataset_op(scope, &unseen,
+                    {.op = "MoxHoldCacheDataset",
+                     .inputs = {ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
+                                ops::Const(scope, options.remove_cache_on_finish)},
+                     .types = {},
+                     .shapes = {}});
 }
 
 ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, const tf::Output& name,

@@ -113,6 +113,29 @@ TEST_F(TFRecordTest, LabelOutOfRange) {
   EXPECT_NE(message.find(": label 5, expected 0 to 4"), std::string::npos) << message;
 }
 
+// A cache that goes when the run ends serves all of the run's epochs.
+TEST_F(TFRecordTest, CacheServesTheSecondEpoch) {
+  TempDir cache;
+  auto options = once();
+  options.num_epochs = 2;
+  options.cache_dir = cache.path();
+  options.remove_cache_on_finish = true;
+  {
+    auto scope = Scope::new_root();
+    ImageClassificationTFRecordDataset dataset(metadata(), options);
+    PipelineRunner runner(scope, dataset.get(scope, {"label"}));
+    std::vector<int64_t> first;
+    for (int i = 0; i < 24 && runner.next(); ++i) {
+      first.push_back(runner[0].flat<int64_t>()(0));
+      if (i == 2)  // one record of each file: all are open, and copied
+        for (int file = 0; file < 3; ++file) fs::remove(path(file));
+    }
+    EXPECT_EQ(first.size(), 24u);
+    EXPECT_TRUE(fs::exists(cache.path("mox-cache")));
+  }
+  EXPECT_FALSE(fs::exists(cache.path("mox-cache")));
+}
+
 TEST_F(TFRecordTest, CacheIsReadByTheNextRun) {
   TempDir cache;
   auto options = once();
