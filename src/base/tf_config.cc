@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/json_text.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -51,7 +52,7 @@ std::optional<FlagValue> value_in_tf_config(const std::string& flag) {
   const char* text = std::getenv("TF_CONFIG");
   if (!text || !*text) return std::nullopt;
   try {
-    const nlohmann::json config = nlohmann::json::parse(text);
+    const nlohmann::json config = parse_json(text);
     if (!config.is_object()) reject(text, "it is no JSON object");
     return value_in(config, flag);
   } catch (const nlohmann::json::exception& e) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/json_text.h"
 #include "file/checksum.h"
 #include "file/config.h"
 #include "file/local_file_system.h"
@@ -100,7 +101,7 @@ class LargeUpload : public Transfer {
     note_ = StateNote::take("upload", current_config()->endpoint() + "\n" + dst.str() + "\n" + path);
     if (note_ && !note_->content().empty() && go_on()) return;
     upload_ = s3::create_upload("copy", dst_, /*checksums=*/true, source_.mtime_nsec);
-    if (note_) note_->replace(describe().dump());
+    if (note_) note_->replace(json_text(describe()));
   }
 
   int part_count() const override { return static_cast<int>(parts_.size()); }
@@ -137,7 +138,7 @@ class LargeUpload : public Transfer {
 
   // Takes over the parts that an earlier run has sent; false when there is no such upload for this file any more.
   bool go_on() {
-    const auto note = nlohmann::json::parse(note_->content(), nullptr, /*allow_exceptions=*/false);
+    const auto note = parse_json(note_->content(), /*allow_exceptions=*/false);
     if (!note.is_object()) return false;
     upload_ = {dst_, note.value("upload", ""), note.value("checksums", false)};
     if (upload_.id.empty()) return false;

@@ -1,7 +1,6 @@
 // adam (Kingma and Ba 2014), adamw (Loshchilov and Hutter 2017), lamb (You et al. 2019). adam and adamw divide by
 // sqrt(v) + epsilon before the bias is corrected, as TensorFlow does; lamb after it, as its paper does.
-#include <regex>
-
+#include "base/pattern.h"
 #include "moxing/error.h"
 #include "optim/slot_optimizer.h"
 #include "tensorflow/cc/ops/training_ops.h"
@@ -21,21 +20,20 @@ class WeightDecay {
       throw InvalidArgumentError("optimizer option weight_decay is " + std::to_string(amount) + ", expected 0 or more");
     for (const std::string& pattern : excluded) try {
         excluded_.emplace_back(pattern);
-      } catch (const std::regex_error& e) {
-        throw InvalidArgumentError("optimizer option exclude_from_weight_decay: '" + pattern +
-                                   "' is not a regular expression: " + e.what());
+      } catch (const InvalidArgumentError& e) {
+        throw InvalidArgumentError("optimizer option exclude_from_weight_decay: " + std::string(e.what()));
       }
   }
 
   float of(const Variable& variable) const {
-    for (const std::regex& pattern : excluded_)
-      if (std::regex_search(variable.name, pattern)) return 0;
+    for (const Pattern& pattern : excluded_)
+      if (pattern.found_in(variable.name)) return 0;
     return amount_;
   }
 
  private:
   float amount_;
-  std::vector<std::regex> excluded_;
+  std::vector<Pattern> excluded_;
 };
 
 // What the three share: two moments a variable, and the powers of their decays.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/checkpoint_state.h"
@@ -50,7 +51,7 @@ BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::s
   const std::string path = tf::io::JoinPath(dir_, kFile);
   std::string text;
   if (!tf::ReadFileToString(tf::Env::Default(), path, &text).ok()) return;
-  const ordered_json j = ordered_json::parse(text, nullptr, false);
+  const ordered_json j = parse_ordered_json(text, false);
   if (!j.is_object() || j.value("metric", "") != metric_) return;
   const std::string prefix = tf::io::JoinPath(dir_, j.value("checkpoint", ""));
   if (!checkpoint_exists(prefix)) return;
@@ -69,7 +70,7 @@ void BestCheckpoint::set(const std::string& prefix, int64_t step, double value) 
                           {"metric", metric_},
                           {"value", value}};
   const std::string path = tf::io::JoinPath(dir_, kFile), temporary = path + ".tmp";
-  absl::Status status = tf::WriteStringToFile(tf::Env::Default(), temporary, j.dump(2) + "\n");
+  absl::Status status = tf::WriteStringToFile(tf::Env::Default(), temporary, json_text(j, 2) + "\n");
   if (status.ok()) status = tf::Env::Default()->RenameFile(temporary, path);
   if (!status.ok()) log_warning("cannot write " + path + ": " + std::string(status.message()));
   prefix_ = prefix;

@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <regex>
-
+#include "base/pattern.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -136,14 +135,8 @@ std::vector<std::string> split_patterns(const std::string& comma_separated) {
 bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
                       const std::vector<std::string>& exclude) {
   auto any = [&](const std::vector<std::string>& patterns) {
-    for (const std::string& pattern : patterns) {
-      try {
-        if (std::regex_search(name, std::regex(pattern))) return true;
-      } catch (const std::regex_error& e) {
-        throw InvalidArgumentError("'" + pattern + "' is not a regular expression: " + e.what());
-      }
-    }
-    return false;
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return Pattern(pattern).found_in(name); });
   };
   return (include.empty() || any(include)) && !any(exclude);
 }

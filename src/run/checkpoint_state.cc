@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <regex>
 
+#include "base/pattern.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "tensorflow/core/lib/io/path.h"
@@ -67,10 +67,10 @@ CheckpointState read_checkpoint_state(const std::string& dir) {
   const std::string path = tf::io::JoinPath(dir, kStateFile);
   // A folder that cannot be read is not one without checkpoints: training would begin anew over them.
   if (!found(tf::ReadFileToString(tf::Env::Default(), path, &text), "reading " + path)) return state;
-  static const std::regex line(R"re((model_checkpoint_path|all_model_checkpoint_paths):\s*"((?:[^"\\]|\\.)*)")re");
-  for (std::sregex_iterator it(text.begin(), text.end(), line), end; it != end; ++it) {
-    const std::string prefix = in_dir(dir, unquoted((*it)[2]));
-    if ((*it)[1] == "model_checkpoint_path")
+  static const Pattern line(R"re((model_checkpoint_path|all_model_checkpoint_paths):\s*"((?:[^"\\]|\\.)*)")re");
+  for (const auto& groups : line.matches(text)) {
+    const std::string prefix = in_dir(dir, unquoted(groups[2]));
+    if (groups[1] == "model_checkpoint_path")
       state.latest = prefix;
     else
       state.all.push_back(prefix);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "moxing/file.h"
 #include "moxing/log.h"
 
@@ -54,7 +55,7 @@ double StepLogger::log_step(int64_t step, int64_t global_step, const Metrics& me
   if (json_) {
     nlohmann::ordered_json line = {{"time", now()}, {"step", step}, {"global_step", global_step}, {"sample/sec", rate}};
     for (const auto& [name, value] : metrics) line[name] = value;
-    json_->add(line.dump() + "\n");
+    json_->add(json_text(line) + "\n");
     json_->flush();
   }
   return rate;

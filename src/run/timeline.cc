@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/json_text.h"
+
 namespace mox {
 
 namespace tf = tensorflow;
@@ -43,7 +45,7 @@ std::string timeline_json(const tf::StepStats& stats) {
                         {"dur", micros(node)},
                         {"args", {{"node", node.node_name()}}}});
   }
-  return nlohmann::json{{"traceEvents", events}}.dump();
+  return json_text(nlohmann::json{{"traceEvents", events}});
 }
 
 std::string cost_table(const tf::StepStats& stats, int rows) {

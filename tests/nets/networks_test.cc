@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json_text.h"
 #include "moxing/error.h"
 #include "moxing/network_description.h"
 
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 json read_json(const fs::path& path) {
   std::ifstream file(path);
   EXPECT_TRUE(file) << path;
-  return json::parse(file);
+  return parse_json({std::istreambuf_iterator<char>(file), {}});
 }
 
 const json& expected_networks() {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "moxing/error.h"
 #include "moxing/learning_rate_scheduler.h"
 #include "optim/graph_run.h"
@@ -44,7 +45,8 @@ class Curve {
 };
 
 TEST(LinearCosineDecay, EqualsTensorFlows) {
-  const auto data = nlohmann::json::parse(std::ifstream(MOX_OPTIM_TEST_DIR "/expected.json"));
+  std::ifstream file(MOX_OPTIM_TEST_DIR "/expected.json");
+  const auto data = parse_json({std::istreambuf_iterator<char>(file), {}});
   ASSERT_FALSE(data["linear_cosine_decay"].empty());
   for (const auto& test_case : data["linear_cosine_decay"]) {
     const LinearCosineDecay options = {.learning_rate = test_case["learning_rate"],

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/json_text.h"
 #include "optim/graph_run.h"
 #include "run/toy_model.h"
 #include "tensorflow/cc/ops/image_ops.h"
@@ -44,7 +45,7 @@ TEST(LrCommand, PrintsATable) {
 
 TEST(LrCommand, PrintsJson) {
   const CommandResult result = mox_lr("'10:0.01,20:0.001' --json");
-  const auto data = nlohmann::json::parse(result.output);
+  const auto data = parse_json(result.output);
   ASSERT_EQ(data["points"].size(), 3u);
   EXPECT_EQ(data["points"][1]["epoch"], 10);
   EXPECT_EQ(data["points"][1]["learning_rate"], 0.001);

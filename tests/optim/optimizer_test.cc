@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "moxing/error.h"
 #include "moxing/initializers.h"
 #include "optim/graph_run.h"
@@ -71,12 +72,13 @@ OptimizerOptions options_of(json values) {
   take(&values, "l2_regularization_strength", &options.l2_regularization_strength);
   take(&values, "l2_shrinkage_regularization_strength", &options.l2_shrinkage_regularization_strength);
   take(&values, "exclude_from_weight_decay", &options.exclude_from_weight_decay);
-  if (!values.empty()) throw std::runtime_error("unknown options in expected.json: " + values.dump());
+  if (!values.empty()) throw std::runtime_error("unknown options in expected.json: " + json_text(values));
   return options;
 }
 
 const json& expected() {
-  static const json data = json::parse(std::ifstream(MOX_OPTIM_TEST_DIR "/expected.json"));
+  static std::ifstream file(MOX_OPTIM_TEST_DIR "/expected.json");
+  static const json data = parse_json({std::istreambuf_iterator<char>(file), {}});
   return data;
 }
 
@@ -112,7 +114,7 @@ struct Problem {
 
 TEST(Optimizers, TwentyStepsEqualTensorFlows) {
   for (const json& test_case : expected()["cases"]) {
-    const std::string title = test_case["optimizer"].get<std::string>() + " " + test_case["options"].dump();
+    const std::string title = test_case["optimizer"].get<std::string>() + " " + json_text(test_case["options"]);
     SCOPED_TRACE(title);
     Problem problem;
     auto optimizer = get_optimizer_fn(test_case["optimizer"], test_case["learning_rate"].get<float>(),

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/json_text.h"
 #include "graph/graph_state.h"
 #include "moxing/preprocessing.h"
 #include "optim/graph_run.h"
@@ -13,7 +14,8 @@
 namespace mox::testing {
 
 inline const nlohmann::json& expected_images() {
-  static const auto data = nlohmann::json::parse(std::ifstream(MOX_PREPROCESS_TEST_DIR "/expected.json"));
+  static std::ifstream file(MOX_PREPROCESS_TEST_DIR "/expected.json");
+  static const auto data = parse_json({std::istreambuf_iterator<char>(file), {}});
   return data;
 }
 

@@ -2,8 +2,8 @@
 #include "moxing/hooks.h"
 
 #include <filesystem>
-#include <regex>
 
+#include "base/pattern.h"
 #include "run/toy_model.h"
 
 namespace mox {
@@ -194,9 +194,9 @@ Evaluation evaluate(const std::string& log_dir, int64_t steps, int64_t batch, in
 
 std::vector<std::string> steps_of(const std::vector<std::string>& lines) {
   std::vector<std::string> steps;
-  std::smatch match;
+  const Pattern step(R"(\] step: (\d+) )");
   for (const std::string& line : lines)
-    if (std::regex_search(line, match, std::regex(R"(\] step: (\d+) )"))) steps.push_back(match[1]);
+    for (const auto& groups : step.matches(line)) steps.push_back(groups[1]);
   return steps;
 }
 

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "moxing/tensor_dataset.h"
 #include "run/toy_model.h"
 
@@ -105,7 +106,7 @@ TEST(Resume, AnotherTrainingsCheckpointDoesNotMoveTheInput) {
 
 nlohmann::json best_of(const TempDir& dir) {
   std::ifstream in(dir.path("best_checkpoint.json"));
-  return nlohmann::json::parse(in);
+  return parse_json({std::istreambuf_iterator<char>(in), {}});
 }
 
 // A model whose log_info is a curve with its best in the middle.

@@ -3,8 +3,9 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <regex>
 
+#include "base/json_text.h"
+#include "base/pattern.h"
 #include "run/toy_model.h"
 
 namespace mox {
@@ -37,14 +38,14 @@ TEST(Run, LogLinesAreTheManuals) {
   ASSERT_EQ(steps.size(), 3u);
   for (int i = 0; i < 3; ++i) {
     const std::string n = std::to_string(i * 10);
-    EXPECT_TRUE(std::regex_match(steps[i], std::regex("step: " + n + R"(\(global step: )" + n +
-                                                      R"(\)\tsample/sec: \d+\.\d{3}\tloss: \d+\.\d{3})")))
+    EXPECT_TRUE(Pattern("^step: " + n + R"(\(global step: )" + n + R"(\)\tsample/sec: \d+\.\d{3}\tloss: \d+\.\d{3}$)")
+                    .found_in(steps[i]))
         << steps[i];
   }
   std::ifstream json(dir.path("log.jsonl"));
   std::string line;
   ASSERT_TRUE(std::getline(json, line));
-  const auto first = nlohmann::json::parse(line);
+  const auto first = parse_json(line);
   EXPECT_EQ(first["step"], 0);
   EXPECT_GT(first["sample/sec"], 0);
   EXPECT_GT(first["loss"], 0);
@@ -166,7 +167,7 @@ TEST(Run, ANonFiniteLossStopsAndKeepsTheLastCheckpoint) {
   options.optimizer_fn = get_optimizer_fn("sgd", 1e10);
   const std::string error = error_of<RunError>([&] { run(options); });
   EXPECT_NE(error.find("tensor Mean"), std::string::npos) << error;
-  EXPECT_TRUE(std::regex_search(error, std::regex(R"(at step \d+ \(global step \d+\))"))) << error;
+  EXPECT_TRUE(Pattern(R"(at step \d+ \(global step \d+\))").found_in(error)) << error;
   EXPECT_NE(error.find("the last checkpoint is " + dir.path("model.ckpt-")), std::string::npos) << error;
 }
 

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "file_command.h"
 #include "file_command_common.h"
 #include "moxing/file.h"
@@ -15,8 +16,6 @@ namespace {
 using nlohmann::json;
 
 // Names are bytes; what is no UTF-8 in them shows as U+FFFD rather than ending the listing.
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 json to_json(const std::string& path, const file::Stat& st) {
   json value = {{"path", path},
                 {"type", st.is_directory ? "folder" : "file"},
@@ -30,7 +29,7 @@ void print_entry(const file::DirEntry& entry, bool as_json, bool detailed) {
   if (as_json) {
     json value = to_json(entry.path, entry.stat);
     value["name"] = entry.name;
-    fmt::print("{}\n", dump(value));
+    fmt::print("{}\n", json_text(value));
     return;
   }
   const std::string name = entry.is_dir() ? entry.name + "/" : entry.name;
@@ -119,7 +118,7 @@ int file_stat(const std::vector<std::string>& args) {
   return for_each_path("stat", paths, [&](const std::string& path) {
     const file::Stat st = file::stat(path);
     if (as_json) {
-      fmt::print("{}\n", dump(to_json(path, st)));
+      fmt::print("{}\n", json_text(to_json(path, st)));
     } else {
       fmt::print("{}\n  type   {}\n  length {}\n", path, st.is_directory ? "folder" : "file", st.length);
       if (st.mtime_nsec != 0) fmt::print("  mtime  {}\n", time_text(st.mtime_nsec));
@@ -148,7 +147,7 @@ int file_du(const std::vector<std::string>& args) {
       files = 1;
     }
     if (as_json) {
-      fmt::print("{}\n", dump(json{{"path", path}, {"bytes", bytes}, {"files", files}}));
+      fmt::print("{}\n", json_text(json{{"path", path}, {"bytes", bytes}, {"files", files}}));
     } else {
       fmt::print("{}\t{} files\t{}\n", bytes, files, path);
     }

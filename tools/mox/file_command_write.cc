@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "file_command.h"
 #include "file_command_common.h"
 #include "moxing/file.h"
@@ -21,7 +22,7 @@ void print_summary(const file::CopySummary& s) {
     failed.push_back({{"path", failure.path}, {"message", failure.message}});
   const json value = {{"files", s.files},     {"bytes", s.bytes},     {"skipped", s.skipped},
                       {"deleted", s.deleted}, {"seconds", s.seconds}, {"failed", failed}};
-  fmt::print("{}\n", value.dump(-1, ' ', false, json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(value));
 }
 
 // Several sources need a folder as destination.

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -35,7 +36,7 @@ int run_flags(const std::vector<std::string>& args) {
   for (const FlagInfo& flag : all_flags())
     flags.push_back(
         {{"name", flag.name}, {"default", as_json(flag.default_value)}, {"values", flag.values}, {"help", flag.help}});
-  std::printf("%s\n", flags.dump().c_str());
+  std::printf("%s\n", json_text(flags).c_str());
   return kDone;
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/classifier_data.h"
 #include "tensorflow/cc/ops/standard_ops.h"
@@ -88,7 +89,7 @@ void write_config(const ClassifierConfig& config, const std::string& dir) {
   json j;
   for_each_field(config, [&](const char* name, const auto& value) { j[name] = value; });
   file::make_dirs(dir);
-  file::write(dir + "/" + kConfigFile, j.dump(2) + "\n");
+  file::write(dir + "/" + kConfigFile, json_text(j, 2) + "\n");
 }
 
 const std::string& preprocessing_of(const ClassifierConfig& config) {
@@ -115,7 +116,7 @@ ClassifierConfig read_config(const std::string& checkpoint_url) {
   const std::string path = checkpoint_folder(checkpoint_url) + "/" + kConfigFile;
   if (checkpoint_url.empty() || !file::exists(path)) return config;
   try {
-    const json j = json::parse(file::read(path));
+    const json j = parse_json(file::read(path));
     for_each_field(config, [&](const char* name, auto& value) {
       if (j.contains(name)) value = j[name].get<std::decay_t<decltype(value)>>();
     });

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
@@ -113,7 +114,7 @@ int stat(const std::vector<std::string>& args) {
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
   const DatasetStat result = dataset_stat(url, pattern);
   if (as_object)
-    std::cout << as_json(result).dump(2) << "\n";
+    std::cout << json_text(as_json(result), 2) << "\n";
   else
     print_stat(result);
   return result.broken.empty() ? kDone : kFailed;

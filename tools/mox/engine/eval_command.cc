@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
@@ -36,7 +37,7 @@ struct Totals {
 void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_json& result) {
   const std::string path = checkpoint_folder(checkpoint_url) + "/" + kEvalFile;
   try {
-    file::write(path, result.dump() + "\n");
+    file::write(path, json_text(result) + "\n");
   } catch (const std::exception& e) {
     log_warning(fmt::format("{} was not written, mox report will lack this evaluation: {}", path, e.what()));
   }
@@ -101,7 +102,7 @@ int run_eval(const std::vector<std::string>& args) {
                               {"accuracy", accuracy},
                               {"top5", top5}};
   if (as_json) {
-    std::cout << json.dump() << std::endl;
+    std::cout << json_text(json) << std::endl;
   } else {
     std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
                              result.global_step, split, totals.samples, loss, accuracy, top5)

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/entry.h"
@@ -36,7 +37,7 @@ int run_export(const std::vector<std::string>& args) {
   options.class_names = class_names_of(config, checkpoint_url);
   const std::string dir = export_model(options);
   if (as_json)
-    std::cout << nlohmann::json{{"export_dir", dir}}.dump() << std::endl;
+    std::cout << json_text(nlohmann::json{{"export_dir", dir}}) << std::endl;
   else
     std::cout << dir << std::endl;
   return kDone;

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/canvas.h"
 #include "engine/entry.h"
@@ -65,7 +66,7 @@ void print_json(const LrFlags& flags, const std::vector<LrPiece>& pieces) {
   nlohmann::json result = {{"strategy", flags.strategy}, {"points", points}};
   if (flags.steps_per_epoch > 0) result["steps_per_epoch"] = flags.steps_per_epoch;
   if (!flags.output_url.empty()) result["output_url"] = flags.output_url;
-  std::cout << result.dump() << std::endl;
+  std::cout << json_text(result) << std::endl;
 }
 
 // 1, 2 or 5 times a power of ten, so that about `count` of them make `range`.

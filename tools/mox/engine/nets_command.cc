@@ -1,6 +1,7 @@
 // mox nets: lists the built-in networks; mox nets NAME: what one consists of.
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/entry.h"
 #include "moxing/network_description.h"
@@ -70,7 +71,7 @@ int list_networks(const NetsOptions& options) {
                   static_cast<long long>(d.parameters), gflops(d));
     std::fflush(stdout);
   }
-  if (options.json) std::printf("%s\n", all.dump(1).c_str());
+  if (options.json) std::printf("%s\n", json_text(all, 1).c_str());
   return kDone;
 }
 
@@ -107,7 +108,7 @@ int run_nets(const std::vector<std::string>& args) {
   if (options.name.empty()) return list_networks(options);
   const NetworkDescription d = describe(options.name, options);
   if (options.json)
-    std::printf("%s\n", to_json(d, options.image_size).dump(1).c_str());
+    std::printf("%s\n", json_text(to_json(d, options.image_size), 1).c_str());
   else
     print_text(d, options.image_size);
   return kDone;

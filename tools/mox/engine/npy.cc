@@ -1,8 +1,8 @@
 #include "engine/npy.h"
 
 #include <cstring>
-#include <regex>
 
+#include "base/pattern.h"
 #include "moxing/error.h"
 
 namespace mox::cli {
@@ -26,9 +26,9 @@ constexpr Type kTypes[] = {{"|u1", tf::DT_UINT8}, {"|i1", tf::DT_INT8}, {"<i2", 
 }
 
 std::string field(const std::string& header, const std::string& pattern, const std::string& path) {
-  std::smatch match;
-  if (!std::regex_search(header, match, std::regex(pattern))) reject(path, "its header is '" + header + "'");
-  return match[1];
+  const auto found = Pattern(pattern).matches(header);
+  if (found.empty()) reject(path, "its header is '" + header + "'");
+  return found[0][1];
 }
 
 }  // namespace
@@ -49,9 +49,7 @@ tf::Tensor parse_npy(const std::string& bytes, const std::string& path) {
     reject(path, "it is in Fortran order; save np.ascontiguousarray(a)");
   tf::TensorShape shape;
   const std::string dims = field(header, "'shape':\\s*\\(([^)]*)\\)", path);
-  const std::regex number("\\d+");
-  for (std::sregex_iterator it(dims.begin(), dims.end(), number), end; it != end; ++it)
-    shape.AddDim(std::stoll(it->str()));
+  for (const auto& number : Pattern("\\d+").matches(dims)) shape.AddDim(std::stoll(number[0]));
   for (const Type& type : kTypes) {
     if (descr != type.descr) continue;
     tf::Tensor tensor(type.dtype, shape);

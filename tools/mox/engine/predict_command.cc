@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/entry.h"
@@ -178,7 +179,7 @@ std::string json_lines(const PredictFlags& f, const Samples& samples, const tf::
         line["top"].push_back({{"label", label},
                                {"class", class_name(names, label)},
                                {f.values == "logits" ? "logit" : "probability", row[label]}});
-    text += line.dump() + "\n";
+    text += json_text(line) + "\n";
   }
   return text;
 }

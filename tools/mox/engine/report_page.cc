@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/json_text.h"
 #include "engine/report_style.h"
 #include "moxing/version.h"
 
@@ -89,7 +90,9 @@ std::string curves(const RunFolder& run) {
   return out.empty() ? "" : "<h2>Training</h2>\n<div class=\"charts\">\n" + out + "</div>\n";
 }
 
-std::string text_of(const ordered_json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string text_of(const ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : json_text(value);
+}
 
 std::string configuration(const RunFolder& run) {
   std::string rows;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/json_text.h"
 #include "moxing/moxing.h"
 #include "tensorflow/core/lib/io/record_reader.h"
 #include "tensorflow/core/platform/env.h"
@@ -20,7 +21,7 @@ namespace {
 ordered_json read_json(const std::string& path) {
   if (!file::exists(path)) return nullptr;
   try {
-    return ordered_json::parse(file::read(path));
+    return parse_ordered_json(file::read(path));
   } catch (const nlohmann::json::exception& e) {
     log_warning(fmt::format("{} cannot be read and is left out: {}", path, e.what()));
     return nullptr;
@@ -47,7 +48,7 @@ void read_log(const std::string& path, RunFolder* run) {
   std::istringstream lines(file::read(path));
   std::string text;
   while (std::getline(lines, text)) {
-    const ordered_json line = ordered_json::parse(text, nullptr, false);
+    const ordered_json line = parse_ordered_json(text, false);
     if (!line.is_object() || !line.contains("global_step")) continue;  // cut off when the process died
     const double step = line["global_step"].get<double>(), time = line.value("time", 0.0);
     if (run->first_time == 0) run->first_time = time;

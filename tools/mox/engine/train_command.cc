@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
@@ -106,7 +107,7 @@ void write_train_file(const TrainFlags& f) {
     j["loss_scale"] = std::get<double>(scale);
   else
     j["loss_scale"] = "dynamic";
-  file::write(f.train_url + "/" + kTrainFile, j.dump(2) + "\n");
+  file::write(f.train_url + "/" + kTrainFile, json_text(j, 2) + "\n");
 }
 
 }  // namespace
@@ -144,7 +145,7 @@ int run_train(const std::vector<std::string>& args) {
                                 {"export_dir", result.export_dir},
                                 {"interrupted", result.interrupted}};
     for (const auto& [name, value] : result.metrics) j[name] = value;
-    std::cout << j.dump() << std::endl;
+    std::cout << json_text(j) << std::endl;
   }
   return result.interrupted ? kFailed : kDone;
 }
