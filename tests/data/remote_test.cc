@@ -75,7 +75,9 @@ TEST_F(RemoteDataTest, SecondEpochComesFromTheCache) {
   size_t gets = 0;
   for (const auto& request : proxy.report())
     gets += request.rfind("GET", 0) == 0 && request.find(".jpg") != std::string::npos;
-  EXPECT_EQ(gets, 60u);
+  // Where two epochs meet, a file can be asked for again while another of the 4 readers still has it.
+  EXPECT_GE(gets, 60u);
+  EXPECT_LE(gets, 63u);
   EXPECT_FALSE(fs::exists(cache.path("mox-cache")));
 }
 
