@@ -1,6 +1,6 @@
-// The precompiled header of the engine: TensorFlow's headers cost 10-20 s a file without it. What stands here costs every
-// file: GCC instantiates at the end of each what inline functions of the header call (TensorFlow's 1.4 s; nlohmann/json
-// would add 0.5 s and gtest 0.2 s).
+// The precompiled header of the engine: TensorFlow's headers cost 10-20 s a file without it. What stands here costs
+// every file: GCC instantiates at the end of each what inline functions of the header call (TensorFlow's 1.4 s;
+// nlohmann/json would add 0.5 s and gtest 0.2 s).
 #pragma once
 #include <algorithm>
 #include <functional>

@@ -108,7 +108,7 @@ void bind_fragment(nb::module_& m) {
       .def_ro("outputs", &NamedFragment::outputs, "(name, tensor) each");
 }
 
-void bind_options(nb::module_& m) {
+void bind_fragment_options(nb::module_& m) {
   nb::class_<ModelFnOptions>(m, "ModelFnOptions")
       .def(nb::init<>())
       .def_rw("weight_decay", &ModelFnOptions::weight_decay)
@@ -148,7 +148,7 @@ void bind_options(nb::module_& m) {
 
 void bind_fragments(nb::module_& m) {
   bind_fragment(m);
-  bind_options(m);
+  bind_fragment_options(m);
   m.def("network", &network, nb::arg("name"), nb::arg("mode"), nb::arg("num_classes"), nb::arg("options"),
         nb::arg("dtype"), nb::arg("shape").none(), nb::arg("force_dtype"), nb::arg("seed"));
   m.def("augmentation", &augmentation, nb::arg("name"), nb::arg("mode"), nb::arg("height"), nb::arg("width"),
