@@ -11,7 +11,7 @@ namespace mox::data {
 
 namespace {
 
-// One more than the whole image would be refused by the general decoder.
+// Larger images are the general decoder's, which refuses those that would fill the memory.
 constexpr int64_t kMostPixels = int64_t{1} << 27;
 
 // libjpeg leaves by longjmp: no object with a destructor may live in a function that it passes through.

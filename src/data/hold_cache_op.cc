@@ -1,8 +1,7 @@
 // MoxHoldCacheDataset: its input, and a hold on a cache folder as long as there are iterators. Datasets that an epoch
 // makes anew come and go: between two epochs nobody else holds the cache, and one that goes when nobody does would go.
+#include "data/cache_inputs.h"
 #include "data/op_base.h"
-#include "data/sample_cache.h"
-#include "moxing/error.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 
 namespace mox::data {
@@ -62,15 +61,9 @@ class HoldCacheOp : public tf::data::UnaryDatasetOpKernel {
  protected:
   void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input,
                    tf::data::DatasetBase** output) override {
-    tf::tstring cache_dir;
-    bool remove_cache = true;
-    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "cache_dir", &cache_dir));
-    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "remove_cache", &remove_cache));
-    try {
-      *output = new HoldCacheDataset(context, input, attrs_, SampleCache::open(cache_dir, remove_cache));
-    } catch (const Error& e) {
-      context->CtxFailure(absl::InvalidArgumentError(e.what()));
-    }
+    std::shared_ptr<SampleCache> cache;
+    OP_REQUIRES_OK(context, open_cache(context, &cache));
+    *output = new HoldCacheDataset(context, input, attrs_, std::move(cache));
   }
 
  private:

@@ -8,11 +8,10 @@
 #include <deque>
 #include <mutex>
 
+#include "data/cache_inputs.h"
 #include "data/decode_image.h"
 #include "data/op_base.h"
-#include "data/sample_cache.h"
 #include "data/storage.h"
-#include "moxing/error.h"
 #include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 
@@ -212,19 +211,10 @@ class ReadFilesOp : public tf::data::UnaryDatasetOpKernel {
   void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input,
                    tf::data::DatasetBase** output) override {
     ReadOptions options;
-    tf::tstring cache_dir;
-    bool remove_cache = true;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "threads", &options.threads));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "ahead", &options.ahead));
-    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "cache_dir", &cache_dir));
-    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "remove_cache", &remove_cache));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "check_images", &options.check_images));
-    try {
-      if (!cache_dir.empty()) options.cache = SampleCache::open(cache_dir, remove_cache);
-    } catch (const Error& e) {
-      context->CtxFailure(absl::InvalidArgumentError(e.what()));
-      return;
-    }
+    OP_REQUIRES_OK(context, open_cache(context, &options.cache));
     *output = new ReadFilesDataset(context, input, attrs_, std::move(options));
   }
 

@@ -4,11 +4,10 @@
 // from a copy on local disk, made when it is first opened; where only the copy is broken, the file itself is read on.
 #include <mutex>
 
+#include "data/cache_inputs.h"
 #include "data/op_base.h"
 #include "data/record_file.h"
-#include "data/sample_cache.h"
 #include "data/storage.h"
-#include "moxing/error.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 
 namespace mox::data {
@@ -143,20 +142,12 @@ class RecordsOp : public tf::data::DatasetOpKernel {
  protected:
   void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase** output) override {
     RecordSource source;
-    tf::tstring path, cache_dir;
-    bool remove_cache = true;
+    tf::tstring path;
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "path", &path));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "size", &source.size));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "version", &source.version));
-    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "cache_dir", &cache_dir));
-    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "remove_cache", &remove_cache));
+    OP_REQUIRES_OK(context, open_cache(context, &source.cache));
     source.path = path;
-    try {
-      if (!cache_dir.empty()) source.cache = SampleCache::open(cache_dir, remove_cache);
-    } catch (const Error& e) {
-      context->CtxFailure(absl::InvalidArgumentError(e.what()));
-      return;
-    }
     *output = new RecordsDataset(context, attrs_, std::move(source));
   }
 

@@ -74,37 +74,19 @@ CommandLine::CommandLine(const std::string& description, const std::string& name
 
 CommandLine::~CommandLine() = default;
 
-Option CommandLine::option(const std::string& name, std::string& value, const std::string& help) {
+template <typename T>
+Option CommandLine::option(const std::string& name, T& value, const std::string& help) {
   return Option(app_->add_option(name, value, help));
 }
 
-Option CommandLine::option(const std::string& name, std::vector<std::string>& values, const std::string& help) {
-  return Option(app_->add_option(name, values, help));
-}
-
-Option CommandLine::option(const std::string& name, bool& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
-}
-
-Option CommandLine::option(const std::string& name, int& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
-}
-
-Option CommandLine::option(const std::string& name, int64_t& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
-}
-
-Option CommandLine::option(const std::string& name, uint64_t& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
-}
-
-Option CommandLine::option(const std::string& name, float& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
-}
-
-Option CommandLine::option(const std::string& name, double& value, const std::string& help) {
-  return Option(app_->add_option(name, value, help));
-}
+template Option CommandLine::option(const std::string&, std::string&, const std::string&);
+template Option CommandLine::option(const std::string&, std::vector<std::string>&, const std::string&);
+template Option CommandLine::option(const std::string&, bool&, const std::string&);
+template Option CommandLine::option(const std::string&, int&, const std::string&);
+template Option CommandLine::option(const std::string&, int64_t&, const std::string&);
+template Option CommandLine::option(const std::string&, uint64_t&, const std::string&);
+template Option CommandLine::option(const std::string&, float&, const std::string&);
+template Option CommandLine::option(const std::string&, double&, const std::string&);
 
 Option CommandLine::flag(const std::string& name, bool& value, const std::string& help) {
   return Option(app_->add_flag(name, value, help));

@@ -44,14 +44,9 @@ class CommandLine {
 
   // `name` is "--batch_size", "-r,--recursive", or a word without dashes for an argument. `value` keeps what it has
   // when the option is not given, and must outlive parse. Of an option that is given twice the last counts.
-  Option option(const std::string& name, std::string& value, const std::string& help = "");
-  Option option(const std::string& name, std::vector<std::string>& values, const std::string& help = "");
-  Option option(const std::string& name, bool& value, const std::string& help = "");
-  Option option(const std::string& name, int& value, const std::string& help = "");
-  Option option(const std::string& name, int64_t& value, const std::string& help = "");
-  Option option(const std::string& name, uint64_t& value, const std::string& help = "");
-  Option option(const std::string& name, float& value, const std::string& help = "");
-  Option option(const std::string& name, double& value, const std::string& help = "");
+  // T: std::string, std::vector<std::string>, bool, int, int64_t, uint64_t, float or double.
+  template <typename T>
+  Option option(const std::string& name, T& value, const std::string& help = "");
   // A switch that takes no value.
   Option flag(const std::string& name, bool& value, const std::string& help = "");
   // The option of that name, which must be there.
