@@ -1,10 +1,8 @@
 #include "data/decode_jpeg.h"
 
-#include <jpeglib.h>
-
 #include <csetjmp>
-#include <cstdio>  // before jpeglib.h, which needs it
 
+#include "data/jpeg_huffman.h"
 #include "data/nearest.h"
 
 namespace mox::data {
@@ -28,9 +26,10 @@ void leave_on_warning(j_common_ptr info, int level) {
 }
 
 // What a thread keeps from image to image.
-struct Rows {
+struct Kept {
   std::vector<int64_t> rows, columns;
   std::vector<uint8_t> line;  // one row of the source, from its second byte on
+  JpegHuffman huffman;
 };
 
 bool is_common(const jpeg_decompress_struct& info) {
@@ -55,7 +54,7 @@ void pass_over(jpeg_decompress_struct* info, int64_t count, uint8_t* line) {
     while (count-- > 0) jpeg_read_scanlines(info, &line, 1);
 }
 
-void read_nearest(jpeg_decompress_struct* info, Rows* kept, int channels, uint8_t* out) {
+void read_nearest(jpeg_decompress_struct* info, Kept* kept, int channels, uint8_t* out) {
   const size_t stride = kept->columns.size() * static_cast<size_t>(channels);
   // Not aligned: to an aligned row libjpeg-turbo writes past the caches, and reading it here would wait for memory.
   uint8_t* line = kept->line.data() + 1;
@@ -78,7 +77,7 @@ void read_nearest(jpeg_decompress_struct* info, Rows* kept, int channels, uint8_
 }
 
 bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view content, const DecodeOptions& options,
-            const std::function<uint8_t*(int64_t, int64_t)>& allocate, Rows* kept) {
+            const std::function<uint8_t*(int64_t, int64_t)>& allocate, Kept* kept) {
   if (setjmp(errors->place)) return false;
   jpeg_create_decompress(info);
   jpeg_mem_src(info, reinterpret_cast<const unsigned char*>(content.data()), content.size());
@@ -87,6 +86,7 @@ bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view
   info->out_color_space = options.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   info->dct_method = JDCT_IFAST;
   jpeg_start_decompress(info);
+  const bool ours = kept->huffman.take_over(info);
   const int64_t height = info->output_height, width = info->output_width;
   const bool resize = options.height > 0;
   uint8_t* out = resize ? allocate(options.height, options.width) : allocate(height, width);
@@ -100,14 +100,14 @@ bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view
     read_all(info, out);
   }
   jpeg_finish_decompress(info);  // reads to the end: what is cut off there is a warning, too
-  return true;
+  return !ours || kept->huffman.used_all();
 }
 
 }  // namespace
 
 bool decode_common_jpeg(std::string_view content, const DecodeOptions& options,
                         const std::function<uint8_t*(int64_t height, int64_t width)>& allocate) {
-  thread_local Rows kept;
+  thread_local Kept kept;
   jpeg_decompress_struct info{};
   ErrorManager errors;
   info.err = jpeg_std_error(&errors.base);

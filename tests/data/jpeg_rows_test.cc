@@ -1,5 +1,7 @@
 // JPEG files are decoded row by row where they are resized: the pixels, and the verdict on damaged files, are those of
 // TensorFlow's own reader with the whole image in memory.
+#include <jpeglib.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -119,6 +121,106 @@ TEST(JpegRowsTest, DamagedFilesAreWhatTheReferenceSays) {
   }
   EXPECT_GT(refused, 20u);
   EXPECT_GT(images.size(), 20u);
+}
+
+struct Coding {
+  int width, height, quality, horizontal, vertical;  // sampling factors of the brightness
+  unsigned restart_rows, restart_mcus;
+  bool optimized, grey;
+};
+
+// A picture of noise and smooth parts, coded by libjpeg.
+std::string encode(const Coding& coding) {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors;
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &memory, &size);
+  info.image_width = coding.width;
+  info.image_height = coding.height;
+  info.input_components = coding.grey ? 1 : 3;
+  info.in_color_space = coding.grey ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&info);
+  jpeg_set_quality(&info, coding.quality, TRUE);
+  info.comp_info[0].h_samp_factor = coding.horizontal;
+  info.comp_info[0].v_samp_factor = coding.vertical;
+  info.restart_in_rows = static_cast<int>(coding.restart_rows);
+  info.restart_interval = coding.restart_mcus;
+  info.optimize_coding = coding.optimized;
+  jpeg_start_compress(&info, TRUE);
+  std::mt19937 random(static_cast<unsigned>(coding.width * 1000 + coding.quality));
+  Pixels row(static_cast<size_t>(coding.width) * info.input_components);
+  for (int y = 0; y < coding.height; ++y) {
+    for (size_t i = 0; i < row.size(); ++i)
+      row[i] = static_cast<uint8_t>((i / 40 + y / 30) % 3 == 0 ? random() : (i * i / 50 + y * 3) / (1 + i % 3));
+    JSAMPROW pointer = row.data();
+    jpeg_write_scanlines(&info, &pointer, 1);
+  }
+  jpeg_finish_compress(&info);
+  std::string content(reinterpret_cast<char*>(memory), size);
+  jpeg_destroy_compress(&info);
+  free(memory);
+  return content;
+}
+
+std::vector<std::string> codings() {
+  std::vector<std::string> contents;
+  for (const auto [width, height] : {std::pair{1, 1}, {17, 23}, {251, 130}})
+    for (int quality : {1, 40, 90, 100})
+      for (const auto [horizontal, vertical] : {std::pair{1, 1}, {2, 1}, {1, 2}, {2, 2}, {4, 1}})
+        for (const auto [rows, mcus] : {std::pair{0u, 0u}, {1u, 0u}, {0u, 1u}, {0u, 5u}})
+          contents.push_back(encode(
+              {width, height, quality, horizontal, vertical, rows, mcus, quality != 90, quality == 40 && mcus == 5}));
+  return contents;
+}
+
+void expect_the_references(const std::vector<std::string>& contents, ImageSize size, size_t* refused) {
+  TempDir dir;
+  for (size_t i = 0; i < contents.size(); ++i) dir.write("c/" + std::to_string(i) + ".jpg", contents[i]);
+  const auto images = deliver(dir.path(), size);
+  for (size_t i = 0; i < contents.size(); ++i) {
+    const auto expected = reference(contents[i], size);
+    const auto found = images.find(std::to_string(i) + ".jpg");
+    ASSERT_EQ(found != images.end(), expected.has_value()) << i;
+    if (expected)
+      EXPECT_TRUE(found->second == *expected) << i;
+    else
+      ++*refused;
+  }
+}
+
+TEST(JpegRowsTest, EveryCodingHasTheReferencesPixels) {
+  size_t refused = 0;
+  expect_the_references(codings(), {80, 100}, &refused);
+  EXPECT_EQ(refused, 0u);
+}
+
+// Also what a restart marker hides: a decoder may go on after it as if nothing were wrong.
+TEST(JpegRowsTest, EveryDamagedCodingIsWhatTheReferenceSays) {
+  std::mt19937 random(11);
+  auto contents = codings();
+  for (std::string& content : contents) {
+    const size_t at = content.size() - random() % std::min<size_t>(content.size() / 2, 4000) - 1;
+    switch (random() % 4) {
+      case 0:
+        content.resize(at);
+        break;
+      case 1:
+        content.erase(at, 1 + random() % 3);
+        break;
+      case 2:
+        content.insert(at, 1 + random() % 3, static_cast<char>(random() % 3 ? random() : 0xFF));
+        break;
+      default:
+        content[at] = static_cast<char>(content[at] ^ (1 << random() % 8));
+    }
+  }
+  size_t refused = 0;
+  expect_the_references(contents, {80, 100}, &refused);
+  EXPECT_GT(refused, 20u);
+  EXPECT_LT(refused, contents.size() - 20);
 }
 
 }  // namespace
