@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <vector>
 
-// clang-format off: jpeglib.h needs cstdio before it
-#include <jpeglib.h>
-
+// jpeglib.h needs cstdio before it.
+// clang-format off
 #include <cstdio>
+#include <jpeglib.h>
 // clang-format on
 
 namespace mox::data {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "graph/depthwise_precision.h"
 #include "graph/fuse_batch_norm.h"
 #include "graph/half_precision.h"
 #include "graph/input_options.h"
@@ -64,6 +65,7 @@ void speed_up(BuiltGraph* graph, RunConfig* config) {
   for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
   if (!config->use_fp16) fuse_batch_norm(&graph->graph);
+  widen_depthwise_gradients(&graph->graph);
   if (config->num_inter_threads == 0 && is_small_step(*graph) && give_input_own_threads(&graph->graph))
     config->num_inter_threads = kCallersThread;
 }
