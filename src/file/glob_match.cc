@@ -1,5 +1,6 @@
 // Matching of patterns; the search for what matches is in glob.cc.
 #include <utility>
+#include <vector>
 
 #include "file/glob.h"
 
@@ -37,6 +38,16 @@ size_t character_size(std::string_view text, size_t at) {
   size_t end = at + 1;
   while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
   return end - at;
+}
+
+std::vector<std::string_view> split_all(std::string_view path) {
+  std::vector<std::string_view> parts;
+  for (size_t begin = 0;;) {
+    const size_t slash = path.find('/', begin);
+    parts.push_back(path.substr(begin, slash - begin));
+    if (slash == std::string_view::npos) return parts;
+    begin = slash + 1;
+  }
 }
 
 }  // namespace
@@ -86,24 +97,27 @@ bool match_component(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
+// matches[j]: the pattern's components from the current one on match the path's from j on. From the last component to
+// the first: no pattern takes longer than the product of both counts.
 bool match_path(std::string_view pattern, std::string_view path) {
-  const auto [first, rest] = split_first(pattern);
-  const bool last = pattern.size() == first.size();
-  if (first == "**") {
-    // Never into or onto a name with a leading '.', as with '*'.
-    for (std::string_view tail = path;;) {
-      if (!last && match_path(rest, tail)) return true;
-      if (!tail.empty() && tail[0] == '.') return false;
-      const size_t slash = tail.find('/');
-      if (slash == std::string_view::npos) return last;
-      tail.remove_prefix(slash + 1);
+  const auto patterns = split_all(pattern), names = split_all(path);
+  const size_t count = names.size();
+  std::vector<char> matches(count + 1, false);
+  matches[count] = true;
+  for (size_t i = patterns.size(); i-- > 0;) {
+    const bool last = i + 1 == patterns.size();
+    if (patterns[i] == "**") {
+      // Never into or onto a name with a leading '.', as with '*'; one name at least is left for what follows.
+      for (size_t j = count; j-- > 0;) {
+        const bool plain = names[j].empty() || names[j][0] != '.';
+        matches[j] = matches[j] || (plain && (j + 1 < count ? matches[j + 1] : last));
+      }
+    } else {
+      for (size_t j = 0; j < count; ++j) matches[j] = matches[j + 1] && match_component(patterns[i], names[j]);
     }
+    matches[count] = false;
   }
-  const auto [name, below] = split_first(path);
-  const bool name_last = path.size() == name.size();
-  if (!match_component(first, name)) return false;
-  if (last || name_last) return last && name_last;
-  return match_path(rest, below);
+  return matches[0];
 }
 
 }  // namespace mox::file

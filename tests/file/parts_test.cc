@@ -193,8 +193,18 @@ TEST(Glob, Components) {
   EXPECT_TRUE(match_path("**/c", "c"));
   EXPECT_FALSE(match_path("**/c", "a/.b/c"));
   EXPECT_FALSE(match_path("*/c", "a/b/c"));
+  EXPECT_TRUE(match_path("a/**/c", "a/c"));
+  EXPECT_TRUE(match_path("a/**", "a/b/c"));
+  EXPECT_FALSE(match_path("a/**", "a"));
+  EXPECT_FALSE(match_path("a/**", "a/.b"));
+  EXPECT_TRUE(match_path("**/.b/*", "a/.b/c"));
+  EXPECT_TRUE(match_path("**/b/**/c", "b/x/b/y/c"));
   // A backtracking matcher would need longer than the universe has.
   EXPECT_FALSE(match_component("*a*a*a*a*a*a*a*a*a*a*a*a*b", std::string(5000, 'a')));
+  std::string deep, pattern = "x";
+  for (int i = 0; i < 200; ++i) deep += "a/", pattern = "**/a/" + pattern;
+  EXPECT_FALSE(match_path(pattern, deep + "a"));
+  EXPECT_TRUE(match_path(pattern, deep + "x"));
 }
 
 TEST(Mode, AllSpellings) {

@@ -39,7 +39,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_path(text);
   check_path("s3://" + text);
   check_safe(text);
-  if (size > 200) return 0;  // patterns are short; matching is allowed to take its time
   const size_t half = text.find('\n');
   if (half == std::string::npos) return 0;
   mox::file::match_path(text.substr(0, half), text.substr(half + 1));
