@@ -6,6 +6,7 @@
 #include <random>
 #include <set>
 
+#include "base/crc32c.h"
 #include "data/image_info.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
@@ -86,7 +87,7 @@ class ShardWriter {
 
  private:
   static std::string masked_crc(const std::string& bytes) {
-    const uint32_t crc = tf::crc32c::Mask(tf::crc32c::Value(bytes.data(), bytes.size()));
+    const uint32_t crc = tf::crc32c::Mask(crc32c(0, bytes.data(), bytes.size()));
     std::string text(4, '\0');
     for (size_t i = 0; i < 4; ++i) text[i] = static_cast<char>(crc >> 8 * i);
     return text;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/crc32c.h"
 #include "data/storage.h"
 #include "tensorflow/core/lib/hash/crc32c.h"
 
@@ -27,7 +28,7 @@ uint64_t little_endian(absl::string_view bytes, size_t at, size_t size) {
 }
 
 bool has_crc(absl::string_view data, uint64_t masked) {
-  return tf::crc32c::Mask(tf::crc32c::Value(data.data(), data.size())) == masked;
+  return tf::crc32c::Mask(crc32c(0, data.data(), data.size())) == masked;
 }
 
 }  // namespace

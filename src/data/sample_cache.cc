@@ -14,10 +14,10 @@
 #include <mutex>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "data/storage.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
-#include "tensorflow/core/lib/hash/crc32c.h"
 
 namespace mox::data {
 
@@ -36,7 +36,7 @@ struct EntryHeader {
 };
 
 uint32_t checksum_of(std::string_view key, std::string_view value) {
-  return tensorflow::crc32c::Extend(tensorflow::crc32c::Value(key.data(), key.size()), value.data(), value.size());
+  return crc32c(crc32c(0, key.data(), key.size()), value.data(), value.size());
 }
 
 class Descriptor {

@@ -1,4 +1,4 @@
-// CRC32C (the instruction where the processor has it), and MD5 for the ETags of older objects.
+// Checksums as the stores want them: CRC32C's text, SHA-256 for signatures, MD5 for the ETags of older objects.
 #pragma once
 
 #include <cstdint>
@@ -6,12 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/crc32c.h"
+
 namespace mox::file {
 
-// Continues `crc` (0 to begin) over the data.
-uint32_t crc32c(uint32_t crc, const char* data, size_t size);
-// The CRC of A followed by B, from both CRCs and the length of B.
-uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, int64_t size_b);
 // As x-amz-checksum-crc32c wants it: base64 of the four bytes, big end first.
 std::string crc32c_base64(uint32_t crc);
 std::string base64_encode(std::string_view data);
