@@ -32,12 +32,12 @@ class JpegHuffman {
   static constexpr int kLookBits = 10;
   static constexpr size_t kTables = NUM_HUFF_TBLS;
 
-  // `length` bits are the code and, unless kValueFollows, its value; kLong: the code is longer than kLookBits.
   struct Entry {
-    int16_t value;  // of the coefficient; its count of bits when kValueFollows
-    uint8_t skip;   // zeros before it
-    uint8_t length;
+    int16_t value;   // of the coefficient; with kSlow the count of its bits
+    uint8_t skip;    // zeros before it
+    uint8_t length;  // bits of code and value; with kSlow of the code alone
   };
+  // Added to `length`: the value's bits do not fit into the look. kLong, in its place: nor does the code.
   static constexpr uint8_t kSlow = 0x80, kLong = 0xFF;
   static constexpr uint8_t kEndOfBlock = 128, kNoCode = 192;  // as `skip`
 
