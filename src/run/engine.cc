@@ -151,18 +151,23 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   EngineSession session(graph, config);
   session.initialize(checkpoint);
   graph.feeds.clear();  // the data sets hold what was fed
-  release_start_up_memory();
   const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
+  std::optional<StepLoop> loop;
+  if (!already_done(config, first_global_step)) {
+    loop.emplace(graph, config, hooks, session, first_global_step);
+    loop->prepare_first();
+  }
+  release_start_up_memory();
   RunResult result;
   result.global_step = first_global_step;
   result.checkpoint = checkpoint.prefix;
   if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty() && !config.log_dir.empty())
     write_class_names(config.log_dir, graph.class_names);
   if (config.begin_fn) config.begin_fn();
-  if (!already_done(config, first_global_step)) {
-    StepLoop loop(graph, config, hooks, session, first_global_step);
-    result = loop.run();
+  if (loop) {
+    result = loop->run();
     if (config.mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
+    loop.reset();  // closes its files
   }
   if (config.mode == ModeKeys::EVAL) print_evaluation(result);
   if (export_graph) export_after_run(*export_graph, config.log_dir, session, &result);

@@ -20,6 +20,8 @@ class StepLogger {
   StepLogger(const std::string& log_dir, int64_t samples_per_step, int64_t total_steps);
   ~StepLogger();
 
+  // The first step begins: rates count from here.
+  void start() { last_log_ = last_draw_ = start_ = Clock::now(); }
   // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, the rate since the last call. Returns the rate.
   double log_step(int64_t step, int64_t global_step, const Metrics& metrics);
   // Redraws the progress line, at most five times a second; nothing when standard error is no terminal.

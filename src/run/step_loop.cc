@@ -110,6 +110,10 @@ const StepLoop::Step& StepLoop::prepared(Wants wants, const HookRunner::Addition
   return steps_[key] = step;
 }
 
+void StepLoop::prepare_first() {
+  if (hooks_.empty() && !inputs_ && !config_.fetch_strategy_fn) prepared(wants_of(0), kNoAdditions);
+}
+
 std::vector<tf::Tensor> StepLoop::run_step(const Step& step) {
   const StepWatch::Running running(*watch_);
   try {
@@ -289,6 +293,7 @@ void StepLoop::run_steps() {
 
 RunResult StepLoop::run() {
   const bool train = config_.mode == ModeKeys::TRAIN;
+  logger_->start();
   if (limit_ > 0) log_info(fmt::format("Running will end at step: {}", limit_));
   try {
     run_steps();

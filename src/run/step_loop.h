@@ -25,6 +25,9 @@ class StepLoop {
            EngineSession& session, int64_t first_global_step);
   ~StepLoop();
 
+  // Has TensorFlow optimize the graph for the first step, where it is known what that fetches: what is wrong with the
+  // graph is told before the training begins. Otherwise the first step does it.
+  void prepare_first();
   // Until the limit, the end of the input, a hook that asks to stop, or a signal.
   RunResult run();
 
