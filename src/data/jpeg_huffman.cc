@@ -13,7 +13,7 @@ namespace {
 
 // A block takes at most 64 codes of 16 bits with 15 more, and the end is checked after each MCU.
 constexpr size_t kReadAhead = D_MAX_BLOCKS_IN_MCU * 64 * 4 + 16;
-constexpr size_t kMostKept = size_t{8} << 20;
+constexpr size_t kMostKept = size_t{8} << 20;  // bytes that a thread keeps for its next image
 
 // Where the i-th coefficient of a block stands (ITU-T T.81, figure 5).
 constexpr uint8_t kZigzag[64] = {0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,

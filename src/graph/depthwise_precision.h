@@ -1,7 +1,8 @@
 // A pass that makes 16 bit training of networks with strided depthwise convolutions faster.
 //
-// oneDNN has no fast bfloat16 kernel for the gradients of a depthwise convolution with a stride: they take six to ten
-// times as long as in float32. The pass computes these in float32, between casts; the sums are at least as exact.
+// oneDNN's bfloat16 gradients of a depthwise convolution with a stride are slow. The pass computes these in float32,
+// between casts; the sums are at least as exact. All depthwise gradients of a step of mobilenet_v1, batch 16: 440 to
+// 470 ms without the pass, 125 to 130 ms with it, and 23 ms more for casts.
 #pragma once
 
 #include "moxing/export.h"

@@ -11,13 +11,6 @@ namespace tf = tensorflow;
 
 namespace {
 
-bool reads_variable(const NodeIndex& index, const std::string& tensor) {
-  auto found = index.find(node_of(tensor));
-  while (found != index.end() && found->second->op() == "Identity")
-    found = index.find(node_of(found->second->input(0)));
-  return found != index.end() && found->second->op() == "ReadVariableOp";
-}
-
 std::unordered_map<std::string, int> count_uses(const tf::GraphDef& graph) {
   std::unordered_map<std::string, int> uses;
   for (const tf::NodeDef& node : graph.node())
@@ -35,7 +28,7 @@ int delay_weight_decay(tf::GraphDef* graph) {
     const auto found = index.find(node_of(tensor));
     return found != index.end() && found->second->op() == "Mul" && uses.at(found->first) == 1 &&
            std::any_of(found->second->input().begin(), found->second->input().end(),
-                       [&](const std::string& input) { return reads_variable(index, input); });
+                       [&](const std::string& input) { return find_variable_read(index, input) != nullptr; });
   };
   int count = 0;
   for (tf::NodeDef& sum : *graph->mutable_node()) {

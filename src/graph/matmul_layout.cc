@@ -18,11 +18,9 @@ bool flag(const tf::NodeDef& node, const char* name) {
 // The weights' shape when `tensor` is a variable's value.
 const tf::TensorShape* weights_shape(const NodeIndex& index, const std::map<std::string, tf::TensorShape>& variables,
                                      const std::string& tensor) {
-  auto found = index.find(node_of(tensor));
-  while (found != index.end() && found->second->op() == "Identity")
-    found = index.find(node_of(found->second->input(0)));
-  if (found == index.end() || found->second->op() != "ReadVariableOp") return nullptr;
-  auto variable = variables.find(node_of(found->second->input(0)));
+  const tf::NodeDef* read = find_variable_read(index, tensor);
+  if (!read) return nullptr;
+  auto variable = variables.find(node_of(read->input(0)));
   return variable == variables.end() ? nullptr : &variable->second;
 }
 

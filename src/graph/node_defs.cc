@@ -35,6 +35,13 @@ const tensorflow::NodeDef& require_node(const NodeIndex& index, const std::strin
   return *found->second;
 }
 
+const tensorflow::NodeDef* find_variable_read(const NodeIndex& index, const std::string& tensor) {
+  auto found = index.find(node_of(tensor));
+  while (found != index.end() && found->second->op() == "Identity")
+    found = index.find(node_of(found->second->input(0)));
+  return found != index.end() && found->second->op() == "ReadVariableOp" ? found->second : nullptr;
+}
+
 std::string add_const(tensorflow::GraphDef* graph, const std::string& name, const tensorflow::Tensor& value) {
   NodeMaker(graph, name, "Const").attr("dtype", value.dtype()).attr("value", value);
   return name;

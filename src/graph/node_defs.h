@@ -33,6 +33,9 @@ NodeIndex index_nodes(const tensorflow::GraphDef& graph);
 // The node, or an Error that names it and says for what it was wanted.
 const tensorflow::NodeDef& require_node(const NodeIndex& index, const std::string& name, const std::string& purpose);
 
+// The ReadVariableOp whose value `tensor` is, also behind Identity; nullptr when it is no variable's.
+const tensorflow::NodeDef* find_variable_read(const NodeIndex& index, const std::string& tensor);
+
 // A node under construction inside a GraphDef. Chains: NodeMaker(graph, "n", "AddN").input("a:0").attr("N", 2).
 class NodeMaker {
  public:

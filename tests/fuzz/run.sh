@@ -12,9 +12,12 @@ for target in ${*:-xml path jpeg}; do
     jpeg) # with TensorFlow's headers: absl
       sources="src/data/decode_jpeg.cc src/data/jpeg_huffman.cc -I$(echo .venv/lib/python3*/site-packages/tensorflow/include) -ljpeg"
       longest=100000 seeds="tests/data/images/*.jpg tests/fuzz/seeds/jpeg/*" ;;
-    *)
+    xml | path)
       sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc -lpugixml -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/$target/* ;;
+    *)
+      echo "fuzz: no target '$target'; there are xml, path and jpeg" >&2
+      exit 2 ;;
   esac
   "$compiler" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -Isrc \
     "tests/fuzz/${target}_fuzz.cc" $sources -o "build/fuzz/$target"

@@ -14,16 +14,10 @@ namespace {
 namespace tf = tensorflow;
 namespace ops = tensorflow::ops;
 
-tf::Output wave(const Scope& s, const std::vector<int>& shape, float step, tf::DataType type) {
-  float count = 1;
-  for (int n : shape) count *= static_cast<float>(n);
-  const auto values = ops::Sin(s, ops::Range(s, 0.f, count * step, step));
-  return ops::Cast(s, ops::Reshape(s, values, tf::Input::Initializer(tf::Tensor([&] {
-                                     tf::Tensor t(tf::DT_INT32, {static_cast<int64_t>(shape.size())});
-                                     for (size_t i = 0; i < shape.size(); ++i) t.flat<int32_t>()(i) = shape[i];
-                                     return t;
-                                   }()))),
-                   type);
+tf::Output wave(const Scope& s, const tf::TensorShape& shape, float step, tf::DataType type) {
+  tf::Tensor values(tf::DT_FLOAT, shape);
+  for (int64_t i = 0; i < values.NumElements(); ++i) values.flat<float>()(i) = std::sin(step * static_cast<float>(i));
+  return ops::Cast(s, ops::Const(s, tf::Input::Initializer(values)), type);
 }
 
 tf::GraphDef gradients(tf::DataType type, int stride) {

@@ -58,6 +58,28 @@ TEST(Faults, WhatOutputFnThrowsComesOutAndTheStateIsSaved) {
   EXPECT_TRUE(fs::exists(dir.path("model.ckpt-3.index")));
 }
 
+// Pooling over samples has no kernel: TensorFlow notices when it prepares the step.
+TEST(Faults, AGraphThatCannotRunIsToldBeforeTheTrainingBegins) {
+  TempDir dir;
+  LogCapture log;
+  RunOptions options = toy_options(dir.path(), 3);
+  options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    ModelSpec spec = regression_model(s, inputs, mode);
+    const Output images = ops::Reshape(s, inputs[0], {8, 2, 2, 1});
+    const Output pooled = ops::MaxPool(s, images, {2, 1, 1, 1}, {2, 1, 1, 1}, "VALID");
+    spec.log_info.emplace_back("pooled", ops::Max(s, pooled, {0, 1, 2, 3}));
+    return spec;
+  };
+  bool begun = false;
+  options.begin_fn = [&] { begun = true; };
+  const std::string error = error_of<Error>([&] { run(options); });
+  EXPECT_NE(error.find("preparing the step"), std::string::npos) << error;
+  EXPECT_NE(error.find("atch dimension"), std::string::npos) << error;
+  EXPECT_FALSE(begun);
+  EXPECT_FALSE(log.contains("Running will end")) << log.all();
+  EXPECT_FALSE(fs::exists(dir.path(".mox_lock")));
+}
+
 TEST(Faults, WhatTheOtherFunctionsThrowComesOut) {
   const std::vector<std::function<void(RunOptions*)>> changes = {
       [](RunOptions* o) { o->input_fn = [](const Scope&, ModeKeys) -> std::vector<Output> { throw Mine(); }; },
