@@ -11,7 +11,8 @@ namespace mox {
 // The root: catch this to catch everything that MoXing reports.
 class MOX_EXPORT Error : public std::runtime_error {
  public:
-  explicit Error(const std::string& message) : std::runtime_error(message) {}
+  // `message` may hold text from outside: what a terminal would obey and bytes that are no UTF-8 are escaped as \xNN.
+  explicit Error(const std::string& message);
   ~Error() override;
 };
 

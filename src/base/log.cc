@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "base/printable.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -37,10 +38,11 @@ Logger& logger() {
   return *instance;
 }
 
-void write(LogLevel level, std::string_view line) {
+void write(LogLevel level, std::string_view text) {
   Logger& l = logger();
   std::lock_guard lock(l.mu);
   if (level < l.level) return;
+  const std::string line = printable(text);
   if (l.sink) {
     l.sink(level, line);
     return;

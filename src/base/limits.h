@@ -1,0 +1,26 @@
+// Numbers that come from outside (arguments, flags, MOX_*, files) are checked before they size an allocation or a loop.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "moxing/export.h"
+
+namespace mox {
+
+// Far above what anybody trains with, far below what overflows or fills a machine by a slip of the hand.
+constexpr int64_t kMaxBatchSize = 1 << 20;
+constexpr int64_t kMaxImageSide = 16384;
+constexpr int64_t kMaxClasses = 10'000'000;
+constexpr int64_t kMaxThreads = 4096;
+constexpr int64_t kMaxDevices = 1024;
+constexpr int64_t kMaxSteps = int64_t{1} << 53;  // a JSON number keeps it
+
+// InvalidArgumentError: "batch_size is -3, expected an integer from 1 to 1048576". `advice` follows after "; ".
+MOX_EXPORT void check_integer(std::string_view name, int64_t value, int64_t low, int64_t high,
+                              std::string_view advice = "");
+// The same for numbers; nan never fits.
+MOX_EXPORT void check_number(std::string_view name, double value, double low, double high,
+                             std::string_view advice = "");
+
+}  // namespace mox
