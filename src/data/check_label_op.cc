@@ -23,10 +23,11 @@ class CheckLabelOp : public tf::OpKernel {
 
   void Compute(tf::OpKernelContext* context) override {
     const auto labels = context->input(0).flat<int64_t>();
+    const auto names = context->input(1).flat<tf::tstring>();
     for (int64_t i = 0; i < labels.size(); ++i)
       OP_REQUIRES(
           context, labels(i) >= 0 && labels(i) < num_classes_,
-          absl::DataLossError("image " + std::string(context->input(1).flat<tf::tstring>()(0)) + ": label " +
+          absl::DataLossError("image " + std::string(names(names.size() > i ? i : 0)) + ": label " +
                               std::to_string(labels(i)) + ", expected 0 to " + std::to_string(num_classes_ - 1)));
     context->set_output(0, context->input(0));
   }

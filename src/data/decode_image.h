@@ -8,11 +8,12 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "moxing/export.h"
 
 namespace mox::data {
 
 enum class ImageFormat { kUnknown, kJpeg, kPng, kBmp, kGif, kWebp };
-ImageFormat image_format(std::string_view content);
+MOX_EXPORT ImageFormat image_format(std::string_view content);
 const char* to_string(ImageFormat format);
 
 struct DecodeOptions {

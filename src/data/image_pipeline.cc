@@ -46,8 +46,10 @@ std::vector<tf::Output> Stage::select(const RawSample& sample, const std::vector
   return outputs;
 }
 
-tf::Output one_hot(const Scope& s, const tf::Output& label, int64_t num_classes) {
-  return ops::OneHot(s, label, static_cast<int32_t>(num_classes), 1.0f, 0.0f);
+// Of the element's label, which a preprocess_fn may have replaced: out of range it would be a row of zeros.
+tf::Output one_hot(const Scope& s, const tf::Output& label, const tf::Output& name, int64_t num_classes) {
+  const tf::Output number = label.type() == tf::DT_INT64 ? label : tf::Output(ops::Cast(s, label, tf::DT_INT64));
+  return ops::OneHot(s, checked_label(s, number, name, num_classes), static_cast<int32_t>(num_classes), 1.0f, 0.0f);
 }
 
 DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage& stage) {
@@ -59,7 +61,7 @@ DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage&
     else if (stage.wants_image())
       sample.image = decode(s, sample.image, sample.image_name, options.image_size, options.apply_exif_orientation);
     if (options.augmentation_fn && stage.wants_image()) sample.image = options.augmentation_fn(s, sample.image);
-    if (options.label_one_hot) sample.label = one_hot(s, sample.label, stage.num_classes);
+    if (options.label_one_hot) sample.label = one_hot(s, sample.label, element[0], stage.num_classes);
     return stage.select(sample, element);
   };
   return skip_broken(scope, map(scope, encoded, body, {.captured = {}, .parallel = options.preprocess_threads}),
@@ -76,7 +78,8 @@ DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded,
   DatasetNode node = map(scope, files,
                          [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
                            RawSample sample = options.preprocess_fn(s, sample_of(element));
-                           if (options.label_one_hot) sample.label = one_hot(s, sample.label, stage.num_classes);
+                           if (options.label_one_hot)
+                             sample.label = one_hot(s, sample.label, element[0], stage.num_classes);
                            return stage.select(sample, element);
                          },
                          {.captured = {}, .parallel = parallel});

@@ -43,9 +43,10 @@ tensorflow::Output checked_label(const Scope& scope, const tensorflow::Output& l
 // tell; see check_image_op.cc.
 tensorflow::Output checked_image(const Scope& scope, const tensorflow::Output& content, const tensorflow::Output& name);
 
-// Decodes one image file; see decode_op.cc.
-tensorflow::Output decode(const Scope& scope, const tensorflow::Output& content, const tensorflow::Output& name,
-                          const std::optional<ImageSize>& size, bool apply_exif, int channels = 3);
+// Decodes one image file; see decode_op.cc. `mox predict` takes it too: what is trained on is what is predicted.
+MOX_EXPORT tensorflow::Output decode(const Scope& scope, const tensorflow::Output& content,
+                                     const tensorflow::Output& name, const std::optional<ImageSize>& size,
+                                     bool apply_exif, int channels = 3);
 
 // The image files of a raw data set, read ahead: (name, content, `extra`…). The extra columns have a row a file.
 struct RawFiles {

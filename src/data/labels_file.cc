@@ -77,18 +77,6 @@ std::vector<NumberedName> pairs_of(const std::vector<Line>& lines) {
   return pairs;
 }
 
-std::string quoted(const std::vector<std::string>& names) {
-  std::vector<std::string> shown;
-  for (const auto& name : names) {
-    if (shown.size() == 5) {
-      shown.push_back("… (" + std::to_string(names.size()) + " in all)");
-      break;
-    }
-    shown.push_back("'" + name + "'");
-  }
-  return join_names(shown);
-}
-
 }  // namespace
 
 std::vector<std::string> parse_labels(const std::string& path, const std::string& content) {
@@ -171,6 +159,18 @@ std::string format_labels(const std::vector<std::string>& names) {
   return text;
 }
 
+std::string quoted_names(const std::vector<std::string>& names) {
+  std::vector<std::string> shown;
+  for (const auto& name : names) {
+    if (shown.size() == 5) {
+      shown.push_back("… (" + std::to_string(names.size()) + " in all)");
+      break;
+    }
+    shown.push_back("'" + name + "'");
+  }
+  return join_names(shown);
+}
+
 void check_same_classes(const std::string& path, const std::vector<std::string>& in_file, const std::string& where,
                         const std::vector<std::string>& found) {
   const std::set<std::string> a(in_file.begin(), in_file.end()), b(found.begin(), found.end());
@@ -179,8 +179,8 @@ void check_same_classes(const std::string& path, const std::vector<std::string>&
   std::set_difference(b.begin(), b.end(), a.begin(), a.end(), std::back_inserter(only_found));
   if (only_file.empty() && only_found.empty()) return;
   std::string text = "labels file " + path + " does not agree with " + where + ":";
-  if (!only_found.empty()) text += " the file lacks " + quoted(only_found) + ";";
-  if (!only_file.empty()) text += " the file alone has " + quoted(only_file) + ";";
+  if (!only_found.empty()) text += " the file lacks " + quoted_names(only_found) + ";";
+  if (!only_file.empty()) text += " the file alone has " + quoted_names(only_file) + ";";
   throw InvalidArgumentError(text + " correct the file, or remove it to take the names as they are found");
 }
 

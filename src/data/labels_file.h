@@ -23,6 +23,9 @@ void check_distinct(const std::string& path, const std::vector<std::string>& nam
 // `0: name` lines.
 std::string format_labels(const std::vector<std::string>& names);
 
+// "'a', 'b'": the first few, and how many there are.
+std::string quoted_names(const std::vector<std::string>& names);
+
 // InvalidArgumentError that names the classes which only one of the two has.
 void check_same_classes(const std::string& path, const std::vector<std::string>& in_file, const std::string& where,
                         const std::vector<std::string>& found);

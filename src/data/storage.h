@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "moxing/export.h"
 #include "tensorflow/core/platform/file_system.h"
 #include "tensorflow/core/platform/tstring.h"
 
@@ -30,7 +31,7 @@ bool is_same_or_below(const std::string& path, const std::string& folder);
 std::string base_name(const std::string& path);
 
 // Whether it ends as the names of images do.
-bool has_image_extension(const std::string& name);
+MOX_EXPORT bool has_image_extension(const std::string& name);
 
 // What is left out of a listing: counted, and the first few named.
 class LeftOut {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "graph/check_labels.h"
 #include "graph/depthwise_precision.h"
 #include "graph/fuse_batch_norm.h"
 #include "graph/half_precision.h"
@@ -23,6 +24,7 @@
 #include "run/input_continuation.h"
 #include "run/learning_rate_factor.h"
 #include "run/log_dir_lock.h"
+#include "run/run_classes.h"
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
@@ -136,6 +138,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (config.mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
   check_keep_best(graph, config);
   SignalGuard signals;
+  if (config.mode == ModeKeys::TRAIN || config.mode == ModeKeys::EVAL) check_labels(&graph.graph);
   if (config.mode == ModeKeys::TRAIN) {
     connect_gradients(&graph, config);
     add_input_order(&graph);
@@ -147,6 +150,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
+  check_run_classes(graph, config);  // before a number of classes that does not fit is found
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
   if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
   if (!checkpoint.resumed) forget_hook_state(&checkpoint);

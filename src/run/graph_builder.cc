@@ -11,6 +11,7 @@
 #include "moxing/flags.h"
 #include "run/checkpoint_loader.h"
 #include "run/hook_groups.h"
+#include "run/run_classes.h"
 #include "tensorflow/cc/framework/gradients.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 #include "tensorflow/core/common_runtime/graph_constructor.h"
@@ -201,6 +202,7 @@ class RunGraphBuilder {
     const std::string prefix = "inter_mode";
     std::vector<std::string> class_names;
     const InputGraph input = call_input_fn(options_, mode, &class_names);
+    check_same_run_classes(built_.class_names, class_names, std::string("inter_mode ") + to_string(mode));
     LiftOptions lift = lift_options(input, mode, 1);
     lift.name = "inter_input";
     const LiftedInput lifted = lift_input(input, lift);

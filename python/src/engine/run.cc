@@ -10,6 +10,7 @@
 #include "moxing/error.h"
 #include "run/checkpoint_loader.h"
 #include "run/engine.h"
+#include "run/run_classes.h"
 #include "run/signals.h"
 
 namespace mox::python {
@@ -214,6 +215,7 @@ void bind_run(nb::module_& m) {
     return matches_patterns(name, split_patterns(include), split_patterns(exclude));
   });
   m.def("check_task_index", &check_task_index);
+  m.def("check_same_run_classes", &check_same_run_classes);
   m.def("received_signal", &SignalGuard::received);
 }
 

@@ -1,10 +1,15 @@
 #include "engine/classifier.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
 #include "command_line.h"
+#include "data/label_classes.h"
 #include "engine/classifier_data.h"
+#include "graph/graph_state.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
 namespace mox::cli {
@@ -78,7 +83,11 @@ void complete(ClassifierConfig* c) {
     if (c->channels == 0) c->channels = data.image_shape.back() > 0 ? data.image_shape.back() : 3;
   } else if (c->num_classes == 0 && !c->data_url.empty()) {
     const ClassifierData data(*c);
-    c->num_classes = static_cast<int64_t>(data.open(data.train_split(), ModeKeys::EVAL)->class_names().size());
+    const auto labels = data.open(data.train_split(), ModeKeys::EVAL)->class_names();
+    if (!labels.empty() && static_cast<int64_t>(labels.size()) <= c->labels_offset)
+      throw InvalidArgumentError(fmt::format("--labels_offset is {}, but {} names {} labels: no class is left",
+                                             c->labels_offset, c->data_url, labels.size()));
+    if (!labels.empty()) c->num_classes = static_cast<int64_t>(labels.size()) - c->labels_offset;
   }
   if (c->channels == 0) c->channels = 3;
   if (c->num_classes <= 0)
@@ -126,15 +135,44 @@ ClassifierConfig read_config(const std::string& checkpoint_url) {
   return config;
 }
 
-std::vector<std::string> class_names_of(const ClassifierConfig& config, const std::string& checkpoint_url) {
-  std::vector<std::string> names = read_class_names(checkpoint_folder(checkpoint_url));
-  if (names.empty() && !config.dataset_name.empty()) names = get_dataset_meta(config.dataset_name).class_names;
+namespace {
+
+// What labels.txt of a run says of the network's classes.
+std::vector<std::string> names_in_run(const ClassifierConfig& config, const std::string& dir) {
+  std::vector<std::string> names = read_class_names(dir);
+  const auto count = static_cast<int64_t>(names.size());
+  // Older versions kept the names of all the data's labels.
+  if (config.labels_offset > 0 && count == config.num_classes + config.labels_offset)
+    return data::classes_of_labels(names, config.labels_offset, config.num_classes);
+  if (count > config.num_classes)
+    throw DataError(
+        fmt::format("{}/labels.txt names {} classes, but the network has {}; it must be the list that the "
+                    "run was trained with",
+                    dir, count, config.num_classes));
   return names;
 }
 
-namespace {
+}  // namespace
 
-// Grey to colour by repeating, colour to grey by luminance (ITU-R 601).
+std::vector<std::string> class_names_of(const ClassifierConfig& config, const std::string& checkpoint_url) {
+  const std::vector<std::string> names = names_in_run(config, checkpoint_folder(checkpoint_url));
+  if (!names.empty()) return names;
+  return data::classes_of_labels(
+      config.dataset_name.empty() ? std::vector<std::string>() : get_dataset_meta(config.dataset_name).class_names,
+      config.labels_offset, config.num_classes);
+}
+
+std::vector<std::string> class_names_of_training(const ClassifierConfig& config, const std::string& train_url) {
+  const std::vector<std::string> there = read_class_names(train_url);
+  if (there.empty() || config.labels_offset <= 0) return there;
+  if (static_cast<int64_t>(there.size()) != config.num_classes + config.labels_offset) return there;
+  const std::vector<std::string> names = names_in_run(config, train_url);
+  log_info(fmt::format("{}/labels.txt had the names below labels_offset {}: it is written anew with the network's {}",
+                       train_url, config.labels_offset, names.size()));
+  write_class_names(train_url, names);
+  return names;
+}
+
 Output with_channels(const Scope& s, const Output& image, int64_t channels) {
   const int64_t has = static_shape(s, image).back();
   if (has == 1 && channels == 3) return ops::Tile(s, image, {1, 1, 3});
@@ -144,17 +182,51 @@ Output with_channels(const Scope& s, const Output& image, int64_t channels) {
   return ops::Cast(s, ops::Round(s, grey), image.type());
 }
 
+namespace {
+
+data::LabelMap label_map(const ClassifierConfig& config, const Dataset& dataset, ModeKeys mode,
+                         const std::vector<std::string>& run_classes) {
+  const std::vector<std::string> labels = dataset.class_names();
+  if (mode != ModeKeys::TRAIN) return data::map_labels(labels, config.labels_offset, config.num_classes, run_classes);
+  const auto own = data::classes_of_labels(labels, config.labels_offset, config.num_classes);
+  if (!labels.empty() && static_cast<int64_t>(own.size()) < config.num_classes)
+    log_warning(
+        fmt::format("num_classes is {}, but the data names {} classes: the network's classes from {} on have "
+                    "neither a name nor samples",
+                    config.num_classes, own.size(), own.size()));
+  // A training that goes on keeps its order. Other names stop it; the engine tells which.
+  auto sorted = own, sorted_run = run_classes;
+  std::sort(sorted.begin(), sorted.end());
+  std::sort(sorted_run.begin(), sorted_run.end());
+  if (own == run_classes || sorted != sorted_run)
+    return data::map_labels(labels, config.labels_offset, config.num_classes, {});
+  log_info("the data lists its classes in another order than the run that goes on: they are taken by their names");
+  return data::map_labels(labels, config.labels_offset, config.num_classes, run_classes);
+}
+
 }  // namespace
 
-InputFn classifier_input(const ClassifierConfig& config, const std::string& split) {
-  return [config, split](const Scope& s, ModeKeys mode) {
-    const auto dataset = ClassifierData(config).open(split, mode);
-    const auto sample = dataset->get(s, {"image", "label"});
-    const Output image = get_data_augmentation_fn(preprocessing_of(config), mode, config.image_size, config.image_size)(
-        s, with_channels(s, sample[0], config.channels));
-    Output label = sample[1];
-    if (config.labels_offset != 0)
-      label = ops::Subtract(s, label, ops::Cast(s, ops::Const(s, config.labels_offset), label.type()));
+Output classifier_image(const Scope& s, const ClassifierConfig& config, const Output& image, ModeKeys mode) {
+  return get_data_augmentation_fn(preprocessing_of(config), mode, config.image_size, config.image_size)(
+      s, with_channels(s, image, config.channels));
+}
+
+InputFn classifier_input(const ClassifierConfig& config, const std::string& split,
+                         const std::vector<std::string>& run_classes) {
+  return [config, split, run_classes](const Scope& s, ModeKeys mode) {
+    const ClassifierData data(config);
+    if (mode == ModeKeys::TRAIN) data.check_labels_offset(split);
+    const auto dataset = data.open(split, mode);
+    const data::LabelMap map = label_map(config, *dataset, mode, run_classes);
+    const std::vector<std::string> keys = dataset->keys();
+    const bool has_names = std::find(keys.begin(), keys.end(), "image_name") != keys.end();
+    const auto sample = dataset->get(s, has_names ? std::vector<std::string>{"image", "label", "image_name"}
+                                                  : std::vector<std::string>{"image", "label"});
+    const Output image = classifier_image(s, config, sample[0], mode);
+    const Output label =
+        data::class_of_label(s, sample[1], has_names ? sample[2] : Output(), "a sample of " + data.name(split), map);
+    // What a training keeps beside its checkpoints and exports. In an evaluation there is nothing left to compare.
+    s.state().text_collections["class_names"] = mode == ModeKeys::TRAIN ? map.names : std::vector<std::string>();
     return std::vector<Output>{image, label};
   };
 }

@@ -12,12 +12,14 @@ namespace mox::cli {
 
 struct ClassifierConfig {
   std::string model_name;
-  std::string dataset_name;    // "": data_url holds own images
-  std::string data_url;        // folder of the data set
-  int64_t num_classes = 0;     // 0: the data set's
-  int64_t channels = 0;        // of the images; 0: the data set's
-  int image_size = 0;          // pixels a side; 0: the network's default
-  int64_t labels_offset = -1;  // subtracted from labels; -1: the network's for imagenet, else 0
+  std::string dataset_name;  // "": data_url holds own images
+  std::string data_url;      // folder of the data set
+  int64_t num_classes = 0;   // 0: the data set's
+  int64_t channels = 0;      // of the images; 0: the data set's
+  int image_size = 0;        // pixels a side; 0: the network's default
+  // Class k of the network is label k + labels_offset of the data; -1: the network's for imagenet, else 0. What labels
+  // are to a network is told in one place: data/label_classes.h.
+  int64_t labels_offset = -1;
   std::string data_format = "NHWC";
   bool batch_norm_fused = true;
   float batch_norm_decay = 0;      // 0: the network's own
@@ -48,11 +50,22 @@ std::string peek_checkpoint_url(const std::vector<std::string>& args);
 // The folder of a checkpoint that is given as a folder or a prefix.
 std::string checkpoint_folder(const std::string& checkpoint_url);
 
-// The labels of labels.txt beside a checkpoint, else the data set's; empty when neither knows them.
+// The names of the network's classes, in their order: those of labels.txt beside a checkpoint, else the data set's;
+// empty when neither knows them. DataError when labels.txt has more names than the network has classes.
 std::vector<std::string> class_names_of(const ClassifierConfig& config, const std::string& checkpoint_url);
+// The same for a training that may go on in train_url: empty when it has no labels.txt. A list with the names below
+// labels_offset, as older versions left it, is put right.
+std::vector<std::string> class_names_of_training(const ClassifierConfig& config, const std::string& train_url);
 
-// One sample: augmented image, label.
-InputFn classifier_input(const ClassifierConfig& config, const std::string& split);
+// Grey to colour by repeating, colour to grey by luminance (ITU-R 601).
+tensorflow::Output with_channels(const Scope& scope, const tensorflow::Output& image, int64_t channels);
+// An image as data sets deliver it, [height, width, 1 or 3] of uint8, as the network takes it.
+tensorflow::Output classifier_image(const Scope& scope, const ClassifierConfig& config, const tensorflow::Output& image,
+                                    ModeKeys mode);
+// One sample: augmented image, class. `run_classes`: the names of the run's classes, by which those of the data are
+// found; empty for a new run.
+InputFn classifier_input(const ClassifierConfig& config, const std::string& split,
+                         const std::vector<std::string>& run_classes);
 // The scope's network on images, computed in config.dtype: logits, float32.
 tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig& config,
                                      const tensorflow::Output& images, ModeKeys mode);

@@ -1,5 +1,9 @@
 #include "engine/classifier_data.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace mox::cli {
 namespace {
 
@@ -52,11 +56,33 @@ std::unique_ptr<Dataset> ClassifierData::open(const std::string& split, ModeKeys
   return get_dataset(config_.dataset_name, split, config_.data_url, options);
 }
 
+std::string ClassifierData::folder(const std::string& split) const {
+  return split.empty() || !own_images() ? config_.data_url : config_.data_url + "/" + split;
+}
+
+std::string ClassifierData::name(const std::string& split) const {
+  return own_images() ? folder(split) : fmt::format("{} ({}, split {})", config_.data_url, config_.dataset_name, split);
+}
+
+void ClassifierData::check_labels_offset(const std::string& split) const {
+  if (config_.labels_offset <= 0 || (own_images() && has_records(folder(split)))) return;
+  const auto names = own_images() ? open_own(split, ModeKeys::EVAL)->class_names()
+                                  : get_dataset_meta(config_.dataset_name).class_names;
+  if (names.empty()) return;  // imagenet: its label 0 is no class
+  throw InvalidArgumentError(
+      fmt::format("--labels_offset is {}, but the classes of {} are numbered from 0: the label of '{}' would be {}, "
+                  "which cannot be trained; leave --labels_offset out, it is for records whose first labels are no "
+                  "classes",
+                  config_.labels_offset, name(split), names[0], -config_.labels_offset));
+}
+
 std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, ModeKeys mode) const {
-  const std::string dir = split.empty() ? config_.data_url : config_.data_url + "/" + split;
+  const std::string dir = folder(split);
   if (has_records(dir)) {
     ImageTFRecordMetadataOptions known;
-    known.num_classes = config_.num_classes;
+    // labels.txt tells how many labels there are. Without it: those that the network's classes stand for.
+    if (config_.num_classes > 0 && !file::exists(dir + "/" + known.label_map_file))
+      known.num_classes = config_.num_classes + std::max<int64_t>(config_.labels_offset, 0);
     ImageTFRecordDatasetOptions options;
     set_common(mode, &options);
     return std::make_unique<ImageClassificationTFRecordDataset>(

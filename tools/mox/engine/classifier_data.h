@@ -20,11 +20,16 @@ class ClassifierData {
   std::string eval_split() const;
   // In one epoch, over all workers.
   int64_t num_samples(const std::string& split) const;
+  // InvalidArgumentError when the labels begin at 0, so that with the offset the first class could not be trained.
+  void check_labels_offset(const std::string& split) const;
+  // For errors: the folder, and of which built-in data set it is.
+  std::string name(const std::string& split) const;
   // `mode` decides on shuffling and repeating.
   std::unique_ptr<Dataset> open(const std::string& split, ModeKeys mode) const;
 
  private:
   bool own_images() const { return config_.dataset_name.empty(); }
+  std::string folder(const std::string& split) const;
   template <typename Options>
   void set_common(ModeKeys mode, Options* options) const;
   std::unique_ptr<Dataset> open_own(const std::string& split, ModeKeys mode) const;

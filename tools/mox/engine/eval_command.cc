@@ -1,6 +1,7 @@
 // mox eval
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -20,6 +21,7 @@ struct Totals {
   int64_t samples = 0;
   double loss = 0;
   int64_t top1 = 0, top5 = 0;
+  int64_t no_numbers = 0;  // samples whose loss is none
 
   void add(const OutputDict& dict) {
     const auto losses = dict.at("loss").flat<float>();
@@ -27,6 +29,7 @@ struct Totals {
     samples += losses.size();
     for (int64_t i = 0; i < losses.size(); ++i) {
       loss += losses(i);
+      no_numbers += !std::isfinite(losses(i));
       top1 += first(i);
       top5 += fifth(i);
     }
@@ -71,11 +74,12 @@ int run_eval(const std::vector<std::string>& args) {
     throw InvalidArgumentError("--data_url is needed: " + checkpoint_url + " has no run.json that tells the data");
   if (split.empty()) split = ClassifierData(config).eval_split();
 
+  const std::vector<std::string> classes = class_names_of(config, checkpoint_url);
   Totals totals;
   EvalRecord record(config.num_classes);
   RunOptions options;
   options.run_mode = ModeKeys::EVAL;
-  options.input_fn = classifier_input(config, split);
+  options.input_fn = classifier_input(config, split, classes);
   options.model_fn = classifier_model(config);
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) {
@@ -92,6 +96,13 @@ int run_eval(const std::vector<std::string>& args) {
   set_flag("running_log_level", log_every_n_steps > 0 ? "info" : "warning");
   const RunResult result = run(options);
   if (result.interrupted) return kFailed;
+  // Metrics of it would look like some: whatever is no number counts as the first class.
+  if (totals.no_numbers > 0)
+    throw RunError(fmt::format("the network's output is no number for {} of {} samples of {}; the checkpoint {} has "
+                               "weights, or moving averages of a training too short for them (--batch_norm_decay), "
+                               "that lead to none",
+                               totals.no_numbers, totals.samples, ClassifierData(config).name(split),
+                               result.checkpoint));
   const double n = totals.samples;
   const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
   nlohmann::ordered_json json{{"checkpoint", result.checkpoint},
@@ -108,7 +119,7 @@ int run_eval(const std::vector<std::string>& args) {
                              result.global_step, split, totals.samples, loss, accuracy, top5)
               << std::endl;
   }
-  json["classes"] = class_names_of(config, checkpoint_url);
+  json["classes"] = classes;
   json.update(record.json());
   write_eval_file(checkpoint_url, json);
   return kDone;

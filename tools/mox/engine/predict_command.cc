@@ -2,16 +2,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "base/json_text.h"
 #include "command_line.h"
+#include "data/decode_image.h"
+#include "data/image_pipeline.h"
+#include "data/storage.h"
 #include "engine/classifier.h"
 #include "engine/entry.h"
 #include "engine/npy.h"
-#include "tensorflow/cc/ops/image_ops.h"
+#include "moxing/file_stream.h"
 #include "tensorflow/cc/ops/io_ops.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
@@ -32,6 +37,13 @@ struct PredictFlags {
   bool json = false;
 };
 
+bool begins_as_image(const std::string& path) {
+  // A pipe would be waited for.
+  if (path.find("://") == std::string::npos && !std::filesystem::is_regular_file(path)) return false;
+  file::File file(path, "rb");
+  return data::image_format(file.read(16)) != data::ImageFormat::kUnknown;
+}
+
 // What is classified: image files, or the rows of one array.
 struct Samples {
   std::vector<std::string> paths;
@@ -48,6 +60,20 @@ bool has_ending(const std::string& path, std::initializer_list<const char*> endi
   });
 }
 
+// The images of a folder and those below it, as data sets take them: by the ending of the name; where it has none, by
+// the content. Hidden files and folders are left out.
+std::vector<std::string> images_below(const std::string& folder) {
+  const std::string prefix = folder + (folder.back() == '/' ? "" : "/");
+  std::vector<std::string> found = file::list_directory(folder, {.recursive = true, .skip_dir = true}), images;
+  std::sort(found.begin(), found.end());
+  for (const std::string& name : found) {
+    if (name[0] == '.' || name.find("/.") != std::string::npos) continue;
+    const bool has_dot = name.find('.', name.rfind('/') + 1) != std::string::npos;
+    if (has_dot ? data::has_image_extension(name) : begins_as_image(prefix + name)) images.push_back(prefix + name);
+  }
+  return images;
+}
+
 Samples gather(const std::vector<std::string>& inputs) {
   Samples samples;
   for (const std::string& input : inputs) {
@@ -59,11 +85,8 @@ Samples gather(const std::vector<std::string>& inputs) {
         throw InvalidArgumentError(input + " has shape " + samples.array.shape().DebugString() +
                                    ", expected [N, height, width, channels]");
     } else if (file::is_directory(input)) {
-      std::vector<std::string> found = file::list_directory(input, {.recursive = true, .skip_dir = true});
-      std::sort(found.begin(), found.end());
-      for (const std::string& name : found)
-        if (has_ending(name, {".jpg", ".jpeg", ".png", ".bmp", ".gif"}))
-          samples.paths.push_back(input + (input.back() == '/' ? "" : "/") + name);
+      const std::vector<std::string> images = images_below(input);
+      samples.paths.insert(samples.paths.end(), images.begin(), images.end());
     } else if (file::exists(input)) {
       samples.paths.push_back(input);
     } else {
@@ -72,7 +95,8 @@ Samples gather(const std::vector<std::string>& inputs) {
   }
   if (samples.size() == 0)
     throw InvalidArgumentError(
-        "no image to predict: give image files, folders with .jpg, .png, .bmp or .gif, or a .npy array");
+        "no image to predict: give image files, folders with images (.jpg, .jpeg, .jpe, .jfif, .png, .bmp, .gif or "
+        ".webp), or a .npy array");
   return samples;
 }
 
@@ -87,13 +111,11 @@ InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t fir
       tf::Tensor paths(tf::DT_STRING, {samples.size() - first});
       for (int64_t i = first; i < samples.size(); ++i) paths.flat<tf::tstring>()(i - first) = samples.paths[i];
       const Output path = make_tensor_dataset({{"path", paths}}, {}, {.num_epochs = 1})->get(s, {"path"})[0];
-      const Output decoded =
-          ops::DecodeImage(s, ops::ReadFile(s, path), ops::DecodeImage::Channels(c.channels).ExpandAnimations(false));
-      image = ops::EnsureShape(s, decoded, {-1, -1, c.channels});
+      image = data::decode(s, ops::ReadFile(s, path), path, std::nullopt, /*apply_exif=*/false);
     }
-    if (f.preprocess == "none") return std::vector<Output>{ops::Cast(s, image, tf::DT_FLOAT)};
-    return std::vector<Output>{
-        get_data_augmentation_fn(preprocessing_of(c), mode, c.image_size, c.image_size)(s, image)};
+    if (f.preprocess == "none")
+      return std::vector<Output>{ops::Cast(s, with_channels(s, image, c.channels), tf::DT_FLOAT)};
+    return std::vector<Output>{classifier_image(s, c, image, mode)};
   };
 }
 
@@ -130,6 +152,20 @@ RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_s
   return run(options);
 }
 
+// A class would be named all the same: of values that are no numbers, the first.
+void check_finite(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores,
+                  const std::string& checkpoint) {
+  const auto values = scores.flat<float>();
+  for (int64_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values(i)))
+      throw RunError(fmt::format(
+          "{} {} cannot be predicted: the network's output is {} for it. Either what is fed is no number, or the "
+          "checkpoint {} has weights, or moving averages of a training too short for them (--batch_norm_decay), that "
+          "lead to none",
+          samples.paths.empty() ? "sample" : "image", samples.name(i / f.classifier.num_classes),
+          std::isnan(values(i)) ? "nan" : "infinite", checkpoint));
+}
+
 tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
   tf::Tensor scores(tf::DT_FLOAT, {samples.size(), f.classifier.num_classes});
   int64_t done = 0;
@@ -146,6 +182,7 @@ tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
     }
   }
   if (result.interrupted) throw RunError("interrupted");
+  check_finite(f, samples, scores, result.checkpoint);
   return scores;
 }
 

@@ -64,7 +64,7 @@ RunOptions run_options(const TrainFlags& f) {
   const ClassifierData data(f.classifier);
   const std::string split = data.train_split();
   const int64_t global_batch_size = f.batch_size * get_flag<int64_t>("num_gpus");
-  options.input_fn = classifier_input(f.classifier, split);
+  options.input_fn = classifier_input(f.classifier, split, class_names_of_training(f.classifier, f.train_url));
   options.model_fn = classifier_model(f.classifier);
   options.optimizer_fn = get_optimizer_fn(
       f.optimizer,

@@ -57,6 +57,8 @@ class GraphBuilder:
         if self._inter_mode:
             self._inter_input = Input(self._functions.input_fn, self._config, self._inter_mode, self._auto_batch,
                                       self._seed, self._errors, num_towers=1, name="inter_input")
+            engine.check_same_run_classes(self._input.class_names, self._inter_input.class_names,
+                                          f"inter_mode {self._inter_mode}")
         graph = new_graph(self._seed)
         self._graphs.append(graph)
         built = engine.BuiltGraph(self._mode)
