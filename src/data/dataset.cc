@@ -24,7 +24,8 @@ std::vector<tf::Output> Dataset::get(const Scope& scope, const std::vector<std::
       throw InvalidArgumentError("the data set has no '" + key + "'; it has: " + data::join_names(known));
   const Scope inner = scope.with(scope.NewSubScope("input"));
   const Pipeline pipeline = build(inner, wanted);
-  scope.state().text_collections["class_names"] = class_names();
+  // Another one of the same input, without names, does not take them away.
+  if (auto names = class_names(); !names.empty()) scope.state().text_collections["class_names"] = std::move(names);
   scope.state().text_collections["num_samples"] = {std::to_string(num_samples())};
   auto outputs = data::iterate(inner, pipeline.node);
   check(scope, "building the input pipeline");

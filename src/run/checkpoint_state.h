@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "moxing/export.h"
+
 namespace mox {
 
 struct CheckpointState {
@@ -17,7 +19,7 @@ CheckpointState read_checkpoint_state(const std::string& dir);
 void write_checkpoint_state(const std::string& dir, const CheckpointState& state);
 
 // Prefixes to try, newest first: those that the state names, then other model.ckpt-N that lie there whole.
-std::vector<std::string> checkpoints_in(const std::string& dir);
+MOX_EXPORT std::vector<std::string> checkpoints_in(const std::string& dir);
 // `path` is a folder (its checkpoints, newest first) or a prefix (itself); NotFoundError with what was looked for.
 std::vector<std::string> resolve_checkpoints(const std::string& path);
 

@@ -176,3 +176,18 @@ def test_a_training_goes_on_with_its_classes_alone(data, run, tmp_path):
     assert "taken by their names" in train(tmp_path / "data", tmp_path / "run", steps=90).stderr
     assert names_in(tmp_path / "run/labels.txt") == list(COLOURS)
     assert evaluate(tmp_path / "run", f"--data_url={data / 'folders'}")["accuracy"] == 1
+
+
+def test_a_new_training_has_nothing_of_an_old_list(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/labels.txt").write_text("0: red\n1: green\n2: blue\n")  # its checkpoints were removed
+    train(data / "folders", tmp_path / "run", steps=2)
+    assert names_in(tmp_path / "run/labels.txt") == list(COLOURS)
+
+
+def test_a_run_keeps_its_names_when_the_data_has_none(data, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    mox("data", "convert", data / "folders/train", tmp_path / "records")
+    (tmp_path / "records/labels.txt").unlink()
+    train(tmp_path / "records", tmp_path / "run", "--num_classes=3", "--export_model=TF_SERVING", steps=61)
+    assert names_in(tmp_path / "run/1/assets/labels.txt") == names_in(tmp_path / "run/labels.txt") == list(COLOURS)

@@ -10,6 +10,7 @@
 #include "data/label_classes.h"
 #include "engine/classifier_data.h"
 #include "graph/graph_state.h"
+#include "run/checkpoint_state.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
 namespace mox::cli {
@@ -163,6 +164,7 @@ std::vector<std::string> class_names_of(const ClassifierConfig& config, const st
 }
 
 std::vector<std::string> class_names_of_training(const ClassifierConfig& config, const std::string& train_url) {
+  if (checkpoints_in(train_url).empty()) return {};
   const std::vector<std::string> there = read_class_names(train_url);
   if (there.empty() || config.labels_offset <= 0) return there;
   if (static_cast<int64_t>(there.size()) != config.num_classes + config.labels_offset) return there;
@@ -187,9 +189,10 @@ namespace {
 data::LabelMap label_map(const ClassifierConfig& config, const Dataset& dataset, ModeKeys mode,
                          const std::vector<std::string>& run_classes) {
   const std::vector<std::string> labels = dataset.class_names();
-  if (mode != ModeKeys::TRAIN) return data::map_labels(labels, config.labels_offset, config.num_classes, run_classes);
+  if (mode != ModeKeys::TRAIN || labels.empty())
+    return data::map_labels(labels, config.labels_offset, config.num_classes, run_classes);
   const auto own = data::classes_of_labels(labels, config.labels_offset, config.num_classes);
-  if (!labels.empty() && static_cast<int64_t>(own.size()) < config.num_classes)
+  if (static_cast<int64_t>(own.size()) < config.num_classes)
     log_warning(
         fmt::format("num_classes is {}, but the data names {} classes: the network's classes from {} on have "
                     "neither a name nor samples",

@@ -53,8 +53,8 @@ std::string checkpoint_folder(const std::string& checkpoint_url);
 // The names of the network's classes, in their order: those of labels.txt beside a checkpoint, else the data set's;
 // empty when neither knows them. DataError when labels.txt has more names than the network has classes.
 std::vector<std::string> class_names_of(const ClassifierConfig& config, const std::string& checkpoint_url);
-// The same for a training that may go on in train_url: empty when it has no labels.txt. A list with the names below
-// labels_offset, as older versions left it, is put right.
+// The same for a training that may go on in train_url: empty when it has no checkpoint or no labels.txt. A list with
+// the names below labels_offset, as older versions left it, is put right.
 std::vector<std::string> class_names_of_training(const ClassifierConfig& config, const std::string& train_url);
 
 // Grey to colour by repeating, colour to grey by luminance (ITU-R 601).

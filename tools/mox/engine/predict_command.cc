@@ -178,7 +178,9 @@ tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
     try {
       result = predict(f, samples, 1, &scores, &done);
     } catch (const RunError& e) {
-      throw DataError("image " + samples.name(done) + " cannot be predicted: " + e.what());
+      // Without the name of the graph's node behind it.
+      const std::string text = e.what();
+      throw DataError("image " + samples.name(done) + " cannot be predicted: " + text.substr(0, text.find("\n\t [[")));
     }
   }
   if (result.interrupted) throw RunError("interrupted");
