@@ -13,11 +13,21 @@ namespace mox {
 // loss_scale holds a number or the word "dynamic"; every other flag keeps the type of its default.
 using FlagValue = std::variant<bool, int64_t, double, std::string>;
 
+// A line of the table of flags. What is checked, told in errors and listed by `mox flags` comes from these columns.
 struct FlagInfo {
+  enum class Text { kAny, kHosts, kPatterns };  // host:port,…; regular expressions, comma-separated
+
   const char* name;
-  FlagValue default_value;
-  const char* values;  // "an integer >= 1", "'ps' or 'worker'": for help and errors
-  const char* help;
+  FlagValue default_value;              // its type is the flag's
+  const char* help;                     // what it is for, in a line
+  double low = 0, high = 0;             // of numbers: the least and the largest
+  std::vector<std::string> words = {};  // of a text: all that there are, none: any; of a number: what may stand instead
+  Text text = Text::kAny;
+  const char* environment = "";  // the variable that gives the value where the command line and set_flag give none
+  bool offered = true;           // false: this version does not heed it, and takes its default only
+
+  // "an integer from 1 to 1024", "'ps' or 'worker'": for help and errors.
+  MOX_EXPORT std::string values() const;
 };
 
 // InvalidArgumentError that lists the flags for an unknown name.
@@ -34,6 +44,9 @@ MOX_EXPORT void set_flag(const std::string& name, const FlagValue& value);
 inline void set_flag(const std::string& name, bool value) { set_flag(name, FlagValue(value)); }
 inline void set_flag(const std::string& name, int value) { set_flag(name, FlagValue(int64_t{value})); }
 inline void set_flag(const std::string& name, const char* value) { set_flag(name, FlagValue(std::string(value))); }
+
+// Whether the command line, set_flag or the environment gave it a value.
+MOX_EXPORT bool is_flag_set(const std::string& name);
 
 // Takes `--name=value`, `--name value` and, for switches, `--name` / `--noname` out of `args`; returns what it does not
 // know, in order, for the user's own parser.

@@ -54,8 +54,8 @@ struct RunOptions {
   int64_t log_every_n_steps = 10;
   int64_t output_every_n_steps = 0;   // 0: output_fn is not called in TRAIN and EVAL; in PREDICT every step
   int64_t save_summary_steps = 100;   // TRAIN; 0: no summaries
-  double save_model_secs = -1;        // seconds between checkpoints; negative: not given. Wins over steps
-  int64_t save_model_steps = -1;      // steps between checkpoints; with neither given: every 600 seconds
+  double save_model_secs = -1;        // seconds between checkpoints; -1: not given, 0: none. Wins over steps
+  int64_t save_model_steps = -1;      // the same in steps; with neither given: every 600 seconds
   FetchStrategyFn fetch_strategy_fn;  // decides what each step fetches; none: the …_n_steps above
   std::string export_model;           // export_keys::TF_SERVING, or "" for none
   std::function<void()> begin_fn;     // called once: all is checked and restored, the first step comes

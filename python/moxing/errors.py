@@ -9,6 +9,10 @@ class InvalidArgumentError(Error, ValueError):
     """Something wrong was passed: a flag, a field, a name, a shape. Nothing was started."""
 
 
+class ArgumentTypeError(InvalidArgumentError, TypeError):
+    """An argument has the wrong type."""
+
+
 class NotFoundError(Error, FileNotFoundError):
     """A file, checkpoint or data set that must be there is not."""
 

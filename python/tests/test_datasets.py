@@ -203,7 +203,7 @@ def test_errors_of_python_functions_come_out(mox, folders, tmp_path):
 @pytest.mark.parametrize("options,message", [
     ({"batch_size": 4}, "give image_size, preprocess_fn or augmentation_fn"),
     ({"image_size": "big"}, "image_size is 'big', expected one number or"),
-    ({"num_readers": "many"}, "num_readers is 'many', expected int"),
+    ({"num_readers": "many"}, "num_readers is 'many', expected an integer from 1 to 4096"),
     ({"augmentation_fn": 3}, "augmentation_fn must be a function, got int 3"),
     ({"reader_class": "MyReader"}, "there is no reader_class 'MyReader'"),
     ({"reader_kwargs": {"num_readers": 4, "processes": 2}}, "reader_kwargs has no 'processes'"),

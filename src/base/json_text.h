@@ -13,6 +13,9 @@ MOX_EXPORT nlohmann::json parse_json(const std::string& text, bool allow_excepti
 // The same; objects keep the order of their keys.
 MOX_EXPORT nlohmann::ordered_json parse_ordered_json(const std::string& text, bool allow_exceptions = true);
 
+// What such an exception says, without the library's own number of it.
+MOX_EXPORT std::string json_problem(const nlohmann::json::exception& error);
+
 // `indent` -1: one line. Bytes that are no UTF-8 are replaced: a file's name may have any.
 MOX_EXPORT std::string json_text(const nlohmann::json& value, int indent = -1);
 MOX_EXPORT std::string json_text(const nlohmann::ordered_json& value, int indent = -1);

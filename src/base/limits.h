@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "moxing/export.h"
@@ -14,11 +15,24 @@ constexpr int64_t kMaxImageSide = 16384;
 constexpr int64_t kMaxClasses = 10'000'000;
 constexpr int64_t kMaxThreads = 4096;
 constexpr int64_t kMaxDevices = 1024;
+constexpr int64_t kMaxShards = 100'000;          // files of one data set
 constexpr int64_t kMaxSteps = int64_t{1} << 53;  // a JSON number keeps it
+constexpr int64_t kMaxSamples = int64_t{1} << 40;
+constexpr int64_t kMaxAhead = 100'000'000;  // samples that are held in memory: capacity, shuffle buffers
+constexpr double kMaxSeconds = 1e9;         // 30 years
 
 // InvalidArgumentError: "batch_size is -3, expected an integer from 1 to 1048576". `advice` follows after "; ".
 MOX_EXPORT void check_integer(std::string_view name, int64_t value, int64_t low, int64_t high,
                               std::string_view advice = "");
+// What the numbers of data sets may be: options in C++ and arguments in Python.
+struct NamedLimit {
+  const char* name;
+  int64_t low, high;
+};
+MOX_EXPORT std::span<const NamedLimit> dataset_limits();
+// check_integer with the limit of that name.
+MOX_EXPORT void check_dataset_number(const char* name, int64_t value);
+
 // The same for numbers; nan never fits.
 MOX_EXPORT void check_number(std::string_view name, double value, double low, double high,
                              std::string_view advice = "");

@@ -29,9 +29,12 @@ Logger& logger() {
     l->terminal->set_pattern("%v");
     l->terminal->set_level(spdlog::level::trace);
     l->terminal->flush_on(spdlog::level::trace);
-    if (const char* name = std::getenv("MOX_LOG_LEVEL")) {
-      for (size_t i = 0; i < kLevelNames.size(); ++i)
-        if (kLevelNames[i] == std::string_view(name)) l->level = static_cast<LogLevel>(i);
+    if (const char* name = std::getenv("MOX_LOG_LEVEL"); name && *name) {
+      try {
+        l->level = parse_log_level(name);
+      } catch (const InvalidArgumentError& e) {  // a run refuses it; what only logs goes on
+        l->terminal->info("WARNING: environment variable MOX_LOG_LEVEL: {}", e.what());
+      }
     }
     return l;
   }();

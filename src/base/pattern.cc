@@ -1,5 +1,6 @@
 #include "base/pattern.h"
 
+#include <algorithm>
 #include <regex>
 
 #include "moxing/error.h"
@@ -29,6 +30,19 @@ std::vector<std::vector<std::string>> Pattern::matches(const std::string& text) 
   for (std::sregex_iterator it(text.begin(), text.end(), compiled_->regex), end; it != end; ++it)
     all.emplace_back(it->begin(), it->end());
   return all;
+}
+
+std::vector<std::string> split_list(const std::string& comma_separated) {
+  constexpr const char* kBlanks = " \t\r\n";
+  std::vector<std::string> entries;
+  for (size_t start = 0; start <= comma_separated.size();) {
+    const size_t comma = std::min(comma_separated.find(',', start), comma_separated.size());
+    const std::string entry = comma_separated.substr(start, comma - start);
+    const size_t first = entry.find_first_not_of(kBlanks);
+    if (first != std::string::npos) entries.push_back(entry.substr(first, entry.find_last_not_of(kBlanks) + 1 - first));
+    start = comma + 1;
+  }
+  return entries;
 }
 
 }  // namespace mox

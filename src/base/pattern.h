@@ -27,4 +27,7 @@ class MOX_EXPORT Pattern {
   std::unique_ptr<const Compiled> compiled_;
 };
 
+// The entries of a comma-separated list; blanks around them and empty ones do not count.
+MOX_EXPORT std::vector<std::string> split_list(const std::string& comma_separated);
+
 }  // namespace mox

@@ -12,4 +12,7 @@ namespace mox {
 // set. A chief (or master) is the first worker. InvalidArgumentError when it cannot be read.
 std::optional<FlagValue> value_in_tf_config(const std::string& flag);
 
+// The same of a text, which is not empty.
+std::optional<FlagValue> value_in_cluster_text(const std::string& text, const std::string& flag);
+
 }  // namespace mox

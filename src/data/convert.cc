@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/crc32c.h"
+#include "base/limits.h"
 #include "data/image_info.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
@@ -199,8 +200,7 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
     std::mt19937 random(kShuffleSeed);
     for (size_t i = images.size(); i > 1; --i) std::swap(images[i - 1], images[random() % i]);
   }
-  if (options.num_shards < 0)
-    throw InvalidArgumentError("num_shards is " + std::to_string(options.num_shards) + ", expected at least 1, or 0");
+  check_integer("num_shards", options.num_shards, 0, kMaxShards, "0 writes one for each 128 MiB");
   const auto count = static_cast<int64_t>(images.size());
   int64_t shards = options.num_shards > 0 ? options.num_shards : (bytes + kShardBytes - 1) / kShardBytes;
   shards = std::clamp<int64_t>(shards, 1, count);

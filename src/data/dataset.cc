@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/limits.h"
 #include "data/pipeline.h"
 #include "graph/graph_state.h"
 #include "graph/input_position.h"
@@ -58,14 +59,9 @@ Shard shard_of(int64_t shard_index, int64_t num_shards) {
 }
 
 SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle) {
-  auto at_least = [](const char* name, int64_t value, int64_t least) {
-    if (value < least)
-      throw InvalidArgumentError(std::string("data set: ") + name + " is " + std::to_string(value) +
-                                 ", expected at least " + std::to_string(least));
-  };
-  at_least("capacity", options.capacity, 1);
-  at_least("num_epochs", options.num_epochs, 0);
-  at_least("batch_size", options.batch_size, 0);
+  check_dataset_number("capacity", options.capacity);
+  check_dataset_number("num_epochs", options.num_epochs);
+  check_dataset_number("batch_size", options.batch_size);
   const Shard shard = shard_of(options.shard_index, options.num_shards);
   if (num_samples <= shard.index)
     throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "base/limits.h"
 #include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -115,16 +116,11 @@ void check_image_options(const ImageDatasetOptions& options) {
     throw InvalidArgumentError(
         "batch_size is given, but images of different sizes cannot be joined: give image_size, preprocess_fn or "
         "augmentation_fn too");
-  if (options.image_size && (options.image_size->height < 1 || options.image_size->width < 1))
-    throw InvalidArgumentError("image_size is " + std::to_string(options.image_size->height) + "x" +
-                               std::to_string(options.image_size->width) + ", expected at least 1x1");
+  if (options.image_size) {
+    check_integer("image_size: height", options.image_size->height, 1, kMaxImageSide);
+    check_integer("image_size: width", options.image_size->width, 1, kMaxImageSide);
+  }
   check_stage_options(options);
-}
-
-void check_at_least(const char* name, int64_t value, int64_t least) {
-  if (value < least)
-    throw InvalidArgumentError(std::string(name) + " is " + std::to_string(value) + ", expected at least " +
-                               std::to_string(least));
 }
 
 DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter,
@@ -195,8 +191,8 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
   const int64_t readers =
       reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
   const int64_t capacity = reader_number(options, "capacity", options.capacity);
-  check_at_least("num_readers", readers, 1);
-  check_at_least("shuffle_buffer_size", options.shuffle_buffer_size, 0);
+  check_dataset_number("num_readers", readers);
+  check_dataset_number("shuffle_buffer_size", options.shuffle_buffer_size);
 
   const auto& files = *raw.files;
   const auto count = static_cast<int64_t>(files.size());

@@ -1,6 +1,7 @@
 // The part of the pipeline that all image data sets share: decode, augment, leave out what is broken, batch, prefetch.
 #pragma once
 
+#include "base/limits.h"
 #include "data/pipeline.h"
 #include "data/sample_cache.h"
 #include "moxing/image_dataset.h"
@@ -9,15 +10,14 @@ namespace mox::data {
 
 // InvalidArgumentError for options that make no sense.
 void check_image_options(const ImageDatasetOptions& options);
-void check_at_least(const char* name, int64_t value, int64_t least);
 // Of the options that all data sets on disk have.
 template <typename Options>
 void check_stage_options(const Options& options) {
-  check_at_least("batch_size", options.batch_size, 0);
-  check_at_least("num_epochs", options.num_epochs, 0);
-  check_at_least("preprocess_threads", options.preprocess_threads, 1);
-  check_at_least("private_num_threads", options.private_num_threads, 0);
-  check_at_least("max_broken_samples", options.max_broken_samples, 0);
+  check_dataset_number("batch_size", options.batch_size);
+  check_dataset_number("num_epochs", options.num_epochs);
+  check_dataset_number("preprocess_threads", options.preprocess_threads);
+  check_dataset_number("private_num_threads", options.private_num_threads);
+  check_dataset_number("max_broken_samples", options.max_broken_samples);
   if (!options.cache_dir.empty()) SampleCache::check_folder(options.cache_dir);
 }
 

@@ -1,5 +1,6 @@
 #include "data/record_pipeline.h"
 
+#include "base/limits.h"
 #include "data/image_pipeline.h"
 #include "data/storage.h"
 #include "graph/graph_state.h"
@@ -125,8 +126,7 @@ int64_t records_per_epoch(const BaseTFRecordMetadata& metadata, const Epoch& epo
 
 DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadata, const TFRecordReadOptions& options,
                          const std::string& broken_counter) {
-  if (options.num_parallel < 1)
-    throw InvalidArgumentError("num_parallel is " + std::to_string(options.num_parallel) + ", expected at least 1");
+  check_dataset_number("num_parallel", options.num_parallel);
   const auto num_files = static_cast<int64_t>(metadata.files().size());
   // Fewer files than workers: each worker reads all files and keeps its own records.
   const Shard shard = shard_of(options.shard_index, options.num_shards);

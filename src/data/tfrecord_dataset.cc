@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/limits.h"
 #include "data/image_pipeline.h"
 #include "data/record_pipeline.h"
 #include "moxing/error.h"
@@ -34,8 +35,8 @@ tf::Tensor scalar_string(const std::string& value) {
 
 template <typename Options>
 void check_record_options(const Options& options) {
-  data::check_at_least("num_parallel", options.num_parallel, 1);
-  data::check_at_least("shuffle_buffer_size", options.shuffle_buffer_size, 0);
+  check_dataset_number("num_parallel", options.num_parallel);
+  check_dataset_number("shuffle_buffer_size", options.shuffle_buffer_size);
 }
 
 TFRecordReadOptions read_options(const ImageTFRecordDatasetOptions& options) {

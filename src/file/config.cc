@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cstdlib>
 #include <mutex>
 
+#include "base/environment.h"
+#include "base/limits.h"
 #include "moxing/error.h"
 
 namespace mox::file {
@@ -30,29 +30,38 @@ std::optional<std::string> from_environment(std::initializer_list<const char*> n
   return std::nullopt;
 }
 
-[[noreturn]] void throw_bad(const char* name, const std::string& value, const char* expected) {
-  throw InvalidArgumentError(std::string("environment variable ") + name + "='" + value + "': expected " + expected);
+constexpr NumberLimit kLimits[] = {
+    {"port", 1, 65535, true},         {"retry", 1, 1000, true},
+    {"retry_wait", 0, 3600, false},   {"client_timeout", 0.001, 86400, false},
+    {"list_max_keys", 1, 1000, true},
+};
+
+const NumberLimit& limit_of(std::string_view name) {
+  return *std::find_if(std::begin(kLimits), std::end(kLimits), [&](const NumberLimit& l) { return l.name == name; });
 }
 
-std::optional<bool> bool_from(const char* name) {
-  auto value = from_environment({name});
-  if (!value) return std::nullopt;
-  std::string lower = *value;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (lower == "1" || lower == "true" || lower == "yes" || lower == "on") return true;
-  if (lower == "0" || lower == "false" || lower == "no" || lower == "off") return false;
-  throw_bad(name, *value, "true or false");
+// MOX_<NAME IN CAPITALS>, in the range that set_auth's argument of that name has.
+std::optional<int> integer_from(const char* variable, std::string_view name) {
+  const NumberLimit& limit = limit_of(name);
+  const auto value =
+      integer_in_environment(variable, static_cast<int64_t>(limit.low), static_cast<int64_t>(limit.high));
+  return value ? std::optional(static_cast<int>(*value)) : std::nullopt;
+}
+
+std::optional<double> number_from(const char* variable, std::string_view name) {
+  return number_in_environment(variable, limit_of(name).low, limit_of(name).high);
 }
 
 template <typename Number>
-std::optional<Number> number_from(const char* name) {
-  auto value = from_environment({name});
-  if (!value) return std::nullopt;
-  Number number{};
-  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), number);
-  if (error != std::errc() || end != value->data() + value->size() || number < 0)
-    throw_bad(name, *value, "a number that is not negative");
-  return number;
+void check_argument(const char* name, const std::optional<Number>& value) {
+  if (!value) return;
+  const NumberLimit& limit = limit_of(name);
+  const std::string where = std::string("set_auth: ") + name;
+  if (limit.whole)
+    check_integer(where, static_cast<int64_t>(*value), static_cast<int64_t>(limit.low),
+                  static_cast<int64_t>(limit.high));
+  else
+    check_number(where, static_cast<double>(*value), limit.low, limit.high);
 }
 
 template <typename T>
@@ -94,13 +103,13 @@ Config resolve(const AuthOptions& set) {
   config.sk = pick(set.sk, from_environment({"MOX_SK", "AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"}), {});
   config.token = pick(set.token, from_environment({"MOX_TOKEN", "AWS_SESSION_TOKEN", "SECURITY_TOKEN"}), {});
   config.region = pick(set.region, from_environment({"MOX_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}), config.region);
-  config.is_secure = pick(set.is_secure, bool_from("MOX_IS_SECURE"), true);
+  config.is_secure = pick(set.is_secure, bool_in_environment("MOX_IS_SECURE"), true);
   const auto server = from_environment({"MOX_SERVER", "AWS_ENDPOINT_URL", "S3_ENDPOINT"});
   bool by_scheme = config.is_secure;
   config.host = split_server(pick(set.server, server, std::string()), &by_scheme);
   if (!set.is_secure) config.is_secure = by_scheme;
   if (config.host.empty()) config.host = "s3." + config.region + ".amazonaws.com";
-  if (const int port = pick(set.port, number_from<int>("MOX_PORT"), 0); port != 0)
+  if (const int port = pick(set.port, integer_from("MOX_PORT", "port"), 0); port != 0)
     config.host = without_port(config.host) + ":" + std::to_string(port);
   // A default port is not part of the Host header that is signed.
   const std::string default_port = config.is_secure ? ":443" : ":80";
@@ -109,13 +118,13 @@ Config resolve(const AuthOptions& set) {
   const std::string name = without_port(config.host);
   config.is_obs = name.rfind("obs.", 0) == 0 || ends_with(name, ".myhuaweicloud.com");
   const bool public_cloud = config.is_obs || ends_with(name, ".amazonaws.com");
-  config.path_style = pick(set.path_style, bool_from("MOX_PATH_STYLE"), !public_cloud);
-  config.ssl_verify = pick(set.ssl_verify, bool_from("MOX_SSL_VERIFY"), true);
-  config.long_connections = pick(set.long_conn_mode, bool_from("MOX_LONG_CONN_MODE"), true);
-  config.attempts = std::max(1, pick(set.retry, number_from<int>("MOX_RETRY"), config.attempts));
-  config.retry_wait = pick(set.retry_wait, number_from<double>("MOX_RETRY_WAIT"), config.retry_wait);
-  config.timeout = pick(set.client_timeout, number_from<double>("MOX_CLIENT_TIMEOUT"), config.timeout);
-  config.list_max_keys = std::max(1, pick(set.list_max_keys, number_from<int>("MOX_LIST_MAX_KEYS"), 1000));
+  config.path_style = pick(set.path_style, bool_in_environment("MOX_PATH_STYLE"), !public_cloud);
+  config.ssl_verify = pick(set.ssl_verify, bool_in_environment("MOX_SSL_VERIFY"), true);
+  config.long_connections = pick(set.long_conn_mode, bool_in_environment("MOX_LONG_CONN_MODE"), true);
+  config.attempts = pick(set.retry, integer_from("MOX_RETRY", "retry"), config.attempts);
+  config.retry_wait = pick(set.retry_wait, number_from("MOX_RETRY_WAIT", "retry_wait"), config.retry_wait);
+  config.timeout = pick(set.client_timeout, number_from("MOX_CLIENT_TIMEOUT", "client_timeout"), config.timeout);
+  config.list_max_keys = pick(set.list_max_keys, integer_from("MOX_LIST_MAX_KEYS", "list_max_keys"), 1000);
   config.ca_bundle =
       from_environment({"MOX_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"}).value_or("");
   if (config.ca_bundle.empty())
@@ -139,8 +148,11 @@ std::shared_ptr<const Config> current_config() {
 }
 
 void set_auth(const AuthOptions& options) {
-  if (options.port && (*options.port < 0 || *options.port > 65535))
-    throw InvalidArgumentError("set_auth: port " + std::to_string(*options.port) + " is not in 0..65535");
+  check_argument("port", options.port);
+  check_argument("retry", options.retry);
+  check_argument("retry_wait", options.retry_wait);
+  check_argument("client_timeout", options.client_timeout);
+  check_argument("list_max_keys", options.list_max_keys);
   Settings& s = settings();
   std::lock_guard lock(s.mu);
   take(&s.set.ak, options.ak);
@@ -160,16 +172,21 @@ void set_auth(const AuthOptions& options) {
   s.resolved.reset();  // the environment is read again
 }
 
+std::span<const NumberLimit> auth_limits() { return kLimits; }
+
 std::optional<int64_t> wanted_part_size() {
   constexpr int64_t kSmallestPart = 5 << 20;  // what stores accept
-  const auto wanted = number_from<int64_t>("MOX_FILE_LARGE_FILE_PART_SIZE");
+  constexpr int64_t kLargestPart = int64_t{5} << 30;
+  const auto wanted = integer_in_environment("MOX_FILE_LARGE_FILE_PART_SIZE", 1, kLargestPart);
   return wanted ? std::optional(std::max(kSmallestPart, *wanted)) : std::nullopt;
 }
 
 int64_t large_file_part_size() { return wanted_part_size().value_or(8 << 20); }
 
-int large_file_task_num() { return std::max(1, number_from<int>("MOX_FILE_LARGE_FILE_TASK_NUM").value_or(8)); }
+int large_file_task_num() {
+  return static_cast<int>(integer_in_environment("MOX_FILE_LARGE_FILE_TASK_NUM", 1, 256).value_or(8));
+}
 
-bool silent_mode() { return bool_from("MOX_SILENT_MODE").value_or(false); }
+bool silent_mode() { return bool_in_environment("MOX_SILENT_MODE").value_or(false); }
 
 }  // namespace mox::file

@@ -3,7 +3,9 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "moxing/file.h"
 
@@ -30,6 +32,14 @@ struct Config {
 
 // The current settings; a request in flight keeps the ones it began with.
 std::shared_ptr<const Config> current_config();
+
+// The numbers that set_auth, and the variable MOX_<NAME IN CAPITALS>, take.
+struct NumberLimit {
+  std::string_view name;  // of the argument
+  double low, high;
+  bool whole;  // an integer
+};
+MOX_EXPORT std::span<const NumberLimit> auth_limits();
 
 // Bytes of one part of a large transfer: MOX_FILE_LARGE_FILE_PART_SIZE, at least 5 MiB; nullopt when it is not set.
 std::optional<int64_t> wanted_part_size();

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/limits.h"
 #include "file/config.h"
 #include "file/copy_job.h"
 #include "file/file_system.h"
@@ -296,8 +297,7 @@ CopySummary copy_tree(const std::string& src_url, const std::string& dst_url, co
                       const char* title) {
   const Location src = parse_path(src_url);
   const Location dst = parse_path(dst_url);
-  if (options.threads < 0)
-    throw InvalidArgumentError("threads is " + std::to_string(options.threads) + ", expected 0 or more");
+  check_integer("threads", options.threads, 0, kMaxThreads);
   const Stat st = need_stat(title, src);
   if (!st.is_directory) {
     const CopySummary summary = copy_one(src, st, file_target(src, dst), options);

@@ -1,12 +1,12 @@
 #include "graph/fuse_batch_norm.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 
+#include "base/environment.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "tensorflow/core/common_runtime/graph_constructor.h"
@@ -243,8 +243,7 @@ void fuse(tf::GraphDef* graph, const Uses& uses, const Match& m) {
 }  // namespace
 
 int fuse_batch_norm(tf::GraphDef* graph) {
-  const char* wanted = std::getenv("MOX_FUSE_BATCH_NORM");
-  if (wanted && std::string(wanted) == "0") return 0;
+  if (!bool_in_environment("MOX_FUSE_BATCH_NORM").value_or(true)) return 0;
   std::vector<Match> matches;
   std::set<const tf::NodeDef*> taken;  // the sum of two batch norms is joined with one of them
   const Uses uses(graph);

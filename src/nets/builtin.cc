@@ -1,6 +1,7 @@
 // The table of networks: name, image size, labels offset, variables of the last layer, channels, function.
 #include "nets/builtin.h"
 
+#include "base/limits.h"
 #include "graph/layout.h"
 #include "moxing/error.h"
 #include "nets/families.h"
@@ -94,11 +95,12 @@ void check_images(const Scope& scope, const std::string& name, const tf::Output&
 }
 
 void check_options(const std::string& name, int num_classes, const ModelFnOptions& options) {
-  if (num_classes < 1)
-    throw InvalidArgumentError("get_model_fn('" + name + "'): num_classes is " + std::to_string(num_classes) +
-                               "; it must be at least 1");
+  const std::string who = "get_model_fn('" + name + "'): ";
+  check_integer(who + "num_classes", num_classes, 1, kMaxClasses);
+  check_integer(who + "image_height", options.image_height, 0, kMaxImageSide, "give image_width, too, or neither");
+  check_integer(who + "image_width", options.image_width, 0, kMaxImageSide, "give image_height, too, or neither");
   check_data_format(options.data_format);
-  if ((options.image_height > 0) != (options.image_width > 0) || options.image_height < 0 || options.image_width < 0)
+  if ((options.image_height > 0) != (options.image_width > 0))
     throw InvalidArgumentError("get_model_fn('" + name + "'): image_height is " + std::to_string(options.image_height) +
                                " and image_width " + std::to_string(options.image_width) + "; give both, or neither");
   for (float keep : {options.dropout_keep_prob, options.drop_path_keep_prob})

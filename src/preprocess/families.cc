@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 
@@ -90,9 +91,8 @@ const NetworkEntry& find_network(const std::string& name) {
 }
 
 int output_side(const char* which, int asked, int by_default) {
-  if (asked < 0)
-    throw InvalidArgumentError(std::string("get_data_augmentation_fn: ") + which + " is " + std::to_string(asked) +
-                               ", expected a number of pixels, or 0 for the network's default");
+  check_integer(std::string("get_data_augmentation_fn: ") + which, asked, 0, kMaxImageSide,
+                "0 means the network's default");
   return asked == 0 ? by_default : asked;
 }
 

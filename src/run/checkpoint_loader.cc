@@ -120,17 +120,7 @@ LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const Ru
 
 }  // namespace
 
-std::vector<std::string> split_patterns(const std::string& comma_separated) {
-  std::vector<std::string> patterns;
-  size_t start = 0;
-  while (start <= comma_separated.size()) {
-    size_t comma = comma_separated.find(',', start);
-    if (comma == std::string::npos) comma = comma_separated.size();
-    if (comma > start) patterns.push_back(comma_separated.substr(start, comma - start));
-    start = comma + 1;
-  }
-  return patterns;
-}
+std::vector<std::string> split_patterns(const std::string& comma_separated) { return split_list(comma_separated); }
 
 bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
                       const std::vector<std::string>& exclude) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/limits.h"
 #include "moxing/hooks.h"
 #include "moxing/log.h"
 #include "run/signals.h"
@@ -15,9 +16,8 @@ EvaluationOptions with_prefix(EvaluationOptions options, const char* prefix) {
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-void need_positive(int64_t value, const char* name, const std::string& prefix) {
-  if (value < 1)
-    throw InvalidArgumentError(fmt::format("{}: {} is {}, expected an integer from 1", prefix, name, value));
+void need_positive(int64_t value, const char* name, const std::string& prefix, int64_t high) {
+  check_integer(prefix + ": " + name, value, 1, high);
 }
 
 }  // namespace
@@ -25,10 +25,10 @@ void need_positive(int64_t value, const char* name, const std::string& prefix) {
 LogEvaluationMetricHook::LogEvaluationMetricHook(EvaluationOptions options)
     : options_(with_prefix(std::move(options), "[VALIDATION METRICS]")) {
   if (options_.monitor_info.empty()) throw InvalidArgumentError(options_.prefix + ": monitor_info is empty");
-  need_positive(options_.batch_size, "batch_size", options_.prefix);
-  need_positive(options_.samples_in_train, "samples_in_train", options_.prefix);
-  need_positive(options_.samples_in_eval, "samples_in_eval", options_.prefix);
-  need_positive(options_.evaluate_every_n_epochs, "evaluate_every_n_epochs", options_.prefix);
+  need_positive(options_.batch_size, "batch_size", options_.prefix, kMaxBatchSize);
+  need_positive(options_.samples_in_train, "samples_in_train", options_.prefix, kMaxSamples);
+  need_positive(options_.samples_in_eval, "samples_in_eval", options_.prefix, kMaxSamples);
+  need_positive(options_.evaluate_every_n_epochs, "evaluate_every_n_epochs", options_.prefix, 1'000'000);
   for (const auto& [name, tensor] : options_.monitor_info) fetches_.push_back(tensor);
 }
 
@@ -83,8 +83,8 @@ EarlyStoppingHook::EarlyStoppingHook(EvaluationOptions evaluation, EarlyStopping
   if (monitored_ == info.size())
     throw InvalidArgumentError(prefix + ": monitor '" + stopping_.monitor + "' is not in monitor_info; there is " +
                                known);
-  if (stopping_.patience < 0 || stopping_.min_delta < 0)
-    throw InvalidArgumentError(prefix + ": patience and min_delta must not be negative");
+  check_integer(prefix + ": patience", stopping_.patience, 0, 1'000'000);
+  check_number(prefix + ": min_delta", stopping_.min_delta, 0, 1e30);
   if (stopping_.mode != "auto" && stopping_.mode != "max" && stopping_.mode != "min")
     throw InvalidArgumentError(prefix + ": mode is '" + stopping_.mode + "', expected auto, max or min");
   const std::string& name = info[monitored_].first;
@@ -137,10 +137,8 @@ PlateauLREarlyStoppingHook::PlateauLREarlyStoppingHook(EvaluationOptions evaluat
                                                        PlateauOptions plateau)
     : EarlyStoppingHook(with_prefix(std::move(evaluation), "[PlateauLREarlyStopping]"), std::move(stopping)),
       plateau_(plateau) {
-  need_positive(plateau_.max_plateaus, "max_plateaus", options().prefix);
-  if (!(plateau_.lr_multiplier > 0))
-    throw InvalidArgumentError(
-        fmt::format("{}: lr_multiplier is {}, expected more than 0", options().prefix, plateau_.lr_multiplier));
+  need_positive(plateau_.max_plateaus, "max_plateaus", options().prefix, 1'000'000);
+  check_number(options().prefix + ": lr_multiplier", plateau_.lr_multiplier, 1e-30, 1e30);
 }
 
 std::vector<double> PlateauLREarlyStoppingHook::state() const {

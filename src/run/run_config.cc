@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
+#include "base/limits.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -31,6 +33,22 @@ void reject_unheeded_flags() {
                 get_flag<std::string>("job_name") != "worker" || get_flag<int64_t>("task_index") != 0,
             "several processes (--ps_hosts, --worker_hosts, --job_name, --task_index) are not offered by this version; "
             "train with --num_gpus in one process");
+}
+
+// -1, or another negative number, stands for "not given" in three of them.
+void check_numbers(const RunConfig& c) {
+  check_integer("batch_size", c.batch_size, 0, kMaxBatchSize, "0 means that the first input's shape tells it");
+  check_integer("max_number_of_steps", c.max_number_of_steps, 0, kMaxSteps, "0 means until the input ends");
+  check_integer("log_every_n_steps", c.log_every_n_steps, 0, kMaxSteps, "0 logs nothing");
+  check_integer("output_every_n_steps", c.output_every_n_steps, 0, kMaxSteps, "0 turns it off");
+  check_integer("save_summary_steps", c.save_summary_steps, 0, kMaxSteps, "0 saves none");
+  check_integer("save_histogram_steps", c.save_histogram_steps, 0, kMaxSteps, "0 turns it off");
+  check_integer("keep_checkpoint_max", c.keep_checkpoint_max, 0, std::numeric_limits<int>::max(), "0 keeps all");
+  check_number("save_model_secs", c.save_model_secs, -1, kMaxSeconds, "-1 means that it is not given");
+  check_integer("save_model_steps", c.save_model_steps, -1, kMaxSteps, "-1 means that it is not given");
+  check_integer("trace_step", c.trace_step, -1, kMaxSteps, "-1 traces none");
+  check_integer("num_gpus", c.num_gpus, 1, kMaxDevices);
+  check_number("stall_report_secs", c.stall_seconds.value_or(0), 0, kMaxSeconds, "0 turns it off");
 }
 
 }  // namespace
@@ -77,15 +95,9 @@ void apply_flags(RunConfig* config) {
 void validate(const RunConfig& config) {
   reject_if(config.mode == ModeKeys::EXPORT,
             "run_mode EXPORT is used by MoXing alone; set export_model=TF_SERVING to export after a run");
-  reject_if(config.batch_size < 0,
-            "batch_size is " + std::to_string(config.batch_size) + ", expected an integer from 1");
-  reject_if(config.max_number_of_steps < 0, "max_number_of_steps is negative; 0 means until the input ends");
-  reject_if(config.keep_checkpoint_max < 0, "keep_checkpoint_max is negative; 0 keeps all");
-  reject_if(config.save_histogram_steps < 0, "save_histogram_steps is negative; 0 turns it off");
+  check_numbers(config);
   reject_if(config.keep_best_mode != "auto" && config.keep_best_mode != "max" && config.keep_best_mode != "min",
             "keep_best_mode is '" + config.keep_best_mode + "', expected auto, max or min");
-  reject_if(config.output_every_n_steps < 0, "output_every_n_steps is negative; 0 turns it off");
-  reject_if(config.stall_seconds.value_or(0) < 0, "stall_report_secs is negative; 0 turns it off");
   if (config.mode == ModeKeys::TRAIN && config.log_dir.empty()) {
     reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
     log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");

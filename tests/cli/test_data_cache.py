@@ -41,9 +41,10 @@ def test_a_training_that_is_killed_leaves_a_cache_to_the_next_one(store, tmp_pat
     train = [MOX, "train", "--model_name=lenet", "--data_url=s3://data/cached", f"--cache_dir={tmp_path / 'cache'}", "--batch_size=4",
              "--max_number_of_steps=100000", "--learning_rate_strategy=100000:0.00001", f"--train_url={tmp_path / 'a'}"]
     with subprocess.Popen(train, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while len(list(tmp_path.glob("cache/mox-cache/??/*"))) < 20:
             assert running.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
         running.kill()
     cached = cached_paths(tmp_path / "cache")
     assert len(cached) >= 20

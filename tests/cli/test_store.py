@@ -58,7 +58,7 @@ def start_training(env, steps, **flags):
                             stderr=subprocess.PIPE, text=True)
 
 
-def read_until(process, pattern, seconds=90):
+def read_until(process, pattern, seconds=300):
     lines, end = [], time.time() + seconds
     while time.time() < end:
         line = process.stderr.readline()
@@ -84,9 +84,9 @@ def test_training_goes_on_while_the_store_is_away(store):
     first = int(re.search(r"checkpoint of step (\d+)", lines[-1])[1])
     lines = read_until(process, rf"step: {(first // 20 + 20) * 20}\(")  # it trains on
     store.start()
-    read_until(process, "summaries .* written again", seconds=60)
+    read_until(process, "summaries .* written again")
     process.terminate()
-    rest = process.communicate(timeout=60)[1]
+    rest = process.communicate(timeout=300)[1]
     last = re.search(r"the last checkpoint is s3://bucket/run/model.ckpt-(\d+)", rest)
     assert last and int(last[1]) > first, rest
     assert "not saved" not in rest
@@ -101,7 +101,7 @@ def test_the_end_says_what_was_not_saved(store):
     store.stop()
     read_until(process, "was not saved")
     process.terminate()
-    rest = process.communicate(timeout=90)[1]
+    rest = process.communicate(timeout=300)[1]
     assert process.returncode not in (0, None)
     assert "the last checkpoint was not saved" in rest and "s3://bucket/run" in rest
     assert re.search(r"\d+ summaries in s3://bucket/run were not saved", rest)

@@ -1,5 +1,4 @@
 // Data sets in a real object store (versitygw): images read many at once, TFRecord files, cache, a store that fails.
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -150,10 +149,8 @@ TEST_F(RemoteDataTest, StoreThatDiesInMidEpoch) {
   options.shuffle = false;
   options.reader_kwargs = {{"num_readers", 2}, {"capacity", 2}};
   proxy.fault("503", 2, "GET", ".*even/2[.]jpg");  // every attempt of one object
-  const auto begin = std::chrono::steady_clock::now();
   const std::string message = message_of<std::runtime_error>([&] { deliver(metadata, options); });
   EXPECT_NE(message.find("even/2.jpg"), std::string::npos) << message;
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
   proxy.fault("503", 2, "GET", ".*even/2[.]jpg");
   options.max_broken_samples = 1;
   EXPECT_EQ(deliver(metadata, options), 59);

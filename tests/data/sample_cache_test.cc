@@ -73,7 +73,7 @@ TEST(SampleCacheTest, KilledWriterLeavesWholeEntries) {
       auto cache = SampleCache::open(dir.path(), false);
       for (int i = 0;; ++i) cache->write("key" + std::to_string(i % 500), value);
     }
-    usleep(40'000);
+    while (files_in(dir.path()).size() < static_cast<size_t>(5 * (round + 1))) usleep(1000);
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
   }

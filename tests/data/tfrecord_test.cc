@@ -44,13 +44,18 @@ TEST_F(TFRecordTest, OptionsAreChecked) {
     EXPECT_EQ(message_of<InvalidArgumentError>([&] { get_tfrecord(dir_.path(), "*", {}, {}, 12, records); }), text);
     return text;
   };
-  EXPECT_EQ(message([](auto& o) { o.batch_size = -1; }), "batch_size is -1, expected at least 0");
-  EXPECT_EQ(message([](auto& o) { o.num_epochs = -1; }), "num_epochs is -1, expected at least 0");
-  EXPECT_EQ(message([](auto& o) { o.preprocess_threads = 0; }), "preprocess_threads is 0, expected at least 1");
-  EXPECT_EQ(message([](auto& o) { o.private_num_threads = -1; }), "private_num_threads is -1, expected at least 0");
-  EXPECT_EQ(message([](auto& o) { o.max_broken_samples = -1; }), "max_broken_samples is -1, expected at least 0");
-  EXPECT_EQ(message([](auto& o) { o.num_parallel = 0; }), "num_parallel is 0, expected at least 1");
-  EXPECT_EQ(message([](auto& o) { o.shuffle_buffer_size = -1; }), "shuffle_buffer_size is -1, expected at least 0");
+  EXPECT_EQ(message([](auto& o) { o.batch_size = -1; }), "batch_size is -1, expected an integer from 0 to 1048576");
+  EXPECT_EQ(message([](auto& o) { o.num_epochs = -1; }),
+            "num_epochs is -1, expected an integer from 0 to 1099511627776");
+  EXPECT_EQ(message([](auto& o) { o.preprocess_threads = 0; }),
+            "preprocess_threads is 0, expected an integer from 1 to 4096");
+  EXPECT_EQ(message([](auto& o) { o.private_num_threads = -1; }),
+            "private_num_threads is -1, expected an integer from 0 to 4096");
+  EXPECT_EQ(message([](auto& o) { o.max_broken_samples = -1; }),
+            "max_broken_samples is -1, expected an integer from 0 to 1099511627776");
+  EXPECT_EQ(message([](auto& o) { o.num_parallel = 0; }), "num_parallel is 0, expected an integer from 1 to 4096");
+  EXPECT_EQ(message([](auto& o) { o.shuffle_buffer_size = -1; }),
+            "shuffle_buffer_size is -1, expected an integer from 0 to 100000000");
   EXPECT_EQ(message([](auto& o) { o.cache_dir = "s3://bucket/cache"; }),
             "cache_dir is s3://bucket/cache, expected a folder on a local disk");
   EXPECT_NE(message([](auto& o) { o.cache_dir = "/proc/cache"; }).find("cache_dir: folder /proc/cache"),

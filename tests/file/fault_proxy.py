@@ -106,12 +106,10 @@ def serve_one(client, stream):
         body = bytes([body[0] ^ 1]) + body[1:]
     if kind == "slow":
         time.sleep(delay)
-    with LOCK:
-        SEEN.append(f"{method} {path}")
-    return forward(client, lines, body, method, kind)
+    return forward(client, lines, body, method, kind, f"{method} {path}")
 
 
-def forward(client, lines, body, method, kind):
+def forward(client, lines, body, method, kind, seen):
     try:
         upstream = socket.create_connection(("127.0.0.1", UPSTREAM))
     except OSError:
@@ -125,11 +123,15 @@ def forward(client, lines, body, method, kind):
             client.close()
             return False
         if kind == "lost-answer":
+            with LOCK:
+                SEEN.append(seen)
             reset(client)
             return False
         length = header(head, b"content-length")
         data = b"" if method == "HEAD" or head[0].split(b" ")[1] in (b"204", b"304") else \
             answer.read(int(length)) if length is not None else read_chunks(head, answer)
+    with LOCK:
+        SEEN.append(seen)
     if length is None:
         head = [l for l in head if not l.lower().startswith(b"transfer-encoding")]
         if method != "HEAD":
@@ -166,7 +168,7 @@ def send_answer(client, head, data, kind):
         client.sendall(text + data[:half])
         time.sleep(0.05)  # lets the half arrive before the reset overtakes it
         if kind == "stall":
-            client.settimeout(30)
+            client.settimeout(600)
             try:
                 client.recv(1)  # until the client has had enough
             except OSError:

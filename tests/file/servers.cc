@@ -78,11 +78,11 @@ int free_port() {
 }
 
 void wait_for_port(int port) {
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 2400; ++i) {
     if (connects(port)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  throw std::runtime_error("nothing listens on port " + std::to_string(port) + " after 20 s");
+  throw std::runtime_error("nothing listens on port " + std::to_string(port) + " after 2 min");
 }
 
 std::pair<std::string, std::string> test_certificate() {

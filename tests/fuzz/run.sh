@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG. Usage: tests/fuzz/run.sh [SECONDS a target, default 300]
+# Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG, TF_CONFIG. Usage: tests/fuzz/run.sh [SECONDS a target, default 300]
 # [TARGET…]. Needs clang with libFuzzer (Debian: clang-14, libclang-rt-14-dev). New inputs stay in build/fuzz/corpus-*.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -7,16 +7,19 @@ seconds="${1:-300}"
 [ $# -gt 0 ] && shift
 compiler=$(command -v clang++ || command -v clang++-14) || { echo "fuzz: needs clang++" >&2; exit 1; }
 mkdir -p build/fuzz
-for target in ${*:-xml path jpeg}; do
+for target in ${*:-xml path jpeg cluster}; do
   case $target in
     jpeg) # with TensorFlow's headers: absl
       sources="src/data/decode_jpeg.cc src/data/jpeg_huffman.cc -I$(echo .venv/lib/python3*/site-packages/tensorflow/include) -ljpeg"
       longest=100000 seeds="tests/data/images/*.jpg tests/fuzz/seeds/jpeg/*" ;;
     xml | path)
-      sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc -lpugixml -lfmt"
+      sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc src/base/printable.cc -lpugixml -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/$target/* ;;
+    cluster)
+      sources="src/base/tf_config.cc src/base/json_text.cc src/base/printable.cc src/base/error.cc -lfmt"
+      longest=4096 seeds=tests/fuzz/seeds/cluster/* ;;
     *)
-      echo "fuzz: no target '$target'; there are xml, path and jpeg" >&2
+      echo "fuzz: no target '$target'; there are xml, path, jpeg and cluster" >&2
       exit 2 ;;
   esac
   "$compiler" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -Isrc \

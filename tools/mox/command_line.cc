@@ -1,12 +1,25 @@
 #include "command_line.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <iostream>
 
+#include "base/printable.h"
 #include "command.h"
+#include "moxing/error.h"
 #include "moxing/flags.h"
+#include "moxing/log.h"
 
 namespace mox::cli {
+namespace {
+
+[[noreturn]] void reject(const CLI::Option& option, const std::string& got, const std::string& expected) {
+  throw InvalidArgumentError(fmt::format("{} is {}, expected {}", option.get_name(), printable_name(got), expected));
+}
+
+}  // namespace
 
 Option& Option::required() {
   option_->required();
@@ -20,35 +33,6 @@ Option& Option::show_default() {
 
 Option& Option::expected(int min, int max) {
   option_->expected(min, max);
-  return *this;
-}
-
-Option& Option::range(int min, int max) {
-  option_->check(CLI::Range(min, max));
-  return *this;
-}
-
-Option& Option::range(double min, double max) {
-  option_->check(CLI::Range(min, max));
-  return *this;
-}
-
-Option& Option::positive() {
-  // CLI11's own tells the largest double, in all its digits.
-  option_->check([](const std::string& text) {
-    double value = 0;
-    const bool right = CLI::detail::lexical_cast(text, value) && value > 0;
-    return right ? std::string() : "value " + text + " is not greater than 0";
-  });
-  return *this;
-}
-
-Option& Option::non_negative() {
-  option_->check([](const std::string& text) {
-    double value = 0;
-    const bool right = CLI::detail::lexical_cast(text, value) && value >= 0;
-    return right ? std::string() : "value " + text + " is not 0 or more";
-  });
   return *this;
 }
 
@@ -81,12 +65,37 @@ Option CommandLine::option(const std::string& name, T& value, const std::string&
 
 template Option CommandLine::option(const std::string&, std::string&, const std::string&);
 template Option CommandLine::option(const std::string&, std::vector<std::string>&, const std::string&);
-template Option CommandLine::option(const std::string&, bool&, const std::string&);
-template Option CommandLine::option(const std::string&, int&, const std::string&);
-template Option CommandLine::option(const std::string&, int64_t&, const std::string&);
-template Option CommandLine::option(const std::string&, uint64_t&, const std::string&);
-template Option CommandLine::option(const std::string&, float&, const std::string&);
-template Option CommandLine::option(const std::string&, double&, const std::string&);
+template <>
+Option CommandLine::option(const std::string& name, bool& value, const std::string& help) {
+  CLI::Option* option = app_->add_option(name, value, help);
+  option->check([option](const std::string& text) -> std::string {
+    bool parsed = false;
+    if (!CLI::detail::lexical_cast(text, parsed)) reject(*option, text, "true or false");
+    return "";
+  });
+  return Option(option);
+}
+
+template <typename T>
+Option CommandLine::number(const std::string& name, T& value, Bounds<T> range, const std::string& help) {
+  CLI::Option* option = app_->add_option(name, value, help);
+  option->check([option, range](const std::string& text) -> std::string {
+    T parsed{};
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, parsed);
+    if (error != std::errc() || stop != end || !(parsed >= range.low && parsed <= range.high))  // nan does not fit
+      reject(*option, text,
+             fmt::format("{} from {} to {}", std::is_integral_v<T> ? "an integer" : "a number", range.low, range.high));
+    return "";
+  });
+  return Option(option);
+}
+
+template Option CommandLine::number(const std::string&, int&, Bounds<int>, const std::string&);
+template Option CommandLine::number(const std::string&, int64_t&, Bounds<int64_t>, const std::string&);
+template Option CommandLine::number(const std::string&, uint64_t&, Bounds<uint64_t>, const std::string&);
+template Option CommandLine::number(const std::string&, float&, Bounds<float>, const std::string&);
+template Option CommandLine::number(const std::string&, double&, Bounds<double>, const std::string&);
 
 Option CommandLine::flag(const std::string& name, bool& value, const std::string& help) {
   return Option(app_->add_flag(name, value, help));
@@ -104,7 +113,7 @@ int CommandLine::parse(const std::vector<std::string>& args) {
     std::cout << app_->help();
     return kDone;
   } catch (const CLI::ParseError& e) {
-    std::cerr << app_->get_name() << ": " << e.what() << "\nSee `" << app_->get_name() << " --help`.\n";
+    std::cerr << app_->get_name() << ": " << printable(e.what()) << "\nSee `" << app_->get_name() << " --help`.\n";
     return kUsage;
   }
   return -1;
@@ -113,6 +122,11 @@ int CommandLine::parse(const std::vector<std::string>& args) {
 int CommandLine::parse_with_flags(const std::vector<std::string>& args) {
   app_->footer("MoXing's flags (--num_gpus, --checkpoint_exclude_patterns, …) are taken too: see `mox flags`.");
   return parse(parse_flags(args));
+}
+
+void set_default_log_level(const std::string& level) {
+  if (!is_flag_set("running_log_level")) set_flag("running_log_level", FlagValue(level));
+  set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
 }
 
 }  // namespace mox::cli

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace CLI {
@@ -21,10 +22,6 @@ class Option {
   Option& required();
   Option& show_default();              // --help tells the variable's value
   Option& expected(int min, int max);  // so many values; max -1: any number
-  Option& range(int min, int max);
-  Option& range(double min, double max);
-  Option& positive();
-  Option& non_negative();
   Option& one_of(std::vector<std::string> values);
   Option& needs(const Option& other);
   Option& description(const std::string& text);
@@ -32,6 +29,12 @@ class Option {
 
  private:
   CLI::Option* option_;
+};
+
+// The least and the largest value of a number.
+template <typename T>
+struct Bounds {
+  std::type_identity_t<T> low, high;
 };
 
 class CommandLine {
@@ -44,9 +47,13 @@ class CommandLine {
 
   // `name` is "--batch_size", "-r,--recursive", or a word without dashes for an argument. `value` keeps what it has
   // when the option is not given, and must outlive parse. Of an option that is given twice the last counts.
-  // T: std::string, std::vector<std::string>, bool, int, int64_t, uint64_t, float or double.
+  // T: std::string, std::vector<std::string> or bool.
   template <typename T>
   Option option(const std::string& name, T& value, const std::string& help = "");
+  // A number within [low, high]: parse throws an InvalidArgumentError that names the option, what it got and the range.
+  // T: int, int64_t or uint64_t; float or double, which take no nan and no inf.
+  template <typename T>
+  Option number(const std::string& name, T& value, Bounds<T> range, const std::string& help = "");
   // A switch that takes no value.
   Option flag(const std::string& name, bool& value, const std::string& help = "");
   // The option of that name, which must be there.
@@ -60,5 +67,11 @@ class CommandLine {
  private:
   std::unique_ptr<CLI::App> app_;
 };
+
+// The flag running_log_level where nobody gave it, which is heeded from here on.
+void set_default_log_level(const std::string& level);
+
+template <>
+Option CommandLine::option(const std::string& name, bool& value, const std::string& help);
 
 }  // namespace mox::cli

@@ -43,7 +43,7 @@ struct CopyArguments {
 
 void add_copy_options(CommandLine* app, CopyArguments* arguments) {
   app->option("PATHS", arguments->paths, "one or more sources, then the destination").required().expected(2, -1);
-  app->option("--threads", arguments->options.threads, "transfers at once").show_default().range(0, 256);
+  app->number("--threads", arguments->options.threads, {0, 256}, "transfers at once").show_default();
   app->flag("--json", arguments->as_json, "print the summary as one JSON object");
 }
 

@@ -34,8 +34,11 @@ int run_flags(const std::vector<std::string>& args) {
   }
   nlohmann::ordered_json flags = nlohmann::ordered_json::array();
   for (const FlagInfo& flag : all_flags())
-    flags.push_back(
-        {{"name", flag.name}, {"default", as_json(flag.default_value)}, {"values", flag.values}, {"help", flag.help}});
+    flags.push_back({{"name", flag.name},
+                     {"default", as_json(flag.default_value)},
+                     {"values", flag.values()},
+                     {"offered", flag.offered},
+                     {"help", flag.help}});
   std::printf("%s\n", json_text(flags).c_str());
   return kDone;
 }

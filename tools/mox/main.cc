@@ -1,11 +1,15 @@
 // mox: one program, a command table.
+#include <algorithm>
 #include <cstdio>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "command.h"
 #include "moxing/error.h"
 #include "moxing/version.h"
+#include "output.h"
 
 namespace {
 
@@ -39,22 +43,23 @@ int run_command(const Command& command, const std::vector<std::string>& args) {
   } catch (const mox::InvalidArgumentError& e) {
     std::fprintf(stderr, "mox %s: %s\n", command.name, e.what());
     return mox::cli::kUsage;
-  } catch (const std::exception& e) {
+  } catch (const mox::Error& e) {
     std::fprintf(stderr, "mox %s: %s\n", command.name, e.what());
-    return mox::cli::kFailed;
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "mox %s: the memory is full\n", command.name);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "mox %s: a mistake inside MoXing, please report it: %s\n", command.name,
+                 mox::printable(e.what()).c_str());
   }
+  return mox::cli::kFailed;
 }
 
-}  // namespace
-
-std::span<const Command> mox::cli::all_commands() { return kCommands; }
-
-int main(int argc, char** argv) {
-  if (argc < 2) {
+int run(const std::vector<std::string>& words) {
+  if (words.empty()) {
     print_help(stderr);
     return mox::cli::kUsage;
   }
-  const std::string name = argv[1];
+  const std::string& name = words[0];
   if (name == "--help" || name == "-h" || name == "help") {
     print_help(stdout);
     return mox::cli::kDone;
@@ -64,9 +69,20 @@ int main(int argc, char** argv) {
     return mox::cli::kDone;
   }
   for (const Command& command : kCommands)
-    if (name == command.name) return run_command(command, std::vector<std::string>(argv + 2, argv + argc));
-  std::fprintf(stderr, "mox: unknown command '%s'; there are:", name.c_str());
+    if (name == command.name) return run_command(command, {words.begin() + 1, words.end()});
+  std::fprintf(stderr, "mox: unknown command '%s'; there are:", mox::printable_name(name).c_str());
   for (const Command& c : kCommands) std::fprintf(stderr, " %s", c.name);
   std::fprintf(stderr, "\n");
   return mox::cli::kUsage;
+}
+
+}  // namespace
+
+std::span<const Command> mox::cli::all_commands() { return kCommands; }
+
+int main(int argc, char** argv) {
+  mox::cli::prepare_output();
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const int code = run(words);
+  return mox::cli::finish_output(words.empty() || words[0][0] == '-' ? "mox" : "mox " + words[0], code);
 }

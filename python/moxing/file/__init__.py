@@ -4,6 +4,8 @@ import stat as _stat
 from collections import namedtuple
 
 from moxing import _file
+from moxing._arguments import Bytes, Integer, ListOf, Number, Path, Secret, Switch, Text, checked as _checked, shown
+from moxing.errors import ArgumentTypeError
 from moxing.file._paths import encode as _encode, is_remote as _is_remote
 from moxing.file._shift import shift
 from moxing.file._stream import File
@@ -59,44 +61,63 @@ class DirEntry:
         return f"<DirEntry {self.name!r}>"
 
 
+_PATH = Path()
+_SWITCH = Switch()
+_BYTES = Bytes()
+_THREADS = Integer(0, _file.MAX_THREADS)
+_SECRET = Secret()
+_NAME = Text()
+_LIMITS = _file.auth_limits
+
 CopySummary = namedtuple("CopySummary", "files bytes skipped deleted seconds failed")
 
 
-def read(url, client_id=None, binary=False):
+@_checked
+def read(url: _PATH, client_id=None, binary: _SWITCH = False):
     """The whole content: text (UTF-8), or bytes with binary=True."""
     data = _file.read(_encode(url))
-    return data if binary else data.decode("utf-8")
+    try:
+        return data if binary else data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        e.reason += f"; {url!r} is no UTF-8 text: read it with binary=True"
+        raise
 
 
 def _to_bytes(data, binary):
     if isinstance(data, str):
         if binary:
-            raise TypeError("write with binary=True takes bytes, not str")
+            raise ArgumentTypeError(f"data is {shown(data)}, expected bytes with binary=True")
         return data.encode("utf-8")
     return data
 
 
-def write(url, data, binary=False):
+@_checked
+def write(url: _PATH, data: _BYTES, binary: _SWITCH = False):
     """Replaces the whole content."""
     _file.write(_encode(url), _to_bytes(data, binary))
 
 
-def append(url, data, binary=False):
+@_checked
+def append(url: _PATH, data: _BYTES, binary: _SWITCH = False):
     """Adds to the end; makes the file when it is missing."""
     _file.append(_encode(url), _to_bytes(data, binary))
 
 
-def append_remote(src_url, dst_url):
+@_checked
+def append_remote(src_url: _PATH, dst_url: _PATH):
     """Adds the content of src to the end of dst, inside the store where part sizes allow it."""
     _file.append_remote(_encode(src_url), _encode(dst_url))
 
 
-def copy(src_url, dst_url, client_id=None):
+@_checked
+def copy(src_url: _PATH, dst_url: _PATH, client_id=None):
     """One file; copy_parallel copies folders."""
     _file.copy(_encode(src_url), _encode(dst_url))
 
 
-def copy_parallel(src_url, dst_url, file_list=None, threads=16, is_processing=True, use_queue=True):
+@_checked
+def copy_parallel(src_url: _PATH, dst_url: _PATH, file_list: ListOf(_PATH) = None, threads: _THREADS = 16,
+                  is_processing: _SWITCH = True, use_queue: _SWITCH = True):
     """The content of the folder src into the folder dst, with `threads` transfers at once (0: in this thread)."""
     names = [_encode(name) for name in file_list or []]
     if file_list is not None and not names:
@@ -104,49 +125,60 @@ def copy_parallel(src_url, dst_url, file_list=None, threads=16, is_processing=Tr
     return CopySummary(**_file.copy_parallel(_encode(src_url), _encode(dst_url), names, threads, False))
 
 
-def sync(src_url, dst_url, threads=16, delete_extra=False):
+@_checked
+def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _SWITCH = False):
     """As copy_parallel, but only what differs in size, time or checksum."""
     return CopySummary(**_file.sync(_encode(src_url), _encode(dst_url), [], threads, delete_extra))
 
 
-def copy_once_per_host(src_url, dst_dir, threads=16):
+@_checked
+def copy_once_per_host(src_url: _PATH, dst_dir: _PATH, threads: _THREADS = 16):
     """For many processes on one host: the first copies, the others wait for it and find all there."""
     return CopySummary(**_file.copy_once_per_host(_encode(src_url), _encode(dst_dir), [], threads, False))
 
 
-def exists(url):
+@_checked
+def exists(url: _PATH):
     return _file.exists(_encode(url))
 
 
-def is_directory(url):
+@_checked
+def is_directory(url: _PATH):
     return _file.is_directory(_encode(url))
 
 
-def get_size(url, recursive=False):
+@_checked
+def get_size(url: _PATH, recursive: _SWITCH = False):
     """Bytes; of an object store's folder 0 unless recursive."""
     return _file.get_size(_encode(url), recursive)
 
 
-def stat(url):
+@_checked
+def stat(url: _PATH):
     return Stat(*_file.stat(_encode(url)))
 
 
-def list_directory(url, recursive=False, remove_sep=True, skip_file=False, skip_dir=False):
+@_checked
+def list_directory(url: _PATH, recursive: _SWITCH = False, remove_sep: _SWITCH = True, skip_file: _SWITCH = False,
+                   skip_dir: _SWITCH = False):
     return _file.list_directory(_encode(url), recursive, remove_sep, skip_file, skip_dir)
 
 
-def scan_dir(url):
+@_checked
+def scan_dir(url: _PATH):
     """A generator of DirEntry."""
     for name, path, st in _file.scan_dir(_encode(url)):
         yield DirEntry(name, path, Stat(*st))
 
 
-def glob(url):
+@_checked
+def glob(url: _PATH):
     """Absolute paths that match: * ? [..] within a level, ** over levels."""
     return _file.glob(_encode(url))
 
 
-def walk(url, topdown=True, onerror=None, followlinks=False):
+@_checked
+def walk(url: _PATH, topdown=True, onerror=None, followlinks=False):
     """As os.walk."""
     top = os.fspath(url)
     if not _is_remote(top):
@@ -171,27 +203,35 @@ def walk(url, topdown=True, onerror=None, followlinks=False):
 _local_walk = os.walk
 
 
-def mk_dir(url):
+@_checked
+def mk_dir(url: _PATH):
     """OSError when the parent is missing or the folder is there."""
     _file.mk_dir(_encode(url))
 
 
-def make_dirs(url):
+@_checked
+def make_dirs(url: _PATH):
     _file.make_dirs(_encode(url))
 
 
-def remove(url, recursive=False):
+@_checked
+def remove(url: _PATH, recursive: _SWITCH = False):
     """The file; with recursive the folder, too. Silent when missing; a trailing '/' names a folder only."""
     _file.remove(_encode(url), recursive)
 
 
-def rename(src_url, dst_url):
+@_checked
+def rename(src_url: _PATH, dst_url: _PATH):
     """Files and folders, across stores."""
     _file.rename(_encode(src_url), _encode(dst_url))
 
 
-def set_auth(ak=None, sk=None, server=None, port=None, is_secure=None, ssl_verify=None, long_conn_mode=None, path_style=None,
-             retry=None, retry_wait=None, client_timeout=None, list_max_keys=None, token=None, region=None):
+@_checked
+def set_auth(ak: _SECRET = None, sk: _SECRET = None, server: _NAME = None, port: Integer(*_LIMITS["port"]) = None,
+             is_secure: _SWITCH = None, ssl_verify: _SWITCH = None, long_conn_mode: _SWITCH = None, path_style: _SWITCH = None,
+             retry: Integer(*_LIMITS["retry"]) = None, retry_wait: Number(*_LIMITS["retry_wait"]) = None,
+             client_timeout: Number(*_LIMITS["client_timeout"]) = None, list_max_keys: Integer(*_LIMITS["list_max_keys"]) = None,
+             token: _SECRET = None, region: _NAME = None):
     """How to reach the object store; what is not set comes from the environment (MOX_AK, …, AWS_ACCESS_KEY_ID, …)."""
     _file.set_auth(ak=ak, sk=sk, server=server, port=port, is_secure=is_secure, ssl_verify=ssl_verify, long_conn_mode=long_conn_mode,
                    path_style=path_style, retry=retry, retry_wait=retry_wait, client_timeout=client_timeout, list_max_keys=list_max_keys,

@@ -6,6 +6,8 @@ import io
 import os
 import shutil
 
+from moxing._arguments import shown
+from moxing.errors import InvalidArgumentError
 from moxing.file._paths import is_remote
 
 _originals = {}  # (module, name) -> what it was before; empty: not shifted
@@ -165,4 +167,4 @@ def shift(src, dst):
     elif (src, dst) == ("mox", "os"):
         _shift_off()
     else:
-        raise ValueError(f"shift('{src}', '{dst}'): give ('os', 'mox') or ('mox', 'os')")
+        raise InvalidArgumentError(f"shift({shown(src)}, {shown(dst)}): give ('os', 'mox') or ('mox', 'os')")

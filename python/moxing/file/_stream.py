@@ -3,6 +3,8 @@ import io
 import os
 
 from moxing import _file
+from moxing._arguments import Integer, Path, Text, checked
+from moxing.errors import InvalidArgumentError
 from moxing.file._paths import encode, is_remote
 
 
@@ -131,15 +133,17 @@ def normalize(mode):
     letters = mode.replace("b", "").replace("t", "")
     kind = letters.replace("+", "")
     if kind not in ("r", "w", "a") or letters.count("+") > 1 or mode.count("b") > 1 or ("b" in mode and "t" in mode):
-        raise ValueError(f"mode '{mode}' is not known; use r, w, a, r+, w+ or a+, with b (bytes) or t (text) in any place")
+        raise InvalidArgumentError(f"File: mode is {mode!r}, expected r, w, a, r+, w+ or a+, with b (bytes) or t (text) in any place")
     return kind + ("+" if "+" in letters else ""), "b" in mode
 
 
-def _open(name, mode="r", buffering=-1, encoding=None, errors=None, newline=None):
+@checked(who="File")
+def _open(name: Path(), mode: Text() = "r", buffering: Integer(-1, 2**31 - 1) = -1, encoding: Text() = None, errors: Text() = None,
+          newline: Text() = None):
     mode_given = mode
     mode, binary = normalize(mode)
     if binary and (encoding is not None or errors is not None or newline is not None):
-        raise ValueError("a binary file takes no encoding, errors or newline")
+        raise InvalidArgumentError("File: a binary file takes no encoding, errors or newline")
     raw = _RawFile(name, mode + "b") if is_remote(name) else io.FileIO(os.fspath(name), mode)
     try:
         if binary and buffering == 0:

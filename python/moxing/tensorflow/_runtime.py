@@ -6,6 +6,8 @@ import tempfile
 
 import numpy as np
 
+from moxing._arguments import plain
+
 
 def _is_note(line):
     return line.startswith((b"I0000 ", b"WARNING: All log messages before absl::", b"To enable the following instructions:"))
@@ -50,6 +52,13 @@ except ImportError as e:
     raise ImportError(
         f"moxing's engine does not load with TensorFlow {tf.__version__} ({e}); it is built for one version: "
         "install the TensorFlow that it was built with, or build moxing again with this one (pip install .)") from e
+
+
+@plain.register(tf.Tensor)
+def _(value):
+    """A constant of a graph is its value; a tensor that is computed stays one, which no argument takes."""
+    constant = tf.get_static_value(value)
+    return value if constant is None else constant.item() if constant.ndim == 0 else constant
 
 
 def new_array(shape, dtype):

@@ -1,4 +1,5 @@
 // Exceptions, log lines and flags.
+#include "base/limits.h"
 #include "module.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -30,6 +31,12 @@ void translate(const std::exception_ptr& pointer, void*) {
     raise_as("RunError", e);
   } catch (const Error& e) {
     raise_as("Error", e);
+  } catch (const std::bad_cast&) {
+    raise_as("ArgumentTypeError",
+             InvalidArgumentError("a value that was passed, or that a function returned, has a type or a size that "
+                                  "the engine does not take"));
+  } catch (const std::logic_error& e) {
+    raise_as("Error", Error(std::string("a mistake inside MoXing, please report it: ") + e.what()));
   }
 }
 
@@ -65,6 +72,23 @@ void set_sink(const nb::object& sink) {
 void bind_base(nb::module_& m) {
   nb::register_exception_translator(translate, nullptr);
   m.attr("version") = version();
+  m.attr("MAX_BATCH_SIZE") = kMaxBatchSize;
+  m.attr("MAX_IMAGE_SIDE") = kMaxImageSide;
+  m.attr("MAX_CLASSES") = kMaxClasses;
+  m.attr("MAX_DEVICES") = kMaxDevices;
+  m.attr("MAX_SHARDS") = kMaxShards;
+  m.attr("MAX_SAMPLES") = kMaxSamples;
+  m.attr("MAX_STEPS") = kMaxSteps;
+  m.attr("MAX_SECONDS") = kMaxSeconds;
+  nb::dict limits;  // of the numbers of data sets: name -> (least, largest)
+  for (const NamedLimit& limit : dataset_limits()) limits[limit.name] = nb::make_tuple(limit.low, limit.high);
+  m.attr("dataset_limits") = limits;
+  m.def("flag_values", [](const std::string& name) {
+    get_flag(name);  // throws for a name that there is not
+    for (const FlagInfo& flag : all_flags())
+      if (name == flag.name) return flag.values();
+    return std::string();
+  });
   m.def("set_log_sink", set_sink, nb::arg("sink").none(), "sink(level, line), or None for C++'s standard error");
   m.def(
       "log_info", [](const std::string& line) { log_info(line); }, nb::call_guard<nb::gil_scoped_release>());

@@ -3,11 +3,14 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "base/limits.h"
+#include "base/printable.h"
+#include "file/config.h"
 #include "moxing/file.h"
 #include "moxing/file_stream.h"
+#include "string_caster.h"
 
 namespace nb = nanobind;
 namespace file = mox::file;
@@ -99,6 +102,8 @@ void translate(const std::exception_ptr& thrown, void*) {
     raise("data", e.what(), nb::none());
   } catch (const mox::Error& e) {
     raise("error", e.what(), nb::none());
+  } catch (const std::logic_error& e) {
+    raise("error", ("a mistake inside MoXing, please report it: " + mox::printable(e.what())).c_str(), nb::none());
   }
 }
 
@@ -276,4 +281,11 @@ NB_MODULE(_file, m) {
   m.def("sync", copy_tree<sync_tree>);
   m.def("copy_once_per_host", copy_tree<file::copy_once_per_host>);
   m.def("set_auth", set_auth);
+  nb::dict limits;  // of set_auth's numbers: name -> (least, largest)
+  for (const file::NumberLimit& limit : file::auth_limits())
+    limits[nb::str(limit.name.data(), limit.name.size())] =
+        limit.whole ? nb::make_tuple(static_cast<int64_t>(limit.low), static_cast<int64_t>(limit.high))
+                    : nb::make_tuple(limit.low, limit.high);
+  m.attr("auth_limits") = limits;
+  m.attr("MAX_THREADS") = mox::kMaxThreads;
 }

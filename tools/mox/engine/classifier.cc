@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "data/label_classes.h"
 #include "engine/classifier_data.h"
@@ -50,30 +51,41 @@ void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
   app.option(
       "--data_url", c->data_url,
       "folder of the data set's files; of own images: class folders or *.tfrecord, maybe under train/ and eval/");
-  app.option("--num_classes", c->num_classes, "classes; default: the data set's");
-  app.option("--channels", c->channels, "of the images, 1 or 3; default: the data set's").one_of({"1", "3"});
-  app.option("--image_size", c->image_size, "pixels a side; default: the network's");
-  app.option("--labels_offset", c->labels_offset,
+  app.number("--num_classes", c->num_classes, {1, kMaxClasses}, "classes; default: the data set's");
+  app.number("--channels", c->channels, {1, 3}, "of the images, 1 or 3; default: the data set's").one_of({"1", "3"});
+  app.number("--image_size", c->image_size, {1, kMaxImageSide}, "pixels a side; default: the network's");
+  app.number("--labels_offset", c->labels_offset, {0, kMaxClasses},
              "subtracted from labels; default: the network's for imagenet, else 0");
   app.option("--data_format", c->data_format, "NHWC or NCHW").one_of({"NHWC", "NCHW"});
   app.option("--batch_norm_fused", c->batch_norm_fused, "batch normalisation in one kernel");
-  app.option("--batch_norm_decay", c->batch_norm_decay,
-             "of the moving averages; default: the network's, often 0.9997: for short trainings less")
-      .range(0.0, 1.0);
+  app.number("--batch_norm_decay", c->batch_norm_decay, {0, 1},
+             "of the moving averages; default: the network's, often 0.9997: for short trainings less");
   app.option("--preprocessing_name", c->preprocessing_name,
              "the network whose preprocessing is used; default: model_name");
-  app.option("--weight_decay", c->weight_decay, "L2 regularisation of the weights").non_negative();
+  app.number("--weight_decay", c->weight_decay, {0, 1e6}, "L2 regularisation of the weights");
   app.option("--dtype", c->dtype, "of the computation: float32, bfloat16 or float16; variables stay float32")
       .one_of({"float32", "bfloat16", "float16"})
       .show_default();
-  app.option("--label_smoothing", c->label_smoothing, "0 to 1").range(0.0, 1.0);
-  app.option("--max_broken_samples", c->max_broken_samples,
-             "images or records that may be broken: each is named and left out; one more ends the run")
-      .non_negative();
+  app.number("--label_smoothing", c->label_smoothing, {0, 1}, "0 to 1");
+  app.number("--max_broken_samples", c->max_broken_samples, {0, kMaxSteps},
+             "images or records that may be broken: each is named and left out; one more ends the run");
   app.option("--cache_dir", c->cache_dir, "local folder that keeps images and TFRecord files of an object store");
 }
 
+// What the flags say, and what run.json says: a file from outside.
+void check_numbers(const ClassifierConfig& c) {
+  check_integer("num_classes", c.num_classes, 0, kMaxClasses, "0 means the data set's");
+  if (c.channels != 0 && c.channels != 1 && c.channels != 3)
+    throw InvalidArgumentError("channels is " + std::to_string(c.channels) + ", expected 1 or 3");
+  check_integer("image_size", c.image_size, 0, kMaxImageSide, "0 means the network's");
+  check_integer("labels_offset", c.labels_offset, -1, kMaxClasses);
+  check_number("batch_norm_decay", c.batch_norm_decay, 0, 1);
+  check_number("weight_decay", c.weight_decay, 0, 1e6);
+  check_number("label_smoothing", c.label_smoothing, 0, 1);
+}
+
 void complete(ClassifierConfig* c) {
+  check_numbers(*c);
   if (c->model_name.empty()) throw InvalidArgumentError("--model_name is needed: the network, e.g. lenet");
   const ModelMeta model = get_model_meta(c->model_name);
   if (c->image_size == 0) c->image_size = model.default_image_size;
@@ -125,14 +137,23 @@ ClassifierConfig read_config(const std::string& checkpoint_url) {
   ClassifierConfig config;
   const std::string path = checkpoint_folder(checkpoint_url) + "/" + kConfigFile;
   if (checkpoint_url.empty() || !file::exists(path)) return config;
+  const auto reject = [&](const std::string& why) {
+    throw DataError(path + " cannot be read: " + why + "; remove it and give the flags by hand");
+  };
+  json j;
   try {
-    const json j = parse_json(file::read(path));
-    for_each_field(config, [&](const char* name, auto& value) {
-      if (j.contains(name)) value = j[name].get<std::decay_t<decltype(value)>>();
-    });
+    j = parse_json(file::read(path));
   } catch (const json::exception& e) {
-    throw DataError(path + " cannot be read: " + e.what() + "; remove it and give the flags by hand");
+    reject(json_problem(e));
   }
+  if (!j.is_object()) reject(std::string("it holds ") + j.type_name() + ", expected an object");
+  for_each_field(config, [&](const char* name, auto& value) {
+    try {
+      if (j.contains(name)) value = j[name].get<std::decay_t<decltype(value)>>();
+    } catch (const json::exception& e) {
+      reject(std::string(name) + ": " + json_problem(e));
+    }
+  });
   return config;
 }
 

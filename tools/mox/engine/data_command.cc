@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
@@ -28,8 +30,10 @@ int convert(const std::vector<std::string>& args) {
   app.option("--to", to, "tfrecord or folders").one_of({"tfrecord", "folders"}).show_default();
   app.option("--file_pattern", pattern, "with --to=folders: the files to read, e.g. 'train-*'; default: *.tfrecord");
   app.option("--prefix", options.prefix, "files are named PREFIX-00000-of-00005.tfrecord").show_default();
-  app.option("--num_shards", options.num_shards, "files to write; 0: one for each 128 MiB").show_default();
-  app.option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out").show_default();
+  app.number("--num_shards", options.num_shards, {0, kMaxShards}, "files to write; 0: one for each 128 MiB")
+      .show_default();
+  app.number("--max_broken_samples", options.max_broken_samples, {0, kMaxSteps}, "so many broken images are left out")
+      .show_default();
   app.flag("--overwrite", options.overwrite, "replace what DST has already");
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
   const ConvertSummary summary = to == "tfrecord"
@@ -132,11 +136,14 @@ int preview(const std::vector<std::string>& args) {
   app.option("--split", options.split, "of a built-in data set").show_default();
   app.option("--file_pattern", options.file_pattern, "TFRecord files, e.g. 'train-*'; default: as in data stat");
   app.option("--run_mode", mode, "TRAIN or EVAL").one_of({"TRAIN", "EVAL"}).show_default();
-  app.option("--rows", options.rows).range(1, 100).show_default();
-  app.option("--columns", options.columns).range(1, 100).show_default();
-  app.option("--image_size", options.image_size, "pixels a side; default: the network's");
-  app.option("--seed", options.seed).show_default();
-  app.option("--max_broken_samples", options.max_broken_samples, "so many broken images are left out").show_default();
+  app.number("--rows", options.rows, {1, 100}).show_default();
+  app.number("--columns", options.columns, {1, 100}).show_default();
+  app.number("--image_size", options.image_size, {1, kMaxImageSide}, "pixels a side; default: the network's");
+  app.number("--seed", options.seed,
+             {std::numeric_limits<decltype(options.seed)>::min(), std::numeric_limits<decltype(options.seed)>::max()})
+      .show_default();
+  app.number("--max_broken_samples", options.max_broken_samples, {0, kMaxSteps}, "so many broken images are left out")
+      .show_default();
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
   options.run_mode = parse_mode(mode);
   if (options.dataset_name.empty() && options.file_pattern.empty()) {

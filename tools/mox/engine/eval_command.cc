@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
@@ -61,13 +62,11 @@ int run_eval(const std::vector<std::string>& args) {
   add_classifier_flags(app, &config);
   app.option("--split", split,
              "default: the data set's last split; of own images the folder eval, validation, val or test");
-  app.option("--batch_size", batch_size, "samples a device and step").show_default();
-  app.option("--max_number_of_steps", max_number_of_steps, "0: the whole split").show_default();
-  app.option("--log_every_n_steps", log_every_n_steps, "0: only the result").show_default();
+  app.number("--batch_size", batch_size, {1, kMaxBatchSize}, "samples a device and step").show_default();
+  app.number("--max_number_of_steps", max_number_of_steps, {0, kMaxSteps}, "0: the whole split").show_default();
+  app.number("--log_every_n_steps", log_every_n_steps, {0, kMaxSteps}, "0: only the result").show_default();
   app.flag("--json", as_json, "print the metrics as one JSON object");
   if (int code = app.parse_with_flags(args); code >= 0) return code;
-  if (batch_size <= 0)
-    throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", batch_size));
 
   complete(&config);
   if (config.data_url.empty())
@@ -92,8 +91,7 @@ int run_eval(const std::vector<std::string>& args) {
   options.checkpoint_path = checkpoint_url;
   options.max_number_of_steps = max_number_of_steps;
   options.log_every_n_steps = log_every_n_steps;
-  set_log_level(LogLevel::kWarning);
-  set_flag("running_log_level", log_every_n_steps > 0 ? "info" : "warning");
+  set_default_log_level(log_every_n_steps > 0 ? "info" : "warning");
   const RunResult result = run(options);
   if (result.interrupted) return kFailed;
   // Metrics of it would look like some: whatever is no number counts as the first class.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "engine/canvas.h"
 #include "engine/entry.h"
@@ -205,14 +206,15 @@ int run_lr(const std::vector<std::string>& args) {
       "mox lr");
   LrFlags flags;
   app.option("strategy", flags.strategy, "the strategy; quote it, '>' means something to a shell").required();
-  Option samples =
-      app.option("--num_samples", flags.num_samples, "training samples: with --batch_size, tells steps too");
-  Option batch = app.option("--batch_size", flags.batch_size, "of all devices and workers together");
+  Option samples = app.number("--num_samples", flags.num_samples, {1, kMaxSteps},
+                              "training samples: with --batch_size, tells steps too");
+  Option batch = app.number("--batch_size", flags.batch_size, {1, kMaxBatchSize * kMaxDevices},
+                            "of all devices and workers together");
   samples.needs(batch);
   batch.needs(samples);
   app.option("--output_url", flags.output_url, "draw a PNG there (local or s3://) instead of printing a table");
-  app.option("--width", flags.width, "of the picture, pixels").range(400, 8000).show_default();
-  app.option("--height", flags.height, "of the picture, pixels").range(300, 8000).show_default();
+  app.number("--width", flags.width, {400, 8000}, "of the picture, pixels").show_default();
+  app.number("--height", flags.height, {300, 8000}, "of the picture, pixels").show_default();
   app.flag("--log_scale", flags.log_scale, "a logarithmic axis for the rate");
   app.flag("--json", flags.json, "print the points as one JSON object");
   if (int code = app.parse_with_flags(args); code >= 0) return code;

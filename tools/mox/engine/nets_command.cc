@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "engine/entry.h"
 #include "moxing/network_description.h"
@@ -99,11 +100,10 @@ int run_nets(const std::vector<std::string>& args) {
   CommandLine app("Lists the built-in networks, or shows what one consists of", "mox nets");
   app.option("name", options.name, "a network's name; without it all are listed");
   app.flag("--json", options.json, "print JSON");
-  app.option("--num_classes", options.num_classes,
-             "classes of the logits; default: 10 for 28x28 and 32x32 images, else 1000")
-      .positive();
-  app.option("--image_size", options.image_size, "height and width; default: the network's own").positive();
-  app.option("--batch_size", options.batch_size, "first number of the shapes").positive();
+  app.number("--num_classes", options.num_classes, {1, kMaxClasses},
+             "classes of the logits; default: 10 for 28x28 and 32x32 images, else 1000");
+  app.number("--image_size", options.image_size, {1, kMaxImageSide}, "height and width; default: the network's own");
+  app.number("--batch_size", options.batch_size, {1, kMaxBatchSize}, "first number of the shapes");
   if (const int code = app.parse(args); code >= 0) return code;
   if (options.name.empty()) return list_networks(options);
   const NetworkDescription d = describe(options.name, options);

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "data/decode_image.h"
 #include "data/image_pipeline.h"
@@ -260,18 +261,16 @@ int run_predict(const std::vector<std::string>& args) {
   app.option("--output_url", flags.output_url,
              "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
   app.option("--values", flags.values, "probabilities or logits").one_of({"probabilities", "logits"}).show_default();
-  app.option("--top_k", flags.top_k, "classes shown an image, best first").positive().show_default();
-  app.option("--batch_size", flags.batch_size, "images a step").show_default();
+  app.number("--top_k", flags.top_k, {1, kMaxClasses}, "classes shown an image, best first").show_default();
+  app.number("--batch_size", flags.batch_size, {1, kMaxBatchSize}, "images a step").show_default();
   app.flag("--json", flags.json, "JSON lines");
   if (int code = app.parse_with_flags(args); code >= 0) return code;
-  if (flags.batch_size <= 0)
-    throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
   if (!flags.classifier.data_url.empty()) flags.inputs.push_back(flags.classifier.data_url);
   complete(&flags.classifier);
 
   const Samples samples = gather(flags.inputs);
   check_array(flags, samples);
-  set_flag("running_log_level", "warning");
+  set_default_log_level("warning");
   const tf::Tensor scores = predict_all(flags, samples);
   const std::vector<std::string> names = class_names_of(flags.classifier, flags.checkpoint_url);
   std::string text;

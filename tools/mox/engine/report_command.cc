@@ -1,12 +1,23 @@
 // mox report
 #include <fmt/format.h>
 
+#include "base/json_text.h"
 #include "command_line.h"
 #include "engine/entry.h"
 #include "engine/report_page.h"
 #include "moxing/moxing.h"
 
 namespace mox::cli {
+namespace {
+
+std::string title_of(const RunFolder& run) {
+  if (!run.config.contains("model_name")) return "Training run";
+  std::string data = run.config.value("dataset_name", "");
+  if (data.empty()) data = run.config.value("data_url", "");
+  return run.config.value("model_name", "") + " on " + data;
+}
+
+}  // namespace
 
 int run_report(const std::vector<std::string>& args) {
   CommandLine app(
@@ -20,13 +31,12 @@ int run_report(const std::vector<std::string>& args) {
   if (int code = app.parse_with_flags(args); code >= 0) return code;
   const RunFolder run = read_run_folder(run_url);
   if (output_url.empty()) output_url = run_url + "/report.html";
-  if (title.empty()) {
-    title = "Training run";
-    std::string data = run.config.value("dataset_name", "");
-    if (data.empty()) data = run.config.value("data_url", "");
-    if (run.config.contains("model_name")) title = run.config.value("model_name", "") + " on " + data;
+  try {
+    if (title.empty()) title = title_of(run);
+    file::write(output_url, report_page(run, title));
+  } catch (const nlohmann::json::exception& e) {
+    throw DataError(fmt::format("the JSON files in {} are no longer what the run wrote: {}", run_url, json_problem(e)));
   }
-  file::write(output_url, report_page(run, title));
   log_info("wrote " + output_url);
   return kDone;
 }

@@ -23,7 +23,7 @@ ordered_json read_json(const std::string& path) {
   try {
     return parse_ordered_json(file::read(path));
   } catch (const nlohmann::json::exception& e) {
-    log_warning(fmt::format("{} cannot be read and is left out: {}", path, e.what()));
+    log_warning(fmt::format("{} cannot be read and is left out: {}", path, json_problem(e)));
     return nullptr;
   }
 }
@@ -50,7 +50,9 @@ void read_log(const std::string& path, RunFolder* run) {
   while (std::getline(lines, text)) {
     const ordered_json line = parse_ordered_json(text, false);
     if (!line.is_object() || !line.contains("global_step")) continue;  // cut off when the process died
-    const double step = line["global_step"].get<double>(), time = line.value("time", 0.0);
+    if (!line["global_step"].is_number()) continue;
+    const double step = line["global_step"].get<double>();
+    const double time = line.contains("time") && line["time"].is_number() ? line["time"].get<double>() : 0;
     if (run->first_time == 0) run->first_time = time;
     run->last_time = std::max(run->last_time, time);
     for (const auto& [name, value] : line.items())
@@ -73,6 +75,37 @@ void read_events(const std::string& path, Curves* curves) {
       if (value.value_case() == tf::Summary::Value::kSimpleValue)
         (*curves)[value.tag()].push_back({static_cast<double>(event.step()), value.simple_value()});
   }
+}
+
+bool all_of(const ordered_json& list, bool (*fits)(const ordered_json&)) {
+  return list.is_array() && std::all_of(list.begin(), list.end(), fits);
+}
+
+// What the page takes from eval.json: a file that anybody may have edited.
+void check_evaluation(const ordered_json& eval, const std::string& path) {
+  const auto check = [&](const char* field, bool fits, const char* expected) {
+    if (!fits) throw DataError(fmt::format("{}: {} is not {}; run mox eval again", path, field, expected));
+  };
+  const auto has = [&](const char* field) { return eval.contains(field); };
+  const auto is_text = [](const ordered_json& value) { return value.is_string(); };
+  const auto is_count = [](const ordered_json& value) { return value.is_number_integer(); };
+  check("eval.json", eval.is_object(), "an object");
+  check("classes", !has("classes") || all_of(eval["classes"], is_text), "a list of names");
+  if (has("confusion")) {
+    const ordered_json& rows = eval["confusion"];
+    check("confusion", rows.is_array() || rows.is_null(), "a list of rows");
+    for (const auto& row : rows)
+      check("confusion", all_of(row, is_count) && row.size() == rows.size(), "a square of integers");
+  }
+  check("pictures",
+        !has("pictures") || eval["pictures"].is_null() ||
+            all_of(eval["pictures"],
+                   [](const ordered_json& p) {
+                     return p.is_object() && p.contains("label") && p["label"].is_number_unsigned() &&
+                            p.contains("predicted") && p["predicted"].is_number_unsigned() && p.contains("png") &&
+                            p["png"].is_string();
+                   }),
+        "a list of pictures with label, predicted and png");
 }
 
 void list_checkpoints(const std::vector<std::string>& names, RunFolder* run) {
@@ -107,6 +140,7 @@ RunFolder read_run_folder(const std::string& dir) {
   list_checkpoints(names, &run);
   run.best = read_json(dir + "/best_checkpoint.json");
   run.evaluation = read_json(dir + "/" + kEvalFile);
+  if (!run.evaluation.is_null()) check_evaluation(run.evaluation, dir + "/" + kEvalFile);
   if (run.log.empty() && run.events.empty() && run.evaluation.is_null())
     throw NotFoundError(
         dir + " holds no log.jsonl, no event file and no eval.json: it is no run's folder, or nothing was logged");

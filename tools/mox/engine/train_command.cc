@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <iostream>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
@@ -33,28 +35,33 @@ void add_flags(CommandLine& app, TrainFlags* f) {
   add_classifier_flags(app, &f->classifier);
   app.option("--train_url", f->train_url, "folder for checkpoints, events, logs and exported models").required();
   app.option("--checkpoint_url", f->checkpoint_url, "folder or checkpoint to start from, when train_url has none");
-  app.option("--batch_size", f->batch_size, "samples a device and step").show_default();
-  app.option("--max_number_of_steps", f->max_number_of_steps, "0: train until stopped").show_default();
+  app.number("--batch_size", f->batch_size, {1, kMaxBatchSize}, "samples a device and step").show_default();
+  app.number("--max_number_of_steps", f->max_number_of_steps, {0, kMaxSteps}, "0: train until stopped").show_default();
   app.option("--optimizer", f->optimizer, "sgd, momentum, adam, …").show_default();
-  app.option("--momentum", f->momentum, "of the optimizer momentum").show_default();
+  app.number("--momentum", f->momentum, {0, 1}, "of the optimizer momentum").show_default();
   app.option("--learning_rate_strategy", f->learning_rate_strategy, "END_EPOCH:RATE,…; a->b linear, a=>b exponential")
       .show_default();
-  app.option("--log_every_n_steps", f->log_every_n_steps).show_default();
-  app.option("--save_summary_steps", f->save_summary_steps).show_default();
-  app.option("--save_model_steps", f->save_model_steps, "steps between checkpoints; default: every 600 seconds");
-  app.option("--save_model_secs", f->save_model_secs, "seconds between checkpoints; wins over steps");
-  app.option("--keep_checkpoint_max", f->keep_checkpoint_max, "older ones are removed; 0: all stay").show_default();
+  app.number("--log_every_n_steps", f->log_every_n_steps, {0, kMaxSteps}, "0: none").show_default();
+  app.number("--save_summary_steps", f->save_summary_steps, {0, kMaxSteps}, "0: none").show_default();
+  app.number("--save_model_steps", f->save_model_steps, {0, kMaxSteps},
+             "steps between checkpoints; default: every 600 seconds");
+  app.number("--save_model_secs", f->save_model_secs, {0, kMaxSeconds}, "seconds between checkpoints; wins over steps");
+  app.number("--keep_checkpoint_max", f->keep_checkpoint_max, {0, std::numeric_limits<int>::max()},
+             "older ones are removed; 0: all stay")
+      .show_default();
   app.option("--keep_best", f->keep_best,
              "loss or accuracy: the checkpoint where it was best is kept too, see best_checkpoint.json");
   app.option("--keep_best_mode", f->keep_best_mode, "max, min, or auto: min for loss")
       .one_of({"auto", "max", "min"})
       .show_default();
-  app.option("--save_histogram_steps", f->save_histogram_steps,
+  app.number("--save_histogram_steps", f->save_histogram_steps, {0, kMaxSteps},
              "steps between histograms of the variables in the event file; 0: none")
       .show_default();
   app.option("--export_model", f->export_model, "TF_SERVING: export after training").one_of({"TF_SERVING"});
-  app.option("--seed", f->seed, "of initial values and order; 0: another one in every run").show_default();
-  app.option("--trace_step", f->trace_step,
+  app.number("--seed", f->seed, {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()},
+             "of initial values and order; 0: another one in every run")
+      .show_default();
+  app.number("--trace_step", f->trace_step, {0, kMaxSteps},
              "write a timeline of this step to train_url, and log the costliest operations");
   app.flag("--json", f->json, "print the result as one JSON object on standard output");
 }
@@ -122,8 +129,6 @@ int run_train(const std::vector<std::string>& args) {
   TrainFlags flags;
   add_flags(app, &flags);
   if (int code = app.parse_with_flags(args); code >= 0) return code;
-  if (flags.batch_size <= 0)
-    throw InvalidArgumentError(fmt::format("--batch_size is {}, expected an integer from 1", flags.batch_size));
   if (flags.classifier.data_url.empty())
     throw InvalidArgumentError(
         "--data_url is needed: the folder of the data set's files, or of your own class folders");

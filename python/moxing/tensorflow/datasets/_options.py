@@ -1,41 +1,26 @@
 """Python's arguments of a data set as the engine takes them."""
-import os
-
 import numpy as np
 
-from moxing.errors import InvalidArgumentError
+from moxing._arguments import Integer, Kind, PathText, plain, refuse, set_field, shown, take
+from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import graph_function
 
 
-def path_of(name, value):
-    """A path as text; os.PathLike is one too."""
-    try:
-        path = os.fspath(value)
-    except TypeError:
-        raise InvalidArgumentError(f"{name} is {value!r}, expected the path of a folder") from None
-    return os.fsdecode(path)
-
-
-def plain(name, value):
-    """The value of a constant tensor or a numpy number; the manual lets some arguments be a tensor."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if not tf.is_tensor(value):
-        return value
-    constant = tf.get_static_value(value)
-    if constant is None:
-        raise InvalidArgumentError(f"{name} is the tensor {value.name}, whose value is not known here; give a plain value")
-    return constant.item()
+_SIDE = Integer(1, engine.MAX_IMAGE_SIDE)
+_IMAGE_SIZE = Kind(f"one number or (height, width), each {_SIDE.expected}")
 
 
 def image_size_of(value):
     """One number, or (height, width)."""
-    value = plain("image_size", value) if not isinstance(value, (tuple, list)) else value
-    sizes = [value, value] if isinstance(value, (int, np.integer)) else list(value) if np.iterable(value) else []
-    if len(sizes) != 2 or not all(isinstance(size, (int, np.integer)) for size in sizes):
-        raise InvalidArgumentError(f"image_size is {value!r}, expected one number or (height, width)")
-    return int(sizes[0]), int(sizes[1])
+    given, value = value, plain(value)
+    sizes = list(value) if np.iterable(value) and not isinstance(value, str) else [value, value]
+    if len(sizes) != 2:
+        refuse("", "image_size", given, _IMAGE_SIZE, TypeError())
+    try:
+        return _SIDE.take(sizes[0]), _SIDE.take(sizes[1])
+    except (TypeError, ValueError) as e:
+        refuse("", "image_size", given, _IMAGE_SIZE, e)
 
 
 def feature_of(key, feature):
@@ -86,10 +71,24 @@ def _augmentation(augmentation_fn):
 def _function(make):
     def set_function(options, name, function):
         if not callable(function):
-            raise InvalidArgumentError(f"{name} must be a function, got {type(function).__name__} {function!r}")
+            raise ArgumentTypeError(f"{name} must be a function, got {type(function).__name__} {shown(function)}")
         getattr(options, "set_" + name)(make(function))
 
     return set_function
+
+
+_READER_NUMBERS = {name: Integer(*engine.dataset_limits[name]) for name in ("num_readers", "capacity")}
+
+
+def _reader_kwargs(options, name, given):
+    if not isinstance(given, dict):
+        raise ArgumentTypeError(f"{name} is {shown(given)}, expected a dict such as {{'num_readers': 16}}")
+    numbers = {}
+    for key, value in given.items():
+        if key not in _READER_NUMBERS:
+            raise InvalidArgumentError(f"{name} has no {shown(key)}; it has: {', '.join(_READER_NUMBERS)}")
+        numbers[key] = take(name, key, value, _READER_NUMBERS[key])
+    options.reader_kwargs = numbers
 
 
 def _reader_class(options, name, reader_class):
@@ -99,12 +98,8 @@ def _reader_class(options, name, reader_class):
 
 
 def _plain_value(options, name, value):
-    value = plain(name, value)
-    try:
-        setattr(options, name, value)
-    except (TypeError, RuntimeError):
-        expected = type(getattr(options, name)).__name__
-        raise InvalidArgumentError(f"{name} is {value!r}, expected {expected}") from None
+    limits = engine.dataset_limits.get(name)
+    set_field(options, name, value, kind=Integer(*limits) if limits else PathText() if name == "cache_dir" else None)
 
 
 # The arguments that are no plain values; how each gets into the options.
@@ -113,6 +108,7 @@ _SETTERS = {
     "preprocess_fn": _function(_preprocess),
     "augmentation_fn": _function(_augmentation),
     "reader_class": _reader_class,
+    "reader_kwargs": _reader_kwargs,
 }
 
 

@@ -1,4 +1,5 @@
 """What all data sets share."""
+from moxing._arguments import ListOf, Text, checked
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._fragments import import_fragment
 from moxing.tensorflow._graph_state import fragment_seed
@@ -24,11 +25,11 @@ class Dataset:
     def keys(self):
         return self._dataset.keys()
 
-    def get(self, keys):
+    @checked(who="get")
+    def get(self, keys: ListOf(Text("a key"), or_one=True)):
         """The tensors of the next sample (or batch), one a key."""
         if tf.executing_eagerly():
             raise InvalidArgumentError("a data set adds to a graph: call get() inside input_fn, or under "
                                        "`with tf.Graph().as_default():`")
-        keys = [keys] if isinstance(keys, str) else list(keys)
         fragment = self._dataset.fragment(keys, fragment_seed())
         return [tensor for _, tensor in import_fragment(fragment, "dataset")]

@@ -1,9 +1,15 @@
 """TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features."""
+from moxing._arguments import Integer, ListOf, PathText, Text, checked
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import func_graph, graph_function
-from moxing.tensorflow.datasets._options import (engine_metadata, feature_of, fill, image_size_of, paired_features, path_of)
+from moxing.tensorflow.datasets._options import engine_metadata, feature_of, fill, image_size_of, paired_features
 from moxing.tensorflow.datasets.base import Dataset
+
+
+_FOLDER = PathText()
+_PATTERNS = ListOf(Text("a pattern"), or_one=True)
+_SAMPLES = Integer(0, engine.MAX_SAMPLES)
 
 
 def _patterns(file_pattern, file_patterns):
@@ -11,15 +17,16 @@ def _patterns(file_pattern, file_patterns):
     patterns = file_pattern if file_pattern is not None else file_patterns
     if patterns is None:
         raise InvalidArgumentError("file_pattern is needed: which files of base_dir to read, e.g. '*train*.tfrecord'")
-    return [patterns] if isinstance(patterns, str) else list(patterns)
+    return patterns
 
 
 class BaseTFRecordMetadata:
     """The files of base_dir that match. num_samples is counted from the record headers when it is not given."""
 
-    def __init__(self, base_dir, file_pattern=None, num_samples=None, redirect_dir=None, file_patterns=None):
-        self._metadata = engine.TFRecordMetadata(path_of("base_dir", base_dir), _patterns(file_pattern, file_patterns),
-                                                 num_samples or 0, path_of("redirect_dir", redirect_dir or ""))
+    @checked
+    def __init__(self, base_dir: _FOLDER, file_pattern: _PATTERNS = None, num_samples: _SAMPLES = None, redirect_dir: _FOLDER = None,
+                 file_patterns: _PATTERNS = None):
+        self._metadata = engine.TFRecordMetadata(base_dir, _patterns(file_pattern, file_patterns), num_samples or 0, redirect_dir or "")
 
     @property
     def num_samples(self):
@@ -31,11 +38,12 @@ class BaseTFRecordMetadata:
 class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
     """The classes are those of label_map_file in base_dir, where it is."""
 
-    def __init__(self, base_dir, file_pattern=None, num_samples=None, redirect_dir=None, num_classes=0,
-                 label_map_file="labels.txt", file_patterns=None):
-        self._metadata = engine.ImageTFRecordMetadata(path_of("base_dir", base_dir), _patterns(file_pattern, file_patterns),
-                                                      num_samples or 0, path_of("redirect_dir", redirect_dir or ""),
-                                                      num_classes or 0, label_map_file or "")
+    @checked
+    def __init__(self, base_dir: _FOLDER, file_pattern: _PATTERNS = None, num_samples: _SAMPLES = None, redirect_dir: _FOLDER = None,
+                 num_classes: Integer(0, engine.MAX_CLASSES).or_none() = 0, label_map_file: Text().or_none() = "labels.txt",
+                 file_patterns: _PATTERNS = None):
+        self._metadata = engine.ImageTFRecordMetadata(base_dir, _patterns(file_pattern, file_patterns), num_samples or 0,
+                                                      redirect_dir or "", num_classes or 0, label_map_file or "")
 
     @property
     def num_classes(self):
@@ -54,12 +62,14 @@ class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
         return self._metadata.labels_to_names
 
 
-def tensor_handler(feature):
+@checked
+def tensor_handler(feature: Text("the name of a feature")):
     """An item that is the feature as it is."""
     return engine.tensor_handler(feature)
 
 
-def image_handler(feature="image/encoded", size=None):
+@checked
+def image_handler(feature: Text("the name of a feature") = "image/encoded", size=None):
     """An item that is the feature's bytes, decoded to a uint8 image [height, width, 3]."""
     return engine.image_handler(feature, None if size is None else image_size_of(size))
 

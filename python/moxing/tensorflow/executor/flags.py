@@ -1,16 +1,29 @@
 """MoXing's own parameters: set on the command line (`--num_gpus=2`) or with set_flag before run."""
 import sys
 
+from moxing._arguments import Text, checked, plain, shown
+from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._runtime import engine
 
 
-def get_flag(name=None, *, flag_name=None):
+@checked
+def get_flag(name: Text() = None, *, flag_name: Text() = None):
     """The flag's value. The manual writes both get_flag(name) and get_flag(flag_name=name)."""
-    return engine.get_flag(flag_name if name is None else name)
+    name = flag_name if name is None else name
+    if name is None:
+        raise InvalidArgumentError("get_flag: name is needed; get_help() tells the flags")
+    return engine.get_flag(name)
 
 
-def set_flag(name, value):
+@checked
+def set_flag(name: Text(), value):
     """Before run, outside the user's functions."""
+    value = plain(value)
+    expected = engine.flag_values(name)
+    if not isinstance(value, (bool, int, float, str)):
+        raise ArgumentTypeError(f"flag --{name}: got {shown(value)}, expected {expected}")
+    if isinstance(value, int) and not -2**63 <= value < 2**63:
+        raise InvalidArgumentError(f"flag --{name}: got {shown(value)}, expected {expected}")
     engine.set_flag(name, value)
 
 

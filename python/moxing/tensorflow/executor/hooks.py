@@ -2,10 +2,9 @@
 
 Hooks that are written for tf.train.SessionRunHook work as they are; AggregativeSessionRunHook says more about itself.
 """
-import operator
-
 import numpy as np
 
+from moxing._arguments import Integer, Number, Text, checked, shown
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 
@@ -56,6 +55,8 @@ class FeedSessionRunHook(NativeHook):
     """
 
     def __init__(self, feed_dict):
+        if not isinstance(feed_dict, dict):
+            raise InvalidArgumentError(f"FeedSessionRunHook: feed_dict is {shown(feed_dict)}, expected a dict: placeholder -> value")
         self.native = engine.FeedSessionRunHook(fed_values(tf.get_default_graph(), feed_dict))
 
 
@@ -68,11 +69,12 @@ def _scalars(monitor_info):
     return [(str(name), tf.convert_to_tensor(tensor).name) for name, tensor in monitor_info.items()]
 
 
-def _numbers(**numbers):
-    try:
-        return {name: operator.index(value) for name, value in numbers.items()}
-    except TypeError:
-        raise InvalidArgumentError(f"expected integers: {numbers}") from None
+_BATCH_SIZE = Integer(1, engine.MAX_BATCH_SIZE)
+_SAMPLES = Integer(1, engine.MAX_SAMPLES)
+_FEW = Integer(0, 1_000_000)
+_DEVICES = Integer(0, engine.MAX_DEVICES)
+_MODE = Text("'auto', 'max' or 'min'")
+_GAIN = Number(0, 1e30)
 
 
 class LogEvaluationMetricHook(NativeHook):
@@ -82,12 +84,12 @@ class LogEvaluationMetricHook(NativeHook):
     evaluation. num_gpus: devices that share an epoch; None: those of the run.
     """
 
-    def __init__(self, monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs=1, prefix="",
-                 num_gpus=None):
+    @checked
+    def __init__(self, monitor_info, batch_size: _BATCH_SIZE, samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES,
+                 evaluate_every_n_epochs: _FEW = 1, prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
         self._evaluation = (_scalars(monitor_info),
-                            _numbers(batch_size=batch_size, samples_in_train=samples_in_train,
-                                     samples_in_eval=samples_in_eval, evaluate_every_n_epochs=evaluate_every_n_epochs,
-                                     num_gpus=0 if num_gpus is None else num_gpus), prefix or "")
+                            dict(batch_size=batch_size, samples_in_train=samples_in_train, samples_in_eval=samples_in_eval,
+                                 evaluate_every_n_epochs=evaluate_every_n_epochs, num_gpus=num_gpus or 0), prefix or "")
         self.native = self._make_native()
 
     def _make_native(self):
@@ -110,9 +112,11 @@ class EarlyStoppingHook(LogEvaluationMetricHook):
     mode: 'max', 'min' or 'auto': min for names with loss or err in them, else max.
     """
 
-    def __init__(self, monitor_info, monitor, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs=1,
-                 min_delta=0, patience=0, mode="auto", prefix="", num_gpus=None):
-        self._stopping = (monitor or "", float(min_delta), operator.index(patience), mode)
+    @checked
+    def __init__(self, monitor_info, monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
+                 samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _FEW = 1, min_delta: _GAIN = 0,
+                 patience: _FEW = 0, mode: _MODE = "auto", prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
+        self._stopping = (monitor or "", min_delta, patience, mode)
         super().__init__(monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs, prefix,
                          num_gpus)
 
@@ -123,9 +127,12 @@ class EarlyStoppingHook(LogEvaluationMetricHook):
 class PlateauLREarlyStoppingHook(EarlyStoppingHook):
     """As EarlyStoppingHook, but a plateau multiplies the learning rate; the last of max_plateaus stops training."""
 
-    def __init__(self, monitor_info, monitor, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs=1,
-                 min_delta=0, patience=0, mode="auto", prefix="", num_gpus=None, lr_multiplier=0.1, max_plateaus=3):
-        self._plateau = (float(lr_multiplier), operator.index(max_plateaus))
+    @checked
+    def __init__(self, monitor_info, monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
+                 samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _FEW = 1, min_delta: _GAIN = 0,
+                 patience: _FEW = 0, mode: _MODE = "auto", prefix: Text().or_none() = "", num_gpus: _DEVICES = None,
+                 lr_multiplier: Number(1e-30, 1e30) = 0.1, max_plateaus: Integer(1, 1_000_000) = 3):
+        self._plateau = (lr_multiplier, max_plateaus)
         super().__init__(monitor_info, monitor, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs,
                          min_delta, patience, mode, prefix, num_gpus)
 

@@ -1,9 +1,9 @@
 """mox.run: train, evaluate or predict with the user's input_fn and model_fn."""
 import dataclasses
-import operator
 import signal
 import sys
 
+from moxing._arguments import Integer, Number, PathText, Switch, Text, checked
 from moxing.errors import Error, InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import user_seed
 from moxing.tensorflow._runtime import engine, new_array, tf
@@ -38,13 +38,6 @@ def _write_log_line(level, line):
     sys.stderr.flush()
 
 
-def _number(name, value, kind=operator.index):
-    try:
-        return kind(value)
-    except TypeError:
-        raise InvalidArgumentError(f"{name} is {value!r}, expected a number") from None
-
-
 def _check_functions(functions, mode):
     check = user_functions.check_callable
     check("input_fn", functions.input_fn, "it takes (mode) and returns tensors")
@@ -64,7 +57,7 @@ def _check_functions(functions, mode):
 def _inter_mode(value, mode):
     if value is None:
         return None
-    inter_mode = engine.parse_mode(str(value))
+    inter_mode = engine.parse_mode(value)
     if inter_mode == ModeKeys.EXPORT:
         raise InvalidArgumentError("inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT")
     if mode != ModeKeys.TRAIN:
@@ -93,15 +86,9 @@ def _export_model(value):
 
 def _config(mode, batch_size, numbers, texts, export_model):
     config = engine.RunConfig(mode)
-    if batch_size is not None:
-        config.batch_size = _number("batch_size", batch_size)
-        if config.batch_size < 1:
-            raise InvalidArgumentError(f"batch_size is {batch_size}, expected an integer from 1")
-    for name, value in numbers.items():
+    for name, value in {"batch_size": batch_size, **numbers, **texts}.items():
         if value is not None:
-            setattr(config, name, _number(name, value, float if name == "save_model_secs" else operator.index))
-    for name, value in texts.items():
-        setattr(config, name, "" if value is None else str(value))
+            setattr(config, name, value)
     config.export_model = _export_model(export_model)
     return config
 
@@ -134,11 +121,19 @@ def _stop_as_asked():
     raise KeyboardInterrupt
 
 
-def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mode="invalid", inter_mode=None,
-        batch_size=None, auto_batch=True, log_dir=None, max_number_of_steps=0, checkpoint_path=None,
-        log_every_n_steps=10, output_every_n_steps=0, save_summary_steps=100, save_model_secs=None,
-        export_model=False, fetch_strategy_fn=None, save_model_steps=None, keep_best=None, keep_best_mode="auto",
-        save_histogram_steps=0):
+_MODE = Text("TRAIN, EVAL or PREDICT")
+_FOLDER = PathText()
+_STEPS = Integer(0, engine.MAX_STEPS).or_none()
+
+
+@checked
+def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mode: _MODE = "invalid", inter_mode: _MODE = None,
+        batch_size: Integer(1, engine.MAX_BATCH_SIZE) = None, auto_batch: Switch() = True, log_dir: _FOLDER = None,
+        max_number_of_steps: _STEPS = 0, checkpoint_path: _FOLDER = None, log_every_n_steps: _STEPS = 10,
+        output_every_n_steps: _STEPS = 0, save_summary_steps: _STEPS = 100, save_model_secs: Number(-1, engine.MAX_SECONDS) = None,
+        export_model=False, fetch_strategy_fn=None, save_model_steps: Integer(-1, engine.MAX_STEPS) = None,
+        keep_best: Text("a name in log_info") = None, keep_best_mode: Text("auto, max or min") = "auto",
+        save_histogram_steps: _STEPS = 0):
     """Runs to the end and returns a RunResult.
 
     Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does
@@ -150,7 +145,7 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
     fetches, or None for what was planned.
     """
     functions = _Functions(input_fn, model_fn, optimizer_fn, output_fn, fetch_strategy_fn)
-    mode = engine.parse_mode(str(run_mode))
+    mode = engine.parse_mode(run_mode)
     engine.set_log_sink(_write_log_line)
     try:
         _check_functions(functions, mode)
@@ -165,7 +160,7 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
             dict(log_dir=log_dir, checkpoint_path=checkpoint_path, keep_best=keep_best, keep_best_mode=keep_best_mode),
             export_model)
         config.check(output_fn is not None)
-        return _run(functions, config, mode, inter_mode, bool(auto_batch))
+        return _run(functions, config, mode, inter_mode, auto_batch)
     finally:
         engine.set_log_sink(None)
 

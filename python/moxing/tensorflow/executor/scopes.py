@@ -1,7 +1,8 @@
 """Variables and collections of the device whose model_fn is being called."""
 import contextlib
 
-from moxing.errors import InvalidArgumentError
+from moxing._arguments import shown
+from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._graph_state import state_of
 from moxing.tensorflow._runtime import tf
 
@@ -61,7 +62,10 @@ def var_scope(force_dtype=None):
     if force_dtype is None:
         yield
         return
-    dtype = tf.as_dtype(force_dtype)
+    try:
+        dtype = tf.as_dtype(force_dtype)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"var_scope: force_dtype is {shown(force_dtype)}, expected a floating point type") from None
     if not dtype.is_floating:
         raise InvalidArgumentError(f"var_scope: force_dtype is {dtype.name}, expected a floating point type")
     state = state_of()

@@ -1,7 +1,8 @@
 """The built-in networks. They are written once, in C++, and imported into the graph."""
 import collections
 
-from moxing.errors import InvalidArgumentError
+from moxing._arguments import Integer, Number, Switch, Text, checked, shown
+from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._fragments import image_tensor, import_fragment, shape_list
 from moxing.tensorflow._graph_state import fragment_seed, state_of
 from moxing.tensorflow._runtime import engine
@@ -13,7 +14,8 @@ ModelMeta = collections.namedtuple(
 NetworkKeys = type("NetworkKeys", (), {name.upper(): name for name in engine.network_names()})
 
 
-def get_model_meta(name):
+@checked
+def get_model_meta(name: Text("the name of a network")):
     """Its usual image size, its labels' offset, and the pattern of its last layer's variables."""
     return ModelMeta(*engine.model_meta(name))
 
@@ -23,9 +25,16 @@ def default_preprocess_fn(images):
     raise InvalidArgumentError("default_preprocess_fn is a value for get_model_fn's preprocess_fn, not a function to call")
 
 
-def get_model_fn(name, run_mode, num_classes, weight_decay=0.0, data_format="NHWC", batch_norm_fused=False,
-                 batch_renorm=False, image_height=None, image_width=None, preprocess_fn=default_preprocess_fn,
-                 dropout_keep_prob=None, drop_path_keep_prob=None, batch_norm_decay=None):
+_SIDE = Integer(1, engine.MAX_IMAGE_SIDE)
+_PART = Number(0, 1)
+
+
+@checked
+def get_model_fn(name: Text("the name of a network"), run_mode: Text("TRAIN, EVAL or PREDICT"),
+                 num_classes: Integer(1, engine.MAX_CLASSES), weight_decay: Number(0, 1e6) = 0.0,
+                 data_format: Text("'NHWC' or 'NCHW'") = "NHWC", batch_norm_fused: Switch() = False, batch_renorm: Switch() = False,
+                 image_height: _SIDE = None, image_width: _SIDE = None, preprocess_fn=default_preprocess_fn,
+                 dropout_keep_prob: _PART = None, drop_path_keep_prob: _PART = None, batch_norm_decay: _PART = None):
     """A function images -> (logits, end_points).
 
     images are [batch, height, width, channels]; logits [batch, num_classes]; end_points a dict in the network's order.
@@ -34,14 +43,16 @@ def get_model_fn(name, run_mode, num_classes, weight_decay=0.0, data_format="NHW
     options = engine.ModelFnOptions()
     options.weight_decay = weight_decay
     options.data_format = data_format
-    options.batch_norm_fused = bool(batch_norm_fused)
-    options.batch_renorm = bool(batch_renorm)
+    options.batch_norm_fused = batch_norm_fused
+    options.batch_renorm = batch_renorm
     options.image_height = image_height or 0
     options.image_width = image_width or 0
     options.preprocess = preprocess_fn is default_preprocess_fn
     options.batch_norm_decay = batch_norm_decay or 0
     options.dropout_keep_prob = dropout_keep_prob or 0
     options.drop_path_keep_prob = drop_path_keep_prob or 0
+    if preprocess_fn is not None and not callable(preprocess_fn):
+        raise ArgumentTypeError(f"get_model_fn: preprocess_fn is {shown(preprocess_fn)}, expected a function of images, or None")
     engine.check_network(name, run_mode, num_classes, options)
 
     def model_fn(images):

@@ -1,7 +1,8 @@
 """Optimizers by name, and wrappers around them."""
 import inspect
 
-from moxing.errors import InvalidArgumentError
+from moxing._arguments import Number, Text, checked, shown, take
+from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.optimizer import learning_rate_scheduler
 from moxing.tensorflow.optimizer.engine_optimizer import EngineOptimizer, filled
@@ -24,18 +25,29 @@ _OPTIMIZERS = {
 _NOT_FOR_THE_ENGINE = ("learning_rate", "use_locking", "name", "accumulator_name", "linear_name", "beta", "self")
 
 
+def _check_rate(value):
+    """A number must be one that can train; tensors and functions are the graph's."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        take("get_optimizer_fn", "learning_rate", value, Number(0, 1e30))
+    elif value is None or isinstance(value, (str, bytes, bool)):
+        raise ArgumentTypeError(f"get_optimizer_fn: learning_rate is {shown(value)}, expected a number, a scalar tensor or a function "
+                                "that returns one")
+
+
 def _engine_optimizer(name, learning_rate, values):
     plan = engine.OptimizerPlan(name, filled(engine.OptimizerOptions(), values, f"optimizer {name}"))
     return EngineOptimizer(plan, learning_rate, name)
 
 
-def get_optimizer_fn(name, learning_rate, scope=None, *args, **kwargs):
+@checked
+def get_optimizer_fn(name: Text("the name of an optimizer"), learning_rate, scope: Text() = None, *args, **kwargs):
     """A function that makes the optimizer: for run's optimizer_fn, or to be called inside one.
 
     name: adadelta, adagrad, adam, adamw, ftrl, lamb, momentum, rmsprop or sgd. scope: name scope of its operations. args and
     kwargs go to the optimizer: those of tf.train, for adamw and lamb beta1, beta2, epsilon, weight_decay and
     exclude_from_weight_decay.
     """
+    _check_rate(learning_rate)
     names = engine.optimizer_names()
     if name not in names:
         raise InvalidArgumentError(f"there is no optimizer '{name}'; there are: {', '.join(names)}")
@@ -70,7 +82,8 @@ def _for_the_engine(optimizer, wrapper):
     return _engine_optimizer(name, learning_rate, values)
 
 
-def get_optimizer_wrapper_fn(name, optimizer, *args, **kwargs):
+@checked
+def get_optimizer_wrapper_fn(name: Text("the name of a wrapper"), optimizer, *args, **kwargs):
     """A function that makes the optimizer inside a wrapper.
 
     name: lars (ratio, weight_decay, skip_one_dimensional), batch_gradients (num_batches, sync_on_apply) or dgc

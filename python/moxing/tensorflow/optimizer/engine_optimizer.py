@@ -1,4 +1,5 @@
 """Optimizers that are written in C++: their operations are imported into the graph."""
+from moxing._arguments import set_field
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._fragments import FragmentInitializers, import_mapped
 from moxing.tensorflow._runtime import engine, tf
@@ -10,10 +11,7 @@ def filled(options, values, who):
         if not hasattr(options, key):
             known = ", ".join(name for name in dir(options) if not name.startswith("_"))
             raise InvalidArgumentError(f"{who} has no option '{key}'; there are: {known}")
-        try:
-            setattr(options, key, value)
-        except TypeError:
-            raise InvalidArgumentError(f"{who}: option {key} is {value!r}, which is no value for it") from None
+        set_field(options, key, value, who)
     return options
 
 

@@ -1,4 +1,5 @@
 """What is done to an image before a network sees it, by the network's name."""
+from moxing._arguments import Integer, Text, checked, set_field
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._fragments import image_tensor, import_fragment, shape_list
 from moxing.tensorflow._graph_state import fragment_seed
@@ -9,7 +10,10 @@ PreprocessingKeys = type("PreprocessingKeys", (),
                          {name.upper(): engine.preprocessing_meta(name)[0] for name in engine.preprocessing_names()})
 
 
-def get_data_augmentation_fn(name, run_mode, output_height=None, output_width=None, **kwargs):
+@checked
+def get_data_augmentation_fn(name: Text("the name of a network"), run_mode: Text("TRAIN, EVAL or PREDICT"),
+                             output_height: Integer(0, engine.MAX_IMAGE_SIDE) = None,
+                             output_width: Integer(0, engine.MAX_IMAGE_SIDE) = None, **kwargs):
     """A function image -> image on one [height, width, channels] image: random in TRAIN, the same each time otherwise.
 
     kwargs: resize_side_min, resize_side_max, fast_mode, central_fraction, area_min, padding; each preprocessing reads its
@@ -20,7 +24,7 @@ def get_data_augmentation_fn(name, run_mode, output_height=None, output_width=No
         if key.startswith("_") or not hasattr(options, key):
             known = ", ".join(k for k in dir(options) if not k.startswith("_"))
             raise InvalidArgumentError(f"get_data_augmentation_fn has no argument '{key}'; there are also: {known}")
-        setattr(options, key, value)
+        set_field(options, key, value, "get_data_augmentation_fn")
     height, width = output_height or 0, output_width or 0
     engine.check_augmentation(name, run_mode, height, width, options)
 

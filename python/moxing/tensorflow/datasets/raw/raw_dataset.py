@@ -1,6 +1,7 @@
 """Image files: one folder a class, or several labels an image."""
+from moxing._arguments import PathText, Text, checked
 from moxing.tensorflow._runtime import engine
-from moxing.tensorflow.datasets._options import engine_metadata, fill, path_of
+from moxing.tensorflow.datasets._options import engine_metadata, fill
 from moxing.tensorflow.datasets.base import Dataset
 from moxing.tensorflow.datasets.convert import split_image_classification_dataset
 
@@ -9,6 +10,9 @@ __all__ = [
     "MultilabelClassificationRawDataset", "MultilabelClassificationRawMetadata", "ParallelReader",
     "split_image_classification_dataset",
 ]
+
+
+_FOLDER = PathText()
 
 
 class ParallelReader:
@@ -50,18 +54,18 @@ class _Metadata:
 class ImageClassificationRawMetadata(_Metadata):
     """Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt classes are in the byte order of the folders."""
 
-    def __init__(self, base_dir, redirect_dir=None, labels_filename="labels.txt"):
-        super().__init__(engine.RawMetadata(path_of("base_dir", base_dir), path_of("redirect_dir", redirect_dir or ""),
-                                            labels_filename))
+    @checked
+    def __init__(self, base_dir: _FOLDER, redirect_dir: _FOLDER = None, labels_filename: Text() = "labels.txt"):
+        super().__init__(engine.RawMetadata(base_dir, redirect_dir or "", labels_filename))
 
 
 class MultilabelClassificationRawMetadata(_Metadata):
     """Images with several labels each: images/1.jpg has them in labels/1.jpg.txt."""
 
-    def __init__(self, base_dir, images_sub_dir="images", labels_sub_dir="labels", labels_extension="txt", redirect_dir=None,
-                 labels_filename="labels.txt"):
-        super().__init__(engine.MultilabelMetadata(path_of("base_dir", base_dir), images_sub_dir, labels_sub_dir,
-                                                   labels_extension, path_of("redirect_dir", redirect_dir or ""),
+    @checked
+    def __init__(self, base_dir: _FOLDER, images_sub_dir: Text() = "images", labels_sub_dir: Text() = "labels",
+                 labels_extension: Text() = "txt", redirect_dir: _FOLDER = None, labels_filename: Text() = "labels.txt"):
+        super().__init__(engine.MultilabelMetadata(base_dir, images_sub_dir, labels_sub_dir, labels_extension, redirect_dir or "",
                                                    labels_filename))
 
 
