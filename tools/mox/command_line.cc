@@ -19,6 +19,8 @@ namespace {
   throw InvalidArgumentError(fmt::format("{} is {}, expected {}", option.get_name(), printable_name(got), expected));
 }
 
+void heed_log_level() { set_log_level(parse_log_level(get_flag<std::string>("running_log_level"))); }
+
 }  // namespace
 
 Option& Option::required() {
@@ -121,12 +123,14 @@ int CommandLine::parse(const std::vector<std::string>& args) {
 
 int CommandLine::parse_with_flags(const std::vector<std::string>& args) {
   app_->footer("MoXing's flags (--num_gpus, --checkpoint_exclude_patterns, …) are taken too: see `mox flags`.");
-  return parse(parse_flags(args));
+  const int code = parse(parse_flags(args));
+  if (code < 0) heed_log_level();
+  return code;
 }
 
 void set_default_log_level(const std::string& level) {
   if (!is_flag_set("running_log_level")) set_flag("running_log_level", FlagValue(level));
-  set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
+  heed_log_level();
 }
 
 }  // namespace mox::cli
