@@ -7,6 +7,7 @@
 #include <set>
 
 #include "absl/strings/match.h"
+#include "base/printable.h"
 #include "data/op_base.h"
 #include "moxing/log.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -122,7 +123,7 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
   // Ok, or the error that ends the pipeline.
   absl::Status leave_out(const absl::Status& status) {
     const int64_t limit = dataset()->limit_;
-    const std::string message = plain_message(status);
+    const std::string message = printable(plain_message(status));  // names of files are bytes
     switch (dataset()->broken_->add(message, limit)) {
       case BrokenSamples::Answer::kTooMany:
         // Another place of the pipeline may have said it already.
