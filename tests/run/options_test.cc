@@ -1,0 +1,71 @@
+// Numbers of a run that cannot work are told before anything starts.
+#include <functional>
+#include <limits>
+
+#include "run/toy_model.h"
+
+namespace mox {
+namespace {
+
+using namespace mox::testing;
+
+std::string error_with(const std::function<void(RunOptions*)>& change) {
+  TempDir dir;
+  RunOptions options = toy_options(dir.path("run"), 1);
+  change(&options);
+  const std::string error = error_of<InvalidArgumentError>([&] { run(options); });
+  EXPECT_FALSE(std::filesystem::exists(dir.path("run/checkpoint")));
+  return error;
+}
+
+TEST(Options, NumbersHaveARangeThatErrorsTell) {
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(error_with([](RunOptions* o) { o->batch_size = int64_t{1} << 40; }),
+            "batch_size is 1099511627776, expected an integer from 0 to 1048576; 0 means that the first input's shape "
+            "tells it");
+  EXPECT_EQ(error_with([](RunOptions* o) { o->max_number_of_steps = -1; }),
+            "max_number_of_steps is -1, expected an integer from 0 to 9007199254740992; 0 means until the input ends");
+  EXPECT_EQ(error_with([](RunOptions* o) { o->save_model_steps = -2; }),
+            "save_model_steps is -2, expected an integer from -1 to 9007199254740992; -1 means that it is not given");
+  EXPECT_EQ(error_with([=](RunOptions* o) { o->save_model_secs = nan; }),
+            "save_model_secs is nan, expected a number from -1 to 1e+09; -1 means that it is not given");
+  EXPECT_EQ(error_with([=](RunOptions* o) { o->stall_report_secs = inf; }),
+            "stall_report_secs is inf, expected a number from 0 to 1e+09; 0 turns it off");
+  for (const auto& [name, field] : std::initializer_list<std::pair<const char*, int64_t RunOptions::*>>{
+           {"log_every_n_steps", &RunOptions::log_every_n_steps},
+           {"output_every_n_steps", &RunOptions::output_every_n_steps},
+           {"save_summary_steps", &RunOptions::save_summary_steps},
+           {"save_histogram_steps", &RunOptions::save_histogram_steps},
+           {"trace_step", &RunOptions::trace_step}})
+    EXPECT_EQ(error_with([field = field](RunOptions* o) { o->*field = -7; }).rfind(std::string(name) + " is -7", 0), 0u)
+        << name;
+}
+
+TEST(Options, SetFlagsThatNothingHeedsAreRefused) {
+  EXPECT_NE(error_of<InvalidArgumentError>([] { set_flag("session_timeout", 60); }).find("not offered"),
+            std::string::npos);
+}
+
+TEST(Options, NumbersOfHooksHaveARange) {
+  const auto error = [](EvaluationOptions options) {
+    return error_of<InvalidArgumentError>([&] { LogEvaluationMetricHook hook(options); });
+  };
+  Scope scope = Scope::new_root();
+  EvaluationOptions good;
+  good.monitor_info = {{"loss", Fetch("loss:0")}};
+  good.batch_size = good.samples_in_train = good.samples_in_eval = 1;
+  EvaluationOptions bad = good;
+  bad.batch_size = int64_t{1} << 40;
+  EXPECT_NE(error(bad).find("batch_size is 1099511627776, expected an integer from 1 to 1048576"), std::string::npos);
+  bad = good;
+  bad.evaluate_every_n_epochs = std::numeric_limits<int64_t>::max();
+  EXPECT_NE(error(bad).find("expected an integer from 1 to 1000000"), std::string::npos);
+  EarlyStoppingOptions stopping;
+  stopping.monitor = "loss";
+  stopping.min_delta = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_NE(error_of<InvalidArgumentError>([&] { EarlyStoppingHook hook(good, stopping); }).find("min_delta is nan"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace mox
