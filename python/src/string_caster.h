@@ -1,5 +1,5 @@
-// Texts between Python and C++, instead of <nanobind/stl/string.h>: bytes that are no UTF-8 (names of files, of classes)
-// go through as os.fsencode and os.fsdecode have them, rather than being refused.
+// Texts between Python and C++, instead of <nanobind/stl/string.h>: bytes that are no UTF-8 (names of files, of
+// classes) go through as os.fsencode and os.fsdecode have them, rather than being refused.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -13,6 +13,18 @@ MOX_EXPORT nlohmann::json parse_json(const std::string& text, bool allow_excepti
 // The same; objects keep the order of their keys.
 MOX_EXPORT nlohmann::ordered_json parse_ordered_json(const std::string& text, bool allow_exceptions = true);
 
+// Members of an object that came from a file: "" and `otherwise` where they are missing or of another type.
+template <typename Json>
+std::string text_member(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->template get<std::string>() : std::string();
+}
+template <typename Json>
+double number_member(const Json& object, const char* name, double otherwise) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number() ? found->template get<double>() : otherwise;
+}
+
 // What such an exception says, without the library's own number of it.
 MOX_EXPORT std::string json_problem(const nlohmann::json::exception& error);
 

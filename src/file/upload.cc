@@ -140,7 +140,7 @@ class LargeUpload : public Transfer {
   bool go_on() {
     const auto note = parse_json(note_->content(), /*allow_exceptions=*/false);
     if (!note.is_object()) return false;
-    upload_ = {dst_, note.value("upload", ""), note.value("checksums", false)};
+    upload_ = {dst_, text_member(note, "upload"), note.contains("checksums") && note["checksums"] == true};
     if (upload_.id.empty()) return false;
     if (note != describe()) {  // the file is another one by now
       s3::abort_upload(upload_);

@@ -52,11 +52,11 @@ BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::s
   std::string text;
   if (!tf::ReadFileToString(tf::Env::Default(), path, &text).ok()) return;
   const ordered_json j = parse_ordered_json(text, false);
-  if (!j.is_object() || j.value("metric", "") != metric_) return;
-  const std::string prefix = tf::io::JoinPath(dir_, j.value("checkpoint", ""));
+  if (!j.is_object() || text_member(j, "metric") != metric_) return;
+  const std::string prefix = tf::io::JoinPath(dir_, text_member(j, "checkpoint"));
   if (!checkpoint_exists(prefix)) return;
   prefix_ = prefix;
-  value_ = j.value("value", 0.0);
+  value_ = number_member(j, "value", 0);
 }
 
 bool BestCheckpoint::is_better(const std::optional<double>& value) const {

@@ -18,10 +18,10 @@ TEST(PrintableTest, EscapesWhatATerminalObeysAndWhatIsNoText) {
   EXPECT_EQ(printable("\x1b[2Jx\x7f"), "\\x1b[2Jx\\x7f");
   EXPECT_EQ(printable("a\rb"), "a\\x0db");
   EXPECT_EQ(printable("\xff\xc3(\xe2\x82"), "\\xff\\xc3(\\xe2\\x82");
-  EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");            // overlong
-  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");   // a surrogate
-  EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");            // C1: a control sequence's start
-  EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae");   // right-to-left override
+  EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");           // overlong
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // a surrogate
+  EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");           // C1: a control sequence's start
+  EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae");  // right-to-left override
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");
 }
 
@@ -36,8 +36,7 @@ TEST(LimitsTest, NamesValueAndRange) {
     check_integer("batch_size", -3, 1, kMaxBatchSize, "say how many samples a step has");
     FAIL();
   } catch (const InvalidArgumentError& e) {
-    EXPECT_STREQ(e.what(),
-                 "batch_size is -3, expected an integer from 1 to 1048576; say how many samples a step has");
+    EXPECT_STREQ(e.what(), "batch_size is -3, expected an integer from 1 to 1048576; say how many samples a step has");
   }
   EXPECT_THROW(check_number("retry_wait", std::numeric_limits<double>::quiet_NaN(), 0, 10), InvalidArgumentError);
   EXPECT_THROW(check_number("retry_wait", std::numeric_limits<double>::infinity(), 0, 10), InvalidArgumentError);

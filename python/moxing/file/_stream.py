@@ -138,7 +138,7 @@ def normalize(mode):
 
 
 @checked(who="File")
-def _open(name: Path(), mode: Text() = "r", buffering: Integer(-1, 2**31 - 1) = -1, encoding: Text() = None, errors: Text() = None,
+def _open(name: Path(), mode: Text() = "r", buffering: Integer(-1, 2**28) = -1, encoding: Text() = None, errors: Text() = None,
           newline: Text() = None):
     mode_given = mode
     mode, binary = normalize(mode)

@@ -52,7 +52,7 @@ void read_log(const std::string& path, RunFolder* run) {
     if (!line.is_object() || !line.contains("global_step")) continue;  // cut off when the process died
     if (!line["global_step"].is_number()) continue;
     const double step = line["global_step"].get<double>();
-    const double time = line.contains("time") && line["time"].is_number() ? line["time"].get<double>() : 0;
+    const double time = number_member(line, "time", 0);
     if (run->first_time == 0) run->first_time = time;
     run->last_time = std::max(run->last_time, time);
     for (const auto& [name, value] : line.items())

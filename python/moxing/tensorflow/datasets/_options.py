@@ -1,7 +1,7 @@
 """Python's arguments of a data set as the engine takes them."""
 import numpy as np
 
-from moxing._arguments import Integer, Kind, PathText, plain, refuse, set_field, shown, take
+from moxing._arguments import Integer, Kind, ListOf, PathText, Text, plain, refuse, set_field, shown, take
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import graph_function
@@ -43,9 +43,18 @@ def feature_of(key, feature):
     return engine.feature(dtype.as_datatype_enum, shape, False, default)
 
 
+class _Features(Kind):
+    def take(self, value):
+        return list(value)
+
+
+_FEATURES = _Features("a list of tf.FixedLenFeature and tf.VarLenFeature")
+
+
 def paired_features(keys_name, keys, values_name, values):
     """Two lists of the same length as [(key, feature)]."""
-    keys, values = list(keys or []), list(values or [])
+    keys = take("", keys_name, keys or [], ListOf(Text("the name of a feature")))
+    values = take("", values_name, values or [], _FEATURES)
     if len(keys) != len(values):
         raise InvalidArgumentError(f"there are {len(keys)} {keys_name} and {len(values)} {values_name}; expected one value a key")
     return list(zip(keys, values))

@@ -1,6 +1,6 @@
 """TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features."""
-from moxing._arguments import Integer, ListOf, PathText, Text, checked
-from moxing.errors import InvalidArgumentError
+from moxing._arguments import Integer, ListOf, PathText, Text, checked, shown
+from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import func_graph, graph_function
 from moxing.tensorflow.datasets._options import engine_metadata, feature_of, fill, image_size_of, paired_features
@@ -180,11 +180,14 @@ class BaseTFRecordDataset(Dataset):
     def _needed(self, name, value):
         if not value:
             raise InvalidArgumentError(f"{type(self).__name__} has no {name}: give it, or override the method")
+        if not isinstance(value, dict):
+            raise ArgumentTypeError(f"{type(self).__name__}: {name} is {shown(value)}, expected a dict")
         return value
 
 
-def get_tfrecord(dataset_dir, file_pattern, keys_to_features, items_to_handlers, num_samples=None, num_epochs=None,
-                 shuffle=True, **kwargs):
+@checked
+def get_tfrecord(dataset_dir: _FOLDER, file_pattern: _PATTERNS, keys_to_features, items_to_handlers, num_samples: _SAMPLES = None,
+                 num_epochs=None, shuffle=True, **kwargs):
     """The data set of the files in dataset_dir that match. kwargs: the further arguments of BaseTFRecordDataset."""
     return BaseTFRecordDataset(BaseTFRecordMetadata(dataset_dir, file_pattern, num_samples), keys_to_features,
                                items_to_handlers, num_epochs=num_epochs, shuffle=shuffle, **kwargs)

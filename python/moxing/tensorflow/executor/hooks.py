@@ -57,7 +57,11 @@ class FeedSessionRunHook(NativeHook):
     def __init__(self, feed_dict):
         if not isinstance(feed_dict, dict):
             raise InvalidArgumentError(f"FeedSessionRunHook: feed_dict is {shown(feed_dict)}, expected a dict: placeholder -> value")
-        self.native = engine.FeedSessionRunHook(fed_values(tf.get_default_graph(), feed_dict))
+        try:
+            feeds = fed_values(tf.get_default_graph(), feed_dict)
+        except (TypeError, ValueError, KeyError) as e:
+            raise InvalidArgumentError(f"FeedSessionRunHook: feed_dict is {shown(feed_dict)}, expected placeholder -> value: {e}") from None
+        self.native = engine.FeedSessionRunHook(feeds)
 
 
 def _scalars(monitor_info):
@@ -71,6 +75,7 @@ def _scalars(monitor_info):
 
 _BATCH_SIZE = Integer(1, engine.MAX_BATCH_SIZE)
 _SAMPLES = Integer(1, engine.MAX_SAMPLES)
+_EPOCHS = Integer(1, 1_000_000)
 _FEW = Integer(0, 1_000_000)
 _DEVICES = Integer(0, engine.MAX_DEVICES)
 _MODE = Text("'auto', 'max' or 'min'")
@@ -86,7 +91,7 @@ class LogEvaluationMetricHook(NativeHook):
 
     @checked
     def __init__(self, monitor_info, batch_size: _BATCH_SIZE, samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES,
-                 evaluate_every_n_epochs: _FEW = 1, prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
+                 evaluate_every_n_epochs: _EPOCHS = 1, prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
         self._evaluation = (_scalars(monitor_info),
                             dict(batch_size=batch_size, samples_in_train=samples_in_train, samples_in_eval=samples_in_eval,
                                  evaluate_every_n_epochs=evaluate_every_n_epochs, num_gpus=num_gpus or 0), prefix or "")
@@ -114,7 +119,7 @@ class EarlyStoppingHook(LogEvaluationMetricHook):
 
     @checked
     def __init__(self, monitor_info, monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
-                 samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _FEW = 1, min_delta: _GAIN = 0,
+                 samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _EPOCHS = 1, min_delta: _GAIN = 0,
                  patience: _FEW = 0, mode: _MODE = "auto", prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
         self._stopping = (monitor or "", min_delta, patience, mode)
         super().__init__(monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs, prefix,
@@ -129,7 +134,7 @@ class PlateauLREarlyStoppingHook(EarlyStoppingHook):
 
     @checked
     def __init__(self, monitor_info, monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
-                 samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _FEW = 1, min_delta: _GAIN = 0,
+                 samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _EPOCHS = 1, min_delta: _GAIN = 0,
                  patience: _FEW = 0, mode: _MODE = "auto", prefix: Text().or_none() = "", num_gpus: _DEVICES = None,
                  lr_multiplier: Number(1e-30, 1e30) = 0.1, max_plateaus: Integer(1, 1_000_000) = 3):
         self._plateau = (lr_multiplier, max_plateaus)
