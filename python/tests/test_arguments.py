@@ -205,6 +205,9 @@ def test_every_option_of_a_data_set(mox, folders, records):
             text = str(caught.value)
             assert "<odd>" in text and ("expected" in text or "must be a function" in text) and not any(word in text for word in FOREIGN), text
             tried += 1
+    for argument in ("capacity", "shuffle", "num_epochs", "batch_size", "drop_remainder", "seed", "cache_dir"):
+        with pytest.raises(InvalidArgumentError, match=f"{argument} is <odd>, expected"):
+            mox.get_dataset("mnist", "train", folders, **{argument: Odd()})
     for argument, value in {"batch_size": 10**9, "num_readers": 10**6, "preprocess_threads": 10**6, "private_num_threads": 10**6,
                             "capacity": 10**12, "shuffle_buffer_size": 10**12, "image_size": 10**6, "num_epochs": 2**70}.items():
         for options in ({argument: value}, {argument: -1}):

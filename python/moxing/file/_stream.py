@@ -46,7 +46,8 @@ class _RawFile(io.RawIOBase):
         if not allowed:
             raise io.UnsupportedOperation(f"{what} of '{self.name}', which is open with mode '{self.mode}'")
 
-    def seek(self, offset, whence=io.SEEK_SET):
+    @checked(who="seek")
+    def seek(self, offset: Integer(), whence: Integer(0, 2) = io.SEEK_SET):
         self._check(self.seekable(), "seek")
         return self._stream.seek(offset, whence)
 
@@ -54,7 +55,8 @@ class _RawFile(io.RawIOBase):
         self._check(True, "tell")
         return self._stream.tell()
 
-    def truncate(self, size=None):
+    @checked(who="truncate")
+    def truncate(self, size: Integer(0) = None):
         self._check(self.writable(), "truncate")
         size = self.tell() if size is None else size
         self._stream.truncate(size)

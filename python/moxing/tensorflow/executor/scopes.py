@@ -16,6 +16,10 @@ _SHARED = frozenset([
 
 def get_collection(key):
     """What this device's model_fn added to the collection; variables: all of them."""
+    try:
+        hash(key)
+    except TypeError:
+        raise ArgumentTypeError(f"get_collection: key is {shown(key)}, expected the name of a collection") from None
     return tf.get_collection(key)
 
 
