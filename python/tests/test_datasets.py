@@ -402,3 +402,36 @@ def test_workers_read_their_own_parts(mox, folders):
     everything = in_session(lambda: mox.ImageClassificationRawDataset(metadata, num_epochs=1, num_shards=1, shard_index=0
                                                                       ).get(["image_name"]))
     assert len(everything) == 24
+
+
+def test_multilabel_without_labels(mox, multilabel):
+    with pytest.raises(mox.DataError, match="has no labels: no file of .* ends in '.json'"):
+        mox.MultilabelClassificationRawMetadata(str(multilabel), labels_extension="json")
+    for path in (multilabel / "labels").iterdir():
+        path.write_text("\n")
+    with pytest.raises(mox.DataError, match=f"data folder {multilabel} has no labels: the 3 files of .*/labels that end in '.txt'"):
+        mox.MultilabelClassificationRawMetadata(str(multilabel))
+
+
+def test_what_batches_cannot_hold(mox, records):
+    """An empty tensor in a batch ends the process in TensorFlow."""
+    def get(**options):
+        return mox.get_tfrecord(records, "train*", {"none": tf.VarLenFeature(tf.float32)}, {"none": mox.tensor_handler("none")},
+                                num_epochs=1, **options).get(["none"])
+    assert in_session(get)[0][0].shape == (0,)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"record at byte [0-9]+: its none has shape \[0\], so no values"):
+        in_session(lambda: get(batch_size=2))
+    for shape in ([0], [None], [-3], [2**20, 2**20], [1] * 255):
+        with pytest.raises(mox.InvalidArgumentError, match="feature none has the shape"):
+            mox.get_tfrecord(records, "train*", {"none": tf.FixedLenFeature(shape, tf.float32, 0)},
+                             {"none": mox.tensor_handler("none")}, num_samples=24).get(["none"])
+
+
+def test_auto_batch_of_nothing(mox, tmp_path):
+    def input_fn(mode):
+        cut = tf.data.Dataset.from_tensors(np.zeros([4, 3], np.float32)).repeat().map(lambda x: x[:tf.random.uniform([], 0, 1, tf.int32)])
+        return tf.data.make_one_shot_iterator(cut).get_next(), tf.constant(0)
+
+    with pytest.raises(mox.Error, match=r"output 0 of input_fn has shape \[0,3\], so no values"):
+        mox.run(input_fn=input_fn, model_fn=lambda inputs, mode: mox.ModelSpec(loss=tf.reduce_sum(inputs[0]) * tf.get_variable("v", [])),
+                optimizer_fn=mox.get_optimizer_fn("sgd", 0.0), run_mode=mox.ModeKeys.TRAIN, batch_size=2, max_number_of_steps=2)

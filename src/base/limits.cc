@@ -1,6 +1,7 @@
 #include "base/limits.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "moxing/error.h"
 
@@ -40,6 +41,13 @@ void check_dataset_number(const char* name, int64_t value) {
 void check_number(std::string_view name, double value, double low, double high, std::string_view advice) {
   if (!(value >= low && value <= high))
     reject(name, fmt::format("{}", value), fmt::format("a number from {:g} to {:g}", low, high), advice);
+}
+
+void check_fits_memory(std::string_view what, double bytes, std::string_view advice) {
+  const double memory = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (bytes <= memory) return;
+  throw InvalidArgumentError(fmt::format("{} needs {:.3g} bytes, this machine has {:.3g}{}{}", what, bytes, memory,
+                                         advice.empty() ? "" : "; ", advice));
 }
 
 }  // namespace mox

@@ -37,4 +37,8 @@ MOX_EXPORT void check_dataset_number(const char* name, int64_t value);
 MOX_EXPORT void check_number(std::string_view name, double value, double low, double high,
                              std::string_view advice = "");
 
+// InvalidArgumentError when something needs more bytes than this machine has memory: "a batch of 8 images of 9x9
+// needs 1.5e+12 bytes, this machine has 6.7e+10". A double: products of numbers from outside may not fit an integer.
+MOX_EXPORT void check_fits_memory(std::string_view what, double bytes, std::string_view advice = "");
+
 }  // namespace mox

@@ -1,18 +1,18 @@
 #include "moxing/convert.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <random>
 #include <set>
 
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "data/image_example.h"
 #include "data/image_info.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/record_file.h"
 #include "data/storage.h"
+#include "file/glob.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -65,7 +65,7 @@ class ShardWriter {
  public:
   explicit ShardWriter(std::string path)
       : path_(std::move(path)),
-        remote_(path_.find("://") != std::string::npos),
+        remote_(data::is_remote(path_)),
         temporary_(remote_ ? path_ : path_ + ".tmp"),
         file_(temporary_, "wb") {}
   ~ShardWriter() {
@@ -122,40 +122,29 @@ Prepared prepare(const ImageClassificationRawMetadata& metadata, const ImageFile
   return {make_record(image, metadata.labels_list()[image.label], std::string(content), info), ""};
 }
 
-// A record's image with what is needed to name a file after it.
-struct RecordImage {
-  std::string content, class_name, file_name;
-};
+// A folder or file that a record names: it may come from anywhere, must not write outside of its folder, and must be
+// read again by data sets, which leave out hidden names.
+void check_name(const std::string& record, const std::string& name) {
+  if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos || name[0] == '.')
+    throw DataError(record + ": '" + name + "' cannot be the name of a folder or file");
+}
 
-RecordImage parse_record(const tf::tstring& record, const std::string& name, const std::vector<std::string>& names) {
-  tf::Example example;
-  if (!example.ParseFromArray(record.data(), static_cast<int>(record.size())))
-    throw DataError(name + ": not a tf.Example");
-  const auto& features = example.features().feature();
-  const auto first_bytes = [&](const char* key) {
-    const auto found = features.find(key);
-    return found == features.end() || found->second.bytes_list().value_size() == 0
-               ? std::string()
-               : std::string(found->second.bytes_list().value(0));
-  };
-  RecordImage image{first_bytes("image/encoded"), first_bytes("image/class/text"), first_bytes("image/filename")};
-  if (image.content.empty()) throw DataError(name + ": feature image/encoded is missing");
-  const auto label = features.find("image/class/label");
-  if (label == features.end() || label->second.int64_list().value_size() == 0)
-    throw DataError(name + ": feature image/class/label is missing");
-  const int64_t number = label->second.int64_list().value(0);
+// What the record holds, with the name of its class.
+data::ImageExample named_example(const tf::tstring& record, const std::string& name,
+                                 const std::vector<std::string>& names) {
+  data::ImageExample image;
+  if (const std::string wrong = data::parse_image_example({record.data(), record.size()}, &image); !wrong.empty())
+    throw DataError(name + ": " + wrong);
   if (!names.empty()) {
-    if (number < 0 || number >= static_cast<int64_t>(names.size()))
-      throw DataError(name + ": label " + std::to_string(number) + ", expected 0 to " +
+    if (image.label < 0 || image.label >= static_cast<int64_t>(names.size()))
+      throw DataError(name + ": label " + std::to_string(image.label) + ", expected 0 to " +
                       std::to_string(names.size() - 1));
-    image.class_name = names[number];
-  } else if (image.class_name.empty()) {
-    image.class_name = std::to_string(number);
+    image.class_text = names[static_cast<size_t>(image.label)];
+  } else if (image.class_text.empty()) {
+    image.class_text = std::to_string(image.label);
   }
-  // A record may come from anywhere: it must not write outside of its folder.
-  for (std::string* part : {&image.class_name, &image.file_name})
-    if (part->find('/') != std::string::npos || part->find('\\') != std::string::npos || *part == ".." || *part == ".")
-      throw DataError(name + ": '" + *part + "' cannot be the name of a folder or file");
+  check_name(name, image.class_text);
+  check_name(name, image.file_name);
   return image;
 }
 
@@ -164,9 +153,8 @@ std::vector<std::string> shards_in(const std::string& dst_dir, const std::string
   std::vector<std::string> names;
   if (!data::file_exists(dst_dir)) return names;
   for (const auto& entry : data::list_folder(dst_dir))
-    if (::fnmatch("-[0-9]*-of-[0-9]*.tfrecord", entry.name.c_str() + std::min(prefix.size(), entry.name.size()), 0) ==
-            0 &&
-        entry.name.compare(0, prefix.size(), prefix) == 0)
+    if (entry.name.compare(0, prefix.size(), prefix) == 0 &&
+        file::match_component("-[0-9]*-of-[0-9]*.tfrecord", std::string_view(entry.name).substr(prefix.size())))
       names.push_back(entry.name);
   return names;
 }
@@ -189,6 +177,12 @@ void check_destination(const std::string& dst_dir, const std::vector<std::string
 
 ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
                                    const ConvertOptions& options) {
+  check_integer("num_shards", options.num_shards, 0, kMaxShards, "0 writes one for each 128 MiB");
+  check_dataset_number("max_broken_samples", options.max_broken_samples);
+  if (options.prefix.find('/') != std::string::npos || options.prefix[0] == '.')
+    throw InvalidArgumentError("prefix is '" + options.prefix +
+                               "', expected how the files' names begin, without '/' "
+                               "and not with '.', e.g. train");
   const ImageClassificationRawMetadata metadata(src_dir);
   std::vector<const ImageFile*> images;
   int64_t bytes = 0;
@@ -200,7 +194,6 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
     std::mt19937 random(kShuffleSeed);
     for (size_t i = images.size(); i > 1; --i) std::swap(images[i - 1], images[random() % i]);
   }
-  check_integer("num_shards", options.num_shards, 0, kMaxShards, "0 writes one for each 128 MiB");
   const auto count = static_cast<int64_t>(images.size());
   int64_t shards = options.num_shards > 0 ? options.num_shards : (bytes + kShardBytes - 1) / kShardBytes;
   shards = std::clamp<int64_t>(shards, 1, count);
@@ -246,21 +239,21 @@ class ImageWriter {
  public:
   explicit ImageWriter(std::string dst_dir) : dst_dir_(std::move(dst_dir)) {}
 
-  void add(RecordImage image) {
+  void add(data::ImageExample image) {
     const std::string number = std::to_string(count_++);
     if (image.file_name.empty())
-      image.file_name = number + "." + lower(data::to_string(data::image_format(image.content)));
-    while (!names_.insert(image.class_name + "/" + image.file_name).second)
+      image.file_name = number + "." + lower(data::to_string(data::image_format(image.encoded)));
+    while (!names_.insert(image.class_text + "/" + image.file_name).second)
       image.file_name = number + "-" + image.file_name;
-    waiting_bytes_ += static_cast<int64_t>(image.content.size());
+    waiting_bytes_ += static_cast<int64_t>(image.encoded.size());
     waiting_.push_back(std::move(image));
     if (waiting_.size() == kChunk || waiting_bytes_ > kChunkBytes) flush();
   }
   void flush() {
     data::parallel_for(waiting_.size(), kThreads, [&](size_t i) {
-      const RecordImage& image = waiting_[i];
-      data::write_whole_file(data::join_path(data::join_path(dst_dir_, image.class_name), image.file_name),
-                             image.content);
+      const data::ImageExample& image = waiting_[i];
+      data::write_whole_file(data::join_path(data::join_path(dst_dir_, image.class_text), image.file_name),
+                             image.encoded);
     });
     waiting_.clear();
     waiting_bytes_ = 0;
@@ -271,7 +264,7 @@ class ImageWriter {
   std::string dst_dir_;
   int64_t count_ = 0;
   std::set<std::string> names_;
-  std::vector<RecordImage> waiting_;
+  std::vector<data::ImageExample> waiting_;
   int64_t waiting_bytes_ = 0;
 };
 
@@ -286,7 +279,7 @@ void read_images(const std::string& path, int64_t size, const std::vector<std::s
     const std::string name = "TFRecord file " + path + ", record at byte " + std::to_string(file.offset());
     try {
       if (result == data::RecordFile::Result::kBroken) throw DataError(std::string(error.message()));
-      writer->add(parse_record(record, name, classes));
+      writer->add(named_example(record, name, classes));
     } catch (const DataError& e) {
       broken->add(e.what());
     }
@@ -297,6 +290,7 @@ void read_images(const std::string& path, int64_t size, const std::vector<std::s
 
 ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
                                    const std::string& dst_dir, const ConvertOptions& options) {
+  check_dataset_number("max_broken_samples", options.max_broken_samples);
   ImageTFRecordMetadataOptions metadata_options;
   metadata_options.num_samples = 1;  // not counted: every record is read anyway
   const ImageClassificationTFRecordMetadata metadata(src_dir, {file_pattern}, metadata_options);

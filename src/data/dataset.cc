@@ -35,12 +35,6 @@ std::vector<tf::Output> Dataset::get(const Scope& scope, const std::vector<std::
 
 namespace data {
 
-std::string join_names(const std::vector<std::string>& names) {
-  std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 int64_t SampleOrder::samples_per_shard() const { return (num_samples - shard_index + num_shards - 1) / num_shards; }
 
 Shard shard_of(int64_t shard_index, int64_t num_shards) {
@@ -52,6 +46,7 @@ Shard shard_of(int64_t shard_index, int64_t num_shards) {
     num_shards = 1 + std::count(hosts.begin(), hosts.end(), ',');
     if (num_shards > 1) shard_index = get_flag<int64_t>("task_index");
   }
+  check_dataset_number("num_shards", num_shards);
   if (num_shards < 1 || shard_index < 0 || shard_index >= num_shards)
     throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) + " and num_shards " +
                                std::to_string(num_shards) + ", expected 0 <= shard_index < num_shards");
@@ -117,7 +112,8 @@ tf::Output sample_numbers_at(const Scope& s, const SampleOrder& order, const tf:
 DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder) {
   constexpr int64_t kFar = std::numeric_limits<int64_t>::max() / 2;
   const bool forever = order.num_epochs == 0;
-  const int64_t total = forever ? kFar : order.samples_per_shard() * order.num_epochs;
+  const bool countable = !forever && order.num_epochs <= kFar / order.samples_per_shard();
+  const int64_t total = countable ? order.samples_per_shard() * order.num_epochs : kFar;
   const OrderFeeds feeds = fed_order(scope, order);
   tf::Output end = ops::Const<int64_t>(scope, total);
   // From where it starts: a start in the middle leaves another rest.

@@ -212,7 +212,9 @@ DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& bod
   if (options.parallel > 0)
     builder.Input(out(constant(scope, options.parallel)))
         .Attr("deterministic", options.deterministic ? "true" : "false");
-  builder.Attr("f", f)
+  // An operation of the function that reports OutOfRange has failed; it does not end the data.
+  builder.Attr("preserve_cardinality", true)
+      .Attr("f", f)
       .Attr("Targuments", types_of(options.captured))
       .Attr("output_types", function.types)
       .Attr("output_shapes", function.shapes);
@@ -237,6 +239,14 @@ DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMap
       .Attr("output_types", inner.types)
       .Attr("output_shapes", inner.shapes);
   return {tf::Output(finish(scope, builder), 0), inner.types, inner.shapes};
+}
+
+tf::Output not_empty(const Scope& scope, const tf::Output& element, const tf::Output& name, const std::string& what) {
+  const tf::PartialTensorShape shape = partial_shape(scope, element);
+  if (shape.IsFullyDefined() && shape.num_elements() > 0) return element;
+  auto builder = builder_for(scope, "MoxCheckElement");
+  builder.Input(out(element)).Input(out(name)).Attr("what", what);
+  return tf::Output(finish(scope, builder), 0);
 }
 
 tf::Output fed_tensor(const Scope& scope, const std::string& name, const tf::Tensor& value) {

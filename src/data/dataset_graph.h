@@ -60,6 +60,11 @@ struct OpSpec {
 };
 DatasetNode dataset_op(const Scope& scope, const DatasetNode* input, const OpSpec& spec);
 
+// `element`, or at run time an error when it has no values, which `batch` and `unbatch` cannot take: `name` (a string
+// or several) tells the sample, `what` the tensor. As it is where its shape says that it has some.
+tensorflow::Output not_empty(const Scope& scope, const tensorflow::Output& element, const tensorflow::Output& name,
+                             const std::string& what);
+
 // A placeholder of the tensor's type and shape, fed once when iterators are initialised: the GraphDef stays small.
 tensorflow::Output fed_tensor(const Scope& scope, const std::string& name, const tensorflow::Tensor& value);
 

@@ -7,6 +7,8 @@ namespace mox::data {
 
 namespace {
 
+constexpr int64_t kMostUnpacked = 1 << 30;
+
 struct Inflater {
   z_stream stream{};
   Inflater() {
@@ -35,6 +37,9 @@ std::string gunzip_if_packed(const std::string& path, std::string content) {
                       std::to_string(content.size()) + ": " +
                       (code == Z_BUF_ERROR ? "the gzip stream ends too early" : "not a valid gzip stream") +
                       "; fetch it again");
+    if (static_cast<int64_t>(unpacked.size()) > kMostUnpacked)
+      throw DataError("data file " + path + " unpacks to more than " + std::to_string(kMostUnpacked) +
+                      " bytes, which no data set that is read so has; fetch it again");
     unpacked.append(block.data(), block.size() - stream.avail_out);
     // gzip files may be several members in a row.
     if (code == Z_STREAM_END && stream.avail_in > 0 && stream.next_in[0] == 0x1f) {

@@ -30,8 +30,13 @@ struct Stage {
   const std::vector<std::string>& keys;
   const std::vector<std::string>& further;
 
+  bool batches() const { return options.batch_size > 0; }
   bool wants_image() const { return std::find(keys.begin(), keys.end(), "image") != keys.end(); }
+  // What the keys ask for.
   std::vector<tf::Output> select(const RawSample& sample, const std::vector<tf::Output>& element) const;
+  // The same of samples that are batched, or taken out of a batch: none without values. `name` is as it was read.
+  std::vector<tf::Output> select_checked(const Scope& scope, const RawSample& sample,
+                                         const std::vector<tf::Output>& element) const;
 };
 
 std::vector<tf::Output> Stage::select(const RawSample& sample, const std::vector<tf::Output>& element) const {
@@ -44,6 +49,13 @@ std::vector<tf::Output> Stage::select(const RawSample& sample, const std::vector
                       : key == "image_name" ? sample.image_name
                                             : element[4 + place]);
   }
+  return outputs;
+}
+
+std::vector<tf::Output> Stage::select_checked(const Scope& scope, const RawSample& sample,
+                                              const std::vector<tf::Output>& element) const {
+  std::vector<tf::Output> outputs = select(sample, element);
+  for (size_t i = 0; i < keys.size(); ++i) outputs[i] = not_empty(scope, outputs[i], element[0], "its " + keys[i]);
   return outputs;
 }
 
@@ -63,7 +75,7 @@ DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage&
       sample.image = decode(s, sample.image, sample.image_name, options.image_size, options.apply_exif_orientation);
     if (options.augmentation_fn && stage.wants_image()) sample.image = options.augmentation_fn(s, sample.image);
     if (options.label_one_hot) sample.label = one_hot(s, sample.label, element[0], stage.num_classes);
-    return stage.select(sample, element);
+    return stage.batches() ? stage.select_checked(s, sample, element) : stage.select(sample, element);
   };
   return skip_broken(scope, map(scope, encoded, body, {.captured = {}, .parallel = options.preprocess_threads}),
                      options.max_broken_samples, stage.broken_counter);
@@ -76,20 +88,23 @@ DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded,
   const DatasetNode files = batch(scope, whole, options.batch_size, options.drop_remainder);
   // Several batches at once, but not so many that they fill the memory.
   const int64_t parallel = std::max<int64_t>(1, options.preprocess_threads / options.batch_size);
+  const bool augments = options.augmentation_fn && stage.wants_image();
   DatasetNode node = map(scope, files,
                          [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
                            RawSample sample = options.preprocess_fn(s, sample_of(element));
                            if (options.label_one_hot)
                              sample.label = one_hot(s, sample.label, element[0], stage.num_classes);
-                           return stage.select(sample, element);
+                           return augments ? stage.select_checked(s, sample, element) : stage.select(sample, element);
                          },
                          {.captured = {}, .parallel = parallel});
-  if (!options.augmentation_fn || !stage.wants_image()) return node;
+  if (!augments) return node;
   const auto image = std::find(stage.keys.begin(), stage.keys.end(), "image") - stage.keys.begin();
   node = map(scope, unbatch(scope, node),
              [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
                std::vector<tf::Output> outputs = element;
-               outputs[image] = options.augmentation_fn(s, element[image]);
+               const tf::Output unnamed = ops::Const(s, tf::Input::Initializer(""));
+               outputs[image] = not_empty(s, options.augmentation_fn(s, element[image]), unnamed,
+                                          "an image that augmentation_fn returned");
                return outputs;
              },
              {.captured = {}, .parallel = options.preprocess_threads});
@@ -116,11 +131,16 @@ void check_image_options(const ImageDatasetOptions& options) {
     throw InvalidArgumentError(
         "batch_size is given, but images of different sizes cannot be joined: give image_size, preprocess_fn or "
         "augmentation_fn too");
-  if (options.image_size) {
-    check_integer("image_size: height", options.image_size->height, 1, kMaxImageSide);
-    check_integer("image_size: width", options.image_size->width, 1, kMaxImageSide);
-  }
   check_stage_options(options);
+  if (!options.image_size) return;
+  const auto [height, width] = *options.image_size;
+  check_integer("image_size: height", height, 1, kMaxImageSide);
+  check_integer("image_size: width", width, 1, kMaxImageSide);
+  const int64_t batch = std::max<int64_t>(options.batch_size, 1);
+  check_fits_memory(
+      "a batch of " + std::to_string(batch) + " images of " + std::to_string(height) + "x" + std::to_string(width),
+      3.0 * static_cast<double>(batch) * static_cast<double>(height) * static_cast<double>(width),
+      "lower batch_size or image_size");
 }
 
 DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter,
@@ -167,7 +187,7 @@ DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const I
   if (options.label_one_hot && num_classes < 1)
     throw InvalidArgumentError("label_one_hot needs the number of classes: give num_classes to the metadata");
   const Stage stage{options, num_classes, broken_counter, keys, further};
-  const bool batches = options.batch_size > 0;
+  const bool batches = stage.batches();
   DatasetNode node;
   if (batches && options.preprocess_fn) {
     node = preprocessed_batches(scope, encoded, stage);

@@ -4,7 +4,8 @@
 #include <map>
 #include <set>
 
-#include "data/pipeline.h"
+#include "base/limits.h"
+#include "data/names.h"
 #include "data/storage.h"
 #include "moxing/error.h"
 
@@ -54,6 +55,64 @@ PairStart next_pair(const std::string& text, size_t from) {
   return {};
 }
 
+// A name that the plain form would change stands in quotes: one with blanks at its ends, with control characters, or
+// that looks like a quoted one. `alone`: the only class, whose line would be searched for further pairs.
+std::string unquoted(const std::string& text, bool alone);
+
+bool needs_quotes(const std::string& name, bool alone) {
+  return trimmed(name) != name || unquoted(name, alone) != name ||
+         std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }) ||
+         (alone && next_pair(name, 0).begin != std::string::npos);
+}
+
+std::string quoted_name(const std::string& name) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "\"";
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      text += {'\\', c};
+    else if (byte < ' ' || byte == 0x7f)
+      text += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    else
+      text += c;
+  }
+  return text + '"';
+}
+
+// The byte that `\xNN` at `at` stands for; -1 when it is none.
+int escaped_byte(const std::string& text, size_t at) {
+  if (text.compare(at, 2, "\\x") != 0 || at + 4 > text.size()) return -1;
+  int value = 0;
+  for (size_t i = at + 2; i < at + 4; ++i) {
+    const char c = text[i];
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+// The name that `text` stands for: itself, but for what format_labels has put in quotes.
+std::string unquoted(const std::string& text, bool alone) {
+  if (text.size() < 2 || text.front() != '"' || text.back() != '"') return text;
+  std::string name;
+  for (size_t i = 1; i + 1 < text.size(); ++i) {
+    if (text[i] == '"') return text;
+    if (text[i] != '\\') {
+      name += text[i];
+    } else if (text[i + 1] == '"' || text[i + 1] == '\\') {
+      name += text[++i];
+    } else if (const int byte = escaped_byte(text, i); byte >= 0) {
+      name += static_cast<char>(byte);
+      i += 3;
+    } else {
+      return text;
+    }
+  }
+  return needs_quotes(name, alone) && quoted_name(name) == text ? name : text;
+}
+
 struct NumberedName {
   size_t line;
   std::string number;
@@ -62,11 +121,17 @@ struct NumberedName {
 
 std::vector<NumberedName> pairs_of(const std::vector<Line>& lines) {
   std::vector<NumberedName> pairs;
+  const bool alone = lines.size() == 1;
   for (const Line& line : lines) {
     PairStart pair = next_pair(line.text, 0);
+    const std::string rest = pair.begin == std::string::npos ? "" : trimmed(line.text.substr(pair.name));
+    if (const std::string name = unquoted(rest, alone); name != rest) {
+      pairs.push_back({line.number, line.text.substr(pair.begin, pair.name - 1 - pair.begin), name});
+      continue;
+    }
     while (pair.begin != std::string::npos) {
       // Only in a file of one line do further numbers begin further pairs: names may have numbers in them.
-      const PairStart next = lines.size() == 1 ? next_pair(line.text, pair.name) : PairStart{};
+      const PairStart next = alone ? next_pair(line.text, pair.name) : PairStart{};
       std::string name = trimmed(line.text.substr(pair.name, next.begin - pair.name));
       if (next.begin != std::string::npos && !name.empty() && name.back() == ',')
         name = trimmed(name.substr(0, name.size() - 1));
@@ -88,6 +153,8 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
   std::vector<std::string> names;
   const auto take = [&](size_t line, const std::string& name) {
     if (name.empty()) broken(line, "class " + std::to_string(names.size()) + " has no name");
+    if (names.size() == static_cast<size_t>(kMaxClasses))
+      broken(line, "more than " + std::to_string(kMaxClasses) + " classes");
     names.push_back(name);
   };
   if (next_pair(lines[0].text, 0).begin != 0) {
@@ -113,7 +180,7 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
 
 std::vector<std::string> read_labels(const std::string& path) {
   if (!file_exists(path)) return {};
-  return parse_labels(path, read_whole_file(path));
+  return parse_labels(path, read_whole_file(path, kMostTextBytes));
 }
 
 std::vector<std::string> words_of(const std::string& content) {
@@ -129,7 +196,7 @@ std::vector<std::string> words_of(const std::string& content) {
 
 std::vector<std::string> names_in_label_file(const std::string& path, const std::string& separator,
                                              const std::map<std::string, int64_t>& classes) {
-  const std::string content = read_whole_file(path);
+  const std::string content = read_whole_file(path, kMostTextBytes);
   std::vector<std::string> names;
   for (size_t at = 0; at <= content.size();) {
     const size_t end = std::min(content.find(separator, at), content.size());
@@ -155,7 +222,9 @@ void check_distinct(const std::string& path, const std::vector<std::string>& nam
 
 std::string format_labels(const std::vector<std::string>& names) {
   std::string text;
-  for (size_t i = 0; i < names.size(); ++i) text += std::to_string(i) + ": " + names[i] + "\n";
+  const bool alone = names.size() == 1;
+  for (size_t i = 0; i < names.size(); ++i)
+    text += std::to_string(i) + ": " + (needs_quotes(names[i], alone) ? quoted_name(names[i]) : names[i]) + "\n";
   return text;
 }
 

@@ -20,7 +20,8 @@ std::vector<std::string> names_in_label_file(const std::string& path, const std:
                                              const std::map<std::string, int64_t>& classes);
 // DataError when a name is there twice. (ImageNet has such names; folders cannot.)
 void check_distinct(const std::string& path, const std::vector<std::string>& names);
-// `0: name` lines.
+// `0: name` lines. A name that such a line would change stands in quotes, as parse_labels reads it: one with blanks at
+// its ends or control characters (\xNN), say.
 std::string format_labels(const std::vector<std::string>& names);
 
 // "'a', 'b'": the first few, and how many there are.

@@ -1,5 +1,7 @@
 #include "data/memory_dataset.h"
 
+#include "base/limits.h"
+
 namespace mox::data {
 
 namespace tf = tensorflow;
@@ -25,6 +27,11 @@ Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std
       if (name == key) map_options.captured.push_back(fed_tensor(scope, "all_" + name + "s", tensor));
   const bool batches = options_.batch_size > 0;
   const int64_t rows = batches ? options_.batch_size : std::min(kRowsPerStep, num_samples());
+  for (const auto& [name, tensor] : columns_.columns)
+    check_fits_memory(
+        "a batch of " + std::to_string(rows) + " rows of '" + name + "'",
+        static_cast<double>(rows) * static_cast<double>(tensor.TotalBytes()) / static_cast<double>(num_samples()),
+        "lower batch_size");
   DatasetNode node = sample_numbers(scope, order, rows, batches && options_.drop_remainder);
   node = map(
       scope, node,

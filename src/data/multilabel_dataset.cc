@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/limits.h"
 #include "data/image_pipeline.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
@@ -67,6 +68,10 @@ std::vector<std::string> MultilabelClassificationRawDataset::keys() const { retu
 
 Dataset::Pipeline MultilabelClassificationRawDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
   const auto count = static_cast<int64_t>(images_.size());
+  check_fits_memory(std::to_string(count) + " labels of " + std::to_string(metadata_.num_classes()) + " numbers in " +
+                        metadata_.data_dir(),
+                    sizeof(float) * static_cast<double>(count) * static_cast<double>(metadata_.num_classes()),
+                    "are these the names of classes? check the label files");
   tf::Tensor labels(tf::DT_FLOAT, {count, metadata_.num_classes()}), descriptions(tf::DT_STRING, {count});
   labels.flat<float>().setZero();
   for (int64_t i = 0; i < count; ++i) {

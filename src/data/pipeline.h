@@ -2,6 +2,7 @@
 #pragma once
 
 #include "data/dataset_graph.h"
+#include "data/names.h"
 #include "moxing/dataset.h"
 
 namespace mox {
@@ -50,9 +51,6 @@ Shard shard_of(int64_t shard_index, int64_t num_shards);
 
 // InvalidArgumentError for options that make no sense; fills in the seed and the shard.
 SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle);
-
-// "a, b, c".
-std::string join_names(const std::vector<std::string>& names);
 
 }  // namespace data
 }  // namespace mox

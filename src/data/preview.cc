@@ -1,8 +1,9 @@
 #include "moxing/preview.h"
 
+#include "base/limits.h"
 #include "data/picture.h"
 #include "data/pipeline.h"
-#include "data/record_file.h"
+#include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -19,7 +20,8 @@ namespace ops = tensorflow::ops;
 
 namespace {
 
-constexpr int64_t kGap = 2;  // pixels between the images
+constexpr int64_t kMostCells = 100;  // in a row or a column
+constexpr int64_t kGap = 2;          // pixels between the images
 
 std::unique_ptr<Dataset> open_dataset(const PreviewOptions& options) {
   if (!options.dataset_name.empty())
@@ -75,9 +77,8 @@ std::string label_text(int64_t label, const std::vector<std::string>& names) {
 }  // namespace
 
 void preview_dataset(const PreviewOptions& options) {
-  if (options.rows < 1 || options.columns < 1)
-    throw InvalidArgumentError("the preview has " + std::to_string(options.rows) + " rows and " +
-                               std::to_string(options.columns) + " columns, expected at least 1");
+  check_integer("rows", options.rows, 1, kMostCells);
+  check_integer("columns", options.columns, 1, kMostCells);
   const auto dataset = open_dataset(options);
   const Scope scope = Scope::new_root();
   scope.state().seed = options.seed;
@@ -94,6 +95,12 @@ void preview_dataset(const PreviewOptions& options) {
     const std::string message(status.message().substr(0, status.message().find("\n\t [[")));
     throw_if_error(absl::Status(status.code(), message), "reading " + options.data_url);
     const int64_t height = out[0].dim_size(0) + data::Picture::kTextHeight + kGap, width = out[0].dim_size(1) + kGap;
+    if (!picture)
+      check_fits_memory("a picture of " + std::to_string(options.rows) + "x" + std::to_string(options.columns) +
+                            " images of " + std::to_string(out[0].dim_size(0)) + "x" +
+                            std::to_string(out[0].dim_size(1)),
+                        3.0 * static_cast<double>(options.rows * height) * static_cast<double>(options.columns * width),
+                        "lower rows, columns or image_size");
     if (!picture) picture.emplace(options.rows * height, options.columns * width);
     const int64_t top = i / options.columns * height, left = i % options.columns * width;
     picture->draw_image(top, left, out[0]);

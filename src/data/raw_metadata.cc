@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/limits.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/pipeline.h"
@@ -119,11 +120,22 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
   if (!labels_list_.empty()) return;
   std::vector<std::vector<std::string>> names(label_files_.size());
   data::parallel_for(label_files_.size(), kListThreads, [&](size_t i) {
-    names[i] = data::words_of(
-        data::read_whole_file(data::join_path(data::join_path(base_dir, options.labels_sub_dir), label_files_[i])));
+    names[i] = data::words_of(data::read_whole_file(
+        data::join_path(data::join_path(base_dir, options.labels_sub_dir), label_files_[i]), data::kMostTextBytes));
   });
   std::set<std::string> all;
   for (const auto& of_file : names) all.insert(of_file.begin(), of_file.end());
+  if (all.empty()) {
+    const std::string folder = data::join_path(base_dir, options.labels_sub_dir);
+    throw DataError("data folder " + base_dir + " has no labels: " +
+                    (label_files_.empty() ? "no file of " + folder + " ends in '" + suffix + "'"
+                                          : "the " + std::to_string(label_files_.size()) + " files of " + folder +
+                                                " that end in '" + suffix + "' name none") +
+                    "; expected those of " + images_[0].name + " in " + label_path(images_[0]) + ", or all names in " +
+                    labels_path);
+  }
+  check_integer("the number of names in the label files of " + base_dir, static_cast<int64_t>(all.size()), 1,
+                kMaxClasses);
   labels_list_.assign(all.begin(), all.end());
 }
 

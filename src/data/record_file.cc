@@ -1,12 +1,10 @@
 #include "data/record_file.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/crc32c.h"
-#include "data/storage.h"
 #include "tensorflow/core/lib/hash/crc32c.h"
 
 namespace mox::data {
@@ -20,6 +18,7 @@ constexpr size_t kFooter = 4;
 // Large enough that a remote file streams, small enough that many files at once stay small.
 constexpr size_t kReadAhead = 1 << 20;
 constexpr size_t kSkipAhead = 1 << 14;
+constexpr size_t kPiece = 16 << 20;
 
 uint64_t little_endian(absl::string_view bytes, size_t at, size_t size) {
   uint64_t value = 0;
@@ -33,14 +32,6 @@ bool has_crc(absl::string_view data, uint64_t masked) {
 
 }  // namespace
 
-std::string records_pattern(const std::string& folder) {
-  const auto entries = list_folder(folder);
-  for (const char* pattern : {"*.tfrecord", "*-[0-9]*-of-[0-9]*"})
-    for (const auto& entry : entries)
-      if (!entry.is_folder && ::fnmatch(pattern, entry.name.c_str(), 0) == 0) return pattern;
-  return "";
-}
-
 RecordFile::RecordFile(std::string path, std::unique_ptr<tf::RandomAccessFile> file, int64_t size, int64_t begin)
     : path_(std::move(path)), file_(std::move(file)), size_(size), next_(begin), read_ahead_(kReadAhead) {}
 
@@ -53,22 +44,31 @@ absl::Status RecordFile::fetch(int64_t at, size_t size, absl::string_view* bytes
       kept = static_cast<size_t>(end - at);
       std::memmove(buffer_.data(), buffer_.data() + (at - buffer_at_), kept);
     }
-    const size_t wanted = std::max(size, read_ahead_);
-    if (buffer_.size() < wanted) buffer_.resize(wanted);
     buffer_at_ = at;
     buffer_size_ = kept;
-    char* rest = buffer_.data() + kept;
+    if (auto status = fill(std::max(size, read_ahead_)); !status.ok()) return status;
+  }
+  const size_t from = static_cast<size_t>(at - buffer_at_);
+  *bytes = absl::string_view(buffer_.data(), buffer_size_).substr(std::min(from, buffer_size_), size);
+  return absl::OkStatus();
+}
+
+absl::Status RecordFile::fill(size_t wanted) {
+  // Piece by piece: memory is taken for bytes that come, not for all that a length tells of.
+  while (buffer_size_ < wanted) {
+    const size_t piece = std::min(wanted - buffer_size_, kPiece);
+    if (buffer_.size() < buffer_size_ + piece) buffer_.resize(buffer_size_ + piece);
+    char* rest = buffer_.data() + buffer_size_;
     absl::string_view got;
-    const auto status = file_->Read(at + static_cast<int64_t>(kept), got, absl::MakeSpan(rest, wanted - kept));
+    const auto status = file_->Read(buffer_at_ + static_cast<int64_t>(buffer_size_), got, absl::MakeSpan(rest, piece));
     if (!status.ok() && !absl::IsOutOfRange(status)) {
       buffer_size_ = 0;
       return status;
     }
     if (got.data() != rest) std::copy(got.begin(), got.end(), rest);
     buffer_size_ += got.size();
+    if (got.size() < piece) break;
   }
-  const size_t from = static_cast<size_t>(at - buffer_at_);
-  *bytes = absl::string_view(buffer_.data(), buffer_size_).substr(std::min(from, buffer_size_), size);
   return absl::OkStatus();
 }
 
@@ -99,6 +99,9 @@ RecordFile::Result RecordFile::read_header(uint64_t* length, absl::Status* error
     return broken("the checksum of the length does not fit; the rest of the file cannot be read", error);
   if (size_ >= 0 && *length > static_cast<uint64_t>(size_))
     return broken("the record has " + std::to_string(*length) + " bytes, the file " + std::to_string(size_), error);
+  // No message is longer, and no buffer has to be.
+  if (*length > std::numeric_limits<int32_t>::max())
+    return broken("the record has " + std::to_string(*length) + " bytes, more than can be read", error);
   next_ = offset_ + static_cast<int64_t>(kHeader + *length + kFooter);
   return Result::kRecord;
 }

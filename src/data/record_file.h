@@ -5,16 +5,13 @@
 #include <memory>
 #include <string>
 
+#include "moxing/export.h"
 #include "tensorflow/core/platform/file_system.h"
 #include "tensorflow/core/platform/tstring.h"
 
 namespace mox::data {
 
-// The pattern of the TFRecord files in the folder: *.tfrecord, or train-00000-of-00005 and the like; "" when there are
-// none.
-std::string records_pattern(const std::string& folder);
-
-class RecordFile {
+class MOX_EXPORT RecordFile {
  public:
   // `path` is for messages; `size` -1: unknown. The first record is the one that begins at byte `begin`.
   RecordFile(std::string path, std::unique_ptr<tensorflow::RandomAccessFile> file, int64_t size, int64_t begin = 0);
@@ -34,6 +31,9 @@ class RecordFile {
   Result broken(const std::string& what, absl::Status* error);
   // Bytes [at, at + size) in *bytes, valid until the next call; fewer at the end of the file.
   absl::Status fetch(int64_t at, size_t size, absl::string_view* bytes);
+
+  // Reads on until the buffer holds `wanted` bytes, or the file ends.
+  absl::Status fill(size_t wanted);
 
   std::string path_;
   std::unique_ptr<tensorflow::RandomAccessFile> file_;

@@ -14,7 +14,8 @@ namespace ops = tensorflow::ops;
 namespace {
 
 const tf::PartialTensorShape kScalar{std::vector<int64_t>{}};
-constexpr int64_t kRecordsAhead = 16;  // of each file that is read
+constexpr int64_t kRecordsAhead = 16;   // of each file that is read
+constexpr int64_t kMostDimensions = 8;  // that TensorFlow's operations take
 
 // The files of this worker: path, size and version, a row a file.
 std::vector<tf::Output> file_columns(const Scope& scope, const BaseTFRecordMetadata& metadata) {
@@ -171,6 +172,26 @@ DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadat
                      .shapes = {}});
 }
 
+namespace {
+
+// What TensorFlow's parser would size its memory by, unchecked.
+void check_feature(const std::string& key, const Feature& feature) {
+  const std::string name = "feature " + key;
+  if (feature.dtype != tf::DT_STRING && feature.dtype != tf::DT_INT64 && feature.dtype != tf::DT_FLOAT)
+    throw InvalidArgumentError(name + " is " + tf::DataTypeString(feature.dtype) +
+                               ", expected string, int64 or float, which are all that a tf.Example has");
+  if (feature.var_len) return;
+  check_integer("the number of dimensions of " + name, static_cast<int64_t>(feature.shape.size()), 0, kMostDimensions);
+  double bytes = tf::DataTypeSize(feature.dtype) > 0 ? tf::DataTypeSize(feature.dtype) : sizeof(tf::tstring);
+  for (const int64_t size : feature.shape) {
+    check_integer("a size in the shape of " + name, size, 1, std::numeric_limits<int32_t>::max());
+    bytes *= static_cast<double>(size);
+  }
+  check_fits_memory(name, bytes, "give the shape that the records have");
+}
+
+}  // namespace
+
 ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, const tf::Output& name,
                               const KeysToFeatures& features) {
   std::vector<tf::NodeBuilder::NodeOut> sparse_keys, dense_keys, defaults;
@@ -181,6 +202,7 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
     return tf::NodeBuilder::NodeOut(tf::Output(ops::Const(scope, value)).node());
   };
   for (const auto& [key, feature] : features) {
+    check_feature(key, feature);
     tf::Tensor key_tensor(tf::DT_STRING, {});
     key_tensor.scalar<tf::tstring>()() = key;
     if (feature.var_len) {

@@ -89,8 +89,7 @@ std::string hash_name(const std::string& key) {
 }
 
 std::string resolve(const std::string& dir) {
-  if (dir.find("://") != std::string::npos)
-    throw InvalidArgumentError("cache_dir is " + dir + ", expected a folder on a local disk");
+  if (is_remote(dir)) throw InvalidArgumentError("cache_dir is " + dir + ", expected a folder on a local disk");
   if (dir != "ENV") return dir;
   const char* path = std::getenv("DLS_LOCAL_CACHE_PATH");
   if (!path || !*path)
@@ -193,7 +192,7 @@ bool SampleCache::read(const std::string& key, tensorflow::tstring* value) {
   EntryHeader header;
   std::string found(key.size(), '\0');
   const int64_t rest = file.size() - static_cast<int64_t>(sizeof header + key.size());
-  if (rest >= 0) {
+  if (rest >= 0 && rest <= kMostFileBytes) {
     value->resize_uninitialized(static_cast<size_t>(rest));
     if (file.read_all(&header, found.data(), found.size(), value->mdata(), value->size()) &&
         std::memcmp(header.magic, kMagic, sizeof kMagic) == 0 && header.key_size == key.size() &&

@@ -104,7 +104,9 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
     for (;;) {
       out->clear();
       *end = false;
-      const auto status = input_->GetNext(context, out, end);
+      auto status = input_->GetNext(context, out, end);
+      // To whoever runs the pipeline OutOfRange is the end of the data; a failure it is here.
+      if (absl::IsOutOfRange(status)) status = absl::DataLossError(status.message());
       if (status.ok() && *end && skipped_ > 0 && !told_) {
         told_ = true;
         log_warning("input: broken samples were left out " + std::to_string(skipped_) + " times");

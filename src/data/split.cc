@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <set>
 
 #include "data/labels_file.h"
 #include "data/parallel.h"
@@ -19,8 +20,11 @@ constexpr uint32_t kSplitSeed = 20;  // any: the same split each time
 void check_spec(const SplitSpec& spec) {
   if (spec.empty()) throw InvalidArgumentError("split_spec is empty, expected parts such as train: 0.8, eval: 0.2");
   double sum = 0;
+  std::set<std::string> seen;
   for (const auto& [name, fraction] : spec) {
-    if (name.empty() || name.find('/') != std::string::npos)
+    if (!seen.insert(name).second) throw InvalidArgumentError("split_spec: the part " + name + " is there twice");
+    // "." and ".." are folders that the split did not make; others with a '.' in front are hidden from data sets.
+    if (name.empty() || name[0] == '.' || name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
       throw InvalidArgumentError("split_spec: a part is named '" + name + "', expected the name of a folder");
     if (!(fraction > 0 && fraction <= 1))
       throw InvalidArgumentError("split_spec: part " + name + " is " + std::to_string(fraction) +

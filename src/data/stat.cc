@@ -2,6 +2,7 @@
 #include <functional>
 #include <mutex>
 
+#include "data/image_example.h"
 #include "data/image_info.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
@@ -10,7 +11,6 @@
 #include "moxing/convert.h"
 #include "moxing/error.h"
 #include "moxing/metadata.h"
-#include "tensorflow/core/example/example.pb.h"
 
 namespace mox {
 
@@ -77,23 +77,17 @@ void add_records(const std::string& path, int64_t size, StatBuilder* builder) {
   for (auto result = file.next(&record, &error); result != data::RecordFile::Result::kEnd;
        result = file.next(&record, &error)) {
     const std::string name = path + ", record at byte " + std::to_string(file.offset());
-    tf::Example example;
+    data::ImageExample example;
     if (result == data::RecordFile::Result::kBroken) {
       const std::string reason(error.message()), place = "TFRecord file " + name + ": ";
       builder->add_broken(name, reason.rfind(place, 0) == 0 ? reason.substr(place.size()) : reason);
-    } else if (!example.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
-      builder->add_broken(name, "not a tf.Example");
+    } else if (const std::string wrong = data::parse_image_example({record.data(), record.size()}, &example);
+               !wrong.empty()) {
+      builder->add_broken(name, wrong);
+    } else if (example.label < 0 || example.label > kMostClasses) {
+      builder->add_broken(name, "label " + std::to_string(example.label));
     } else {
-      const auto& features = example.features().feature();
-      const auto image = features.find("image/encoded"), label = features.find("image/class/label");
-      if (image == features.end() || image->second.bytes_list().value_size() == 0)
-        builder->add_broken(name, "feature image/encoded is missing");
-      else if (label == features.end() || label->second.int64_list().value_size() == 0)
-        builder->add_broken(name, "feature image/class/label is missing");
-      else if (const int64_t number = label->second.int64_list().value(0); number < 0 || number > kMostClasses)
-        builder->add_broken(name, "label " + std::to_string(number));
-      else
-        builder->add(name, image->second.bytes_list().value(0), {number});
+      builder->add(name, example.encoded, {example.label});
     }
   }
 }

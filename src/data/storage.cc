@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
+#include "file/glob.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -17,8 +19,6 @@ namespace fs = std::filesystem;
 namespace tf = tensorflow;
 
 namespace {
-
-bool is_remote(const std::string& path) { return path.find("://") != std::string::npos; }
 
 // A link to a folder that holds it: following it never ends.
 bool links_upwards(const fs::path& entry) {
@@ -65,6 +65,22 @@ std::vector<FolderEntry> list_local(const std::string& folder, LeftOut* left_out
   return entries;
 }
 
+[[noreturn]] void reject_size(const std::string& path, int64_t size, int64_t most) {
+  throw DataError("data file " + path + " has " + std::to_string(size) + " bytes, expected at most " +
+                  std::to_string(most));
+}
+
+// A local file that is too large, or no file, is an error before anything is read.
+void check_local_file(const std::string& path, int64_t most) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!error && fs::is_other(status))
+    throw DataError("data file " + path + " is a pipe, a socket or a device, expected a file");
+  if (error || !fs::is_regular_file(status)) return;  // reading it tells what is wrong
+  const auto size = static_cast<int64_t>(fs::file_size(path, error));
+  if (!error && size > most) reject_size(path, size, most);
+}
+
 std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_out) {
   std::vector<FolderEntry> entries;
   try {
@@ -82,6 +98,11 @@ std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_ou
 }
 
 }  // namespace
+
+bool is_remote(const std::string& path) {
+  const size_t end = path.find("://");
+  return end != std::string::npos && end > 0 && path.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+-") == end;
+}
 
 std::string join_path(const std::string& folder, const std::string& name) {
   if (folder.empty() || folder.back() == '/') return folder + name;
@@ -101,9 +122,17 @@ bool is_same_or_below(const std::string& path, const std::string& folder) {
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-std::string read_whole_file(const std::string& path) {
-  if (is_remote(path)) return file::read(path);
+std::string read_whole_file(const std::string& path, int64_t most) {
   std::string content;
+  if (is_remote(path)) {
+    file::read_to(path, [&](int64_t bytes) {
+      if (bytes > most) reject_size(path, bytes, most);
+      content.resize(static_cast<size_t>(bytes));
+      return content.data();
+    });
+    return content;
+  }
+  check_local_file(path, most);
   throw_if_error(tf::ReadFileToString(tf::Env::Default(), path, &content), "data file " + path + " cannot be read");
   return content;
 }
@@ -115,10 +144,16 @@ absl::Status read_into(const std::string& path, tf::tstring* content) {
   if (is_remote(path)) {
     return tf_files::status_of([&] {
       file::read_to(path, [&](int64_t bytes) {
+        if (bytes > kMostFileBytes) reject_size(path, bytes, kMostFileBytes);
         content->resize_uninitialized(static_cast<size_t>(bytes));
         return content->mdata();
       });
     });
+  }
+  try {
+    check_local_file(path, kMostFileBytes);
+  } catch (const DataError& e) {
+    return absl::DataLossError(e.what());
   }
   tf::Env* env = tf::Env::Default();
   uint64_t size = 0;
@@ -188,6 +223,35 @@ std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_ou
   auto entries = is_remote(folder) ? list_remote(folder, left_out) : list_local(folder, left_out);
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return entries;
+}
+
+std::vector<FolderEntry> matching_files(const std::string& folder, const std::vector<std::string>& patterns) {
+  std::map<std::string, FolderEntry> found;
+  std::map<std::string, std::vector<FolderEntry>> listed;  // by the patterns' folder part
+  for (const std::string& pattern : patterns) {
+    const size_t name_at = pattern.rfind('/') + 1;  // 0 when there is none
+    const std::string part = pattern.substr(0, name_at), names = pattern.substr(name_at);
+    if (is_remote(pattern) || part[0] == '/')
+      throw InvalidArgumentError("file_pattern '" + pattern +
+                                 "' names a place of its own; give its folder as the data "
+                                 "folder, which is " +
+                                 folder);
+    if (!listed.count(part)) listed[part] = list_folder(part.empty() ? folder : join_path(folder, part));
+    for (FolderEntry entry : listed[part]) {
+      if (entry.is_folder || !file::match_component(names, entry.name)) continue;
+      entry.name = part + entry.name;
+      found.emplace(entry.name, entry);
+    }
+  }
+  std::vector<FolderEntry> files;
+  for (auto& [name, entry] : found) files.push_back(std::move(entry));
+  return files;
+}
+
+std::string records_pattern(const std::string& folder) {
+  for (const char* pattern : {"*.tfrecord", "*-[0-9]*-of-[0-9]*"})
+    if (!matching_files(folder, {pattern}).empty()) return pattern;
+  return "";
 }
 
 absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,8 +13,15 @@
 
 namespace mox::data {
 
-// The content of the file at `path`. NotFoundError when it is missing, DataError when it cannot be read.
-std::string read_whole_file(const std::string& path);
+// What is read whole is not larger: decoders count bytes in an int.
+constexpr int64_t kMostFileBytes = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMostTextBytes = 64 << 20;  // of a list of names
+
+// Whether it is an object's: "scheme://…". A local path may have "://" in a name.
+bool is_remote(const std::string& path);
+// The content of the file at `path`. NotFoundError when it is missing, DataError when it cannot be read, is no file or
+// has more than `most` bytes.
+std::string read_whole_file(const std::string& path, int64_t most = kMostFileBytes);
 bool file_exists(const std::string& path);
 // A reader never sees half of it. Makes the folders.
 void write_whole_file(const std::string& path, const std::string& content);
@@ -57,6 +65,13 @@ struct FolderEntry {
 // In byte order of the names. Left out are hidden names (".x"), symbolic links back to a folder above, and what is
 // neither a file nor a folder (a pipe: reading it would never end). NotFoundError when there is no such folder.
 std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out = nullptr);
+
+// The files of `folder` that match one of the patterns (* ? [..], of names alone): FOLDER/NAME where a pattern has a
+// folder part, which is below `folder` and no pattern. In byte order, each once.
+std::vector<FolderEntry> matching_files(const std::string& folder, const std::vector<std::string>& patterns);
+// The pattern of the TFRecord files in the folder: *.tfrecord, or train-00000-of-00005 and the like; "" when there are
+// none.
+std::string records_pattern(const std::string& folder);
 
 // Reads the file into `content`; from an object store in one request. The status names the path.
 absl::Status read_into(const std::string& path, tensorflow::tstring* content);

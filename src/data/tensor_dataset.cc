@@ -11,6 +11,9 @@ std::unique_ptr<Dataset> make_tensor_dataset(std::vector<std::pair<std::string, 
   for (const auto& [key, tensor] : columns) {
     if (tensor.dims() < 1 || tensor.dim_size(0) == 0)
       throw InvalidArgumentError("'" + key + "' has shape " + tensor.shape().DebugString() + ": no row, so no sample");
+    if (tensor.NumElements() == 0)
+      throw InvalidArgumentError("'" + key + "' has shape " + tensor.shape().DebugString() +
+                                 ": its rows have no values; expected at least 1 in each dimension");
     if (tensor.dim_size(0) != columns[0].second.dim_size(0))
       throw InvalidArgumentError("'" + key + "' has " + std::to_string(tensor.dim_size(0)) + " rows, '" +
                                  columns[0].first + "' has " + std::to_string(columns[0].second.dim_size(0)) +

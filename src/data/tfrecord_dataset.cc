@@ -103,14 +103,18 @@ std::vector<tf::Output> BaseTFRecordDataset::build_items(const Scope& scope, con
 Dataset::Pipeline BaseTFRecordDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
   const KeysToFeatures features = keys_to_features();
   const std::string counter = data::new_broken_counter();
+  const bool batches = options_.batch_size > 0;
   data::DatasetNode node = data::read_records(scope, metadata_, options_, counter);
   node = data::map(scope, node,
                    [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
-                     return build_items(s, keys, data::parse_features(s, element[0], element[1], features), element[1]);
+                     auto items =
+                         build_items(s, keys, data::parse_features(s, element[0], element[1], features), element[1]);
+                     for (size_t i = 0; batches && i < items.size(); ++i)
+                       items[i] = data::not_empty(s, items[i], element[1], "its " + keys[i]);
+                     return items;
                    },
                    {.captured = {}, .parallel = options_.preprocess_threads});
   node = data::skip_broken(scope, node, options_.max_broken_samples, counter);
-  const bool batches = options_.batch_size > 0;
   if (batches) node = data::batch(scope, node, options_.batch_size, options_.drop_remainder);
   node = data::prefetch(scope, node, batches ? kBatchesAhead : options_.preprocess_threads);
   if (options_.private_num_threads > 0) node = data::private_threads(scope, node, options_.private_num_threads);

@@ -1,9 +1,8 @@
-#include <fnmatch.h>
-
 #include <algorithm>
 #include <atomic>
 #include <exception>
 
+#include "base/limits.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/pipeline.h"
@@ -45,11 +44,8 @@ BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const st
     : data_dir_(options.redirect_dir.empty() ? base_dir : options.redirect_dir), num_samples_(options.num_samples) {
   if (file_patterns.empty())
     throw InvalidArgumentError("no file_pattern is given; expected one such as *train*.tfrecord");
-  for (const auto& entry : data::list_folder(base_dir)) {
-    const bool matches = std::any_of(file_patterns.begin(), file_patterns.end(), [&](const std::string& pattern) {
-      return ::fnmatch(pattern.c_str(), entry.name.c_str(), 0) == 0;
-    });
-    if (entry.is_folder || !matches) continue;
+  check_integer("num_samples", options.num_samples, 0, kMaxSteps, "0: counted");
+  for (const auto& entry : data::matching_files(base_dir, file_patterns)) {
     files_.push_back({entry.name, entry.size, entry.mtime_nsec, 0});
     if (entry.size == 0) log_warning("TFRecord file " + data::join_path(base_dir, entry.name) + " is empty");
   }
@@ -78,6 +74,7 @@ ImageClassificationTFRecordMetadata::ImageClassificationTFRecordMetadata(const s
                                                                          const std::vector<std::string>& file_patterns,
                                                                          const ImageTFRecordMetadataOptions& options)
     : BaseTFRecordMetadata(base_dir, file_patterns, options), num_classes_(options.num_classes) {
+  check_integer("num_classes", num_classes_, 0, kMaxClasses, "0: as many as label_map_file names");
   const std::string path = data::join_path(base_dir, options.label_map_file);
   labels_list_ = data::read_labels(path);
   if (num_classes_ == 0) num_classes_ = static_cast<int64_t>(labels_list_.size());

@@ -195,7 +195,9 @@ class InputLifter {
   bool passes_elements_through() const {
     if (sources_.empty() || !captured_.empty() || arguments_.size() != input_.outputs.size()) return false;
     for (size_t i = 0; i < arguments_.size(); ++i)
-      if (parse_tensor(input_.outputs[i].name).text() != arguments_[i].from.text()) return false;
+      if (may_be_empty_in_batch(input_.outputs[i]) ||
+          parse_tensor(input_.outputs[i].name).text() != arguments_[i].from.text())
+        return false;
     return true;
   }
 
@@ -231,12 +233,32 @@ class InputLifter {
       for (const std::string& in : n->input())
         if (!parse_tensor(in).is_control() || inside.count(node_of(in))) copy->add_input(in_body(in));
     }
-    for (size_t i = 0; i < input_.outputs.size(); ++i)
+    for (size_t i = 0; i < input_.outputs.size(); ++i) {
+      std::string result = in_body(input_.outputs[i].name);
+      if (may_be_empty_in_batch(input_.outputs[i])) result = checked_element(&body, result, i);
       NodeMaker(&body, "ret_" + std::to_string(i), "_Retval")
-          .input(in_body(input_.outputs[i].name))
+          .input(result)
           .attr("T", input_.outputs[i].dtype)
           .attr("index", static_cast<int64_t>(i));
+    }
     return body;
+  }
+
+  // TensorFlow's batching cannot take tensors without values; see kernels/check_element_op.cc.
+  bool may_be_empty_in_batch(const InputTensor& output) const {
+    return options_.auto_batch && !(output.shape.IsFullyDefined() && output.shape.num_elements() > 0);
+  }
+
+  std::string checked_element(tf::GraphDef* body, const std::string& tensor, size_t number) const {
+    const std::string name = "checked_" + std::to_string(number);
+    tf::Tensor no_name(tf::DT_STRING, {});
+    const std::string unnamed = add_const(body, name + "/name", no_name);
+    NodeMaker(body, name, "MoxCheckElement")
+        .input(tensor)
+        .input(unnamed)
+        .attr("T", input_.outputs[number].dtype)
+        .attr("what", "output " + std::to_string(number) + " of input_fn");
+    return name;
   }
 
   // The per-element operations as a function of the result's library.
@@ -297,7 +319,9 @@ class InputLifter {
     } else {
       map.input(parallel).attr("deterministic", "true");
     }
-    map.attr("f", f)
+    // An operation of input_fn that reports OutOfRange has failed; it does not end the data.
+    map.attr("preserve_cardinality", true)
+        .attr("f", f)
         .attr("Targuments", tf::DataTypeVector(captured_.size(), tf::DT_RESOURCE))
         .attr("output_types", output_types())
         .attr("output_shapes", output_shapes(options_.auto_batch));

@@ -79,7 +79,9 @@ class StrategyParser {
     char* end = nullptr;
     const double value = std::strtod(word.c_str(), &end);
     if (*end != '\0') fail(position_ + (end - word.c_str()), std::string("this is not part of a number"));
-    if (std::isinf(value)) fail(position_, "this number is too large");
+    // Beyond these the curve's own arithmetic overflows.
+    if (value > 1e30) fail(position_, "this number is too large, expected at most 1e30");
+    if (value > 0 && value < 1e-30) fail(position_, "this number is too small, expected 0 or at least 1e-30");
     position_ += length;
     return value;
   }
@@ -169,7 +171,7 @@ int64_t steps_per_epoch(int64_t num_samples, int64_t global_batch_size) {
   if (global_batch_size <= 0)
     throw InvalidArgumentError("piecewise_lr: global_batch_size is " + std::to_string(global_batch_size) +
                                ", expected batch_size * num_gpus * workers (1 or more)");
-  return (num_samples + global_batch_size - 1) / global_batch_size;
+  return (num_samples - 1) / global_batch_size + 1;
 }
 
 tf::Output piecewise_lr(const Scope& scope, const std::string& strategy, int64_t num_samples,

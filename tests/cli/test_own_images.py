@@ -86,3 +86,71 @@ def test_errors(tmp_path):
         failed = mox("train", "--model_name=lenet", f"--train_url={tmp_path / 'run'}", *args, check=False)
         assert failed.returncode in (1, 2) and what in failed.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_is_no_pattern(pictures, tmp_path):
+    """Names with * ? [ ] \\ are names, wherever the program takes a folder of data."""
+    data, records = tmp_path / "b[1]c*?\\ data", tmp_path / "b[1]c*?\\ records"
+    (tmp_path / "b1c data").mkdir()  # what such a pattern would match
+    mox("data", "split", pictures / "train", data, "--split= train = 0.7 , eval=0.2")
+    for part in ("train", "eval"):
+        mox("data", "convert", data / part, records / part)
+    for folder in (data, records):
+        run = tmp_path / f"run[{folder.name[-4:]}]*"
+        mox("train", "--model_name=lenet", f"--data_url={folder}", f"--train_url={run}", "--batch_size=32", "--image_size=28",
+            "--max_number_of_steps=2", "--channels=1", "--seed=1")
+        result = evaluate(run)
+        assert result["split"] == "eval" and 80 < result["samples"] < 110
+        mox("data", "preview", "--model_name=lenet", f"--data_url={folder}", f"--output_url={tmp_path / 'grid.png'}")
+    table = mox("predict", f"--checkpoint_url={run}", data / "eval/trouser").stdout.splitlines()[1:]
+    assert len(table) == len(list((data / "eval/trouser").iterdir()))
+
+
+def test_classes_keep_odd_names(pictures, tmp_path):
+    names = [" lead", "trail ", "1: two", "a: b", "#x", "a\nb", "\x1b[31mred", "b[1]*", "back\\slash"]
+    image = next((pictures / "train/trouser").iterdir()).read_bytes()
+    for name in names:
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        (tmp_path / "folders" / name / "1.png").write_bytes(image)
+    mox("data", "convert", tmp_path / "folders", tmp_path / "records")
+    mox("data", "convert", tmp_path / "records", tmp_path / "back", "--to=folders")
+    assert sorted(p.name for p in (tmp_path / "back").iterdir() if p.is_dir()) == sorted(names)
+    for folder in ("folders", "records", "back"):
+        done = mox("data", "stat", tmp_path / folder)
+        assert "\x1b" not in done.stdout and "\\x1b[31mred" in done.stdout
+        told = [c["name"] for c in json.loads(mox("data", "stat", tmp_path / folder, "--json").stdout)["classes"]]
+        assert told == sorted(names)
+
+
+def npy(shape, size, descr="<f4"):
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + bytes(size)
+
+
+def test_arrays_that_tell_of_more_than_they_hold(trained, tmp_path):
+    """Told before memory is taken; what the header itself says wrong is in tests/tools."""
+    cases = {
+        "overflow": (npy("(9223372036854775807, 9223372036854775807, 3, 3)", 0), "more values than any file holds"),
+        "huge": (npy("(1000000, 1000, 1000, 3)", 0), "holds 0 bytes of data, shape and type need 3000000000000 times 4"),
+        "zero": (npy("(2, 0, 28, 1)", 0), "a size in its shape is 0, expected 1 to"),
+        "dimensions": (npy("(" + "1, " * 255 + ")", 4), "255 dimensions, expected at most 8"),
+        "three": (npy("(28, 28, 1)", 3136), "expected [N, height, width, channels]"),
+        "short": (npy("(2, 28, 28, 1)", 6271), "holds 6271 bytes of data, shape and type need 1568 times 4"),
+        "type": (npy("(2, 28, 28, 1)", 25088, "<c16"), "its type is '<c16'"),
+        "text": (b"hello", "does not start with"),
+    }
+    for name, (content, what) in cases.items():
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(content)
+        failed = mox("predict", f"--checkpoint_url={trained}", path, check=False)
+        assert failed.returncode in (1, 2) and str(path) in failed.stderr and what in failed.stderr, failed.stderr
+    # A header of the right size, and more bytes than there is memory: a file without its blocks.
+    path = tmp_path / "sparse.npy"
+    path.write_bytes(npy("(4000000000, 28, 28, 1)", 0))
+    try:
+        with open(path, "r+b") as f:
+            f.truncate(path.stat().st_size + 4 * 28 * 28 * 4000000000)
+    except OSError:
+        return  # the file system has no such files
+    failed = mox("predict", f"--checkpoint_url={trained}", path, check=False)
+    assert failed.returncode == 2 and "1.25e+13 bytes, this machine has" in failed.stderr, failed.stderr

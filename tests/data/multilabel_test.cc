@@ -93,6 +93,24 @@ TEST_F(MultilabelTest, Stat) {
   EXPECT_EQ(stat.broken[1].reason, "no label file " + dir_.path("labels/4.jpg.txt"));
 }
 
+// No label at all: 0 classes, and rows without values, which TensorFlow's unbatch ends the process on.
+TEST_F(MultilabelTest, NoLabels) {
+  const std::string begin = "data folder " + dir_.path() + " has no labels: ",
+                    end = "; expected those of images/0.jpg in ";
+  const auto message = [&](const MultilabelMetadataOptions& options) {
+    return message_of<DataError>([&] { MultilabelClassificationRawMetadata(dir_.path(), options); });
+  };
+  EXPECT_EQ(message({.labels_extension = "json"}), begin + "no file of " + dir_.path("labels") + " ends in '.json'" +
+                                                       end + dir_.path("labels/0.jpg.json") + ", or all names in " +
+                                                       dir_.path("labels.txt"));
+  for (const char* name : {"labels/0.jpg.txt", "labels/1.jpg.txt"}) dir_.write(name, " \n\n");
+  EXPECT_EQ(message({}), begin + "the 3 files of " + dir_.path("labels") + " that end in '.txt' name none" + end +
+                             dir_.path("labels/0.jpg.txt") + ", or all names in " + dir_.path("labels.txt"));
+  EXPECT_NE(message_of<DataError>([&] { dataset_stat(dir_.path()); }).find(begin), std::string::npos);
+  dir_.write("labels.txt", "0: cat\n1: dog\n");  // the classes are known: images of none
+  EXPECT_EQ(labels({}), (Rows{{0, 0}, {0, 0}, {0, 0}}));
+}
+
 TEST_F(MultilabelTest, UnknownLabel) {
   dir_.write("labels.txt", "dog\ncat\n");
   EXPECT_EQ(message_of<DataError>([&] { labels({}); }),

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG, TF_CONFIG. Usage: tests/fuzz/run.sh [SECONDS a target, default 300]
+# Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG, TF_CONFIG, .npy headers, labels.txt, TFRecord files.
+# Usage: tests/fuzz/run.sh [SECONDS a target, default 300]
 # [TARGET…]. Needs clang with libFuzzer (Debian: clang-14, libclang-rt-14-dev). New inputs stay in build/fuzz/corpus-*.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -7,11 +8,22 @@ seconds="${1:-300}"
 [ $# -gt 0 ] && shift
 compiler=$(command -v clang++ || command -v clang++-14) || { echo "fuzz: needs clang++" >&2; exit 1; }
 mkdir -p build/fuzz
-for target in ${*:-xml path jpeg cluster}; do
+tensorflow=$(echo "$PWD"/.venv/lib/python3*/site-packages/tensorflow)
+for target in ${*:-xml path jpeg cluster npy labels records}; do
   case $target in
     jpeg) # with TensorFlow's headers: absl
-      sources="src/data/decode_jpeg.cc src/data/jpeg_huffman.cc -I$(echo .venv/lib/python3*/site-packages/tensorflow/include) -ljpeg"
+      sources="src/data/decode_jpeg.cc src/data/jpeg_huffman.cc -isystem $tensorflow/include -ljpeg"
       longest=100000 seeds="tests/data/images/*.jpg tests/fuzz/seeds/jpeg/*" ;;
+    npy)
+      sources="tools/mox/engine/npy_header.cc src/base/error.cc src/base/printable.cc -Itools/mox -lfmt"
+      longest=4096 seeds=tests/fuzz/seeds/npy/* ;;
+    labels) # with TensorFlow's headers: the names of files
+      sources="src/data/labels_file.cc src/data/names.cc src/base/error.cc src/base/printable.cc -isystem $tensorflow/include -lfmt"
+      longest=4096 seeds=tests/fuzz/seeds/labels/* ;;
+    records) # with TensorFlow's libraries: its tf.Example
+      sources="src/data/record_file.cc src/data/image_example.cc src/base/crc32c.cc src/base/error.cc src/base/printable.cc
+        -isystem $tensorflow/include -L$tensorflow -Wl,-rpath,$tensorflow -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2"
+      longest=65536 seeds=tests/fuzz/seeds/records/* ;;
     xml | path)
       sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc src/base/printable.cc -lpugixml -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/$target/* ;;
@@ -19,7 +31,7 @@ for target in ${*:-xml path jpeg cluster}; do
       sources="src/base/tf_config.cc src/base/json_text.cc src/base/printable.cc src/base/error.cc -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/cluster/* ;;
     *)
-      echo "fuzz: no target '$target'; there are xml, path, jpeg and cluster" >&2
+      echo "fuzz: no target '$target'; there are xml, path, jpeg, cluster, npy, labels and records" >&2
       exit 2 ;;
   esac
   "$compiler" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -Isrc \

@@ -52,6 +52,21 @@ TEST(LiftInput, AutotuneIsOffUnlessTheUserSetsIt) {
   EXPECT_FALSE(options_of(lift_input(input, {.batch_size = 2}).graph).has_value());
 }
 
+// What TensorFlow's batching cannot take is checked; what always has values is not.
+TEST(LiftInput, OutputsThatMayHaveNoValuesAreCheckedBeforeTheyAreBatched) {
+  const auto checks = [](const LiftedInput& lifted) {
+    int count = 0;
+    for (const auto& function : lifted.graph.library().function())
+      for (const auto& node : function.node_def()) count += node.op() == "MoxCheckElement";
+    return count;
+  };
+  InputGraph input = five_numbers();
+  EXPECT_EQ(checks(lift_input(input, {.batch_size = 2})), 0);
+  input.outputs[0].shape = tensorflow::PartialTensorShape({-1, 3});
+  EXPECT_EQ(checks(lift_input(input, {.batch_size = 2})), 1);
+  EXPECT_EQ(checks(lift_input(input, {.auto_batch = false, .batch_size = 2})), 0);
+}
+
 int private_threads(const tensorflow::GraphDef& graph) {
   return options_of(graph)->threading_options().private_threadpool_size();
 }

@@ -7,9 +7,16 @@
 namespace mox::cli {
 namespace {
 
-constexpr char kRecords[] = "*.tfrecord";
+constexpr char kRecords[] = "*.tfrecord", kEnding[] = ".tfrecord";
 
-bool has_records(const std::string& dir) { return !file::glob(dir + "/" + kRecords).empty(); }
+// No glob: the folder's own name may have * or [ in it.
+bool has_records(const std::string& dir) {
+  if (!file::is_directory(dir)) return false;
+  const std::vector<std::string> names = file::list_directory(dir, {.skip_dir = true});
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name[0] != '.' && name.size() >= sizeof kEnding && name.ends_with(kEnding);
+  });
+}
 
 // A folder of that name may also be a class; a split holds folders or records itself.
 bool is_split(const std::string& dir) {

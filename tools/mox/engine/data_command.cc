@@ -7,6 +7,8 @@
 
 #include "base/json_text.h"
 #include "base/limits.h"
+#include "base/pattern.h"
+#include "base/printable.h"
 #include "command_line.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
@@ -43,18 +45,23 @@ int convert(const std::vector<std::string>& args) {
   return kDone;
 }
 
+// Blanks around the parts of a list mean nothing.
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
+}
+
 SplitSpec parse_split(const std::string& text) {
   SplitSpec spec;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find(',', at), text.size());
-    const std::string part = text.substr(at, end - at);
+  for (const std::string& part : split_list(text)) {
     const size_t sign = part.find('=');
+    const std::string name = trimmed(part.substr(0, sign));
+    const std::string number = sign == std::string::npos ? "" : trimmed(part.substr(sign + 1));
     char* rest = nullptr;
-    const double fraction = sign == std::string::npos ? 0 : std::strtod(part.c_str() + sign + 1, &rest);
-    if (!rest || *rest || rest == part.c_str() + sign + 1)
+    const double fraction = std::strtod(number.c_str(), &rest);
+    if (number.empty() || *rest)
       throw InvalidArgumentError("--split has '" + part + "', expected NAME=FRACTION, e.g. train=0.8,eval=0.2");
-    spec.emplace_back(part.substr(0, sign), fraction);
-    at = end + 1;
+    spec.emplace_back(name, fraction);
   }
   return spec;
 }
@@ -70,7 +77,7 @@ int split(const std::vector<std::string>& args) {
   app.flag("--overwrite", overwrite, "replace parts that are there already");
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
   for (const auto& [name, count] : split_image_classification_dataset(parse_split(spec), src, dst, overwrite))
-    fmt::print("{}: {} images\n", name, count);
+    fmt::print("{}: {} images\n", printable_name(name), count);
   return kDone;
 }
 
@@ -89,17 +96,17 @@ json as_json(const DatasetStat& stat) {
 
 void print_stat(const DatasetStat& stat) {
   size_t width = 5;
-  for (const auto& c : stat.classes) width = std::max(width, c.name.size());
+  for (const auto& c : stat.classes) width = std::max(width, printable_name(c.name).size());
   fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", "label", "class", width, "images", "bytes");
   for (size_t i = 0; i < stat.classes.size(); ++i)
-    fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", i, stat.classes[i].name, width, stat.classes[i].count,
+    fmt::print("{:>5}  {:<{}}  {:>8}  {:>14}\n", i, printable_name(stat.classes[i].name), width, stat.classes[i].count,
                stat.classes[i].bytes);
   fmt::print("{} images, {} bytes, {} to {} high, {} to {} wide\n", stat.samples, stat.bytes, stat.min_height,
              stat.max_height, stat.min_width, stat.max_width);
   for (const auto& [format, count] : stat.formats) fmt::print("{}: {}\n", format, count);
   fmt::print("broken: {}\n", stat.broken.size());
   for (size_t i = 0; i < stat.broken.size() && i < kBrokenShown; ++i)
-    fmt::print("  {}: {}\n", stat.broken[i].path, stat.broken[i].reason);
+    fmt::print("  {}: {}\n", printable_name(stat.broken[i].path), printable_name(stat.broken[i].reason));
   if (stat.broken.size() > kBrokenShown)
     fmt::print("  … and {} more; --json lists all\n", stat.broken.size() - kBrokenShown);
 }

@@ -222,6 +222,8 @@ int run_lr(const std::vector<std::string>& args) {
   const std::vector<LrPiece> pieces = parse_lr_strategy(flags.strategy);
   if (samples.given())
     flags.steps_per_epoch = learning_rate_scheduler::steps_per_epoch(flags.num_samples, flags.batch_size);
+  check_number("the last step of the strategy", pieces.back().end_epoch * static_cast<double>(flags.steps_per_epoch), 0,
+               static_cast<double>(kMaxSteps), "lower --num_samples or the last epoch");
   if (!flags.output_url.empty()) file::write(flags.output_url, LrPlot(flags, pieces).png());
   if (flags.json)
     print_json(flags, pieces);

@@ -7,8 +7,9 @@
 
 namespace mox::cli {
 
-// `bytes` of `path` as a tensor; DataError (path, what was expected) for what is no array of numbers in C order.
-tensorflow::Tensor parse_npy(const std::string& bytes, const std::string& path);
+// The array of the file `path`; DataError (path, what was expected) for what is no array of numbers in C order, before
+// any memory is taken for it.
+tensorflow::Tensor read_npy(const std::string& path);
 // A float32 tensor as the bytes of a .npy file.
 std::string format_npy(const tensorflow::Tensor& tensor);
 

@@ -81,8 +81,8 @@ Samples gather(const std::vector<std::string>& inputs) {
     if (has_ending(input, {".npy"})) {
       if (inputs.size() > 1)
         throw InvalidArgumentError(input + ": an array is predicted alone, not together with other inputs");
-      samples.array = parse_npy(file::read(input), input);
-      if (samples.array.dims() != 4 || samples.array.dim_size(0) == 0)
+      samples.array = read_npy(input);
+      if (samples.array.dims() != 4)
         throw InvalidArgumentError(input + " has shape " + samples.array.shape().DebugString() +
                                    ", expected [N, height, width, channels]");
     } else if (file::is_directory(input)) {

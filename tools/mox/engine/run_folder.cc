@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "base/json_text.h"
+#include "data/record_file.h"
 #include "moxing/moxing.h"
-#include "tensorflow/core/lib/io/record_reader.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/event.pb.h"
 
@@ -64,11 +64,16 @@ void read_log(const std::string& path, RunFolder* run) {
 
 void read_events(const std::string& path, Curves* curves) {
   std::unique_ptr<tf::RandomAccessFile> source;
-  if (!tf::Env::Default()->NewRandomAccessFile(path, &source).ok()) return;
-  tf::io::RecordReader reader(source.get());
-  tf::uint64 offset = 0;
+  uint64_t size = 0;
+  if (!tf::Env::Default()->GetFileSize(path, &size).ok() ||
+      !tf::Env::Default()->NewRandomAccessFile(path, &source).ok())
+    return;
+  // Not TensorFlow's reader: it takes memory for whatever length a record tells of.
+  data::RecordFile reader(path, std::move(source), static_cast<int64_t>(size));
   tf::tstring record;
-  while (reader.ReadRecord(&offset, &record).ok()) {  // ends at the end, or where the process died
+  absl::Status error;
+  // Ends at the end, or where the process died.
+  while (reader.next(&record, &error) == data::RecordFile::Result::kRecord) {
     tf::Event event;
     if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) continue;
     for (const auto& value : event.summary().value())
