@@ -165,6 +165,10 @@ tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Outpu
       .Input(name.node(), name.index())
       .Attr("apply_exif", apply_exif)
       .Attr("channels", channels);
+  if (size) {
+    check_integer("the height of an image", size->height, 1, kMaxImageSide);
+    check_integer("the width of an image", size->width, 1, kMaxImageSide);
+  }
   if (size) builder.Attr("height", size->height).Attr("width", size->width);
   return finish(scope, builder);
 }

@@ -64,8 +64,17 @@ std::string File::read(int64_t n) {
     if (n == 0) n = -1;  // files of /proc tell no size
   }
   if (n >= 0) {
-    result.resize(static_cast<size_t>(n));
-    result.resize(static_cast<size_t>(read_some(result.data(), n)));
+    // Memory is taken for what is there, not for all that was asked for.
+    const int64_t left = stream().seekable() ? stream().size() - tell() : 0;
+    for (int64_t piece = std::max(left, kReadAhead); n > 0; piece = kReadAhead) {
+      piece = std::min(n, piece);
+      const size_t before = result.size();
+      result.resize(before + static_cast<size_t>(piece));
+      const int64_t got = read_some(result.data() + before, piece);
+      result.resize(before + static_cast<size_t>(got));
+      n -= got;
+      if (got < piece || !stream().seekable()) break;  // the end, or what a pipe has now
+    }
     return result;
   }
   result.assign(buffer_, buffer_at_);
@@ -126,7 +135,8 @@ int64_t File::seek(int64_t offset, int whence) {
   if (whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END)
     throw InvalidArgumentError("seek: whence is " + std::to_string(whence) + ", expected 0, 1 or 2");
   if (whence == SEEK_CUR) {
-    offset += tell();
+    if (__builtin_add_overflow(offset, tell(), &offset))
+      throw OsError(EINVAL, "seek '" + name_ + "': the position is beyond what a number holds");
     whence = SEEK_SET;
   }
   const int64_t position = stream().seek(offset, whence);

@@ -106,10 +106,11 @@ void S3ReadStream::truncate(int64_t) { throw_not_writable(object_); }
 
 int64_t S3ReadStream::seek(int64_t offset, int whence) {
   const int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position_ : info_->size;
-  if (base + offset < 0)
-    throw OsError(EINVAL,
-                  "seek '" + object_.str() + "': the position " + std::to_string(base + offset) + " is negative");
-  position_ = base + offset;
+  int64_t wanted = 0;
+  if (__builtin_add_overflow(base, offset, &wanted) || wanted < 0)
+    throw OsError(EINVAL, "seek '" + object_.str() + "': " + std::to_string(base) + " and " + std::to_string(offset) +
+                              " make no position; expected one from 0");
+  position_ = wanted;
   const bool inside = !chunks_.empty() && position_ >= chunks_.front()->offset &&
                       position_ <= chunks_.back()->offset + chunks_.back()->length;
   if (!inside) {  // start small again: who jumps once jumps twice

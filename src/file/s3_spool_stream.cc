@@ -57,10 +57,11 @@ void S3SpoolStream::write(const char* data, int64_t size) {
 
 int64_t S3SpoolStream::seek(int64_t offset, int whence) {
   const int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position_ : size();
-  if (base + offset < 0)
-    throw OsError(EINVAL,
-                  "seek '" + object_.str() + "': the position " + std::to_string(base + offset) + " is negative");
-  return position_ = base + offset;
+  int64_t wanted = 0;
+  if (__builtin_add_overflow(base, offset, &wanted) || wanted < 0)
+    throw OsError(EINVAL, "seek '" + object_.str() + "': " + std::to_string(base) + " and " + std::to_string(offset) +
+                              " make no position; expected one from 0");
+  return position_ = wanted;
 }
 
 int64_t S3SpoolStream::size() {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "file/servers.h"
 #include "moxing/file.h"
@@ -161,6 +162,22 @@ TEST_P(StreamTest, RandomAccessGivesTheRightBytes) {
   }
   f.seek(0);
   EXPECT_TRUE(f.read() == data);
+}
+
+// Numbers from outside size no memory, and make no position by overflowing.
+TEST_P(StreamTest, SizesAndPlacesThatNoFileHas) {
+  constexpr int64_t kFar = std::numeric_limits<int64_t>::max();
+  file::write(path("a"), "0123456789");
+  for (const char* mode : {"r", "r+"}) {
+    File f(path("a"), mode);
+    f.seek(3);
+    EXPECT_EQ(f.read(kFar), "3456789") << mode;
+    EXPECT_EQ(f.read(kFar), "");
+    EXPECT_THROW(f.seek(kFar, 1), std::exception);
+    EXPECT_THROW(f.seek(kFar, 2), std::exception);
+    EXPECT_THROW(f.seek(-kFar, 1), std::exception);
+    EXPECT_EQ(f.tell(), 10) << mode;
+  }
 }
 
 TEST_P(StreamTest, ClosedFilesSaySo) {
