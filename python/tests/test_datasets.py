@@ -423,8 +423,8 @@ def test_what_batches_cannot_hold(mox, records):
         in_session(lambda: get(batch_size=2))
     for shape in ([0], [None], [-3], [2**20, 2**20], [1] * 255):
         with pytest.raises(mox.InvalidArgumentError, match="feature none has the shape"):
-            mox.get_tfrecord(records, "train*", {"none": tf.FixedLenFeature(shape, tf.float32, 0)},
-                             {"none": mox.tensor_handler("none")}, num_samples=24).get(["none"])
+            in_session(lambda: mox.get_tfrecord(records, "train*", {"none": tf.FixedLenFeature(shape, tf.float32, 0)},
+                                                {"none": mox.tensor_handler("none")}, num_samples=24).get(["none"]))
 
 
 def test_auto_batch_of_nothing(mox, tmp_path):

@@ -179,7 +179,8 @@ std::vector<std::string> parse_labels(const std::string& path, const std::string
 }
 
 std::vector<std::string> read_labels(const std::string& path) {
-  if (!file_exists(path)) return {};
+  // A folder's path: the file was given no name, which is none.
+  if (path.empty() || path.back() == '/' || !file_exists(path)) return {};
   return parse_labels(path, read_whole_file(path, kMostTextBytes));
 }
 

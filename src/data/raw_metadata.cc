@@ -105,7 +105,7 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
       options_(options) {
   data::LeftOut left_out;
   const std::string images_dir = data::join_path(base_dir, options.images_sub_dir);
-  images_ = images_in(images_dir, options.images_sub_dir + "/", &left_out);
+  images_ = images_in(images_dir, options.images_sub_dir.empty() ? "" : options.images_sub_dir + "/", &left_out);
   tell_left_out(images_dir, left_out);
   if (images_.empty()) throw DataError("data folder " + images_dir + " has no images");
   const std::string suffix = "." + options.labels_extension;

@@ -31,11 +31,16 @@ def feature_of(key, feature):
         return engine.feature(tf.as_dtype(feature.dtype).as_datatype_enum, [], True, None)
     if not isinstance(feature, tf.FixedLenFeature):
         raise InvalidArgumentError(f"feature {key} is {feature!r}, expected a tf.FixedLenFeature or tf.VarLenFeature")
-    dtype, shape = tf.as_dtype(feature.dtype), tf.TensorShape(feature.shape).as_list()
-    # As in C++: before the default value is repeated to fill it.
-    if len(shape) > 8 or not all(size and size > 0 for size in shape) or math.prod(shape) > 2**31:
-        raise InvalidArgumentError(f"feature {key} has the shape {shape}, expected at most 8 known sizes from 1, no more "
-                                   "than 2**31 values in all; tf.VarLenFeature is for values of any number")
+    dtype = tf.as_dtype(feature.dtype)
+    try:
+        shape = tf.TensorShape(feature.shape).as_list()
+        # As in C++: before the default value is repeated to fill it.
+        fits = len(shape) <= 8 and all(size and size > 0 for size in shape) and math.prod(shape) <= 2**31
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InvalidArgumentError(f"feature {key} has the shape {shown(feature.shape)}, expected at most 8 known sizes from 1, no "
+                                   "more than 2**31 values in all; tf.VarLenFeature is for values of any number")
     value = feature.default_value
     if tf.is_tensor(value):
         value = tf.get_static_value(value)
