@@ -52,6 +52,7 @@ struct MOX_EXPORT CopyOptions {
   bool use_queue = true;               // kept for old callers: there is always a queue
   bool only_different = false;         // leave out what the destination has already, as sync does
   bool delete_extra = false;           // sync only: remove from the destination what the source lacks
+  bool bucket = false;                 // with delete_extra: the destination may be a whole bucket
 };
 
 // One file that a copy could not transfer.
@@ -88,7 +89,8 @@ MOX_EXPORT void read_to(const std::string& url, const std::function<char*(int64_
 MOX_EXPORT void write(const std::string& url, std::string_view data);
 // Adds to the end; creates the file when it is missing.
 MOX_EXPORT void append(const std::string& url, std::string_view data);
-// Adds the content of src to the end of dst; inside the store where part sizes allow it.
+// Adds the content of src to the end of dst; inside the store where part sizes allow it. InvalidArgumentError when both
+// are one file.
 MOX_EXPORT void append_remote(const std::string& src_url, const std::string& dst_url);
 
 MOX_EXPORT bool exists(const std::string& url);
@@ -104,8 +106,11 @@ MOX_EXPORT std::vector<std::string> list_directory(const std::string& url, const
 MOX_EXPORT void list_each(const std::string& url, const ListOptions& options,
                           const std::function<bool(const DirEntry&)>& visit);
 MOX_EXPORT std::vector<DirEntry> scan_dir(const std::string& url);
-// Absolute paths that match: * ? [..] within one level, ** over any number of levels. Sorted.
+// Absolute paths that match: * ? [..] within one level, ** over any number of levels. Sorted. A folder of the path that
+// is there under exactly this name (`run[1]`), and that its own pattern would not find, is taken as it is.
 MOX_EXPORT std::vector<std::string> glob(const std::string& url);
+// The same below `folder`, which is no pattern, whatever characters are in it.
+MOX_EXPORT std::vector<std::string> glob(const std::string& folder, const std::string& pattern);
 // Visits `url` and all folders below, as os.walk does; symbolic links to folders are entered only with followlinks.
 MOX_EXPORT void walk(const std::string& url, const std::function<void(WalkEntry&)>& visit, bool topdown = true,
                      bool followlinks = false);
@@ -114,16 +119,23 @@ MOX_EXPORT void walk(const std::string& url, const std::function<void(WalkEntry&
 MOX_EXPORT void mk_dir(const std::string& url);
 MOX_EXPORT void make_dirs(const std::string& url);
 // Not recursive: the file `url`, never a folder. Recursive: the folder too. What is missing is passed over in silence;
-// with a trailing '/' only a folder is meant.
-MOX_EXPORT void remove(const std::string& url, bool recursive = false);
-// Files and folders, across stores; the source goes only after the copy was verified.
-MOX_EXPORT void rename(const std::string& src_url, const std::string& dst_url);
+// with a trailing '/' only a folder is meant. InvalidArgumentError, before anything goes, for `/`, `.`, `..`, the
+// current and the home folder, a mount's root, a folder that holds one of them, and for a bucket unless `bucket` (with
+// recursive: all that is in it, then the bucket itself).
+MOX_EXPORT void remove(const std::string& url, bool recursive = false, bool bucket = false);
+// Throws what remove(url, true, bucket) would throw for such places; removes nothing.
+MOX_EXPORT void check_removable(const std::string& url, bool bucket = false);
+// Files and folders, across stores. The source goes only after the destination was looked at: size, and checksum where
+// the store has one; what came or changed meanwhile stays, and is an error. The places that remove refuses are refused
+// as source and as destination; `bucket` allows whole buckets.
+MOX_EXPORT void rename(const std::string& src_url, const std::string& dst_url, bool bucket = false);
 // One file. Atomic at the destination, verified by size and checksum.
 MOX_EXPORT void copy(const std::string& src_url, const std::string& dst_url);
 // The content of the folder src into the folder dst. Throws CopyError when some files failed.
 MOX_EXPORT CopySummary copy_parallel(const std::string& src_url, const std::string& dst_url,
                                      const CopyOptions& options = {});
-// As copy_parallel, but only what differs in size, time or checksum.
+// As copy_parallel, but only what differs: docs/file.md has the rule. With delete_extra the destination must not be one
+// of the places that remove refuses.
 MOX_EXPORT CopySummary sync(const std::string& src_url, const std::string& dst_url, CopyOptions options = {});
 // For many processes on one host that need the same copy: the first copies, the others wait for it and share it.
 MOX_EXPORT CopySummary copy_once_per_host(const std::string& src_url, const std::string& dst_dir,

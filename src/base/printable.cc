@@ -1,6 +1,7 @@
 #include "base/printable.h"
 
 #include <cstdint>
+#include <utility>
 
 namespace mox {
 namespace {
@@ -58,9 +59,34 @@ std::string escaped(std::string_view text, bool keep_lines) {
   return result;
 }
 
+// Where the password of "user:password@…" begins and how long it is; npos when there is none. `text` begins behind
+// "://".
+std::pair<size_t, size_t> password_in(std::string_view text) {
+  constexpr std::pair<size_t, size_t> kNone{std::string_view::npos, 0};
+  const std::string_view word = text.substr(0, text.find_first_of(" \t\n\r\"'<>|"));
+  const size_t colon = word.find(':');
+  if (colon == std::string_view::npos) return kNone;
+  const size_t slash = word.find_first_of("/?#");
+  if (slash != std::string_view::npos && slash < colon) return kNone;
+  // "host:8080/a@b" is a port and a path; of "user:a/b@host" all up to the '@' is the password.
+  const size_t after_digits = word.find_first_not_of("0123456789", colon + 1);
+  const bool is_port = slash != std::string_view::npos && after_digits == slash;
+  const size_t at = is_port ? std::string_view::npos : word.rfind('@');
+  return at == std::string_view::npos || at < colon ? kNone : std::pair{colon + 1, at - colon - 1};
+}
+
+std::string without_passwords(std::string text) {
+  for (size_t at = text.find("://"); at != std::string::npos; at = text.find("://", at)) {
+    at += 3;
+    const auto [begin, size] = password_in(std::string_view(text).substr(at));
+    if (begin != std::string_view::npos) text.replace(at + begin, size, "***");
+  }
+  return text;
+}
+
 }  // namespace
 
-std::string printable(std::string_view text) { return escaped(text, true); }
+std::string printable(std::string_view text) { return without_passwords(escaped(text, true)); }
 
 std::string printable_name(std::string_view text) { return escaped(text, false); }
 

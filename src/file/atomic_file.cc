@@ -7,7 +7,9 @@
 #include <climits>
 #include <cstdlib>
 
+#include "file/left_temporaries.h"
 #include "file/local_file_system.h"
+#include "file/state_folder.h"
 
 namespace mox::file {
 namespace {
@@ -31,23 +33,33 @@ std::string temporary_name(const std::string& target, const std::string& suffix)
   return folder + "." + name + ".moxtmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
 }
 
-Descriptor open_temporary(const std::string& temporary, const std::string& target, bool resumable) {
-  const int flags = O_RDWR | O_CREAT | O_CLOEXEC | (resumable ? 0 : O_TRUNC);
+int open_with_parents(const std::string& temporary, const std::string& target, int flags) {
   int fd = ::open(temporary.c_str(), flags, 0666);
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
     LocalFileSystem().make_folder(parent_of(Location{"", "", "", target}), /*parents=*/true);
     fd = ::open(temporary.c_str(), flags, 0666);
   }
   if (fd < 0) throw_errno("write", target, errno);
-  return Descriptor(fd);
+  return fd;
+}
+
+// A file of its own is locked: that tells others that its writer lives. One that was taken for left in the moment
+// before the lock is made again under another name.
+Descriptor open_temporary(std::string* temporary, const std::string& target, const std::string& suffix) {
+  remove_left_temporaries(target, suffix);
+  *temporary = temporary_name(target, suffix);
+  if (!suffix.empty()) return Descriptor(open_with_parents(*temporary, target, O_RDWR | O_CREAT | O_CLOEXEC));
+  for (;;) {
+    Descriptor file(open_with_parents(*temporary, target, O_RDWR | O_CREAT | O_CLOEXEC | O_TRUNC));
+    if (lock_file(file.get(), *temporary) || ::access(temporary->c_str(), F_OK) == 0) return file;
+    *temporary = temporary_name(target, suffix);
+  }
 }
 
 }  // namespace
 
 AtomicFile::AtomicFile(const std::string& path, const std::string& suffix)
-    : target_(follow_links(path, &replaces_)),
-      temporary_(temporary_name(target_, suffix)),
-      file_(open_temporary(temporary_, target_, !suffix.empty())) {}
+    : target_(follow_links(path, &replaces_)), file_(open_temporary(&temporary_, target_, suffix)) {}
 
 AtomicFile::~AtomicFile() {
   if (!keep_) ::unlink(temporary_.c_str());
@@ -61,6 +73,9 @@ void AtomicFile::commit(int64_t mtime_nsec) {
     const timespec times[2] = {when, when};
     ::futimens(file_.get(), times);
   }
+  // Some file systems tell only at close that the disk was full; the descriptor itself stays open for its lock.
+  if (const int copy = ::dup(file_.get()); copy >= 0 && ::close(copy) != 0 && errno != EINTR)
+    throw_errno("write", target_, errno);
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
     if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST)
       throw MoxFileNameDuplicateException("write '" + target_ +

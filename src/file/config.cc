@@ -107,6 +107,10 @@ Config resolve(const AuthOptions& set) {
   const auto server = from_environment({"MOX_SERVER", "AWS_ENDPOINT_URL", "S3_ENDPOINT"});
   bool by_scheme = config.is_secure;
   config.host = split_server(pick(set.server, server, std::string()), &by_scheme);
+  if (const size_t at = config.host.rfind('@'); at != std::string::npos)
+    throw InvalidArgumentError("the server '***" + config.host.substr(at) +
+                               "' has a user and a password in it, which stores do not take; write host:port, and "
+                               "give the keys as ak and sk (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)");
   if (!set.is_secure) config.is_secure = by_scheme;
   if (config.host.empty()) config.host = "s3." + config.region + ".amazonaws.com";
   if (const int port = pick(set.port, integer_from("MOX_PORT", "port"), 0); port != 0)

@@ -151,7 +151,13 @@ void CopyJob::run_item(CopyItem item) {
   auto active = std::make_shared<Active>();
   active->item = std::move(item);
   try {
-    active->transfer = make_transfer(active->item.src, active->item.st, active->item.dst, counters_);
+    if (active->item.is_there && active->item.is_there()) {
+      if (active->item.on_done) active->item.on_done();
+      ++counters_->skipped;
+      return;
+    }
+    active->transfer =
+        make_transfer(active->item.src, active->item.st, active->item.dst, counters_, active->item.keep_time);
     active->count = active->transfer->part_count();
   } catch (...) {
     fail(active->item.src.str(), std::current_exception());
@@ -203,7 +209,7 @@ void CopyJob::finish_transfer(Active& active) {
     log_warning(std::string(e.what()) + ": sending it once more");
   }
   active.transfer->abandon();
-  active.transfer = make_transfer(active.item.src, active.item.st, active.item.dst, counters_);
+  active.transfer = make_transfer(active.item.src, active.item.st, active.item.dst, counters_, active.item.keep_time);
   for (int i = 0; i < active.transfer->part_count(); ++i) active.transfer->run_part(i);
   active.transfer->finish();
 }

@@ -17,8 +17,10 @@ namespace mox::file {
 
 struct CopyItem {
   Location src, dst;
-  Stat st;  // of src
-  std::function<void()> on_done = {};
+  Stat st;                              // of src
+  std::function<bool()> is_there = {};  // true: nothing to do for this one. Runs where the transfer would.
+  std::function<void()> on_done = {};  // after the transfer, or when it was there; what it throws is the item's failure
+  bool keep_time = false;
 };
 
 class CopyJob {

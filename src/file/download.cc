@@ -5,13 +5,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "file/checksum.h"
 #include "file/config.h"
+#include "file/copy_local.h"
 #include "file/local_file_system.h"
 #include "file/s3_transfer.h"
 #include "file/sigv4.h"
@@ -20,14 +20,6 @@
 
 namespace mox::file {
 namespace {
-
-// The object's time, so that sync sees what is there already. An object of this very moment may change again within
-// the second that the store's clock can tell: a second earlier makes sync compare contents.
-int64_t local_mtime(int64_t object_mtime_nsec) {
-  constexpr int64_t kSecond = 1000000000;
-  const bool fresh = std::time(nullptr) - object_mtime_nsec / kSecond < 2;
-  return fresh ? object_mtime_nsec - kSecond : object_mtime_nsec;
-}
 
 std::unique_ptr<AtomicFile> open_target(const Location& dst, const std::string& suffix) {
   try {
@@ -121,7 +113,7 @@ class SmallDownload : public Transfer {
     } else if (!info.crc32c.empty() && crc32c_base64(crc) != info.crc32c) {
       throw_corrupted(src_, info.crc32c, crc32c_base64(crc));
     }
-    target->commit(local_mtime(info.mtime_nsec));
+    target->commit(settled_time(info.mtime_nsec));
   }
 
  private:
@@ -189,7 +181,7 @@ class LargeDownload : public Transfer {
     resumable_ = false;  // from here on a failure is not one that going on would mend
     if (::ftruncate(target_->fd(), info_.size) != 0) throw_errno("copy", dst_.path, errno);
     verify();
-    target_->commit(local_mtime(info_.mtime_nsec));
+    target_->commit(settled_time(info_.mtime_nsec));
   }
 
   // What has arrived stays for the next attempt; a part file is never under the destination's name.

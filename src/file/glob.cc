@@ -21,6 +21,15 @@ void glob_any_depth(const Location& folder, std::string_view pattern, std::vecto
   });
 }
 
+// A folder such as "run[1]": its name as a pattern would find siblings ("run1") and not itself.
+bool is_plain_folder(const Location& folder, std::string_view name) {
+  if (match_component(name, name)) return false;
+  Location wanted = folder.child(name);
+  (wanted.is_local() ? wanted.path : wanted.key) += '/';
+  const auto there = file_system(wanted).stat(wanted);
+  return there && there->is_directory;
+}
+
 void glob_below(const Location& folder, std::string_view pattern, std::vector<std::string>* found) {
   const auto [first, rest] = split_first(pattern);
   if (first == "**") {
@@ -28,7 +37,7 @@ void glob_below(const Location& folder, std::string_view pattern, std::vector<st
     return;
   }
   const bool folders_only = pattern.size() > first.size();
-  if (!has_magic(first)) {
+  if (!has_magic(first) || (!rest.empty() && is_plain_folder(folder, first))) {
     const Location below = folder.child(first);
     if (rest.empty()) {
       Location wanted = below;
@@ -66,24 +75,38 @@ std::string absolute(const std::string& path) {
   return std::string(cwd) == "/" ? "/" + path : std::string(cwd) + "/" + path;
 }
 
+std::vector<std::string> glob_from(const Location& folder, const std::string& pattern) {
+  std::vector<std::string> found;
+  if (!has_magic(pattern)) {
+    const Location wanted = pattern.empty() ? folder : folder.child(pattern);
+    if (file_system(wanted).stat(wanted)) found.push_back(wanted.str());
+    return found;
+  }
+  const size_t start = magic_start(pattern);
+  const Location plain = start == 0 ? folder : folder.child(pattern.substr(0, start));
+  glob_below(plain, std::string_view(pattern).substr(start), &found);
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
 }  // namespace
 
 std::vector<std::string> glob(const std::string& url) {
   Location location = parse_path(url);
-  std::vector<std::string> found;
-  if (location.is_local()) location.path = absolute(location.path);
-  const std::string full = location.is_local() ? location.path : location.key;
-  if (!has_magic(full)) {
-    if (file_system(location).stat(location)) found.push_back(location.str());
-    return found;
+  if (!location.is_local()) {
+    const std::string pattern = std::move(location.key);
+    location.key.clear();
+    return glob_from(location, pattern);
   }
-  const size_t start = magic_start(full);
-  Location folder = location;
-  (folder.is_local() ? folder.path : folder.key) = full.substr(0, start);
-  glob_below(folder, std::string_view(full).substr(start), &found);
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  return found;
+  if (location.path[0] == '/') return glob_from({"", "", "", "/"}, location.path.substr(1));
+  return glob_from({"", "", "", absolute("")}, location.path);  // the current folder is no pattern either
+}
+
+std::vector<std::string> glob(const std::string& folder, const std::string& pattern) {
+  Location location = parse_path(folder);
+  if (location.is_local()) location.path = absolute(location.path);
+  return glob_from(location, pattern);
 }
 
 }  // namespace mox::file

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "file/local_stream.h"
@@ -33,40 +34,51 @@ struct Child {
   struct ::stat st;
 };
 
+std::string join(const std::string& folder, const std::string& name) {
+  return folder.empty() || folder.back() == '/' ? folder + name : folder + "/" + name;
+}
+
 std::vector<Child> children_of(const std::string& folder) {
   DIR* dir = ::opendir(folder.c_str());
   if (!dir) throw_errno("list", folder, errno);
   std::vector<Child> children;
-  while (const dirent* item = ::readdir(dir)) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> closed_at_the_end(dir, ::closedir);
+  for (;;) {
+    errno = 0;
+    const dirent* item = ::readdir(dir);
+    if (!item && errno != 0) throw_errno("list", folder, errno);  // half a folder is not the folder
+    if (!item) break;
     const std::string name = item->d_name;
     if (name == "." || name == "..") continue;
     Child child{name, name, {}};
     // A dangling link counts as a file of its own; a name that went away meanwhile is left out.
     if (::fstatat(::dirfd(dir), item->d_name, &child.st, 0) != 0 &&
-        ::fstatat(::dirfd(dir), item->d_name, &child.st, AT_SYMLINK_NOFOLLOW) != 0)
-      continue;
+        ::fstatat(::dirfd(dir), item->d_name, &child.st, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      throw_errno("list", join(folder, name), errno);
+    }
     if (S_ISDIR(child.st.st_mode)) child.order += '/';
     children.push_back(std::move(child));
   }
-  ::closedir(dir);
   std::sort(children.begin(), children.end(), [](const Child& a, const Child& b) { return a.order < b.order; });
   return children;
 }
 
-std::string join(const std::string& folder, const std::string& name) {
-  return folder.empty() || folder.back() == '/' ? folder + name : folder + "/" + name;
-}
-
-bool list_below(const std::string& folder, const std::string& prefix, bool recursive, Ancestors& ancestors,
-                const EntryVisitor& visit) {
+bool list_below(const std::string& folder, const std::string& prefix, bool recursive, bool enter_links,
+                Ancestors& ancestors, const EntryVisitor& visit) {
   for (Child& child : children_of(folder)) {
     DirEntry entry{prefix + child.name, join(folder, child.name), to_stat(child.st)};
+    if (!enter_links && is_link(entry.path)) {
+      if (entry.is_dir()) entry.stat.mode = S_IFLNK;
+      if (!visit(entry)) return false;
+      continue;
+    }
     if (!visit(entry)) return false;
     if (!recursive || !S_ISDIR(child.st.st_mode)) continue;
     const std::pair<dev_t, ino_t> id{child.st.st_dev, child.st.st_ino};
     if (std::find(ancestors.begin(), ancestors.end(), id) != ancestors.end()) continue;
     ancestors.push_back(id);
-    const bool more = list_below(entry.path, prefix + child.name + "/", true, ancestors, visit);
+    const bool more = list_below(entry.path, prefix + child.name + "/", true, enter_links, ancestors, visit);
     ancestors.pop_back();
     if (!more) return false;
   }
@@ -142,7 +154,16 @@ bool LocalFileSystem::list(const Location& folder, bool recursive, const EntryVi
   if (::stat(folder.path.c_str(), &st) != 0) return false;
   if (!S_ISDIR(st.st_mode)) throw_errno("list", folder.path, ENOTDIR);
   Ancestors ancestors{{st.st_dev, st.st_ino}};
-  list_below(folder.path, "", recursive, ancestors, visit);
+  list_below(folder.path, "", recursive, /*enter_links=*/true, ancestors, visit);
+  return true;
+}
+
+bool LocalFileSystem::list_inside(const Location& folder, const EntryVisitor& visit) {
+  struct ::stat st;
+  if (::stat(folder.path.c_str(), &st) != 0) return false;
+  if (!S_ISDIR(st.st_mode)) throw_errno("list", folder.path, ENOTDIR);
+  Ancestors ancestors{{st.st_dev, st.st_ino}};
+  list_below(folder.path, "", /*recursive=*/true, /*enter_links=*/false, ancestors, visit);
   return true;
 }
 
@@ -151,7 +172,8 @@ void LocalFileSystem::read_to(const Location& location, const std::function<char
   struct ::stat st;
   if (::fstat(file.get(), &st) != 0) throw_errno("read", location.path, errno);
   if (S_ISDIR(st.st_mode)) throw_errno("read", location.path, EISDIR);
-  if (S_ISREG(st.st_mode) && st.st_size > 0) {
+  constexpr int64_t kSmall = 64 << 10;  // files of /sys say 4096 and hold less: what is small is read to its end
+  if (S_ISREG(st.st_mode) && st.st_size > kSmall) {
     char* data = allocate(st.st_size);
     const int64_t got = pread_fully(file.get(), data, st.st_size, 0, location.path);
     if (got != st.st_size)
@@ -162,6 +184,7 @@ void LocalFileSystem::read_to(const Location& location, const std::function<char
   }
   // Pipes and /proc tell no size beforehand.
   std::string content;
+  content.reserve(static_cast<size_t>(std::clamp<int64_t>(st.st_size, 0, kSmall)));
   char buffer[65536];
   for (;;) {
     const ssize_t got = ::read(file.get(), buffer, sizeof buffer);

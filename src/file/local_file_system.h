@@ -11,6 +11,8 @@ class LocalFileSystem : public FileSystem {
  public:
   std::optional<Stat> stat(const Location& location) override;
   bool list(const Location& folder, bool recursive, const EntryVisitor& visit) override;
+  // All below, as list, but never through a link: a link to a folder is an entry, a folder of mode S_IFLNK.
+  bool list_inside(const Location& folder, const EntryVisitor& visit);
   void read_to(const Location& location, const std::function<char*(int64_t)>& allocate) override;
   void write(const Location& location, std::string_view data) override;
   void append(const Location& location, std::string_view data) override;

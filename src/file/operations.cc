@@ -4,6 +4,8 @@
 
 #include "file/file_system.h"
 #include "file/local_file_system.h"
+#include "file/path_guard.h"
+#include "file/s3_client.h"
 #include "moxing/file.h"
 
 namespace mox::file {
@@ -138,15 +140,21 @@ void make_dirs(const std::string& url) {
   file_system(location).make_folder(location, /*parents=*/true);
 }
 
+void check_removable(const std::string& url, bool bucket) {
+  refuse_protected("remove", parse_path(url), bucket, /*through_link=*/false);
+}
+
 // The manual's table, a row for a kind of thing: the file `x` goes unless the path ends with '/', the folder `x/` goes
 // when recursive. Where a store holds both, each row applies to its own.
-void remove(const std::string& url, bool recursive) {
+void remove(const std::string& url, bool recursive, bool bucket) {
   const Location location = parse_path(url);
   FileSystem& fs = file_system(location);
-  if (location.is_bucket())
-    throw InvalidArgumentError("remove '" + url + "': this names a whole bucket; remove what is in it by its path");
+  if (recursive || location.is_bucket()) refuse_protected("remove", location, bucket, /*through_link=*/false);
+  if (location.is_bucket() && !recursive)
+    throw InvalidArgumentError("remove '" + url + "': this names a whole bucket, which goes only with recursive (-r)");
   if (!location.names_folder()) fs.remove_file(location);
   if (recursive) fs.remove_folder(location);
+  if (location.is_bucket()) s3::remove_bucket("remove", location);
 }
 
 }  // namespace mox::file

@@ -31,7 +31,8 @@ ObjectInfo info_of(const HttpResponse& response) {
   }
   info.mtime_nsec = parse_time_nsec(response.header("last-modified"));
   info.etag = unquoted(response.header("etag"));
-  info.source_mtime = response.header("x-amz-meta-moxing-mtime");
+  info.source_mtime = response.header(kSourceTime);
+  info.copied_from = response.header(kCopiedFrom);
   const std::string crc = response.header("x-amz-checksum-crc32c");
   // A checksum of checksums ends with "-<parts>".
   if (response.header("x-amz-checksum-type") != "COMPOSITE" && crc.find('-') == std::string::npos) info.crc32c = crc;
@@ -115,6 +116,13 @@ void create_bucket(const char* operation, const Location& bucket) {
   s3_call(call);
 }
 
+void remove_bucket(const char* operation, const Location& bucket) {
+  Location target = bucket;
+  target.key.clear();
+  S3Call call{.operation = operation, .target = target, .method = "DELETE", .accept_statuses = {404}};
+  s3_call(call);
+}
+
 ObjectInfo get(const char* operation, const Location& object, const GetOptions& options,
                const std::function<void(const ObjectInfo&)>& on_info,
                const std::function<void(const char*, size_t)>& on_data) {
@@ -165,8 +173,7 @@ ObjectInfo get(const char* operation, const Location& object, const GetOptions& 
 PutResult put(const char* operation, const Location& object, const BodySource& body, const PutOptions& options) {
   const BodyHash hash = hash_body(body);
   S3Call call{.operation = operation, .target = object, .method = "PUT", .body = &body, .payload_hash = hash.sha256};
-  if (options.source_mtime_nsec != 0)
-    call.headers.emplace_back("x-amz-meta-moxing-mtime", std::to_string(options.source_mtime_nsec));
+  if (options.source_mtime_nsec != 0) call.headers.emplace_back(kSourceTime, std::to_string(options.source_mtime_nsec));
   const HttpResponse response = call_with_checksum(call, hash.crc32c);
   return {unquoted(response.header("etag"))};
 }

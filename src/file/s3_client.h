@@ -9,6 +9,8 @@
 #include "file/http.h"
 #include "file/path.h"
 #include "file/s3_xml.h"
+#include "file/sigv4.h"
+#include "file/upload_mark.h"
 
 namespace mox::file::s3 {
 
@@ -22,6 +24,7 @@ struct ObjectInfo {
   std::string etag;          // without quotes
   std::string crc32c;        // base64, of the whole object; "" when the store has none
   std::string source_mtime;  // nanoseconds of the local file that it was made from; "" when unknown
+  std::string copied_from;   // ETag of the object that it was copied from; "" when unknown
   bool etag_is_md5 = false;
 };
 
@@ -29,6 +32,8 @@ struct ObjectInfo {
 std::optional<ObjectInfo> head(const char* operation, const Location& object);
 bool bucket_exists(const char* operation, const Location& bucket);
 void create_bucket(const char* operation, const Location& bucket);
+// An empty one; silent when missing.
+void remove_bucket(const char* operation, const Location& bucket);
 
 struct GetOptions {
   int64_t offset = 0;
@@ -56,9 +61,14 @@ void copy_object(const char* operation, const Location& src, const Location& dst
 struct Upload {
   Location object;
   std::string id;
-  bool checksums = false;  // parts carry CRC32C
+  bool checksums = false;                 // parts carry CRC32C
+  std::shared_ptr<UploadMark> mark = {};  // for the case that this process is killed; may be nullptr
 };
-Upload create_upload(const char* operation, const Location& object, bool checksums, int64_t source_mtime_nsec = 0);
+// Metadata: the time in nanoseconds of the local file, the ETag of the object, that the new object is made from.
+inline constexpr char kSourceTime[] = "x-amz-meta-moxing-mtime";
+inline constexpr char kCopiedFrom[] = "x-amz-meta-moxing-copied-from";
+// `metadata` with an empty value is left out.
+Upload create_upload(const char* operation, const Location& object, bool checksums, const Headers& metadata = {});
 // `crc` receives the part's CRC32C.
 S3Part upload_part(const char* operation, const Upload& upload, int number, const BodySource& body,
                    uint32_t* crc = nullptr);
@@ -69,6 +79,8 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
                             const std::string& full_crc);
 // Never throws: it runs while something else has failed already.
 void abort_upload(const Upload& upload) noexcept;
+// Silent when the upload is gone.
+void abort_upload_or_throw(const Upload& upload);
 // nullopt when the upload is gone.
 std::optional<std::vector<S3Part>> list_parts(const char* operation, const Upload& upload);
 std::vector<S3Upload> list_uploads(const char* operation, const Location& prefix);

@@ -55,22 +55,28 @@ class PageReader {
   std::future<void> next_;
 };
 
+DirEntry entry_of(const S3Object& object, const std::string& name, const std::string& path) {
+  DirEntry entry{name, path, {}};
+  entry.stat.length = object.size;
+  entry.stat.mtime_nsec = object.mtime_nsec;
+  entry.stat.mode = S_IFREG | 0644;
+  entry.stat.etag = object.etag;
+  return entry;
+}
+
 // Turns keys in byte order into entries; folders that only exist as part of a key are told before what is in them.
 class EntryMaker {
  public:
-  EntryMaker(const Location& folder, const EntryVisitor& visit)
-      : folder_(folder), prefix_(folder.folder_prefix()), visit_(visit) {}
+  EntryMaker(const Location& folder, const EntryVisitor& visit, bool markers_with_content)
+      : folder_(folder), prefix_(folder.folder_prefix()), visit_(visit), markers_with_content_(markers_with_content) {}
 
   bool object(const S3Object& object) {
     const std::string name = object.key.substr(prefix_.size());
     const size_t slash = name.rfind('/');
     if (slash != std::string::npos && !folders(name.substr(0, slash + 1))) return false;
-    if (name.empty() || name.back() == '/') return true;  // a marker
-    DirEntry entry{name, path_of(name), {}};
-    entry.stat.length = object.size;
-    entry.stat.mtime_nsec = object.mtime_nsec;
-    entry.stat.mode = S_IFREG | 0644;
-    entry.stat.etag = object.etag;
+    const bool marker = name.empty() || name.back() == '/';
+    if (marker && (!markers_with_content_ || object.size == 0)) return true;
+    DirEntry entry = entry_of(object, name, path_of(name));
     return visit_(entry);
   }
 
@@ -103,6 +109,7 @@ class EntryMaker {
   const Location& folder_;
   std::string prefix_;
   const EntryVisitor& visit_;
+  const bool markers_with_content_;
   std::string told_;
 };
 
@@ -121,14 +128,14 @@ bool visit_page(const S3Page& page, EntryMaker& entries) {
 
 }  // namespace
 
-bool list_objects(const Location& folder, bool recursive, const EntryVisitor& visit) {
+bool list_objects(const Location& folder, bool recursive, const EntryVisitor& visit, bool markers_with_content) {
   Location prefix = folder;
   prefix.key = folder.folder_prefix();
   try {
     PageReader pages("list", prefix, recursive ? "" : "/");
     if (pages.page().objects.empty() && pages.page().prefixes.empty() && !pages.page().truncated)
       return prefix.key.empty();  // an empty bucket is a folder
-    EntryMaker entries(prefix, visit);
+    EntryMaker entries(prefix, visit, markers_with_content);
     do {
       if (!visit_page(pages.page(), entries)) return true;
     } while (pages.advance());
@@ -138,7 +145,8 @@ bool list_objects(const Location& folder, bool recursive, const EntryVisitor& vi
   }
 }
 
-void remove_objects_below(const Location& folder) {
+int64_t remove_objects_below(const Location& folder, const std::function<bool(const DirEntry&)>& wanted) {
+  int64_t stayed = 0;
   Location prefix = folder;
   prefix.key = folder.folder_prefix();
   std::deque<std::future<void>> in_flight;
@@ -161,6 +169,10 @@ void remove_objects_below(const Location& folder) {
     };
     do {
       for (const S3Object& object : pages.page().objects) {
+        if (wanted && !wanted(entry_of(object, object.key.substr(prefix.key.size()), object.key))) {
+          ++stayed;
+          continue;
+        }
         keys.push_back(object.key);
         if (keys.size() == kKeysPerRemoval) send();
       }
@@ -170,6 +182,7 @@ void remove_objects_below(const Location& folder) {
   } catch (const MoxFileNotExistsException&) {
     // no such bucket: nothing to remove
   }
+  return stayed;
 }
 
 }  // namespace mox::file

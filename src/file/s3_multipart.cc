@@ -24,9 +24,12 @@ std::string error_inside(const HttpResponse& response) {
 
 }  // namespace
 
-Upload create_upload(const char* operation, const Location& object, bool checksums, int64_t source_mtime_nsec) {
+Upload create_upload(const char* operation, const Location& object, bool checksums, const Headers& metadata) {
+  abort_left_uploads();
+  const auto mark = UploadMark::begin(object);
   S3Call call{.operation = operation, .target = object, .method = "POST", .query = {{"uploads", ""}}};
-  if (source_mtime_nsec != 0) call.headers.emplace_back("x-amz-meta-moxing-mtime", std::to_string(source_mtime_nsec));
+  for (const auto& field : metadata)
+    if (!field.second.empty()) call.headers.push_back(field);
   const Headers plain = call.headers;
   checksums = checksums && checksums_supported();
   if (checksums) {
@@ -46,7 +49,8 @@ Upload create_upload(const char* operation, const Location& object, bool checksu
   const std::string id = parse_field(response.body, "UploadId");
   if (id.empty())
     throw DataError(std::string(operation) + " '" + object.str() + "': the store began an upload without a name");
-  return {object, id, checksums};
+  if (mark) mark->set_id(id);
+  return {object, id, checksums, mark};
 }
 
 S3Part upload_part(const char* operation, const Upload& upload, int number, const BodySource& body, uint32_t* crc) {
@@ -112,17 +116,23 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
           "': the store says that the upload is complete, but the object is not there: it lost it while it "
           "was interrupted; write it again");
   }
+  if (upload.mark) upload.mark->remove();
   return etag;
+}
+
+void abort_upload_or_throw(const Upload& upload) {
+  S3Call call{.operation = "abort upload",
+              .target = upload.object,
+              .method = "DELETE",
+              .query = {{"uploadId", upload.id}},
+              .accept_statuses = {404}};
+  s3_call(call);
+  if (upload.mark) upload.mark->remove();
 }
 
 void abort_upload(const Upload& upload) noexcept {
   try {
-    S3Call call{.operation = "abort upload",
-                .target = upload.object,
-                .method = "DELETE",
-                .query = {{"uploadId", upload.id}},
-                .accept_statuses = {404}};
-    s3_call(call);
+    abort_upload_or_throw(upload);
   } catch (const std::exception& e) {
     log_warning(std::string("an upload that was broken off could not be removed from the store: ") + e.what());
   }

@@ -132,7 +132,8 @@ std::vector<S3Upload> parse_uploads(const std::string& xml) {
   std::vector<S3Upload> uploads;
   for (const pugi::xml_node item : root.children("Upload")) {
     const std::string key = field(item, "Key");
-    uploads.push_back({encoded ? url_decode(key) : key, field(item, "UploadId")});
+    uploads.push_back(
+        {encoded ? url_decode(key) : key, field(item, "UploadId"), parse_time_nsec(field(item, "Initiated"))});
   }
   return uploads;
 }

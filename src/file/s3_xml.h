@@ -44,6 +44,7 @@ S3PartPage parse_parts(const std::string& xml);
 
 struct S3Upload {
   std::string key, upload_id;
+  int64_t initiated_nsec = 0;  // 0 when unknown
 };
 std::vector<S3Upload> parse_uploads(const std::string& xml);
 

@@ -33,6 +33,8 @@ inline constexpr char kEmptyPayload[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e
 
 // All bytes but A-Z a-z 0-9 - . _ ~ become %XX; '/' stays when keep_slash.
 std::string percent_encode(std::string_view text, bool keep_slash);
+// What percent_encode made.
+std::string percent_decode(std::string_view text);
 // "a=1&b=2", sorted as the canonical request wants it.
 std::string encode_query(const Query& query);
 

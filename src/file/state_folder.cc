@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <vector>
 
 #include "file/sigv4.h"
 
@@ -36,19 +37,35 @@ std::unique_ptr<StateNote> StateNote::take(const std::string& kind, const std::s
   } catch (const Error&) {
     return nullptr;
   }
-  const std::string path = folder + "/" + kind + "-" + hex_sha256(identity).substr(0, 32);
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  return open(folder + "/" + kind + "-" + hex_sha256(identity).substr(0, 32), O_CREAT);
+}
+
+std::unique_ptr<StateNote> StateNote::open(const std::string& path, int flags) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | flags, 0600);
   if (fd < 0) return nullptr;
   Descriptor file(fd);
   if (!lock_file(fd, path)) return nullptr;
   std::unique_ptr<StateNote> note(new StateNote(path, std::move(file)));
   struct ::stat st;
   if (::fstat(fd, &st) == 0 && st.st_size > 0) {
+    note->changed_nsec_ = static_cast<int64_t>(st.st_mtim.tv_sec) * 1000000000 + st.st_mtim.tv_nsec;
     note->content_.resize(static_cast<size_t>(st.st_size));
     note->content_.resize(static_cast<size_t>(pread_fully(fd, note->content_.data(), st.st_size, 0, path)));
     ::lseek(fd, 0, SEEK_END);
   }
   return note;
+}
+
+void StateNote::for_each(const std::string& kind, const std::function<void(StateNote&)>& work) {
+  const std::string folder = state_folder();
+  if (folder.empty()) return;
+  std::vector<std::string> paths;
+  LocalFileSystem().list({"", "", "", folder}, /*recursive=*/false, [&](DirEntry& entry) {
+    if (entry.is_file() && entry.name.compare(0, kind.size() + 1, kind + "-") == 0) paths.push_back(entry.path);
+    return true;
+  });
+  for (const std::string& path : paths)
+    if (const auto note = open(path, 0)) work(*note);
 }
 
 // A note that nothing was written into is no note.

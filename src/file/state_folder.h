@@ -2,6 +2,7 @@
 // else ~/.cache/moxing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,9 +15,12 @@ class StateNote {
  public:
   // nullptr when another process holds it, or when there is nowhere to write: then there is no going on later.
   static std::unique_ptr<StateNote> take(const std::string& kind, const std::string& identity);
+  // Each note of this kind that no process holds, one after the other, held while `work` runs.
+  static void for_each(const std::string& kind, const std::function<void(StateNote&)>& work);
   ~StateNote();
 
   const std::string& content() const { return content_; }  // what an earlier run left; "" when nothing
+  int64_t changed_nsec() const { return changed_nsec_; }   // when; since 1970
   void replace(const std::string& content);
   void append(const std::string& line);
   // The work is done: removes it.
@@ -24,9 +28,12 @@ class StateNote {
 
  private:
   StateNote(std::string path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
+  // nullptr when it cannot be had.
+  static std::unique_ptr<StateNote> open(const std::string& path, int flags);
   std::string path_;
   Descriptor file_;
   std::string content_;
+  int64_t changed_nsec_ = 0;
 };
 
 // Takes an exclusive lock on an open file; false when somebody else has it or the name no longer leads to it.

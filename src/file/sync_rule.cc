@@ -2,69 +2,166 @@
 
 #include <fcntl.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <cstdlib>
-#include <vector>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
 
 #include "file/checksum.h"
+#include "file/copy_local.h"
+#include "file/file_system.h"
 #include "file/local_file_system.h"
 #include "file/s3_client.h"
 
 namespace mox::file {
 namespace {
 
-// A store's clock knows whole seconds, and it is not this machine's clock.
-constexpr int64_t kTooClose = 2000000000;
+constexpr int64_t kBlock = 1 << 20;
+constexpr int64_t kSecond = 1000000000;
 
 bool is_md5(const std::string& etag) { return etag.size() == 32 && etag.find('-') == std::string::npos; }
 
 template <typename Update>
 void for_each_block(const std::string& path, const Update& update) {
-  Descriptor file("sync", path, O_RDONLY);
-  std::vector<char> buffer(1 << 20);
+  const Descriptor file("sync", path, O_RDONLY);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kBlock);
   for (int64_t at = 0;;) {
-    const int64_t got = pread_fully(file.get(), buffer.data(), 1 << 20, at, path);
+    const int64_t got = pread_fully(file.get(), buffer.get(), kBlock, at, path);
     if (got == 0) return;
-    update(buffer.data(), static_cast<size_t>(got));
+    update(buffer.get(), static_cast<size_t>(got));
     at += got;
   }
 }
 
-bool local_content_differs(const std::string& a, const std::string& b) {
-  uint32_t crc_a = 0, crc_b = 0;
-  for_each_block(a, [&](const char* data, size_t size) { crc_a = crc32c(crc_a, data, size); });
-  for_each_block(b, [&](const char* data, size_t size) { crc_b = crc32c(crc_b, data, size); });
-  return crc_a != crc_b;
+bool has_crc32c(const std::string& path, const std::string& expected) {
+  uint32_t crc = 0;
+  for_each_block(path, [&](const char* data, size_t size) { crc = crc32c(crc, data, size); });
+  return crc32c_base64(crc) == expected;
 }
 
-// Differs, too, when the store offers nothing to compare with.
-bool content_differs(const std::string& path, const Location& object) {
-  const auto info = s3::head("sync", object);
-  if (!info) return true;
-  if (!info->crc32c.empty()) {
-    uint32_t crc = 0;
-    for_each_block(path, [&](const char* data, size_t size) { crc = crc32c(crc, data, size); });
-    return crc32c_base64(crc) != info->crc32c;
-  }
-  if (!info->etag_is_md5) return true;
+bool has_md5(const std::string& path, const std::string& expected) {
   Digest md5(Digest::Kind::kMd5);
   for_each_block(path, [&](const char* data, size_t size) { md5.update(data, size); });
-  return ::strcasecmp(md5.hex().c_str(), info->etag.c_str()) != 0;
+  return ::strcasecmp(md5.hex().c_str(), expected.c_str()) == 0;
+}
+
+bool same_local_content(const std::string& a, const std::string& b) {
+  const Descriptor file_a("sync", a, O_RDONLY), file_b("sync", b, O_RDONLY);
+  const auto of_a = std::make_unique_for_overwrite<char[]>(kBlock),
+             of_b = std::make_unique_for_overwrite<char[]>(kBlock);
+  for (int64_t at = 0;;) {
+    const int64_t got = pread_fully(file_a.get(), of_a.get(), kBlock, at, a);
+    if (pread_fully(file_b.get(), of_b.get(), kBlock, at, b) != got) return false;
+    if (got == 0) return true;
+    if (std::memcmp(of_a.get(), of_b.get(), static_cast<size_t>(got)) != 0) return false;
+    at += got;
+  }
+}
+
+// nullopt: the store has no checksum of the object.
+std::optional<bool> matches(const std::string& path, const s3::ObjectInfo& object) {
+  if (!object.crc32c.empty()) return has_crc32c(path, object.crc32c);
+  if (object.etag_is_md5) return has_md5(path, object.etag);
+  return std::nullopt;
+}
+
+std::optional<bool> matches(const s3::ObjectInfo& a, const s3::ObjectInfo& b) {
+  if (!a.etag.empty() && a.etag == b.etag) return true;
+  if (!a.crc32c.empty() && !b.crc32c.empty()) return a.crc32c == b.crc32c;
+  if (a.etag_is_md5 && b.etag_is_md5) return ::strcasecmp(a.etag.c_str(), b.etag.c_str()) == 0;
+  return std::nullopt;
+}
+
+bool upload_differs(const Location& src, const Stat& src_stat, const Location& dst, const Stat& dst_stat) {
+  if (is_md5(dst_stat.etag) && has_md5(src.path, dst_stat.etag)) return false;  // told by the listing: no request
+  const auto object = s3::head("sync", dst);
+  if (!object || object->size != src_stat.length) return true;
+  if (const auto same = matches(src.path, *object)) return !*same;
+  return object->source_mtime != std::to_string(src_stat.mtime_nsec);
+}
+
+// The next sync then sees by the time alone that both are the same. Only a convenience: what fails here is no failure.
+void take_over_time(const std::string& path, int64_t mtime_nsec) {
+  if (settled_time(mtime_nsec) != mtime_nsec) return;  // of this very moment: it may change once more and keep its time
+  const timespec when{static_cast<time_t>(mtime_nsec / kSecond), static_cast<long>(mtime_nsec % kSecond)};
+  const timespec times[2] = {{0, UTIME_OMIT}, when};
+  ::utimensat(AT_FDCWD, path.c_str(), times, 0);
+}
+
+// Listings tell parts of a second that the time of a download does not have.
+int64_t time_of_copy(const Location& src, int64_t mtime_nsec) {
+  return src.is_local() ? mtime_nsec : mtime_nsec / kSecond * kSecond;
+}
+
+[[noreturn]] void throw_not_moved(const char* operation, const Location& src, const Location& dst,
+                                  const std::string& what) {
+  throw DataError(std::string(operation) + " '" + src.str() + "' to '" + dst.str() + "': " + what +
+                  "; the source was left where it is");
+}
+
+void flush_to_disk(const char* operation, const Location& dst) {
+  const Descriptor file(operation, dst.path, O_RDONLY);
+  if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) throw_errno(operation, dst.path, errno);
 }
 
 }  // namespace
 
-bool differs(const Location& src, const Stat& src_stat, const Location& dst, const Stat& dst_stat) {
-  if (src_stat.length != dst_stat.length) return true;
-  const int64_t newer = dst_stat.mtime_nsec - src_stat.mtime_nsec;  // by which the destination is
-  if (!src.is_local() && !dst.is_local()) {
-    if (src_stat.etag == dst_stat.etag) return false;
-    return (is_md5(src_stat.etag) && is_md5(dst_stat.etag)) || newer < 0;
+Listed compare_listed(const Location& src, const Stat& src_stat, const Location& dst, const Stat& dst_stat) {
+  if (src_stat.length != dst_stat.length) return Listed::kDifferent;
+  if (dst.is_local()) {
+    const int64_t time = time_of_copy(src, src_stat.mtime_nsec);
+    // Within one moment several contents can have one time.
+    return time == dst_stat.mtime_nsec && settled_time(time) == time ? Listed::kSame : Listed::kUnknown;
   }
-  if (newer > kTooClose) return false;
-  if (!src.is_local() && newer == 0) return false;  // a download takes over the object's time
-  if (src.is_local() && dst.is_local()) return newer < -kTooClose || local_content_differs(src.path, dst.path);
-  return src.is_local() ? content_differs(src.path, dst) : content_differs(dst.path, src);
+  if (!src.is_local() && !src_stat.etag.empty() && src_stat.etag == dst_stat.etag) return Listed::kSame;
+  return Listed::kUnknown;
+}
+
+bool differs(const Location& src, const Stat& src_stat, const Location& dst, const Stat& dst_stat) {
+  if (src.is_local() && !dst.is_local()) return upload_differs(src, src_stat, dst, dst_stat);
+  bool same = false;
+  if (src.is_local()) {
+    same = same_local_content(src.path, dst.path);
+  } else {
+    const auto from = s3::head("sync", src);
+    if (!from || from->size != dst_stat.length) return true;
+    if (!dst.is_local()) {
+      const auto to = s3::head("sync", dst);
+      if (!to || to->size != from->size) return true;
+      return !matches(*from, *to).value_or(!from->etag.empty() && to->copied_from == from->etag);
+    }
+    same = matches(dst.path, *from).value_or(false);
+  }
+  if (same) take_over_time(dst.path, time_of_copy(src, src_stat.mtime_nsec));
+  return !same;
+}
+
+void check_moved(const char* operation, const Location& src, const Stat& st, const Location& dst) {
+  const auto from = src.is_local() ? std::nullopt : s3::head(operation, src);
+  const auto to = dst.is_local() ? std::nullopt : s3::head(operation, dst);
+  const auto source = src.is_local() ? file_system(src).stat(src) : std::nullopt;
+  const bool unchanged = src.is_local() ? source && source->length == st.length && source->mtime_nsec == st.mtime_nsec
+                                        : from && from->size == st.length && (st.etag.empty() || from->etag == st.etag);
+  if (!unchanged) throw_not_moved(operation, src, dst, "the source changed while it was copied");
+  const auto copied = dst.is_local() ? file_system(dst).stat(dst) : std::nullopt;
+  if (dst.is_local() ? !copied || copied->is_directory : !to)
+    throw_not_moved(operation, src, dst, "nothing is at the destination after the copy");
+  const int64_t size = dst.is_local() ? copied->length : to->size;
+  if (size != st.length)
+    throw_not_moved(
+        operation, src, dst,
+        "the destination has " + std::to_string(size) + " bytes, the source had " + std::to_string(st.length));
+  std::optional<bool> same;
+  if (from && to)
+    same = matches(*from, *to);
+  else if (from || to)
+    same = from ? matches(dst.path, *from) : matches(src.path, *to);
+  if (!same.value_or(true))
+    throw_not_moved(operation, src, dst, "the destination has another checksum than the source");
+  if (dst.is_local()) flush_to_disk(operation, dst);
 }
 
 }  // namespace mox::file

@@ -10,13 +10,14 @@ namespace {
 
 class LocalTransfer : public Transfer {
  public:
-  LocalTransfer(const Location& src, const Location& dst, CopyCounters* counters)
-      : src_(src), dst_(dst), counters_(counters) {}
-  void run_part(int) override { counters_->bytes += copy_local_file(src_.path, dst_.path); }
+  LocalTransfer(const Location& src, const Location& dst, CopyCounters* counters, bool keep_time)
+      : src_(src), dst_(dst), counters_(counters), keep_time_(keep_time) {}
+  void run_part(int) override { counters_->bytes += copy_local_file(src_.path, dst_.path, keep_time_); }
 
  private:
   Location src_, dst_;
   CopyCounters* counters_;
+  bool keep_time_;
 };
 
 // Up to this size the store copies in one request; above, several parts at once, none of which runs into a time-out.
@@ -42,7 +43,7 @@ class LargeStoreCopy : public Transfer {
  public:
   LargeStoreCopy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
       : src_(src), st_(st), counters_(counters), part_size_(std::max<int64_t>(kOneRequest, part_size_for(st.length))) {
-    upload_ = s3::create_upload("copy", dst, /*checksums=*/false);
+    upload_ = s3::create_upload("copy", dst, /*checksums=*/false, {{s3::kCopiedFrom, st.etag}});
     parts_.resize(static_cast<size_t>((st.length + part_size_ - 1) / part_size_));
   }
   int part_count() const override { return static_cast<int>(parts_.size()); }
@@ -74,8 +75,8 @@ std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, c
 }
 
 std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst,
-                                        CopyCounters* counters) {
-  if (src.is_local() && dst.is_local()) return std::make_unique<LocalTransfer>(src, dst, counters);
+                                        CopyCounters* counters, bool keep_time) {
+  if (src.is_local() && dst.is_local()) return std::make_unique<LocalTransfer>(src, dst, counters, keep_time);
   if (src.is_local()) return make_upload(src, st, dst, counters);
   if (dst.is_local()) return make_download(src, st, dst, counters);
   return make_store_copy(src, st, dst, counters);

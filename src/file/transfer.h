@@ -30,9 +30,10 @@ class Transfer {
   virtual void abandon() noexcept {}
 };
 
-// `st` is the source's. The destination names the file itself, not a folder.
+// `st` is the source's. The destination names the file itself, not a folder. `keep_time`: of a local copy of a local
+// file; one of an object always takes over the object's time.
 std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst,
-                                        CopyCounters* counters);
+                                        CopyCounters* counters, bool keep_time);
 
 std::unique_ptr<Transfer> make_upload(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters);
 std::unique_ptr<Transfer> make_download(const Location& src, const Stat& st, const Location& dst,

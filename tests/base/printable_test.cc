@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json_text.h"
 #include "base/limits.h"
 #include "moxing/error.h"
 
@@ -23,6 +24,20 @@ TEST(PrintableTest, EscapesWhatATerminalObeysAndWhatIsNoText) {
   EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");           // C1: a control sequence's start
   EXPECT_EQ(printable("\xe2\x80\xae"), "\\xe2\\x80\\xae");  // right-to-left override
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\\x00b");
+}
+
+TEST(PrintableTest, PasswordsAreNeverShown) {
+  EXPECT_EQ(printable("at http://user:secret@host:80/a: no answer"), "at http://user:***@host:80/a: no answer");
+  EXPECT_EQ(printable("'https://u:p@ss/w@host' and ftp://a:b@c"), "'https://u:***@host' and ftp://a:***@c");
+  for (const char* harmless : {"http://host:8080/x@y:z", "s3://bucket/a:b@c", "http://[::1]:80/", "http://user@host/",
+                               "a://", "no url: user:word@host"})
+    EXPECT_EQ(printable(harmless), harmless);
+  EXPECT_STREQ(DataError("http://u:secret@h").what(), "http://u:***@h");
+}
+
+TEST(PrintableTest, JsonHasNothingThatATerminalObeys) {
+  EXPECT_EQ(json_text(nlohmann::json("\x1b\x7f\xc2\x9b\xe2\x80\xae\xe2\x81\xa6日本 ü€")),
+            "\"\\u001b\\u007f\\u009b\\u202e\\u2066日本 ü€\"");
 }
 
 TEST(PrintableTest, ErrorsShowItAndAreNeverEmpty) {

@@ -83,6 +83,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         objects = STORE.buckets[bucket]
         if self.command == "HEAD":
             return self.answer(200)
+        if self.command == "DELETE":
+            if objects:
+                return self.error(409, "BucketNotEmpty")
+            del STORE.buckets[bucket]
+            return self.answer(204)
         if self.command == "POST" and "delete" in query:
             for key in re.findall(r"<Key>(.*?)</Key>", body.decode("utf-8", "surrogateescape"), re.S):
                 objects.pop(key.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&"), None)

@@ -1,10 +1,13 @@
 // mox file ls, cat, stat, du: what only reads.
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/printable.h"
 #include "file_command.h"
 #include "file_command_common.h"
 #include "moxing/file.h"
@@ -29,20 +32,27 @@ void print_entry(const file::DirEntry& entry, bool as_json, bool detailed) {
   if (as_json) {
     json value = to_json(entry.path, entry.stat);
     value["name"] = entry.name;
-    fmt::print("{}\n", json_text(value));
+    print(json_text(value) + "\n");
     return;
   }
-  const std::string name = entry.is_dir() ? entry.name + "/" : entry.name;
+  const std::string name = printable_name(entry.name) + (entry.is_dir() ? "/" : "");
   if (!detailed) {
-    std::fwrite(name.data(), 1, name.size(), stdout);
-    std::fputc('\n', stdout);
+    print(name + "\n");
   } else {
-    fmt::print("{:>14}  {:19}  {}\n", entry.is_dir() ? "-" : std::to_string(entry.stat.length),
-               entry.stat.mtime_nsec == 0 ? "" : time_text(entry.stat.mtime_nsec), name);
+    print(fmt::format("{:>14}  {:19}  {}\n", entry.is_dir() ? "-" : std::to_string(entry.stat.length),
+                      entry.stat.mtime_nsec == 0 ? "" : time_text(entry.stat.mtime_nsec), name));
   }
 }
 
 }  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw Error(kOutputFailed);
+}
+
+void print_error(const char* command, const std::exception& error) {
+  std::fprintf(stderr, "mox file %s: %s\n", command, printable(error.what()).c_str());
+}
 
 int for_each_path(const char* command, const std::vector<std::string>& paths,
                   const std::function<void(const std::string&)>& work) {
@@ -51,14 +61,21 @@ int for_each_path(const char* command, const std::vector<std::string>& paths,
     try {
       work(path);
     } catch (const InvalidArgumentError& e) {
-      std::fprintf(stderr, "mox file %s: %s\n", command, e.what());
+      print_error(command, e);
       code = kUsage;
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "mox file %s: %s\n", command, e.what());
+      print_error(command, e);
       if (code == kDone) code = kFailed;
     }
   }
   return code;
+}
+
+bool is_same_file(int fd, const std::string& path) {
+  const std::string local = path.rfind("file://", 0) == 0 ? path.substr(7) : path;
+  struct ::stat open, named;
+  return ::fstat(fd, &open) == 0 && S_ISREG(open.st_mode) && ::stat(local.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
 std::string time_text(int64_t mtime_nsec) {
@@ -88,7 +105,7 @@ int file_ls(const std::vector<std::string>& args) {
     }
     file::list_each(path, {.recursive = recursive}, [&](const file::DirEntry& entry) {
       print_entry(entry, as_json, detailed);
-      return std::ferror(stdout) == 0;
+      return true;
     });
   });
 }
@@ -99,12 +116,13 @@ int file_cat(const std::vector<std::string>& args) {
   app.option("PATH", paths, "files").required();
   if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("cat", paths, [&](const std::string& path) {
+    if (is_same_file(STDOUT_FILENO, path))
+      throw Error("cat '" + path + "': refused: standard output goes into this file");
     file::File in(path, "rb");
     std::string buffer(1 << 20, '\0');
     while (const int64_t got = in.read_some(buffer.data(), static_cast<int64_t>(buffer.size())))
-      if (std::fwrite(buffer.data(), 1, static_cast<size_t>(got), stdout) != static_cast<size_t>(got))
-        throw Error("standard output cannot take more: is the disk full or the pipe closed?");
-    std::fflush(stdout);
+      print({buffer.data(), static_cast<size_t>(got)});
+    if (std::fflush(stdout) != 0) throw Error(kOutputFailed);
   });
 }
 
@@ -118,11 +136,12 @@ int file_stat(const std::vector<std::string>& args) {
   return for_each_path("stat", paths, [&](const std::string& path) {
     const file::Stat st = file::stat(path);
     if (as_json) {
-      fmt::print("{}\n", json_text(to_json(path, st)));
+      print(json_text(to_json(path, st)) + "\n");
     } else {
-      fmt::print("{}\n  type   {}\n  length {}\n", path, st.is_directory ? "folder" : "file", st.length);
-      if (st.mtime_nsec != 0) fmt::print("  mtime  {}\n", time_text(st.mtime_nsec));
-      if (!st.etag.empty()) fmt::print("  etag   {}\n", st.etag);
+      print(fmt::format("{}\n  type   {}\n  length {}\n", printable_name(path), st.is_directory ? "folder" : "file",
+                        st.length));
+      if (st.mtime_nsec != 0) print(fmt::format("  mtime  {}\n", time_text(st.mtime_nsec)));
+      if (!st.etag.empty()) print(fmt::format("  etag   {}\n", printable_name(st.etag)));
     }
   });
 }
@@ -147,9 +166,9 @@ int file_du(const std::vector<std::string>& args) {
       files = 1;
     }
     if (as_json) {
-      fmt::print("{}\n", json_text(json{{"path", path}, {"bytes", bytes}, {"files", files}}));
+      print(json_text(json{{"path", path}, {"bytes", bytes}, {"files", files}}) + "\n");
     } else {
-      fmt::print("{}\t{} files\t{}\n", bytes, files, path);
+      print(fmt::format("{}\t{} files\t{}\n", bytes, files, printable_name(path)));
     }
   });
 }

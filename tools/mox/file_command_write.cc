@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/printable.h"
 #include "file_command.h"
 #include "file_command_common.h"
 #include "moxing/file.h"
@@ -22,16 +24,28 @@ void print_summary(const file::CopySummary& s) {
     failed.push_back({{"path", failure.path}, {"message", failure.message}});
   const json value = {{"files", s.files},     {"bytes", s.bytes},     {"skipped", s.skipped},
                       {"deleted", s.deleted}, {"seconds", s.seconds}, {"failed", failed}};
-  fmt::print("{}\n", json_text(value));
+  print(json_text(value) + "\n");
 }
 
 // Several sources need a folder as destination.
 std::string target_for(const std::string& src, const std::string& dst, bool several) {
+  if (dst.empty()) throw InvalidArgumentError("the destination is empty; give a local path or s3://bucket/key");
   if (!several) return dst;
   std::string name = src;
   while (!name.empty() && name.back() == '/') name.pop_back();
   name = name.substr(name.rfind('/') + 1);
   return dst + (dst.back() == '/' ? "" : "/") + name;
+}
+
+// The second one would take the place of the first.
+void refuse_equal_names(const std::vector<std::string>& sources, const std::string& dst) {
+  std::map<std::string, std::string> by_target;
+  for (const std::string& src : sources) {
+    const auto [found, is_new] = by_target.emplace(target_for(src, dst, sources.size() > 1), src);
+    if (!is_new)
+      throw InvalidArgumentError("'" + found->second + "' and '" + src + "' would both become '" + found->first +
+                                 "'; copy them one after the other to different names");
+  }
 }
 
 struct CopyArguments {
@@ -52,6 +66,7 @@ int run_copies(const char* command, CopyArguments& arguments, bool folders,
   const std::string dst = arguments.paths.back();
   arguments.paths.pop_back();
   const bool several = arguments.paths.size() > 1;
+  refuse_equal_names(arguments.paths, dst);
   return for_each_path(command, arguments.paths, [&](const std::string& src) {
     if (!folders && file::stat(src).is_directory)
       throw InvalidArgumentError("'" + src + "' is a folder: add -r to copy what is in it");
@@ -61,7 +76,7 @@ int run_copies(const char* command, CopyArguments& arguments, bool folders,
     } catch (const file::CopyError& e) {
       if (arguments.as_json) print_summary(e.summary());
       for (const file::CopyFailure& failure : e.summary().failed)
-        std::fprintf(stderr, "mox file %s: %s\n", command, failure.message.c_str());
+        std::fprintf(stderr, "mox file %s: %s\n", command, printable(failure.message).c_str());
       throw Error(fmt::format("{} files failed; run the same command again: what is finished is not sent again",
                               e.summary().failed.size()));
     }
@@ -92,6 +107,7 @@ int file_sync(const std::vector<std::string>& args) {
   CopyArguments arguments;
   add_copy_options(&app, &arguments);
   app.flag("--delete", arguments.options.delete_extra, "remove from the destination what the source lacks");
+  app.flag("--bucket", arguments.options.bucket, "with --delete: the destination may be a whole bucket");
   if (const int code = app.parse(args); code >= 0) return code;
   return run_copies("sync", arguments, true,
                     [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
@@ -103,28 +119,33 @@ int file_mv(const std::vector<std::string>& args) {
   CommandLine app("Rename or move a file or folder; across stores too.\nExample: mox file mv a.bin s3://bucket/a.bin",
                   "mox file mv");
   std::vector<std::string> paths;
+  bool bucket = false;
   app.option("PATHS", paths, "source and destination").required().expected(2, 2);
+  app.flag("--bucket", bucket, "a whole bucket may be meant");
   if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("mv", {paths[0]}, [&](const std::string& src) {
-    const bool into = paths[1].back() == '/' || file::is_directory(paths[1]);
-    file::rename(src, target_for(src, paths[1], into));
+    const bool into = file::is_directory(paths[1]) || paths[1].back() == '/';
+    file::rename(src, target_for(src, paths[1], into), bucket);
   });
 }
 
 int file_rm(const std::vector<std::string>& args) {
   CommandLine app("Remove files, and with -r folders.\nExample: mox file rm -r s3://bucket/old", "mox file rm");
   std::vector<std::string> paths;
-  bool recursive = false, force = false;
+  bool recursive = false, force = false, bucket = false;
   app.option("PATH", paths, "files or folders").required();
   app.flag("-r,--recursive", recursive, "folders with all that lies below");
   app.flag("-f,--force", force, "what is missing is no failure");
+  app.flag("--bucket", bucket, "with -r: s3://bucket means the bucket, with all that is in it");
   if (const int code = app.parse(args); code >= 0) return code;
+  if (recursive)
+    for (const std::string& path : paths) file::check_removable(path, bucket);  // before the first one goes
   return for_each_path("rm", paths, [&](const std::string& path) {
     if (!force) {
       const file::Stat st = file::stat(path);
       if (st.is_directory && !recursive) throw InvalidArgumentError("'" + path + "' is a folder: add -r to remove it");
     }
-    file::remove(path, recursive);
+    file::remove(path, recursive, bucket);
   });
 }
 
@@ -153,6 +174,8 @@ int file_append(const std::vector<std::string>& args) {
       file::append_remote(paths[0], dst);
       return;
     }
+    if (is_same_file(STDIN_FILENO, dst))
+      throw InvalidArgumentError("append '" + dst + "': refused, nothing was touched: standard input is the same file");
     file::File out(dst, "ab");
     std::string buffer(1 << 20, '\0');
     while (const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size())) {

@@ -122,19 +122,20 @@ def copy_parallel(src_url: _PATH, dst_url: _PATH, file_list: ListOf(_PATH) = Non
     names = [_encode(name) for name in file_list or []]
     if file_list is not None and not names:
         return CopySummary(0, 0, 0, 0, 0.0, [])
-    return CopySummary(**_file.copy_parallel(_encode(src_url), _encode(dst_url), names, threads, False))
+    return CopySummary(**_file.copy_parallel(_encode(src_url), _encode(dst_url), names, threads, False, False))
 
 
 @_checked
-def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _SWITCH = False):
-    """As copy_parallel, but only what differs in size, time or checksum."""
-    return CopySummary(**_file.sync(_encode(src_url), _encode(dst_url), [], threads, delete_extra))
+def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _SWITCH = False, bucket: _SWITCH = False):
+    """As copy_parallel, but only what differs in size, time or checksum. delete_extra removes what the source lacks: never
+    at a place that remove refuses."""
+    return CopySummary(**_file.sync(_encode(src_url), _encode(dst_url), [], threads, delete_extra, bucket))
 
 
 @_checked
 def copy_once_per_host(src_url: _PATH, dst_dir: _PATH, threads: _THREADS = 16):
     """For many processes on one host: the first copies, the others wait for it and find all there."""
-    return CopySummary(**_file.copy_once_per_host(_encode(src_url), _encode(dst_dir), [], threads, False))
+    return CopySummary(**_file.copy_once_per_host(_encode(src_url), _encode(dst_dir), [], threads, False, False))
 
 
 @_checked
@@ -215,15 +216,17 @@ def make_dirs(url: _PATH):
 
 
 @_checked
-def remove(url: _PATH, recursive: _SWITCH = False):
-    """The file; with recursive the folder, too. Silent when missing; a trailing '/' names a folder only."""
-    _file.remove(_encode(url), recursive)
+def remove(url: _PATH, recursive: _SWITCH = False, bucket: _SWITCH = False):
+    """The file; with recursive the folder, too. Silent when missing; a trailing '/' names a folder only. ValueError, before
+    anything goes, for /, ., .., the current and the home folder, a mount's root, what holds one of them, and for a whole
+    bucket unless bucket=True."""
+    _file.remove(_encode(url), recursive, bucket)
 
 
 @_checked
-def rename(src_url: _PATH, dst_url: _PATH):
-    """Files and folders, across stores."""
-    _file.rename(_encode(src_url), _encode(dst_url))
+def rename(src_url: _PATH, dst_url: _PATH, bucket: _SWITCH = False):
+    """Files and folders, across stores; the source goes when the destination was looked at. Refuses what remove refuses."""
+    _file.rename(_encode(src_url), _encode(dst_url), bucket)
 
 
 @_checked

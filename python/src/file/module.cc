@@ -142,11 +142,12 @@ nb::list scan(const nb::bytes& url) {
   return result;
 }
 
-file::CopyOptions copy_options(const std::vector<nb::bytes>& file_list, int threads, bool delete_extra) {
+file::CopyOptions copy_options(const std::vector<nb::bytes>& file_list, int threads, bool delete_extra, bool bucket) {
   file::CopyOptions options;
   for (const nb::bytes& name : file_list) options.file_list.push_back(path_of(name));
   options.threads = threads;
   options.delete_extra = delete_extra;
+  options.bucket = bucket;
   return options;
 }
 
@@ -154,8 +155,8 @@ using CopyFunction = file::CopySummary (*)(const std::string&, const std::string
 
 template <CopyFunction copy>
 nb::dict copy_tree(const nb::bytes& src, const nb::bytes& dst, const std::vector<nb::bytes>& file_list, int threads,
-                   bool delete_extra) {
-  const file::CopyOptions options = copy_options(file_list, threads, delete_extra);
+                   bool delete_extra, bool bucket) {
+  const file::CopyOptions options = copy_options(file_list, threads, delete_extra, bucket);
   const std::string from = path_of(src), to = path_of(dst);
   return summary_dict(without_gil([&] { return copy(from, to, options); }));
 }
@@ -252,14 +253,17 @@ NB_MODULE(_file, m) {
   });
   m.def("append_remote", on_two_paths(file::append_remote));
   m.def("copy", on_two_paths(file::copy));
-  m.def("rename", on_two_paths(file::rename));
+  m.def("rename", [](const nb::bytes& a, const nb::bytes& b, bool bucket) {
+    const std::string src = path_of(a), dst = path_of(b);
+    without_gil([&] { file::rename(src, dst, bucket); });
+  });
   m.def("exists", on_path(file::exists));
   m.def("is_directory", on_path(file::is_directory));
   m.def("mk_dir", on_path(file::mk_dir));
   m.def("make_dirs", on_path(file::make_dirs));
-  m.def("remove", [](const nb::bytes& url, bool recursive) {
+  m.def("remove", [](const nb::bytes& url, bool recursive, bool bucket) {
     const std::string path = path_of(url);
-    without_gil([&] { file::remove(path, recursive); });
+    without_gil([&] { file::remove(path, recursive, bucket); });
   });
   m.def("get_size", [](const nb::bytes& url, bool recursive) {
     const std::string path = path_of(url);

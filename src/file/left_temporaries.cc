@@ -1,0 +1,102 @@
+#include "file/left_temporaries.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "file/local_file_system.h"
+#include "file/state_folder.h"
+
+namespace mox::file {
+namespace {
+
+constexpr std::string_view kTemporary = ".moxtmp-", kPart = ".moxpart-";
+constexpr size_t kMostFolders = 1024;  // that are remembered
+
+// The writer's number in ".NAME.moxtmp-PID-NUMBER"; 0 for other names.
+pid_t writer_of(std::string_view name) {
+  const size_t mark = name.rfind(kTemporary);
+  if (name.empty() || name[0] != '.' || mark == std::string_view::npos || mark == 0) return 0;
+  const std::string_view rest = name.substr(mark + kTemporary.size());
+  const char* end = rest.data() + rest.size();
+  pid_t pid = 0;
+  unsigned number = 0;
+  const auto first = std::from_chars(rest.data(), end, pid);
+  if (first.ec != std::errc() || pid <= 0 || first.ptr == end || *first.ptr != '-') return 0;
+  const auto second = std::from_chars(first.ptr + 1, end, number);
+  return second.ec == std::errc() && second.ptr == end ? pid : 0;
+}
+
+bool is_part_name(std::string_view name) {
+  const size_t mark = name.rfind(kPart);
+  if (name.empty() || name[0] != '.' || mark == std::string_view::npos || mark == 0) return false;
+  const std::string_view rest = name.substr(mark + kPart.size());
+  return !rest.empty() && rest.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// Each writer holds a lock on its file: where process numbers mean nothing (another host or container), that tells.
+void remove_if_unlocked(const std::string& path, time_t made_before = 0) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return;
+  const Descriptor file(fd);
+  struct ::stat st;
+  if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (made_before != 0 && st.st_ctime >= made_before)) return;
+  if (lock_file(fd, path)) ::unlink(path.c_str());
+}
+
+void remove_if_left(const std::string& path, pid_t writer) {
+  static const time_t begin = std::time(nullptr);  // of this process' first write
+  if (writer == ::getpid())
+    remove_if_unlocked(path, begin);  // in a container each process may have the same number
+  else if (::kill(writer, 0) != 0 && errno == ESRCH)
+    remove_if_unlocked(path);
+}
+
+// Removes what is left in a folder ("" or with '/' at its end); returns the parts of downloads that may still go on.
+std::vector<std::string> clean(const std::string& folder) {
+  std::vector<std::string> parts;
+  DIR* dir = ::opendir(folder.empty() ? "." : folder.c_str());
+  if (!dir) return parts;
+  while (const dirent* item = ::readdir(dir)) {
+    if (item->d_name[0] != '.') continue;
+    const std::string name = item->d_name;
+    if (is_part_name(name)) parts.push_back(name);
+    if (const pid_t writer = writer_of(name)) remove_if_left(folder + name, writer);
+  }
+  ::closedir(dir);
+  return parts;
+}
+
+}  // namespace
+
+bool is_temporary_name(std::string_view name) { return writer_of(name) != 0 || is_part_name(name); }
+
+void remove_left_temporaries(const std::string& target, const std::string& suffix_to_keep) {
+  static std::mutex mu;
+  static auto* known = new std::unordered_map<std::string, std::vector<std::string>>;  // folder -> parts; guarded by mu
+  const size_t slash = target.rfind('/');
+  const std::string folder = slash == std::string::npos ? "" : target.substr(0, slash + 1);
+  const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
+  std::lock_guard lock(mu);
+  auto found = known->find(folder);
+  if (found == known->end()) {
+    if (known->size() >= kMostFolders) known->clear();
+    found = known->emplace(folder, clean(folder)).first;
+  }
+  const std::string beginning = "." + name.substr(0, 200) + std::string(kPart);
+  for (const std::string& part : found->second)
+    if (part.compare(0, beginning.size(), beginning) == 0 &&
+        (suffix_to_keep.empty() || part.compare(beginning.size(), std::string::npos, suffix_to_keep) != 0))
+      remove_if_unlocked(folder + part);
+}
+
+}  // namespace mox::file

@@ -1,0 +1,114 @@
+#include "file/upload_mark.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "base/json_text.h"
+#include "file/config.h"
+#include "file/local_file_system.h"
+#include "file/s3_client.h"
+#include "file/sigv4.h"
+#include "moxing/log.h"
+
+namespace mox::file {
+namespace {
+
+constexpr char kKind[] = "multipart";
+constexpr int64_t kSecond = 1000000000;
+constexpr int64_t kClocksApart = 15 * 60 * kSecond;       // more, and the store takes no request
+constexpr int64_t kForgotten = 30 * 24 * 3600 * kSecond;  // of a store that nobody uses any more
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1)
+    lines.push_back(text.substr(at, end - at));
+  return lines;
+}
+
+bool abort(const Location& object, const std::string& id) {
+  try {
+    s3::abort_upload_or_throw({object, id});
+    log_info("an upload of '" + object.str() + "' that a killed process left was removed from the store");
+    return true;
+  } catch (const std::exception& e) {
+    log_debug(std::string("an upload that a killed process left could not be removed: ") + e.what());
+    return false;
+  }
+}
+
+// The process was killed before it knew the upload's name, if the store began it at all: one of this very time.
+bool abort_nameless(const Location& object, int64_t begun_nsec) {
+  for (const S3Upload& upload : s3::list_uploads("abort upload", object)) {
+    const int64_t apart = upload.initiated_nsec - begun_nsec;
+    if (upload.key != object.key || apart > kClocksApart || apart < -kClocksApart) continue;
+    if (!abort(object, upload.upload_id)) return false;
+  }
+  return true;
+}
+
+// endpoint, bucket, key, and the upload's name when it is known.
+void settle_mark(const std::string& endpoint, StateNote& note) {
+  const auto lines = lines_of(note.content());
+  const int64_t now = static_cast<int64_t>(std::time(nullptr)) * kSecond;
+  if (lines.size() < 3 || now - note.changed_nsec() > kForgotten) return note.remove();
+  if (lines[0] != endpoint) return;
+  const Location object{"s3", lines[1], percent_decode(lines[2]), ""};
+  const bool gone = lines.size() > 3 ? abort(object, lines[3]) : abort_nameless(object, note.changed_nsec());
+  if (gone) note.remove();
+}
+
+bool is_source_unchanged(const nlohmann::json& note) {
+  const auto st = LocalFileSystem().stat({"", "", "", percent_decode(note.value("source", ""))});
+  return st && st->length == note.value("size", int64_t{-1}) && st->mtime_nsec == note.value("mtime_nsec", int64_t{-1});
+}
+
+// Notes of upload.cc.
+void settle_resumable(const std::string& endpoint, StateNote& note) {
+  const auto content = parse_json(note.content(), /*allow_exceptions=*/false);
+  if (!content.is_object() || !content.contains("source") || content.value("endpoint", "") != endpoint) return;
+  if (is_source_unchanged(content)) return;
+  const Location object{"s3", content.value("bucket", ""), percent_decode(content.value("key", "")), ""};
+  if (abort(object, content.value("upload", ""))) note.remove();
+}
+
+}  // namespace
+
+std::shared_ptr<UploadMark> UploadMark::begin(const Location& object) {
+  static std::atomic<unsigned> counter{0};
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  const std::string text =
+      current_config()->endpoint() + "\n" + object.bucket + "\n" + percent_encode(object.key, false) + "\n";
+  auto note = StateNote::take(
+      kKind, text + std::to_string(::getpid()) + "-" + std::to_string(counter++) + "-" + std::to_string(now));
+  if (!note) return nullptr;
+  note->append(text);
+  return std::shared_ptr<UploadMark>(new UploadMark(std::move(note)));
+}
+
+void UploadMark::set_id(const std::string& id) { note_->append(id + "\n"); }
+
+void UploadMark::remove() { note_->remove(); }
+
+void abort_left_uploads() {
+  static std::mutex mu;
+  static auto* done = new std::set<std::string>;  // guarded by mu
+  const std::string endpoint = current_config()->endpoint();
+  std::lock_guard lock(mu);
+  if (!done->insert(endpoint).second) return;
+  try {
+    StateNote::for_each(kKind, [&](StateNote& note) { settle_mark(endpoint, note); });
+    StateNote::for_each("upload", [&](StateNote& note) { settle_resumable(endpoint, note); });
+  } catch (const std::exception& e) {
+    log_debug(std::string("uploads that killed processes left were not all removed: ") + e.what());
+  }
+}
+
+}  // namespace mox::file
