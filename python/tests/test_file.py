@@ -419,3 +419,25 @@ def test_https_beside_tensorflow(tmp_path, imports):
         assert untrusted.returncode != 0 and "certificate" in untrusted.stderr
     finally:
         store.stop()
+
+
+def test_places_that_nobody_means_are_refused(server, tmp_path, monkeypatch):
+    """By remove, rename and sync with delete_extra, before anything goes; a whole bucket only with bucket=True."""
+    (tmp_path / "home/work").mkdir(parents=True)
+    (tmp_path / "home/work/f").write_text("1")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "home/work")
+    mf.make_dirs("s3://whole")
+    mf.write("s3://whole/a/f", "1")
+    for place in (str(tmp_path / "home"), tmp_path / "home/work", ".", "..", tmp_path, "s3://whole", "obs://whole/"):
+        for work in (lambda: mf.remove(place, recursive=True), lambda: mf.sync(tmp_path / "empty", place, delete_extra=True),
+                     lambda: mf.rename(place, tmp_path / "moved")):
+            with pytest.raises(ValueError, match="refused"):
+                work()
+    assert mf.read("s3://whole/a/f") == "1" and (tmp_path / "home/work/f").read_text() == "1"
+    with pytest.raises(ValueError, match="same file"):
+        mf.append_remote("f", tmp_path / "home/work/f")
+    assert mf.sync(tmp_path / "empty", "s3://whole", delete_extra=True, bucket=True).deleted == 1
+    mf.remove("s3://whole", recursive=True, bucket=True)
+    assert not mf.exists("s3://whole")

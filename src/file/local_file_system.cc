@@ -54,7 +54,7 @@ std::vector<Child> children_of(const std::string& folder) {
     // A dangling link counts as a file of its own; a name that went away meanwhile is left out.
     if (::fstatat(::dirfd(dir), item->d_name, &child.st, 0) != 0 &&
         ::fstatat(::dirfd(dir), item->d_name, &child.st, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) continue;
+      if (errno == ENOENT || errno == ESRCH) continue;
       throw_errno("list", join(folder, name), errno);
     }
     if (S_ISDIR(child.st.st_mode)) child.order += '/';

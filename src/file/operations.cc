@@ -141,7 +141,8 @@ void make_dirs(const std::string& url) {
 }
 
 void check_removable(const std::string& url, bool bucket) {
-  refuse_protected("remove", parse_path(url), bucket, /*through_link=*/false);
+  const Location location = parse_path(url);
+  refuse_protected("remove", location, bucket, /*through_link=*/location.names_folder());
 }
 
 // The manual's table, a row for a kind of thing: the file `x` goes unless the path ends with '/', the folder `x/` goes
@@ -149,7 +150,7 @@ void check_removable(const std::string& url, bool bucket) {
 void remove(const std::string& url, bool recursive, bool bucket) {
   const Location location = parse_path(url);
   FileSystem& fs = file_system(location);
-  if (recursive || location.is_bucket()) refuse_protected("remove", location, bucket, /*through_link=*/false);
+  if (recursive || location.is_bucket()) check_removable(url, bucket);
   if (location.is_bucket() && !recursive)
     throw InvalidArgumentError("remove '" + url + "': this names a whole bucket, which goes only with recursive (-r)");
   if (!location.names_folder()) fs.remove_file(location);

@@ -21,9 +21,14 @@ class Store:
         self.buckets = {}  # name -> {key: (data, etag, time, headers, appendable)}
         self.uploads = {}  # id -> (bucket, key, headers, {number: data})
         self.next_id = 0
+        self.begun = {}  # id of an upload -> time
 
 
 STORE = Store()
+
+
+def stamp(when):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(when))
 
 
 def etag_of(data):
@@ -93,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 objects.pop(key.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&"), None)
             return self.answer(200, "<DeleteResult></DeleteResult>")
         if "uploads" in query:
-            found = "".join(f"<Upload><Key>{escape(k)}</Key><UploadId>{i}</UploadId></Upload>"
+            found = "".join(f"<Upload><Key>{escape(k)}</Key><UploadId>{i}</UploadId><Initiated>{stamp(STORE.begun[i])}</Initiated></Upload>"
                             for i, (b, k, _, _) in STORE.uploads.items() if b == bucket and k.startswith(query.get("prefix", "")))
             return self.answer(200, f"<ListMultipartUploadsResult>{found}</ListMultipartUploadsResult>")
         return self.list(sorted(objects, key=lambda k: k.encode("utf-8", "surrogateescape")), objects, query)
@@ -120,9 +125,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 prefixes.append(name)
             else:
                 data, etag, when = objects[key][:3]
-                stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(when))
                 contents.append(f"<Contents><Key>{quote(key)}</Key><Size>{len(data)}</Size><ETag>&quot;{etag}&quot;</ETag>"
-                                f"<LastModified>{stamp}</LastModified></Contents>")
+                                f"<LastModified>{stamp(when)}</LastModified></Contents>")
         text = "<ListBucketResult>" + ("<EncodingType>url</EncodingType>" if query.get("encoding-type") == "url" else "")
         text += f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>" + "".join(contents)
         text += "".join(f"<CommonPrefixes><Prefix>{quote(p)}</Prefix></CommonPrefixes>" for p in prefixes)
@@ -204,6 +208,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             STORE.next_id += 1
             upload = f"upload-{STORE.next_id}"
             STORE.uploads[upload] = (bucket, key, meta, {})
+            STORE.begun[upload] = time.time()
             return self.answer(200, f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>")
         upload = query.get("uploadId", "")
         if upload not in STORE.uploads:

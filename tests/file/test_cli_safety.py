@@ -217,6 +217,28 @@ def test_kills_leave_no_more_than_one(fake, tmp_path):
     assert [n for n in os.listdir(tmp_path) if ".moxtmp-" in n] == []
 
 
+def test_a_kill_while_an_upload_began(fake, tmp_path):
+    """The store had begun it, and the process did not know its name yet: one of that key and that time."""
+    env, http = fake
+    env = {**env, "MOX_FILE_LARGE_FILE_PART_SIZE": "5242880", "MOX_STATE_DIR": str(tmp_path)}
+    for key in ("begun", "begun-too", "other"):
+        http(f"bkt/{key}?uploads", "POST", b"")
+    note = tmp_path / "multipart-0123"
+    note.write_text(f"{env['AWS_ENDPOINT_URL']}\nbkt\nbegun\n")
+    (tmp_path / "multipart-4567").write_text("http://elsewhere\nbkt\nother\n")
+    subprocess.run([MOX, "file", "append", "s3://bkt/later"], input=b"y" * 11_000_000, env=env, check=True)
+    assert sorted(uploads(http)) == ["begun-too", "other"] and os.listdir(tmp_path) == ["multipart-4567"]
+    os.utime(note.parent / "multipart-4567", (1, 1))  # of a store that nobody uses any more
+    note.write_text(f"{env['AWS_ENDPOINT_URL']}\nbkt\nother\n")
+    os.utime(note, (time.time() - 7200,) * 2)
+    subprocess.run([MOX, "file", "append", "s3://bkt/later"], input=b"y" * 11_000_000, env=env, check=True)
+    assert sorted(uploads(http)) == ["begun-too", "other"], "another one's: it began at another time"
+    assert os.listdir(tmp_path) == []
+    for text in uploads(http):
+        upload = re.search(f"<Key>{text}</Key><UploadId>(.*?)<", http("bkt?uploads").decode())[1]
+        http(f"bkt/{text}?uploadId={upload}", "DELETE")
+
+
 def test_an_upload_that_will_never_go_on_is_removed(fake, tmp_path):
     """Killed while a large file went up; then the file changed, and something else is copied."""
     env, http = fake
