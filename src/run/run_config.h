@@ -59,6 +59,6 @@ MOX_EXPORT void apply_flags(RunConfig* config);
 // Checks what can be checked before anything is built: batch_size, steps, log_dir writable, export folder free.
 MOX_EXPORT void validate(const RunConfig& config);
 // Creates the folder and writes a file in it; InvalidArgumentError that says why not.
-void check_writable(const std::string& log_dir);
+MOX_EXPORT void check_writable(const std::string& log_dir);
 
 }  // namespace mox

@@ -1,7 +1,11 @@
 // Signatures, checksums, XML, paths and patterns against published values.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <tuple>
+
 #include "file/checksum.h"
+#include "file/config.h"
 #include "file/glob.h"
 #include "file/path.h"
 #include "file/s3_xml.h"
@@ -192,6 +196,47 @@ TEST(Mode, AllSpellings) {
     EXPECT_NO_THROW(parse_mode(mode)) << mode;
   for (const char* mode : {"", "b", "rw", "r++", "rbt", "x", "rr"})
     EXPECT_THROW(parse_mode(mode), mox::InvalidArgumentError) << mode;
+}
+
+TEST(SetAuth, NumbersOutsideOfTheirRangeAreTold) {
+  const auto error = [](const AuthOptions& options) -> std::string {
+    try {
+      set_auth(options);
+    } catch (const mox::InvalidArgumentError& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(error({.port = 0}), "set_auth: port is 0, expected an integer from 1 to 65535");
+  EXPECT_EQ(error({.retry = 0}), "set_auth: retry is 0, expected an integer from 1 to 1000");
+  EXPECT_EQ(error({.retry_wait = -1}), "set_auth: retry_wait is -1, expected a number from 0 to 3600");
+  EXPECT_EQ(error({.client_timeout = std::nan("")}),
+            "set_auth: client_timeout is nan, expected a number from 0.001 to 86400");
+  EXPECT_EQ(error({.list_max_keys = 1001}), "set_auth: list_max_keys is 1001, expected an integer from 1 to 1000");
+}
+
+TEST(Environment, NumbersOutsideOfTheirRangeAreTold) {
+  for (const auto& [variable, value, expected] : std::vector<std::tuple<const char*, const char*, const char*>>{
+           {"MOX_RETRY", "0", "an integer from 1 to 1000"},
+           {"MOX_CLIENT_TIMEOUT", "-1", "a number from 0.001 to 86400"},
+           {"MOX_RETRY_WAIT", "nan", "a number from 0 to 3600"},
+           {"MOX_LIST_MAX_KEYS", "many", "an integer from 1 to 1000"},
+           {"MOX_FILE_LARGE_FILE_TASK_NUM", "1000000", "an integer from 1 to 256"},
+           {"MOX_FILE_LARGE_FILE_PART_SIZE", "99999999999999999999", "an integer from 1 to 5368709120"}}) {
+    ::setenv(variable, value, 1);
+    set_auth({});  // the environment is read again
+    try {
+      current_config();
+      large_file_part_size();
+      large_file_task_num();
+      ADD_FAILURE() << variable;
+    } catch (const mox::InvalidArgumentError& e) {
+      EXPECT_EQ(e.what(), std::string("environment variable ") + variable + "='" + value + "': expected " + expected +
+                              "; correct or unset it");
+    }
+    ::unsetenv(variable);
+    set_auth({});
+  }
 }
 
 }  // namespace

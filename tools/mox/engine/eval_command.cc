@@ -96,11 +96,11 @@ int run_eval(const std::vector<std::string>& args) {
   if (result.interrupted) return kFailed;
   // Metrics of it would look like some: whatever is no number counts as the first class.
   if (totals.no_numbers > 0)
-    throw RunError(fmt::format("the network's output is no number for {} of {} samples of {}; the checkpoint {} has "
-                               "weights, or moving averages of a training too short for them (--batch_norm_decay), "
-                               "that lead to none",
-                               totals.no_numbers, totals.samples, ClassifierData(config).name(split),
-                               result.checkpoint));
+    throw RunError(
+        fmt::format("the network's output is no number for {} of {} samples of {}; the checkpoint {} has "
+                    "weights, or moving averages of a training too short for them (--batch_norm_decay), "
+                    "that lead to none",
+                    totals.no_numbers, totals.samples, ClassifierData(config).name(split), result.checkpoint));
   const double n = totals.samples;
   const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
   nlohmann::ordered_json json{{"checkpoint", result.checkpoint},

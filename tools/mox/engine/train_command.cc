@@ -12,6 +12,7 @@
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
 #include "engine/run_folder.h"
+#include "run/run_config.h"
 
 namespace mox::cli {
 namespace {
@@ -133,6 +134,7 @@ int run_train(const std::vector<std::string>& args) {
     throw InvalidArgumentError(
         "--data_url is needed: the folder of the data set's files, or of your own class folders");
   complete(&flags.classifier);
+  check_writable(flags.train_url);  // before it is read: what is wrong with it is told as the option's
   RunOptions options = run_options(flags);
   // Not earlier: a command that fails its checks must not change what a finished run says of itself.
   options.begin_fn = [&] {
