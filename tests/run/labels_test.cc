@@ -1,4 +1,6 @@
 // Labels that are no class stop a run, whoever wrote the input and the loss; and the class list of a run is the run's.
+#include <fstream>
+
 #include "moxing/class_names.h"
 #include "moxing/datasets.h"
 #include "moxing/losses.h"
@@ -131,6 +133,22 @@ TEST(Labels, ARunGoesOnWithItsOwnClassesOnly) {
   EXPECT_EQ(run(other).steps, 3);
   other.input_fn = labelled_input(kClasses);  // without names
   EXPECT_EQ(run(other).steps, 3);
+}
+
+TEST(Labels, TheListIsWrittenAndReadAsDataSetsDo) {
+  TempDir dir;
+  EXPECT_EQ(read_class_names(dir.path()), Names{});
+  const Names names = {"tench, Tinca tinca", "type 2: b", "crane", "crane"};
+  write_class_names(dir.path(), names);
+  EXPECT_EQ(read_class_names(dir.path()), names);
+  const auto write = [&](const std::string& text) { std::ofstream(dir.path("labels.txt")) << text; };
+  write("0: ant\r\n1: bee\r\n");
+  EXPECT_EQ(read_class_names(dir.path()), (Names{"ant", "bee"}));
+  write("ant\nbee\n");
+  EXPECT_EQ(read_class_names(dir.path()), (Names{"ant", "bee"}));
+  write("0: ant\n2: bee\n");
+  EXPECT_NE(error_of<DataError>([&] { read_class_names(dir.path()); }).find("line 2: class 2 follows class 0"),
+            std::string::npos);
 }
 
 TEST(Labels, InterModeHasTheClassesOfTheTraining) {
