@@ -1,6 +1,7 @@
 #include "data/label_classes.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "data/pipeline.h"
@@ -24,14 +25,6 @@ std::vector<std::string> from(const std::vector<std::string>& labels, int64_t of
   return {labels.begin() + std::min<int64_t>(offset, static_cast<int64_t>(labels.size())), labels.end()};
 }
 
-LabelMap by_number(LabelMap map, int64_t num_classes) {
-  const auto named = static_cast<int64_t>(map.labels.size());
-  const int64_t count = named > 0 ? named : map.labels_offset + num_classes;
-  for (int64_t label = 0; label < count; ++label)
-    map.classes.push_back(std::max<int64_t>(label - map.labels_offset, -1));
-  return map;
-}
-
 void check_distinct_names(const std::vector<std::string>& names, const char* whose) {
   std::vector<std::string> sorted = names;
   std::sort(sorted.begin(), sorted.end());
@@ -39,12 +32,6 @@ void check_distinct_names(const std::vector<std::string>& names, const char* who
     throw InvalidArgumentError("the data's classes are not in the order of the run's, and cannot be found by name: '" +
                                *twice + "' is there twice in " + whose +
                                " list; give the data the labels.txt that the run was trained with");
-}
-
-tf::Tensor strings(const std::vector<std::string>& values) {
-  tf::Tensor tensor(tf::DT_STRING, {static_cast<int64_t>(values.size())});
-  for (size_t i = 0; i < values.size(); ++i) tensor.vec<tf::tstring>()(i) = values[i];
-  return tensor;
 }
 
 }  // namespace
@@ -64,12 +51,13 @@ std::vector<std::string> classes_of_labels(const std::vector<std::string>& label
 
 LabelMap map_labels(const std::vector<std::string>& labels, int64_t labels_offset, int64_t num_classes,
                     const std::vector<std::string>& run) {
-  LabelMap map{{}, labels, run, labels_offset, false};
+  LabelMap map{.labels = labels, .names = run, .labels_offset = labels_offset, .num_labels = std::ssize(labels)};
   const bool run_has_names = !run.empty() && !(labels_offset > 0 && run == numbers(labels_offset, num_classes));
   if (labels.empty() || !run_has_names || from(labels, labels_offset) == run) {
     const auto own = classes_of_labels(labels, labels_offset, num_classes);
     if (!run_has_names) map.names = own;
-    return by_number(std::move(map), num_classes);
+    if (labels.empty()) map.num_labels = labels_offset + num_classes;
+    return map;
   }
   check_distinct_names(run, "the run's");
   check_distinct_names(labels, "the data's");
@@ -85,18 +73,17 @@ LabelMap map_labels(const std::vector<std::string>& labels, int64_t labels_offse
 
 tf::Output class_of_label(const Scope& scope, const tf::Output& label, const tf::Output& name, const std::string& where,
                           const LabelMap& map) {
-  tf::Tensor classes(tf::DT_INT64, {static_cast<int64_t>(map.classes.size())});
-  std::copy(map.classes.begin(), map.classes.end(), classes.flat<int64_t>().data());
-  const auto input = [](const tf::Output& output) { return tf::NodeBuilder::NodeOut(output.node(), output.index()); };
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("class_of_label"), "MoxClassOfLabel");
-  builder.Input(input(label))
-      .Input(input(name.node() ? name : tf::Output(ops::Const(scope, tf::Input::Initializer(where)))))
-      .Input(input(ops::Const(scope, tf::Input::Initializer(classes))))
-      .Input(input(ops::Const(scope, tf::Input::Initializer(strings(map.labels)))))
-      .Input(input(ops::Const(scope, tf::Input::Initializer(strings(map.names)))))
+  const tf::Output named = name.node() ? name : tf::Output(ops::Const(scope, tf::Input::Initializer(where)));
+  builder.Input(label.node(), label.index())
+      .Input(named.node(), named.index())
       .Attr("sample", name.node() ? "image " : "")
+      .Attr("label_names", map.labels)
+      .Attr("class_names", map.names)
       .Attr("labels_offset", map.labels_offset)
-      .Attr("by_name", map.by_name);
+      .Attr("num_labels", map.num_labels)
+      .Attr("by_name", map.by_name)
+      .Attr("classes", map.classes);
   scope.UpdateBuilder(&builder);
   tf::Node* node = nullptr;
   throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");

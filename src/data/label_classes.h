@@ -21,11 +21,18 @@ MOX_EXPORT std::vector<std::string> classes_of_labels(const std::vector<std::str
                                                       int64_t num_classes);
 
 struct LabelMap {
-  std::vector<int64_t> classes;     // of each label; -1: it is none
   std::vector<std::string> labels;  // the data's names, by label; empty: not known
   std::vector<std::string> names;   // of the classes; empty: not known
   int64_t labels_offset = 0;
-  bool by_name = false;
+  int64_t num_labels = 0;        // those at and above it are no classes
+  bool by_name = false;          // else by number
+  std::vector<int64_t> classes;  // by name: of each label; -1: it is none
+
+  // -1: it is none.
+  int64_t class_of(int64_t label) const {
+    if (label < (by_name ? 0 : labels_offset) || label >= num_labels) return -1;
+    return by_name ? classes[static_cast<size_t>(label)] : label - labels_offset;
+  }
 };
 
 // `labels`: the data's names, by label. `run`: the names of the run's classes, empty for a new run. Each may be

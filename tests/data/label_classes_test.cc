@@ -15,6 +15,13 @@ using Classes = std::vector<int64_t>;
 // As ImageNet's: a background, and a name that two classes have.
 const Names kLabels = {"background", "crane", "dog", "crane"};
 
+// Of the labels from -1 on, -1 for none.
+Classes classes_of(const data::LabelMap& map, int64_t labels) {
+  Classes classes;
+  for (int64_t label = -1; label < labels; ++label) classes.push_back(map.class_of(label));
+  return classes;
+}
+
 TEST(LabelClassesTest, TheOffsetLeavesOutTheFirstNames) {
   EXPECT_EQ(classes_of_labels(kLabels, 0, 4), kLabels);
   EXPECT_EQ(classes_of_labels(kLabels, 1, 3), (Names{"crane", "dog", "crane"}));
@@ -27,22 +34,23 @@ TEST(LabelClassesTest, TheOffsetLeavesOutTheFirstNames) {
 
 TEST(LabelClassesTest, LabelsBelowTheOffsetAreNoClasses) {
   const auto map = map_labels(kLabels, 1, 3, {});
-  EXPECT_EQ(map.classes, (Classes{-1, 0, 1, 2}));
+  EXPECT_EQ(classes_of(map, 5), (Classes{-1, -1, 0, 1, 2, -1}));
   EXPECT_EQ(map.names, (Names{"crane", "dog", "crane"}));
   // The same list needs no names, of which two are the same.
-  EXPECT_EQ(map_labels(kLabels, 1, 3, map.names).classes, map.classes);
-  EXPECT_EQ(map_labels({}, 1, 3, map.names).classes, (Classes{-1, 0, 1, 2}));
-  EXPECT_EQ(map_labels({}, 0, 3, {}).classes, (Classes{0, 1, 2}));
+  EXPECT_EQ(classes_of(map_labels(kLabels, 1, 3, map.names), 5), classes_of(map, 5));
+  EXPECT_EQ(classes_of(map_labels({}, 1, 3, map.names), 5), (Classes{-1, -1, 0, 1, 2, -1}));
+  EXPECT_EQ(classes_of(map_labels({}, 0, 3, {}), 4), (Classes{-1, 0, 1, 2, -1}));
 }
 
 TEST(LabelClassesTest, OtherListsAreReadByName) {
   const Names run = {"cat", "dog", "fox"};
-  EXPECT_EQ(map_labels({"fox", "dog", "cat"}, 0, 3, run).classes, (Classes{2, 1, 0}));
-  EXPECT_EQ(map_labels({"dog", "fox"}, 0, 3, run).classes, (Classes{1, 2}));
-  EXPECT_EQ(map_labels({"cat", "cow", "dog", "fox"}, 0, 3, run).classes, (Classes{0, -1, 1, 2}));
-  EXPECT_EQ(map_labels({"background", "cat", "fox"}, 1, 3, run).classes, (Classes{-1, 0, 2}));
-  EXPECT_EQ(map_labels({"cat", "dog", "fox"}, 1, 3, run).classes, (Classes{0, 1, 2})) << "folders of a run with offset";
-  EXPECT_EQ(map_labels({"x", "a", "b", "c"}, 1, 3, {"1", "2", "3"}).classes, (Classes{-1, 0, 1, 2}))
+  EXPECT_EQ(classes_of(map_labels({"fox", "dog", "cat"}, 0, 3, run), 4), (Classes{-1, 2, 1, 0, -1}));
+  EXPECT_EQ(classes_of(map_labels({"dog", "fox"}, 0, 3, run), 3), (Classes{-1, 1, 2, -1}));
+  EXPECT_EQ(classes_of(map_labels({"cat", "cow", "dog", "fox"}, 0, 3, run), 5), (Classes{-1, 0, -1, 1, 2, -1}));
+  EXPECT_EQ(classes_of(map_labels({"background", "cat", "fox"}, 1, 3, run), 4), (Classes{-1, -1, 0, 2, -1}));
+  EXPECT_EQ(classes_of(map_labels({"cat", "dog", "fox"}, 1, 3, run), 4), (Classes{-1, 0, 1, 2, -1}))
+      << "folders of a run with offset";
+  EXPECT_EQ(classes_of(map_labels({"x", "a", "b", "c"}, 1, 3, {"1", "2", "3"}), 5), (Classes{-1, -1, 0, 1, 2, -1}))
       << "the run's are no names but numbers";
 }
 
