@@ -29,5 +29,9 @@ class OutOfRangeError(Error):
     """The input ended while a hook ran a part of the graph; hooks see tf.errors.OutOfRangeError."""
 
 
+class PastEndError(OutOfRangeError):
+    """What a hook ran read past an end that is not the run's input: an iterator of model_fn, a file, a queue."""
+
+
 class UnsupportedError(Error, NotImplementedError):
     """This version of MoXing cannot do what was asked for. Nothing was started."""

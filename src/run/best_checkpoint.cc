@@ -27,7 +27,25 @@ double sign_of(const std::string& metric, const std::string& mode) {
   return metric.find("loss") != std::string::npos || metric.find("err") != std::string::npos ? -1 : 1;
 }
 
+struct Best {
+  std::string prefix, metric;  // prefix: "" for none
+  double value = NAN;
+};
+
+// Whatever the file may hold: a checkpoint of this folder that is there, or nothing.
+Best read_best(const std::string& dir) {
+  std::string text;
+  if (!tf::ReadFileToString(tf::Env::Default(), tf::io::JoinPath(dir, kFile), &text).ok()) return {};
+  const ordered_json j = parse_ordered_json(text, false);
+  if (!j.is_object()) return {};
+  const std::string prefix = tf::io::JoinPath(dir, text_member(j, "checkpoint"));
+  if (!is_own_checkpoint(dir, prefix) || !checkpoint_exists(prefix)) return {};
+  return {prefix, text_member(j, "metric"), number_member(j, "value", NAN)};
+}
+
 }  // namespace
+
+std::string best_checkpoint_in(const std::string& dir) { return read_best(dir).prefix; }
 
 void MetricMean::add(const std::vector<std::pair<std::string, double>>& metrics) {
   for (const auto& [name, value] : metrics) {
@@ -48,15 +66,10 @@ std::optional<double> MetricMean::take() {
 BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::string& mode)
     : dir_(std::move(dir)), metric_(std::move(metric)), sign_(sign_of(metric_, mode)) {
   if (metric_.empty()) return;
-  const std::string path = tf::io::JoinPath(dir_, kFile);
-  std::string text;
-  if (!tf::ReadFileToString(tf::Env::Default(), path, &text).ok()) return;
-  const ordered_json j = parse_ordered_json(text, false);
-  if (!j.is_object() || text_member(j, "metric") != metric_) return;
-  const std::string prefix = tf::io::JoinPath(dir_, text_member(j, "checkpoint"));
-  if (!checkpoint_exists(prefix)) return;
-  prefix_ = prefix;
-  value_ = number_member(j, "value", 0);
+  const Best best = read_best(dir_);
+  if (best.metric != metric_ || !std::isfinite(best.value)) return;
+  prefix_ = best.prefix;
+  value_ = best.value;
 }
 
 bool BestCheckpoint::is_better(const std::optional<double>& value) const {

@@ -44,6 +44,9 @@ class BestCheckpoint {
   double value_ = 0;
 };
 
+// The prefix that best_checkpoint.json of `dir` names, whatever the metric; "" when there is none.
+std::string best_checkpoint_in(const std::string& dir);
+
 // InvalidArgumentError when RunConfig::keep_best is none of the model's log_info.
 void check_keep_best(const BuiltGraph& graph, const RunConfig& config);
 

@@ -23,6 +23,12 @@ class BrokenCheckpoint : public DataError {
   using DataError::DataError;
 };
 
+// It can be read, and is of no use: an older version, or another program, saved it after the training had diverged.
+class PoisonedCheckpoint : public DataError {
+ public:
+  using DataError::DataError;
+};
+
 // "a, b, c and 12 more"
 std::string shortened(const std::vector<std::string>& names) {
   constexpr size_t kShown = 5;
@@ -36,7 +42,7 @@ struct Found {
   std::vector<std::string> misfits;  // "name: model [3,3], checkpoint [5,5]"
 };
 
-Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
+Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted, const FiniteWeights& weights) {
   tf::BundleReader reader(tf::Env::Default(), prefix);
   if (!reader.status().ok()) throw BrokenCheckpoint(std::string(reader.status().message()));
   Found found;
@@ -56,6 +62,8 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
                                           tf::DataTypeString(value.dtype()), value.shape().DebugString()));
       continue;
     }
+    if (const std::string problem = weights.problem(variable.name, value); !problem.empty())
+      throw PoisonedCheckpoint(problem);
     found.checkpoint.values[variable.name] = std::move(value);
   }
   tf::Tensor step;
@@ -65,15 +73,26 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted) {
   return found;
 }
 
-// The newest of `prefixes` that is whole; DataError when none is.
-Found read_newest(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& wanted) {
+// The newest of `prefixes` that is whole and finite; DataError when none is.
+Found read_newest(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& wanted,
+                  const FiniteWeights& weights) {
+  std::vector<std::string> rejected;
   std::string first_error;
+  const auto reject = [&](const std::string& prefix, const std::string& what, const std::string& error) {
+    log_warning(fmt::format("checkpoint {} {} ({}){}", prefix, what, error,
+                            prefix == prefixes.back() ? "" : "; trying the one before it"));
+    rejected.push_back(prefix);
+    if (first_error.empty()) first_error = error;
+  };
   for (const std::string& prefix : prefixes) {
     try {
-      return read(prefix, wanted);
+      Found found = read(prefix, wanted, weights);
+      found.checkpoint.rejected = std::move(rejected);
+      return found;
     } catch (const BrokenCheckpoint& e) {
-      log_warning("checkpoint " + prefix + " is broken (" + e.what() + "); trying the one before it");
-      if (first_error.empty()) first_error = e.what();
+      reject(prefix, "is broken", e.what());
+    } catch (const PoisonedCheckpoint& e) {
+      reject(prefix, "was saved after the training had diverged", e.what());
     }
   }
   throw DataError(fmt::format("none of the {} checkpoints from {} down can be read: {}; remove them to start anew",
@@ -87,8 +106,8 @@ Found read_newest(const std::vector<std::string>& prefixes, const std::vector<Va
 }
 
 LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& variables,
-                        const RunConfig& config) {
-  Found found = read_newest(prefixes, variables);
+                        const FiniteWeights& weights, const RunConfig& config) {
+  Found found = read_newest(prefixes, variables, weights);
   if (!found.misfits.empty()) reject_misfits(found);
   if (!found.missing.empty())
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " of log_dir lacks variables of this model: " +
@@ -99,11 +118,12 @@ LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vec
   return std::move(found.checkpoint);
 }
 
-LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const RunConfig& config) {
+LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const FiniteWeights& weights,
+                            const RunConfig& config) {
   std::vector<VariableInfo> wanted;
   for (const VariableInfo& variable : variables)
     if (matches_patterns(variable.name, config.include_patterns, config.exclude_patterns)) wanted.push_back(variable);
-  Found found = read_newest(resolve_checkpoints(config.checkpoint_path), wanted);
+  Found found = read_newest(resolve_checkpoints(config.checkpoint_path), wanted, weights);
   if (!found.misfits.empty()) reject_misfits(found);
   if (found.checkpoint.values.empty())
     throw InvalidArgumentError(
@@ -131,12 +151,13 @@ bool matches_patterns(const std::string& name, const std::vector<std::string>& i
   return (include.empty() || any(include)) && !any(exclude);
 }
 
-LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const RunConfig& config) {
+LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const FiniteWeights& weights,
+                                 const RunConfig& config) {
   if (!config.log_dir.empty()) {
     const std::vector<std::string> own = checkpoints_in(config.log_dir);
-    if (!own.empty()) return resume(own, variables, config);
+    if (!own.empty()) return resume(own, variables, weights, config);
   }
-  if (!config.checkpoint_path.empty()) return start_from(variables, config);
+  if (!config.checkpoint_path.empty()) return start_from(variables, weights, config);
   if (config.mode != ModeKeys::TRAIN)
     throw NotFoundError(fmt::format("{} needs a checkpoint: log_dir '{}' has none and checkpoint_path is not given",
                                     to_string(config.mode), config.log_dir));

@@ -7,6 +7,7 @@
 
 #include "moxing/export.h"
 #include "run/built_graph.h"
+#include "run/finite_weights.h"
 #include "run/run_config.h"
 #include "tensorflow/core/framework/tensor.h"
 
@@ -17,12 +18,15 @@ struct LoadedCheckpoint {
   std::map<std::string, tensorflow::Tensor> values;  // by variable name
   bool resumed = false;                              // it is log_dir's own
   int64_t global_step = 0;                           // of the checkpoint, also where the model has no such variable
+  std::vector<std::string> rejected;                 // newer ones that could not be used
 };
 
 // The three rules: log_dir's newest whole checkpoint; else checkpoint_path, by the patterns; else nothing in TRAIN and
 // a NotFoundError in the other modes. Every byte is checked against its checksum: a broken checkpoint is a warning with
-// its path, and the one before it is taken. Says in one line what was loaded.
-LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const RunConfig& config);
+// its path, and the one before it is taken; so is one whose weights are not finite. Says in one line what was loaded.
+// `weights`: of the graph that `variables` are of.
+LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const FiniteWeights& weights,
+                                 const RunConfig& config);
 
 // True when `name` matches one of the include patterns (or there are none) and none of the exclude patterns.
 // Patterns are regular expressions that match anywhere in the name. InvalidArgumentError for a broken one.

@@ -1,11 +1,14 @@
 #include "run/checkpoint_state.h"
 
 #include <algorithm>
-#include <charconv>
+#include <filesystem>
+#include <set>
+#include <unordered_set>
 
-#include "base/pattern.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
+#include "run/checkpoint_text.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
 
@@ -16,29 +19,29 @@ namespace tf = tensorflow;
 namespace {
 
 constexpr char kStateFile[] = "checkpoint";
-constexpr char kPrefix[] = "model.ckpt-";
 constexpr char kIndexSuffix[] = ".index";
+constexpr int kMostElsewhere = 100;  // checkpoints of other folders that are looked for
 
-std::string in_dir(const std::string& dir, const std::string& path) {
-  return path.empty() || path[0] == '/' || path.find("://") != std::string::npos ? path : tf::io::JoinPath(dir, path);
+using Names = std::set<std::string>;
+
+bool is_absolute(const std::string& path) { return path[0] == '/' || path.find("://") != std::string::npos; }
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// One spelling for one folder, without looking at it.
+std::string folder_key(std::string dir) {
+  if (const size_t scheme = dir.find("://"); scheme != std::string::npos) {
+    while (dir.size() > scheme + 3 && dir.back() == '/') dir.pop_back();
+    return dir.compare(0, scheme, "obs") == 0 ? "s3" + dir.substr(scheme) : dir;
+  }
+  std::error_code ignored;
+  const auto path = std::filesystem::absolute(dir.empty() ? "." : dir, ignored).lexically_normal();
+  return path.has_filename() ? path.string() : path.parent_path().string();
 }
 
-std::string unquoted(const std::string& text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size()) ++i;
-    result += text[i];
-  }
-  return result;
-}
-
-std::string quoted(const std::string& text) {
-  std::string result;
-  for (char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result;
+bool lies_in(const std::string& dir, const std::string& prefix) {
+  const size_t slash = prefix.rfind('/');
+  return folder_key(slash == std::string::npos ? "" : prefix.substr(0, slash + 1)) == folder_key(dir);
 }
 
 // False when it is not there; throws when that cannot be told.
@@ -47,44 +50,98 @@ bool found(const absl::Status& status, const std::string& what) {
   return status.ok();
 }
 
-// The N of "model.ckpt-N.index", -1 for another name.
-int64_t step_of_index(const std::string& name) {
-  const std::string_view view(name), prefix(kPrefix), suffix(kIndexSuffix);
-  if (view.size() <= prefix.size() + suffix.size() || view.substr(0, prefix.size()) != prefix ||
-      view.substr(view.size() - suffix.size()) != suffix)
-    return -1;
-  const std::string_view digits = view.substr(prefix.size(), view.size() - prefix.size() - suffix.size());
-  int64_t step = -1;
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
-  return error == std::errc() && end == digits.data() + digits.size() ? step : -1;
+Names names_in(const std::string& dir) {
+  std::vector<std::string> names;
+  if (!found(tf::Env::Default()->GetChildren(dir, &names), "listing " + dir)) return {};
+  return {names.begin(), names.end()};
+}
+
+// What the file says, "" when there is none. A folder that cannot be read is not one without checkpoints: training
+// would begin anew over them.
+std::string state_text(const std::string& path) {
+  tf::Env* env = tf::Env::Default();
+  std::string text;
+  uint64_t size = 0;
+  if (!found(env->GetFileSize(path, &size), "looking at " + path)) return text;
+  if (size > static_cast<uint64_t>(kMaxCheckpointText))
+    throw DataError("it has " + std::to_string(size) + " bytes, expected at most " + std::to_string(kMaxCheckpointText));
+  found(tf::ReadFileToString(env, path, &text), "reading " + path);
+  return text;
+}
+
+CheckpointText read_text(const std::string& dir) {
+  const std::string path = tf::io::JoinPath(dir, kStateFile);
+  try {
+    return parse_checkpoint_text(state_text(path));
+  } catch (const DataError& e) {
+    throw DataError(path + " is no list of checkpoints: " + e.what());
+  }
+}
+
+// Where paths of a state file lead.
+class Resolver {
+ public:
+  Resolver(const std::string& dir, const Names& names) : dir_(dir), names_(names) {}
+
+  std::string operator()(const std::string& path) const {
+    if (path.empty()) return path;
+    const std::string full = is_absolute(path) ? path : tf::io::JoinPath(dir_, path), name = base_name(path);
+    const std::string here = tf::io::JoinPath(dir_, name);
+    return lies_in(dir_, full) || names_.count(name + kIndexSuffix) ? here : full;
+  }
+
+ private:
+  const std::string& dir_;
+  const Names& names_;
+};
+
+CheckpointState read_state(const std::string& dir, const Names& names) {
+  const CheckpointText text = read_text(dir);
+  const Resolver resolve(dir, names);
+  CheckpointState state;
+  state.latest = resolve(text.latest);
+  for (const std::string& path : text.all) state.all.push_back(resolve(path));
+  const std::string named = is_absolute(text.latest) ? text.latest : tf::io::JoinPath(dir, text.latest);
+  if (!text.latest.empty() && !lies_in(dir, named) && lies_in(dir, state.latest))
+    state.note = "the file " + tf::io::JoinPath(dir, kStateFile) + " names " + named + ", which is in another folder; " +
+                 state.latest + " of the same name is taken";
+  for (const std::string& path : text.removing)
+    if (step_of_checkpoint_name(path) >= 0) state.removing.push_back(tf::io::JoinPath(dir, path));
+  if (step_of_checkpoint_name(text.saving) < 0) return state;
+  state.saving = tf::io::JoinPath(dir, text.saving);
+  if (!names.count(text.saving + kIndexSuffix)) return state;
+  state.latest = state.saving;
+  std::erase(state.all, state.saving);
+  state.all.push_back(state.saving);
+  return state;
+}
+
+// Those that lie in the folder, newest first.
+std::vector<std::string> listed(const std::string& dir, const Names& names) {
+  std::vector<int64_t> steps;
+  for (const std::string& name : names) {
+    bool is_data = false;
+    const std::string checkpoint = checkpoint_of_file(name, &is_data);
+    if (!checkpoint.empty() && !is_data) steps.push_back(step_of_checkpoint_name(checkpoint));
+  }
+  std::sort(steps.rbegin(), steps.rend());
+  std::vector<std::string> prefixes;
+  for (const int64_t step : steps) prefixes.push_back(checkpoint_prefix(dir, step));
+  return prefixes;
 }
 
 }  // namespace
 
-CheckpointState read_checkpoint_state(const std::string& dir) {
-  CheckpointState state;
-  std::string text;
-  const std::string path = tf::io::JoinPath(dir, kStateFile);
-  // A folder that cannot be read is not one without checkpoints: training would begin anew over them.
-  if (!found(tf::ReadFileToString(tf::Env::Default(), path, &text), "reading " + path)) return state;
-  static const Pattern line(R"re((model_checkpoint_path|all_model_checkpoint_paths):\s*"((?:[^"\\]|\\.)*)")re");
-  for (const auto& groups : line.matches(text)) {
-    const std::string prefix = in_dir(dir, unquoted(groups[2]));
-    if (groups[1] == "model_checkpoint_path")
-      state.latest = prefix;
-    else
-      state.all.push_back(prefix);
-  }
-  return state;
-}
+CheckpointState read_checkpoint_state(const std::string& dir) { return read_state(dir, names_in(dir)); }
 
 void write_checkpoint_state(const std::string& dir, const CheckpointState& state) {
-  auto relative = [&](const std::string& prefix) {
-    const std::string start = dir.empty() || dir.back() == '/' ? dir : dir + "/";
-    return quoted(prefix.rfind(start, 0) == 0 ? prefix.substr(start.size()) : prefix);
+  const auto relative = [&](const std::string& prefix) {
+    return !prefix.empty() && lies_in(dir, prefix) ? base_name(prefix) : prefix;
   };
-  std::string text = "model_checkpoint_path: \"" + relative(state.latest) + "\"\n";
-  for (const std::string& prefix : state.all) text += "all_model_checkpoint_paths: \"" + relative(prefix) + "\"\n";
+  CheckpointText names{relative(state.latest), {}, relative(state.saving), {}};
+  for (const std::string& prefix : state.all) names.all.push_back(relative(prefix));
+  for (const std::string& prefix : state.removing) names.removing.push_back(relative(prefix));
+  const std::string text = format_checkpoint_text(names);
   const std::string path = tf::io::JoinPath(dir, kStateFile), temporary = path + ".tmp";
   tf::Env* env = tf::Env::Default();
   if (!has_atomic_move(dir)) {  // a store shows an object only when it is whole
@@ -96,7 +153,11 @@ void write_checkpoint_state(const std::string& dir, const CheckpointState& state
 }
 
 std::string checkpoint_prefix(const std::string& dir, int64_t step) {
-  return tf::io::JoinPath(dir, kPrefix + std::to_string(step));
+  return tf::io::JoinPath(dir, checkpoint_name(step));
+}
+
+bool is_own_checkpoint(const std::string& dir, const std::string& prefix) {
+  return !prefix.empty() && step_of_checkpoint_name(base_name(prefix)) >= 0 && lies_in(dir, prefix);
 }
 
 bool checkpoint_exists(const std::string& prefix) {
@@ -110,38 +171,45 @@ bool has_atomic_move(const std::string& dir) {
 
 void remove_checkpoint(const std::string& prefix) {
   tf::Env* env = tf::Env::Default();
-  std::vector<std::string> files;
   // The index first: a checkpoint without one is not there for any reader.
   env->DeleteFile(prefix + kIndexSuffix).IgnoreError();
-  if (env->GetMatchingPaths(prefix + ".data-*", &files).ok())
-    for (const std::string& file : files) env->DeleteFile(file).IgnoreError();
-}
-
-void remove_temporary_checkpoints(const std::string& dir) {
-  tf::Env* env = tf::Env::Default();
+  if (env->DeleteFile(prefix + ".data-00000-of-00001").ok()) return;  // as runs write them; TensorFlow may have more
   std::vector<std::string> names;
-  if (!env->GetChildren(dir, &names).ok()) return;
-  for (const std::string& name : names)
-    if (name.rfind(kPrefix, 0) == 0 && name.find(".tempstate") != std::string::npos)
+  const std::string dir(tf::io::Dirname(prefix)), checkpoint = base_name(prefix);
+  if (!env->GetChildren(dir.empty() ? "." : dir, &names).ok()) return;
+  for (const std::string& name : names) {
+    bool is_data = false;
+    if (checkpoint_of_file(name, &is_data) == checkpoint && is_data)
       env->DeleteFile(tf::io::JoinPath(dir, name)).IgnoreError();
+  }
 }
 
 std::vector<std::string> checkpoints_in(const std::string& dir) {
-  const CheckpointState state = read_checkpoint_state(dir);
+  const Names names = names_in(dir);
+  const std::vector<std::string> here = listed(dir, names);
+  CheckpointState state;
+  try {
+    state = read_state(dir, names);
+    if (!state.note.empty()) log_info(state.note);
+  } catch (const DataError& e) {
+    if (here.empty()) throw DataError(std::string(e.what()) + "; remove the file to start anew");
+    log_warning(std::string(e.what()) + "; the checkpoints that lie in the folder are looked at, newest first");
+  }
   std::vector<std::string> prefixes;
-  auto add = [&](const std::string& prefix) {
-    if (prefix.empty() || std::find(prefixes.begin(), prefixes.end(), prefix) != prefixes.end()) return;
-    if (checkpoint_exists(prefix)) prefixes.push_back(prefix);
+  std::unordered_set<std::string> known;
+  int elsewhere = 0;
+  const auto add = [&](const std::string& prefix) {
+    if (prefix.empty() || !known.insert(prefix).second) return;
+    const bool is_there = lies_in(dir, prefix) ? names.count(base_name(prefix) + kIndexSuffix) > 0
+                                               : elsewhere++ < kMostElsewhere && checkpoint_exists(prefix);
+    if (is_there) prefixes.push_back(prefix);
   };
   add(state.latest);
   for (auto it = state.all.rbegin(); it != state.all.rend(); ++it) add(*it);
-  std::vector<std::string> names;
-  std::vector<int64_t> steps;
-  if (found(tf::Env::Default()->GetChildren(dir, &names), "listing " + dir))
-    for (const std::string& name : names)
-      if (int64_t step = step_of_index(name); step >= 0) steps.push_back(step);
-  std::sort(steps.rbegin(), steps.rend());
-  for (int64_t step : steps) add(checkpoint_prefix(dir, step));
+  for (const std::string& prefix : here) add(prefix);
+  if (prefixes.empty() && !state.latest.empty())
+    log_warning("the file " + tf::io::JoinPath(dir, kStateFile) + " names " + state.latest +
+                ", which is not there, and no other checkpoint is");
   return prefixes;
 }
 
@@ -152,8 +220,8 @@ std::vector<std::string> resolve_checkpoints(const std::string& path) {
                         ".index'; give the folder of a run, or a prefix such as DIR/model.ckpt-1000");
   std::vector<std::string> prefixes = checkpoints_in(path);
   if (prefixes.empty())
-    throw NotFoundError("checkpoint_path '" + path + "' has no checkpoint: no file '" + kStateFile + "' and no " +
-                        kPrefix + "N.index in it");
+    throw NotFoundError("checkpoint_path '" + path + "' has no checkpoint: no file '" + kStateFile +
+                        "' and no model.ckpt-N.index in it");
   return prefixes;
 }
 

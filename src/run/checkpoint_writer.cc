@@ -28,11 +28,23 @@ void write_checkpoint(const std::string& prefix, NamedValues values) {
   throw_if_error(writer.Finish(), "saving checkpoint " + prefix);
 }
 
-CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint best)
-    : dir_(std::move(dir)), keep_(keep), best_(std::move(best)) {
-  remove_temporary_checkpoints(dir_);
-  state_ = read_checkpoint_state(dir_);
+CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint best, FiniteWeights weights,
+                                   const LoadedCheckpoint& start)
+    : dir_(std::move(dir)),
+      keep_(keep),
+      weights_(std::move(weights)),
+      resumed_from_(start.resumed ? start.prefix : ""),
+      best_(std::move(best)) {
+  try {
+    state_ = read_checkpoint_state(dir_);
+  } catch (const DataError&) {  // told when it was looked for: begins anew
+  }
+  // What the loader could not use goes before what is good.
+  std::stable_partition(state_.all.begin(), state_.all.end(), [&](const std::string& prefix) {
+    return std::find(start.rejected.begin(), start.rejected.end(), prefix) != start.rejected.end();
+  });
   std::erase_if(state_.all, [](const std::string& prefix) { return !checkpoint_exists(prefix); });
+  state_.latest = resumed_from_;
   thread_ = std::thread([this] { work(); });
 }
 
@@ -68,6 +80,16 @@ std::string CheckpointWriter::last_error() {
   return last_error_;
 }
 
+std::string CheckpointWriter::last_good() {
+  std::lock_guard lock(mu_);
+  return last_saved_.empty() ? resumed_from_ : last_saved_;
+}
+
+std::string CheckpointWriter::poison() {
+  std::lock_guard lock(mu_);
+  return poison_;
+}
+
 void CheckpointWriter::work() {
   std::unique_lock lock(mu_);
   std::optional<Values> failed;  // tried again until newer ones are given
@@ -82,10 +104,13 @@ void CheckpointWriter::work() {
     Values values = again ? std::move(*failed) : std::move(values_);
     failed.reset();
     lock.unlock();
-    const std::string error = try_to_write(values, again);
+    const std::string problem = weights_.problem(values.tensors);
+    const std::string error = problem.empty() ? try_to_write(values, again) : problem;
     lock.lock();
     last_error_ = error;
-    if (error.empty())
+    if (!problem.empty())
+      poison_ = problem + " after step " + std::to_string(values.step);
+    else if (error.empty())
       last_saved_ = state_.latest;
     else
       failed = std::move(values);
@@ -110,36 +135,63 @@ std::string CheckpointWriter::try_to_write(const Values& values, bool again) {
 
 void CheckpointWriter::write(const Values& values) {
   const std::string prefix = checkpoint_prefix(dir_, values.step);
+  announce(prefix);
   try {
     write_checkpoint(prefix, values.tensors);
   } catch (const Error&) {
     if (has_atomic_move(dir_)) remove_temporary_checkpoints(dir_);  // a full disk must not stay full because of us
     throw;
   }
-  CheckpointState next = state_;
-  std::erase(next.all, prefix);
-  next.all.push_back(prefix);
-  next.latest = prefix;
-  std::vector<std::string> old;
-  while (keep_ > 0 && next.all.size() > static_cast<size_t>(keep_)) {
-    old.push_back(next.all.front());
-    next.all.erase(next.all.begin());
-  }
-  // First name the new one, then remove old ones: the file never names what is not there.
-  write_checkpoint_state(dir_, next);
-  state_ = next;
+  CheckpointState next = with(prefix);
   if (best_.is_better(values.metric)) {
-    old.push_back(best_.prefix());
+    next.removing.push_back(best_.prefix());
     best_.set(prefix, values.step, *values.metric);
   }
-  for (const std::string& gone : old) remove_old(gone);
+  name_and_remove(std::move(next));
 }
 
-// Unless it is among the newest or the best.
-void CheckpointWriter::remove_old(const std::string& prefix) {
-  if (prefix.empty() || prefix == best_.prefix()) return;
-  if (std::find(state_.all.begin(), state_.all.end(), prefix) != state_.all.end()) return;
-  remove_checkpoint(prefix);
+// Names what is about to appear, so that a run after a kill knows it. Before the first checkpoint there is no file yet,
+// and its readers need one that names something.
+void CheckpointWriter::announce(const std::string& prefix) {
+  if (state_.latest.empty()) return;
+  const bool replaces = prefix != state_.latest && checkpoint_exists(prefix);  // of a way that training has left
+  if (replaces) std::erase(state_.all, prefix);
+  CheckpointState now = state_;
+  now.saving = prefix;
+  if (!best_.prefix().empty()) now.removing.push_back(best_.prefix());  // unless it still is the best
+  // Its old files would count as the new ones, whole, before these are.
+  if (replaces) remove_checkpoint(prefix);
+  write_checkpoint_state(dir_, now);
+}
+
+// The state with the new checkpoint, without those that are too old.
+CheckpointState CheckpointWriter::with(const std::string& prefix) const {
+  CheckpointState next;
+  next.latest = prefix;
+  next.all = state_.all;
+  std::erase(next.all, prefix);
+  next.all.push_back(prefix);
+  while (keep_ > 0 && next.all.size() > static_cast<size_t>(keep_)) {
+    next.removing.push_back(next.all.front());
+    next.all.erase(next.all.begin());
+  }
+  return next;
+}
+
+// First name the new one, then remove old ones: the file never names what is not there, and a run after a kill goes on
+// with the removal.
+void CheckpointWriter::name_and_remove(CheckpointState next) {
+  std::erase_if(next.removing, [&](const std::string& prefix) {
+    return !is_own_checkpoint(dir_, prefix) || prefix == best_.prefix() ||
+           std::find(next.all.begin(), next.all.end(), prefix) != next.all.end();
+  });
+  const std::vector<std::string> old = next.removing;
+  write_checkpoint_state(dir_, next);
+  next.removing.clear();
+  state_ = std::move(next);
+  if (old.empty()) return;
+  for (const std::string& prefix : old) remove_checkpoint(prefix);
+  write_checkpoint_state(dir_, state_);
 }
 
 }  // namespace mox

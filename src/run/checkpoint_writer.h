@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "run/best_checkpoint.h"
+#include "run/checkpoint_loader.h"
 #include "run/checkpoint_state.h"
 #include "tensorflow/core/framework/tensor.h"
 
@@ -22,10 +23,13 @@ using NamedValues = std::vector<std::pair<std::string, tensorflow::Tensor>>;
 void write_checkpoint(const std::string& prefix, NamedValues values);
 
 // Keeps the newest `keep` checkpoints of `dir`, the best one, and its `checkpoint` file. A save that fails is an error
-// line, and tried again until it works or a newer one is given; the checkpoints before it stay.
+// line, and tried again until it works or a newer one is given; the checkpoints before it stay. Weights that are not
+// finite are never saved. What other folders hold is never removed, nor is what a run does not name model.ckpt-N.
 class CheckpointWriter {
  public:
-  CheckpointWriter(std::string dir, int keep, BestCheckpoint best);
+  // `start`: what the run goes on from.
+  CheckpointWriter(std::string dir, int keep, BestCheckpoint best, FiniteWeights weights,
+                   const LoadedCheckpoint& start);
   ~CheckpointWriter();  // waits for the save under way
 
   // Takes the values (tensors share their buffers; they are not written to) and returns at once.
@@ -36,8 +40,12 @@ class CheckpointWriter {
 
   // Prefix of the last checkpoint that was written, "" for none.
   std::string last_saved();
+  // The same; before the first, what the run went on from.
+  std::string last_good();
   // Why the newest save failed, "" when it did not.
   std::string last_error();
+  // "the variable w holds nan … after step 12": the weights that were given are not worth saving. "" for none.
+  std::string poison();
 
  private:
   struct Values {
@@ -50,10 +58,14 @@ class CheckpointWriter {
   // Returns why it failed, "" when it did not.
   std::string try_to_write(const Values& values, bool again);
   void write(const Values& values);
-  void remove_old(const std::string& prefix);
+  void announce(const std::string& prefix);
+  CheckpointState with(const std::string& prefix) const;
+  void name_and_remove(CheckpointState next);
 
   const std::string dir_;
   const int keep_;
+  const FiniteWeights weights_;
+  const std::string resumed_from_;
   CheckpointState state_;  // used by the thread only
   BestCheckpoint best_;    // likewise
 
@@ -63,6 +75,7 @@ class CheckpointWriter {
   bool pending_ = false;                 // guarded by mu_: values_ waits or is being written
   Values values_;                        // guarded by mu_
   std::string last_saved_, last_error_;  // guarded by mu_
+  std::string poison_;                   // guarded by mu_
   std::thread thread_;
 };
 

@@ -18,7 +18,9 @@
 #include "moxing/log.h"
 #include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
+#include "run/checkpoint_state.h"
 #include "run/engine_session.h"
+#include "run/export_folder.h"
 #include "run/exporter.h"
 #include "run/hook_state.h"
 #include "run/input_continuation.h"
@@ -151,16 +153,19 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
-  LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  const FiniteWeights weights(graph);
+  LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, weights, config);
+  if (lock) remove_leftovers(config.log_dir);
   if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
   if (!checkpoint.resumed) forget_hook_state(&checkpoint);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
-  graph.feeds.clear();  // the data sets hold what was fed
+  checkpoint.values.clear();  // the variables hold them
+  graph.feeds.clear();        // the data sets hold what was fed
   const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
   std::optional<StepLoop> loop;
   if (!already_done(config, first_global_step)) {
-    loop.emplace(graph, config, hooks, session, first_global_step);
+    loop.emplace(graph, config, hooks, session, checkpoint, weights, first_global_step);
     loop->prepare_first();
   }
   release_start_up_memory();

@@ -7,6 +7,7 @@
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
+#include "run/past_end.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 
 namespace mox {
@@ -46,6 +47,7 @@ tf::SessionOptions session_options(const RunConfig& config) {
 }  // namespace
 
 EngineSession::EngineSession(BuiltGraph& graph, const RunConfig& config) : graph_(graph) {
+  find_own_inputs();
   add_variable_ops();
   create(config);
 }
@@ -58,6 +60,17 @@ EngineSession::~EngineSession() {
   }
   // What stalled the step (a Python generator that sleeps) may not end for long: nobody waits for it.
   std::thread([session = std::move(session_)]() mutable { session.reset(); }).detach();
+}
+
+void EngineSession::find_own_inputs() {
+  for (const TowerInfo& tower : graph_.towers)
+    if (!tower.inputs.empty()) own_inputs_.insert(node_of(tower.inputs.front()));
+  if (!graph_.inter) return;
+  const NodeIndex index = index_nodes(graph_.graph);
+  const tf::NodeDef& make = require_node(index, graph_.inter->restart_input, "the input of inter_mode");
+  const std::string iterator = node_of(make.input(1));
+  for (const tf::NodeDef& node : graph_.graph.node())
+    if (node.op() == "IteratorGetNext" && node_of(node.input(0)) == iterator) own_inputs_.insert(node.name());
 }
 
 void EngineSession::add_variable_ops() {
@@ -159,14 +172,37 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
   return prepared;
 }
 
+namespace {
+
+// What TensorFlow makes of an iterator's end: "End of sequence\n\t [[{{node input/get_next_0}}]]", and the names of
+// nodes that wait for its result. Each operation that failed stands in double braces.
+bool is_end_of(const std::string& message, const std::set<std::string>& inputs) {
+  constexpr std::string_view kEnd = "End of sequence", kNode = "{{node ";
+  size_t ends = 0;
+  for (size_t at = message.find(kEnd); at != std::string::npos; at = message.find(kEnd, at + 1)) ++ends;
+  size_t nodes = 0;
+  for (size_t at = message.find(kNode); at != std::string::npos; at = message.find(kNode, at + 1), ++nodes) {
+    const size_t start = at + kNode.size();
+    if (!inputs.count(message.substr(start, message.find("}}", start) - start))) return false;
+  }
+  return nodes > 0 && ends == nodes;
+}
+
+}  // namespace
+
+void EngineSession::check_step(const absl::Status& status) const {
+  if (status.ok()) return;
+  const std::string message(status.message());
+  if (absl::IsOutOfRange(status) && is_end_of(message, own_inputs_)) throw EndOfInput();
+  if (absl::IsOutOfRange(status)) throw PastEndOfOther(message);
+  throw RunError(message);
+}
+
 std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::vector<tf::Tensor>& fed) {
   std::vector<tf::Tensor> fetched;
   absl::Status status;
   if (prepared.callable) status = session_->RunCallable(*prepared.callable, fed, &fetched, nullptr);
-  if (!status.ok()) {
-    if (absl::IsOutOfRange(status)) throw EndOfInput();
-    throw RunError(std::string(status.message()));
-  }
+  check_step(status);
   return with_fed(std::move(fetched), fed, prepared.source);
 }
 
@@ -185,8 +221,7 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
   tf::RunMetadata metadata;
   std::vector<tf::Tensor> fetched;
   const absl::Status status = session_->Run(options, feeds, computed, targets, &fetched, &metadata);
-  if (absl::IsOutOfRange(status)) throw EndOfInput();
-  if (!status.ok()) throw RunError(std::string(status.message()));
+  check_step(status);
   *stats = metadata.step_stats();
   return with_fed(std::move(fetched), fed, source);
 }

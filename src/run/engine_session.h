@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@
 
 namespace mox {
 
-// The input ended: not an error.
+// The input ended: not an error. Thrown for the run's own iterators alone, that of input_fn and that of inter_mode;
+// whatever else reads past an end is a RunError: see past_end.h.
 struct EndOfInput {};
 
 class EngineSession {
@@ -60,9 +62,13 @@ class EngineSession {
   // In place of tensors that are dead in some steps, those that never are.
   std::vector<std::string> fetchable(std::vector<std::string> fetches) const;
   void add_variable_ops();
+  void find_own_inputs();
+  // Throws EndOfInput or RunError unless ok.
+  void check_step(const absl::Status& status) const;
   size_t index_of(const std::string& variable) const;
 
   BuiltGraph& graph_;
+  std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
   Prepared read_all_;
   bool read_prepared_ = false;

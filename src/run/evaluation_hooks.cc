@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+
 #include "base/limits.h"
 #include "moxing/hooks.h"
 #include "moxing/log.h"
+#include "run/past_end.h"
 #include "run/signals.h"
 #include "run/tensor_values.h"
 
@@ -18,6 +22,14 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 void need_positive(int64_t value, const char* name, const std::string& prefix, int64_t high) {
   check_integer(prefix + ": " + name, value, 1, high);
+}
+
+// In a hook's state: what is known of the best value. In the hook it is kNone while no value was finite.
+constexpr double kNothing = 0, kBestKnown = 1, kEvaluated = 2;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+std::string text_of(double best) {
+  return std::isnan(best) ? "none, as no value was finite" : fmt::format("{:.3f}", best);
 }
 
 }  // namespace
@@ -57,6 +69,8 @@ std::vector<double> LogEvaluationMetricHook::evaluate(HookSession& session) {
     std::vector<tensorflow::Tensor> values;
     try {
       values = session.run(fetches_);
+    } catch (const PastEndInHook&) {
+      throw;
     } catch (const OutOfRangeError&) {
       // The end of an evaluation set that is read once: this is where the evaluation before it stopped, or the next
       // round of one that has fewer samples than samples_in_eval says.
@@ -100,35 +114,40 @@ double EarlyStoppingHook::metric_id() const {
 }
 
 std::vector<double> EarlyStoppingHook::state() const {
-  return {metric_id(), seen_ ? 1.0 : 0.0, best_, static_cast<double>(without_gain_)};
+  const bool known = std::isfinite(best_);
+  return {metric_id(), seen_ ? known ? kBestKnown : kEvaluated : kNothing, known ? best_ : 0,
+          static_cast<double>(without_gain_)};
 }
 
 void EarlyStoppingHook::restore_state(const std::vector<double>& state) {
   if (state.size() < 4 || state[0] != metric_id()) return;
-  seen_ = state[1] != 0;
-  best_ = state[2];
+  seen_ = state[1] != kNothing;
+  best_ = state[1] == kBestKnown && std::isfinite(state[2]) ? state[2] : kNone;  // an earlier version took a NaN
   without_gain_ = static_cast<int>(state[3]);
   if (seen_)
-    log_info(fmt::format("{} the best {} so far: {:.3f}, evaluations without gain: {}", options().prefix, monitor(),
-                         sign_ * best_, without_gain_));
+    log_info(fmt::format("{} the best {} so far: {}, evaluations without gain: {}", options().prefix, monitor(),
+                         text_of(sign_ * best_), without_gain_));
 }
 
 void EarlyStoppingHook::evaluated(SessionRunContext& context, const std::vector<double>& means) {
   const double value = sign_ * means[monitored_];
-  if (!seen_ || value > best_ + stopping_.min_delta) {
-    seen_ = true;
+  const bool first = !seen_;
+  if (first) best_ = kNone;
+  seen_ = true;
+  if (std::isfinite(value) && (std::isnan(best_) || value > best_ + stopping_.min_delta)) {
     best_ = value;
     without_gain_ = 0;
     return;
   }
+  if (first) return;  // there was nothing to gain on
   if (++without_gain_ < stopping_.patience) return;
   without_gain_ = 0;
   plateau(context);
 }
 
 void EarlyStoppingHook::plateau(SessionRunContext& context) {
-  log_info(fmt::format("{} {} did not gain in {} evaluations (best: {:.3f}): training stops after step {}",
-                       options().prefix, monitor(), std::max(1, stopping_.patience), sign_ * best_,
+  log_info(fmt::format("{} {} did not gain in {} evaluations (best: {}): training stops after step {}",
+                       options().prefix, monitor(), std::max(1, stopping_.patience), text_of(sign_ * best_),
                        context.local_step()));
   context.request_stop();
 }

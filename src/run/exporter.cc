@@ -1,14 +1,13 @@
 #include "run/exporter.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
-#include "run/checkpoint_state.h"
+#include "run/export_folder.h"
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/variable.pb.h"
@@ -174,29 +173,6 @@ NamedValues values_of(const BuiltGraph& graph, const NamedValues& all) {
 
 }  // namespace
 
-std::string export_dir(const std::string& log_dir, const std::string& version) {
-  if (version != "-1") return tf::io::JoinPath(log_dir, version);
-  int64_t highest = 0;
-  std::vector<std::string> names;
-  if (tf::Env::Default()->GetChildren(log_dir, &names).ok()) {
-    for (const std::string& name : names) {
-      int64_t number = 0;
-      auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-      if (error == std::errc() && end == name.data() + name.size()) highest = std::max(highest, number);
-    }
-  }
-  return tf::io::JoinPath(log_dir, std::to_string(highest + 1));
-}
-
-void check_export_dir(const std::string& log_dir, const std::string& version) {
-  if (version == "-1") return;
-  const std::string dir = export_dir(log_dir, version);
-  if (tf::Env::Default()->FileExists(dir).ok())
-    throw InvalidArgumentError(
-        "the export folder " + dir +
-        " exists already; give ExportSpec another version (-1 takes the next number), or remove it");
-}
-
 std::string export_saved_model(const BuiltGraph& graph, const NamedValues& values, const std::string& log_dir) {
   tf::SavedModel model;
   model.set_saved_model_schema_version(1);
@@ -208,15 +184,8 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
   add_meta_info(meta);
 
   tf::Env* env = tf::Env::Default();
-  const std::string dir = export_dir(log_dir, graph.export_info.version);
-  // On a store a rename is a copy, one object after the other: there saved_model.pb, written last, makes it a model.
-  const bool atomic = has_atomic_move(log_dir);
-  const std::string temporary =
-      atomic ? tf::io::JoinPath(log_dir, ".exporting-" + std::string(tf::io::Basename(dir))) : dir;
-  if (env->FileExists(temporary).ok()) {
-    int64_t files = 0, dirs = 0;
-    env->DeleteRecursively(temporary, &files, &dirs).IgnoreError();
-  }
+  ExportFolder folder(log_dir, graph.export_info.version);
+  const std::string& temporary = folder.temporary();
   throw_if_error(env->RecursivelyCreateDir(tf::io::JoinPath(temporary, "variables")), "creating " + temporary);
   write_checkpoint(tf::io::JoinPath(temporary, "variables", "variables"), values_of(graph, values));
   if (!graph.class_names.empty()) {
@@ -226,8 +195,7 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
   }
   throw_if_error(tf::WriteBinaryProto(env, tf::io::JoinPath(temporary, "saved_model.pb"), model),
                  "writing the model to " + temporary);
-  if (atomic) throw_if_error(env->RenameFile(temporary, dir), "renaming " + temporary + " to " + dir);
-  return dir;
+  return folder.commit();
 }
 
 }  // namespace mox

@@ -8,11 +8,6 @@
 
 namespace mox {
 
-// The folder that a version means: "-1" is the highest number in log_dir + 1, anything else is taken as it is.
-std::string export_dir(const std::string& log_dir, const std::string& version);
-// InvalidArgumentError when that folder exists already (not for "-1").
-void check_export_dir(const std::string& log_dir, const std::string& version);
-
 // Writes saved_model.pb, variables/ and assets/labels.txt (when class names are known) under a temporary name and
 // renames it, so that a server that watches log_dir never sees half a model; on a store saved_model.pb is written last.
 // Returns the folder.

@@ -4,6 +4,7 @@
 
 #include "moxing/error.h"
 #include "run/learning_rate_factor.h"
+#include "run/past_end.h"
 
 namespace mox {
 
@@ -60,6 +61,8 @@ class HookRunner::Session : public HookSession {
       return session_.run(prepared, fed);
     } catch (const EndOfInput&) {
       throw OutOfRangeError("the input ended while a hook ran a part of the graph");
+    } catch (const PastEndOfOther& e) {
+      throw PastEndInHook(e.what());
     }
   }
 

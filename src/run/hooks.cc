@@ -1,5 +1,7 @@
 #include "moxing/hooks.h"
 
+#include "run/past_end.h"
+
 namespace mox {
 
 namespace tf = tensorflow;
@@ -14,6 +16,7 @@ Fetch::Fetch(const tf::Operation& operation) : name_(operation.node()->name()) {
 Fetch::Fetch(std::string name) : name_(std::move(name)) {}
 
 OutOfRangeError::~OutOfRangeError() = default;
+PastEndInHook::~PastEndInHook() = default;
 HookSession::~HookSession() = default;
 SessionRunHook::~SessionRunHook() = default;
 AggregativeSessionRunHook::~AggregativeSessionRunHook() = default;

@@ -3,6 +3,7 @@
 #include "moxing/error.h"
 #include "run/checkpoint_loader.h"
 #include "run/engine.h"
+#include "run/export_folder.h"
 #include "run/exporter.h"
 #include "run/graph_builder.h"
 
@@ -80,7 +81,7 @@ std::string export_model(const ExportOptions& options) {
   graph.class_names = options.class_names;
   check_writable(options.log_dir);
   check_export_dir(options.log_dir, graph.export_info.version);
-  const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, config);
+  const LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, FiniteWeights(graph), config);
   return export_saved_model(graph, {checkpoint.values.begin(), checkpoint.values.end()}, options.log_dir);
 }
 

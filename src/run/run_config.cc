@@ -66,8 +66,12 @@ void check_task_index() {
 void check_writable(const std::string& log_dir) {
   tf::Env* env = tf::Env::Default();
   absl::Status status = env->RecursivelyCreateDir(log_dir);
-  const std::string probe = tf::io::JoinPath(log_dir, ".mox_write_test." + std::to_string(getpid()));
-  if (status.ok()) status = tf::WriteStringToFile(env, probe, "x");
+  // One name, so that killed runs leave one file; another user's may be in the way.
+  std::string probe = tf::io::JoinPath(log_dir, kWriteProbe);
+  if (status.ok() && !tf::WriteStringToFile(env, probe, "x").ok()) {
+    probe += "." + std::to_string(getpid());
+    status = tf::WriteStringToFile(env, probe, "x");
+  }
   if (!status.ok())
     throw InvalidArgumentError("log_dir '" + log_dir + "' cannot be written: " + std::string(status.message()));
   env->DeleteFile(probe).IgnoreError();

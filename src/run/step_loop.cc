@@ -8,6 +8,7 @@
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
+#include "run/past_end.h"
 #include "run/signals.h"
 #include "run/tensor_values.h"
 #include "run/timeline.h"
@@ -30,7 +31,8 @@ bool is_from_input(const std::string& error) { return error.find("input/get_next
 }  // namespace
 
 StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::vector<HookGroup>& hooks,
-                   EngineSession& session, int64_t first_global_step)
+                   EngineSession& session, const LoadedCheckpoint& start, const FiniteWeights& weights,
+                   int64_t first_global_step)
     : graph_(graph),
       config_(config),
       session_(session),
@@ -44,11 +46,12 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
     limit_ = train ? std::max<int64_t>(0, config.max_number_of_steps - first_global_step) : config.max_number_of_steps;
   logger_ = std::make_unique<StepLogger>(config.log_dir, graph.samples_per_step, limit_);
   if (train && !config.log_dir.empty()) {
-    checkpoints_ =
-        std::make_unique<CheckpointWriter>(config.log_dir, config.keep_checkpoint_max,
-                                           BestCheckpoint(config.log_dir, config.keep_best, config.keep_best_mode));
+    checkpoints_ = std::make_unique<CheckpointWriter>(
+        config.log_dir, config.keep_checkpoint_max,
+        BestCheckpoint(config.log_dir, config.keep_best, config.keep_best_mode), weights, start);
     if (config.save_summary_steps > 0 || config.save_histogram_steps > 0) {
       summaries_ = std::make_unique<SummaryWriter>(config.log_dir);
+      summaries_->add_start(first_global_step);
       summaries_->add_graph(graph.graph);
     }
   }
@@ -134,10 +137,7 @@ std::vector<tf::Tensor> StepLoop::run_traced_step(const Step& step, const std::v
   Feeds feeds;
   for (size_t i = 0; i < fed.size(); ++i) feeds.emplace_back(step.feeds[i], fed[i]);
   tf::StepStats stats;
-  // Once more before: the first run of these fetches also plans the graph, which is not the step's time.
-  session_.run_traced(feeds, step.fetches, step.targets, &stats);
-  ++local_step_;
-  std::vector<tf::Tensor> fetched = session_.run_traced(feeds, step.fetches, step.targets, &stats);
+  const std::vector<tf::Tensor> fetched = session_.run_traced(feeds, step.fetches, step.targets, &stats);
   log_info("time of step " + std::to_string(local_step_) + " by operation:\n" + cost_table(stats, kRows));
   if (!config_.log_dir.empty()) {
     const std::string path = tf::io::JoinPath(config_.log_dir, "timeline-" + std::to_string(local_step_) + ".json");
@@ -147,6 +147,15 @@ std::vector<tf::Tensor> StepLoop::run_traced_step(const Step& step, const std::v
   return fetched;
 }
 
+// In words, for messages: what is there when nothing more is being written.
+std::string StepLoop::last_checkpoint() {
+  if (!checkpoints_) return "nothing is saved without a log_dir";
+  checkpoints_->wait();
+  const std::string saved = checkpoints_->last_saved(), good = checkpoints_->last_good();
+  if (!saved.empty()) return "the last checkpoint is " + saved;
+  return good.empty() ? "there is no checkpoint" : "the last checkpoint is the one that it went on from, " + good;
+}
+
 void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step) {
   if (config_.mode != ModeKeys::TRAIN) return;
   size_t i = 0;
@@ -154,12 +163,10 @@ void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step
     for (const std::string& loss : tower.losses) {
       const double value = scalar_value(fetched[i++], loss);
       if (std::isfinite(value)) continue;
-      const std::string last = checkpoints_ ? checkpoints_->last_saved() : "";
       throw RunError(
           fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
                       "learning rate, or look at the input of that step",
-                      value, step, first_global_step_ + step, loss,
-                      last.empty() ? "this run has saved no checkpoint yet" : "the last checkpoint is " + last));
+                      value, step, first_global_step_ + step, loss, last_checkpoint()));
     }
   }
 }
@@ -238,6 +245,16 @@ void StepLoop::save() {
   last_save_time_ = steady_clock::now();
 }
 
+// Throws when the weights of a save were not worth it: the step after it cannot be, either.
+void StepLoop::check_saved() {
+  const std::string poison = checkpoints_ ? checkpoints_->poison() : "";
+  if (poison.empty()) return;
+  sound_ = false;
+  throw RunError(fmt::format("{}: they are not saved, and training stops; {}. Try a smaller learning rate, or clip the "
+                             "gradients (--gradient_clip)",
+                             poison, last_checkpoint()));
+}
+
 bool StepLoop::step() {
   Wants wants = wants_of(local_step_);
   const HookRunner::Additions& additions =
@@ -268,6 +285,7 @@ void StepLoop::run_steps() {
     while (!limit_reached()) {
       if (config_.between_steps) config_.between_steps();
       if ((interrupted_ = SignalGuard::received() != 0)) return;
+      check_saved();
       if (step()) return;
     }
   } catch (const EndOfInput&) {
@@ -283,6 +301,8 @@ void StepLoop::run_steps() {
           "anew");
     else
       log_info(fmt::format("the input ended after {} steps", local_step_));
+  } catch (const PastEndInHook& e) {
+    throw RunError(std::string("a hook read past an end that is not the input's: ") + e.what());
   } catch (const OutOfRangeError&) {  // a hook's
     log_info(fmt::format("the input of a hook ended after {} steps", local_step_));
   } catch (const RunError&) {
@@ -312,7 +332,7 @@ RunResult StepLoop::run() {
     result.metrics = sums_;
     for (auto& [name, sum] : result.metrics) sum /= std::max<int64_t>(1, summed_);
   }
-  if (checkpoints_) result.checkpoint = checkpoints_->last_saved();
+  if (checkpoints_) result.checkpoint = checkpoints_->last_good();
   return result;
 }
 
@@ -343,12 +363,11 @@ void StepLoop::finish() {
   if (checkpoints_ && can_save && saved_at_ != local_step_ && local_step_ > 0) save();
   if (checkpoints_) checkpoints_->wait();
   if (summaries_) summaries_->flush();
+  check_saved();
   if (interrupted_ && config_.mode == ModeKeys::TRAIN) {
-    const std::string last = checkpoints_ ? checkpoints_->last_saved() : "";
     log_warning(fmt::format("stopped by {} after step {} (global step {}); {}",
                             SignalGuard::received() == SIGTERM ? "SIGTERM" : "SIGINT", local_step_,
-                            first_global_step_ + local_step_,
-                            last.empty() ? "nothing was saved by this run" : "the last checkpoint is " + last));
+                            first_global_step_ + local_step_, last_checkpoint()));
   }
   const std::string error = checkpoints_ ? checkpoints_->last_error() : "";
   if (!error.empty()) throw RunError("the last checkpoint was not saved: " + error);

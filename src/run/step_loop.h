@@ -22,7 +22,8 @@ namespace mox {
 class StepLoop {
  public:
   StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::vector<HookGroup>& hooks,
-           EngineSession& session, int64_t first_global_step);
+           EngineSession& session, const LoadedCheckpoint& start, const FiniteWeights& weights,
+           int64_t first_global_step);
   ~StepLoop();
 
   // Has TensorFlow optimize the graph for the first step, where it is known what that fetches: what is wrong with the
@@ -63,6 +64,8 @@ class StepLoop {
   bool save_is_due() const;
   void save();
   void save_after_error();
+  void check_saved();
+  std::string last_checkpoint();
   void finish();
   bool limit_reached() const { return config_.max_number_of_steps > 0 && local_step_ >= limit_; }
 

@@ -1,18 +1,15 @@
 #include "run/store_lock.h"
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <fstream>
 #include <random>
 #include <sstream>
 
 #include "moxing/error.h"
 #include "moxing/file.h"
 #include "moxing/log.h"
+#include "run/process_identity.h"
 
 namespace mox {
 namespace {
@@ -23,37 +20,6 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
 }
 
-std::string first_word(const char* path) {
-  std::string word;
-  std::ifstream(path) >> word;
-  return word.empty() ? "?" : word;
-}
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name[0] ? name : "?";
-}
-
-// Where process numbers mean what they mean here: this boot of this machine, this container.
-std::string process_space() {
-  char space[64] = "";
-  if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0) space[0] = 0;
-  return first_word("/proc/sys/kernel/random/boot_id") + "/" + (space[0] ? space : "?");
-}
-
-// When the process started, in the kernel's ticks; "" when there is none.
-std::string start_of(long pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return "";
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string field;
-  for (int i = 3; i <= 22; ++i) fields >> field;
-  return field;
-}
-
 std::string new_token() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}", random(), random());
@@ -61,14 +27,9 @@ std::string new_token() {
 
 }  // namespace
 
-struct StoreLock::Holder {
-  std::string host, space, start, token;
-  long pid = 0;
+struct StoreLock::Holder : ProcessIdentity {
+  std::string token;
   int beats = 0;
-
-  bool is_gone() const {
-    return space == process_space() && space.find('?') == std::string::npos && start_of(pid) != start;
-  }
 };
 
 StoreLock::StoreLock(const std::string& log_dir, Times times)
@@ -120,9 +81,7 @@ std::optional<StoreLock::Holder> StoreLock::read() const {
 }
 
 void StoreLock::write() {
-  const long pid = getpid();
-  file::write(path_,
-              fmt::format("{} {} {} {} {} {}\n", host_name(), pid, process_space(), start_of(pid), token_, beats_));
+  file::write(path_, fmt::format("{} {} {}\n", process_identity(), token_, beats_));
 }
 
 void StoreLock::watch(const Holder& holder) const {

@@ -30,6 +30,13 @@ void SummaryWriter::add(tf::Event& event) {
   log_.add(event.SerializeAsString());
 }
 
+void SummaryWriter::add_start(int64_t step) {
+  tf::Event event;
+  event.set_step(step);
+  event.mutable_session_log()->set_status(tf::SessionLog::START);
+  add(event);
+}
+
 void SummaryWriter::add_graph(const tf::GraphDef& graph) {
   tf::Event event;
   event.set_graph_def(graph.SerializeAsString());

@@ -20,6 +20,8 @@ class SummaryWriter {
  public:
   explicit SummaryWriter(const std::string& dir);
 
+  // A session begins at `step`: TensorBoard forgets what an earlier one wrote of this and later steps, which were lost.
+  void add_start(int64_t step);
   void add_graph(const tensorflow::GraphDef& graph);
   void add_scalars(int64_t step, const std::vector<std::pair<std::string, double>>& scalars);
   // `serialized` is a Summary proto, as summary operations return it.

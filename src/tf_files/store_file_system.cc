@@ -95,7 +95,12 @@ absl::Status StoreFileSystem::GetChildren(const std::string& folder, Token*, std
 }
 
 absl::Status StoreFileSystem::GetMatchingPaths(const std::string& pattern, Token*, std::vector<std::string>* paths) {
-  return tf::internal::GetMatchingPaths(this, tf::Env::Default(), pattern, paths);
+  const absl::Status status = tf::internal::GetMatchingPaths(this, tf::Env::Default(), pattern, paths);
+  // RestoreV2 asks with the plain name of a checkpoint, which may hold what patterns are made of.
+  if (status.ok() && paths->empty() && pattern.find_first_of("*?[\\") != std::string::npos &&
+      FileExists(pattern, nullptr).ok())
+    paths->push_back(pattern);
+  return status;
 }
 
 absl::Status StoreFileSystem::CreateDir(const std::string& folder, Token*) {

@@ -26,13 +26,29 @@ def checkpoint_of(run):
     return int(re.search(r'model_checkpoint_path: "model.ckpt-(\d+)"', state.read_text()).group(1))
 
 
+def saving(run):
+    """The step of a save that was under way when the process was killed; None without one."""
+    state = run / "checkpoint"
+    found = re.search(r'^# moxing saving "model.ckpt-(\d+)"$', state.read_text() if state.exists() else "", re.M)
+    return int(found.group(1)) if found else None
+
+
+def left_in(run):
+    """Files of checkpoints that no `checkpoint` file names, and whatever is temporary."""
+    named = set(re.findall(r'all_model_checkpoint_paths: "([^"]+)"', (run / "checkpoint").read_text()))
+    return sorted(name for name in os.listdir(run)
+                  if ".tempstate" in name or name.endswith(".tmp") or name.startswith((".exporting-", ".mox_write_test"))
+                  or (name.startswith("model.ckpt-") and name.rsplit(".", 1)[0] not in named))
+
+
 def test_kill_9_at_20_random_moments(tmp_path):
-    """Every restart resumes from the newest checkpoint, and at most one save interval is lost."""
+    """Every restart resumes from the newest checkpoint. Lost are at most one save interval and the steps of the save under
+    way; what the kills leave does not grow."""
     run, interval, last = tmp_path / "run", 2, 0
     rng = random.Random(7)
-    kills = 0
+    kills = under_way = 0
     for _ in range(20):
-        args = train_args(run, 100000, save_model_steps=interval, log_every_n_steps=1, batch_size=8)
+        args = train_args(run, 100000, save_model_steps=interval, log_every_n_steps=1, batch_size=8, keep_checkpoint_max=2)
         process = subprocess.Popen([str(MOX), *args], stderr=subprocess.PIPE, text=True)
         started, reached, first = None, last, None
         deadline = None
@@ -47,14 +63,24 @@ def test_kill_9_at_20_random_moments(tmp_path):
                     deadline = time.time() + rng.uniform(0.02, 0.6)
         process.kill()
         process.wait()
+        reached = max([reached] + [int(step) for step in re.findall(r"\(global step: (\d+)\)", process.stderr.read())])
         process.stderr.close()
         kills += 1
         assert first == last, f"restarted at {first}, the checkpoint was {last}"
-        last = checkpoint_of(run)
-        # The step logged last may be one behind the save under way; a save is due every `interval` steps.
+        last, begun = checkpoint_of(run), saving(run)
+        if begun is not None and (run / f"model.ckpt-{begun}.index").exists():
+            last = begun  # it was whole: the next run takes it
+        if begun is not None:
+            under_way += 1
+            assert last >= begun - interval, f"the save of step {begun} was under way, kept only {last}"
+        # A save waits for the one before it, so the steps beside the one under way are fewer than an interval.
         assert last >= reached - 2 * interval, f"reached step {reached}, kept only {last}"
     assert kills == 20
     assert last > 0
+    assert under_way > 0, "no kill hit a save"
+    mox(*train_args(run, last + 2, batch_size=8, save_model_steps=interval, keep_checkpoint_max=2))
+    assert left_in(run) == []
+    assert len([name for name in os.listdir(run) if name.endswith(".index")]) == 2
 
 
 def test_sigterm_saves_and_stops(tmp_path):

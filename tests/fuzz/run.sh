@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG, TF_CONFIG, .npy headers, labels.txt, TFRecord files.
+# Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG, TF_CONFIG, .npy headers, labels.txt, TFRecord files,
+# `checkpoint` files.
 # Usage: tests/fuzz/run.sh [SECONDS a target, default 300]
 # [TARGET…]. Needs clang with libFuzzer (Debian: clang-14, libclang-rt-14-dev). New inputs stay in build/fuzz/corpus-*.
 set -eu
@@ -9,7 +10,7 @@ seconds="${1:-300}"
 compiler=$(command -v clang++ || command -v clang++-14) || { echo "fuzz: needs clang++" >&2; exit 1; }
 mkdir -p build/fuzz
 tensorflow=$(echo "$PWD"/.venv/lib/python3*/site-packages/tensorflow)
-for target in ${*:-xml path jpeg cluster npy labels records}; do
+for target in ${*:-xml path jpeg cluster npy labels records checkpoint}; do
   case $target in
     jpeg) # with TensorFlow's headers: absl
       sources="src/data/decode_jpeg.cc src/data/jpeg_huffman.cc -isystem $tensorflow/include -ljpeg"
@@ -30,8 +31,11 @@ for target in ${*:-xml path jpeg cluster npy labels records}; do
     cluster)
       sources="src/base/tf_config.cc src/base/json_text.cc src/base/printable.cc src/base/error.cc -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/cluster/* ;;
+    checkpoint)
+      sources="src/run/checkpoint_text.cc src/base/error.cc src/base/printable.cc"
+      longest=4096 seeds=tests/fuzz/seeds/checkpoint/* ;;
     *)
-      echo "fuzz: no target '$target'; there are xml, path, jpeg, cluster, npy, labels and records" >&2
+      echo "fuzz: no target '$target'; there are xml, path, jpeg, cluster, npy, labels, records and checkpoint" >&2
       exit 2 ;;
   esac
   "$compiler" -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -Isrc \

@@ -7,6 +7,7 @@
 #include "moxing/log.h"
 #include "moxing/mode_keys.h"
 #include "moxing/version.h"
+#include "run/past_end.h"
 
 namespace mox::python {
 namespace {
@@ -25,6 +26,8 @@ void translate(const std::exception_ptr& pointer, void*) {
     raise_as("NotFoundError", e);
   } catch (const DataError& e) {
     raise_as("DataError", e);
+  } catch (const PastEndInHook& e) {
+    raise_as("PastEndError", e);
   } catch (const OutOfRangeError& e) {
     raise_as("OutOfRangeError", e);
   } catch (const RunError& e) {

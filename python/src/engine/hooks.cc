@@ -75,8 +75,8 @@ class PythonHook : public AggregativeSessionRunHook {
     try {
       function();
     } catch (nb::python_error& e) {
-      // As TensorFlow's loops take it: an input that ended, not an error.
-      if (!e.matches(nb::module_::import_("tensorflow.compat.v1").attr("errors").attr("OutOfRangeError"))) throw;
+      // The run's input ended: not an error.
+      if (!e.matches(nb::module_::import_("moxing.tensorflow.executor.hook_adapter").attr("InputEnded"))) throw;
       throw OutOfRangeError(e.what());
     }
   }

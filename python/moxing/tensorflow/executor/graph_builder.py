@@ -7,7 +7,7 @@ import contextlib
 from moxing.errors import InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import new_graph, state_of
 from moxing.tensorflow._runtime import engine, tf
-from moxing.tensorflow.executor import model, user_functions
+from moxing.tensorflow.executor import keras_layers, model, user_functions
 from moxing.tensorflow.executor.hook_adapter import Hooks
 from moxing.tensorflow.executor.input import Input
 from moxing.tensorflow.executor.scopes import tower_collections
@@ -130,7 +130,8 @@ class GraphBuilder:
                 # The summaries and the moving averages are the first device's, as in TF-slim's deployment.
                 built.summaries = [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)]
                 if self._mode == "TRAIN":
-                    built.train_ops = [_update_name(u) for u in tf.get_collection(tf.GraphKeys.UPDATE_OPS)]
+                    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) + keras_layers.updates(tf.get_default_graph())
+                    built.train_ops = list(dict.fromkeys(_update_name(update) for update in updates))
                 networks = {id(loss) for loss in state_of().network_losses}
                 self._network_losses = [loss for loss in tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
                                         if id(loss) not in networks]

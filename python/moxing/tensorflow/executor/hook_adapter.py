@@ -6,6 +6,10 @@ from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor.hooks import NativeHook, fed_values
 
 
+class InputEnded(tf.errors.OutOfRangeError):
+    """The run's own input ended. Uncaught it ends the run; any other OutOfRangeError is an error."""
+
+
 class Session:
     """What hooks get as the session: `graph` and `run`, on the engine's session. Closed when the run ends."""
 
@@ -29,8 +33,10 @@ class Session:
         handler = session_lib._FetchHandler(self.graph, fetches, {})
         try:
             values = self._session.run(_names(handler), fed_values(self.graph, feed_dict))
-        except errors.OutOfRangeError as e:
+        except errors.PastEndError as e:
             raise tf.errors.OutOfRangeError(None, None, str(e)) from None
+        except errors.OutOfRangeError as e:
+            raise InputEnded(None, None, str(e)) from None
         return handler.build_results(None, values)
 
     def restart_input(self):

@@ -4,7 +4,7 @@ from tensorflow.python.ops import variable_scope
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._graph_state import state_of
 from moxing.tensorflow._runtime import engine, tf
-from moxing.tensorflow.executor import user_functions
+from moxing.tensorflow.executor import keras_layers, user_functions
 from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
 
 _NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT": "export_spec"}
@@ -12,7 +12,8 @@ _NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT
 
 def call_model_fn(model_fn, inputs, mode):
     """A ModelSpec that has what the mode needs, all of it tensors of the current graph."""
-    spec = user_functions.call("model_fn", model_fn, inputs, mode)
+    with keras_layers.own_names():
+        spec = user_functions.call("model_fn", model_fn, inputs, mode)
     if not isinstance(spec, ModelSpec):
         raise InvalidArgumentError(f"model_fn returned {type(spec).__name__}; return mox.ModelSpec(…)")
     needed = _NEEDS[mode]
@@ -63,8 +64,16 @@ def named_tensors(values, field, mode, scalars=False):
 def check_made_by_get_variable(num_gpus):
     """tf.Variable makes a new variable in every call: devices would not share it."""
     known = {id(variable) for variable in variable_scope._get_default_variable_store()._vars.values()}
-    for variable in tf.global_variables():
-        if id(variable) in known:
+    others = [variable for variable in tf.global_variables() if id(variable) not in known]
+    of_layers = [variable.op.name for variable in others if keras_layers.made(variable)]
+    if of_layers:
+        text = (f"the Keras layers of model_fn made {len(of_layers)} variables ({', '.join(of_layers[:3])}, …), which devices "
+                "cannot share")
+        if num_gpus > 1:
+            raise InvalidArgumentError(f"{text}: num_gpus is {num_gpus}, expected 1; or make the layers of tf.get_variable")
+        engine.log_warning(f"{text}: they train on one device")
+    for variable in others:
+        if variable.op.name in of_layers:
             continue
         name = variable.op.name if num_gpus == 1 else variable.op.name.removeprefix("tower_0/")
         fix = f"use tf.get_variable('{name}', initializer=…)"

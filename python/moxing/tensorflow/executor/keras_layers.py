@@ -1,0 +1,54 @@
+"""Keras layers in model_fn: the names of their variables, and what they want done in each step."""
+import collections
+import contextlib
+import os
+import sys
+
+from moxing.tensorflow._runtime import tf
+
+_ASSIGNMENTS = frozenset(["AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"])
+_NAMES = "object_name_uids"
+
+
+@contextlib.contextmanager
+def own_names():
+    """Inside, Keras counts its layers from the start: it goes on over graphs, and a checkpoint would not fit the next."""
+    state = sys.modules.get("keras.src.backend.common.global_state")
+    if state is None:  # not imported yet: it has not counted
+        yield
+        return
+    before = state.get_global_attribute(_NAMES)
+    state.set_global_attribute(_NAMES, collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        state.set_global_attribute(_NAMES, before)
+
+
+def _packages():
+    return tuple(os.path.dirname(os.path.abspath(module.__file__)) + os.sep
+                 for module in (sys.modules.get("keras"), sys.modules.get("tf_keras"))
+                 if getattr(module, "__file__", None))
+
+
+def _made_by(operation, packages, function=None):
+    return any(frame.filename.startswith(packages) and function in (None, frame.name) for frame in operation.traceback)
+
+
+def updates(graph):
+    """What layers assign when they are called (moving averages, states of random numbers), as tf.layers' UPDATE_OPS.
+
+    An assignment that the user makes, even of a layer's variable, is the user's to run.
+    """
+    packages = _packages()
+    if not packages:
+        return []
+    initializers = {variable.initializer.name for variable in tf.global_variables()}
+    return [op for op in graph.get_operations()
+            if op.type in _ASSIGNMENTS and op.name not in initializers and _made_by(op, packages, "__call__")]
+
+
+def made(variable):
+    """Whether a layer made the variable."""
+    packages = _packages()
+    return bool(packages) and _made_by(variable.op, packages)

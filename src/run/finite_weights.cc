@@ -1,0 +1,136 @@
+#include "run/finite_weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "graph/node_defs.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+// All bits of the exponent are set: infinite, or not a number. Whole blocks without a branch, for the compiler to make
+// vectors of it.
+template <typename Bits>
+int64_t find_not_finite(const Bits* values, int64_t count, Bits exponent) {
+  constexpr int64_t kBlock = 4096;
+  for (int64_t start = 0; start < count; start += kBlock) {
+    const int64_t end = std::min(count, start + kBlock);
+    Bits any = 0;
+    for (int64_t i = start; i < end; ++i) any |= static_cast<Bits>((values[i] & exponent) == exponent);
+    if (!any) continue;
+    for (int64_t i = start; i < end; ++i)
+      if ((values[i] & exponent) == exponent) return i;
+  }
+  return -1;
+}
+
+int64_t find_not_finite(const tf::Tensor& tensor) {
+  const void* data = tensor.data();
+  const int64_t count = tensor.NumElements();
+  switch (tensor.dtype()) {
+    case tf::DT_FLOAT:
+      return find_not_finite(static_cast<const uint32_t*>(data), count, uint32_t{0x7f800000});
+    case tf::DT_DOUBLE:
+      return find_not_finite(static_cast<const uint64_t*>(data), count, uint64_t{0x7ff0000000000000});
+    case tf::DT_HALF:
+      return find_not_finite(static_cast<const uint16_t*>(data), count, uint16_t{0x7c00});
+    case tf::DT_BFLOAT16:
+      return find_not_finite(static_cast<const uint16_t*>(data), count, uint16_t{0x7f80});
+    default:
+      return -1;
+  }
+}
+
+double element(const tf::Tensor& tensor, int64_t i) {
+  switch (tensor.dtype()) {
+    case tf::DT_FLOAT:
+      return tensor.flat<float>()(i);
+    case tf::DT_DOUBLE:
+      return tensor.flat<double>()(i);
+    case tf::DT_HALF:
+      return static_cast<float>(tensor.flat<Eigen::half>()(i));
+    default:
+      return static_cast<float>(tensor.flat<tf::bfloat16>()(i));
+  }
+}
+
+std::string described(const tf::Tensor& tensor, int64_t i) {
+  const double value = element(tensor, i);
+  return fmt::format("{} (element {} of {})", std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", i,
+                     tensor.shape().DebugString());
+}
+
+bool writes(const std::string& op) {
+  return op.find("Assign") != std::string::npos || op.rfind("ResourceApply", 0) == 0 ||
+         op.rfind("ResourceSparseApply", 0) == 0 || op.rfind("ResourceScatter", 0) == 0;
+}
+
+bool hands_on(const std::string& op) { return op == "Switch" || op == "Identity" || op == "Enter"; }
+
+// Names of the nodes that hold a variable's handle: itself, and what a condition makes of it.
+std::unordered_map<std::string, std::string> handles_of(const BuiltGraph& graph) {
+  std::unordered_map<std::string, std::string> owner;
+  for (const VariableInfo& variable : graph.variables) owner[variable.handle] = variable.name;
+  for (bool more = true; more;) {
+    more = false;
+    for (const tf::NodeDef& node : graph.graph.node()) {
+      if (!hands_on(node.op()) || node.input_size() == 0 || owner.count(node.name())) continue;
+      const auto found = owner.find(node_of(node.input(0)));
+      if (found == owner.end()) continue;
+      owner[node.name()] = found->second;
+      more = true;
+    }
+  }
+  return owner;
+}
+
+}  // namespace
+
+std::optional<std::string> first_not_finite(const tf::Tensor& tensor) {
+  const int64_t i = find_not_finite(tensor);
+  if (i < 0) return std::nullopt;
+  return described(tensor, i);
+}
+
+FiniteWeights::FiniteWeights(const BuiltGraph& graph) {
+  std::unordered_set<std::string> initializers;
+  for (const VariableInfo& variable : graph.variables) {
+    initializers.insert(variable.initializer);
+    if (!variable.trainable) continue;
+    trained_.insert(variable.name);
+    checked_.insert(variable.name);
+  }
+  const auto owner = handles_of(graph);
+  for (const tf::NodeDef& node : graph.graph.node()) {
+    if (!writes(node.op()) || initializers.count(node.name())) continue;
+    for (const std::string& input : node.input()) {
+      const TensorRef tensor = parse_tensor(input);
+      const auto found = owner.find(tensor.node);
+      if (found != owner.end() && !tensor.is_control()) checked_.insert(found->second);
+    }
+  }
+}
+
+std::string FiniteWeights::problem(const std::string& name, const tf::Tensor& value) const {
+  if (!checked_.count(name)) return "";
+  const int64_t i = find_not_finite(value);
+  if (i < 0) return "";
+  if (value.dims() == 0 && !trained_.count(name) && std::isinf(element(value, 0))) return "";
+  return "the variable " + name + " holds " + described(value, i);
+}
+
+std::string FiniteWeights::problem(const std::vector<std::pair<std::string, tf::Tensor>>& values) const {
+  for (const auto& [name, value] : values)
+    if (std::string found = problem(name, value); !found.empty()) return found;
+  return "";
+}
+
+}  // namespace mox
