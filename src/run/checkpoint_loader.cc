@@ -154,7 +154,7 @@ bool matches_patterns(const std::string& name, const std::vector<std::string>& i
 LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const FiniteWeights& weights,
                                  const RunConfig& config) {
   if (!config.log_dir.empty()) {
-    const std::vector<std::string> own = checkpoints_in(config.log_dir);
+    const std::vector<std::string> own = checkpoints_in(config.log_dir, true);
     if (!own.empty()) return resume(own, variables, weights, config);
   }
   if (!config.checkpoint_path.empty()) return start_from(variables, weights, config);

@@ -184,16 +184,17 @@ void remove_checkpoint(const std::string& prefix) {
   }
 }
 
-std::vector<std::string> checkpoints_in(const std::string& dir) {
+std::vector<std::string> checkpoints_in(const std::string& dir, bool tell) {
   const Names names = names_in(dir);
   const std::vector<std::string> here = listed(dir, names);
   CheckpointState state;
   try {
     state = read_state(dir, names);
-    if (!state.note.empty()) log_info(state.note);
+    if (tell && !state.note.empty()) log_info(state.note);
   } catch (const DataError& e) {
     if (here.empty()) throw DataError(std::string(e.what()) + "; remove the file to start anew");
-    log_warning(std::string(e.what()) + "; the checkpoints that lie in the folder are looked at, newest first");
+    if (tell)
+      log_warning(std::string(e.what()) + "; the checkpoints that lie in the folder are looked at, newest first");
   }
   std::vector<std::string> prefixes;
   std::unordered_set<std::string> known;
@@ -207,7 +208,7 @@ std::vector<std::string> checkpoints_in(const std::string& dir) {
   add(state.latest);
   for (auto it = state.all.rbegin(); it != state.all.rend(); ++it) add(*it);
   for (const std::string& prefix : here) add(prefix);
-  if (prefixes.empty() && !state.latest.empty())
+  if (tell && prefixes.empty() && !state.latest.empty())
     log_warning("the file " + tf::io::JoinPath(dir, kStateFile) + " names " + state.latest +
                 ", which is not there, and no other checkpoint is");
   return prefixes;
@@ -218,7 +219,7 @@ std::vector<std::string> resolve_checkpoints(const std::string& path) {
   if (!tf::Env::Default()->IsDirectory(path).ok())
     throw NotFoundError("checkpoint_path '" + path + "' is neither a folder nor a checkpoint: there is no '" + path +
                         ".index'; give the folder of a run, or a prefix such as DIR/model.ckpt-1000");
-  std::vector<std::string> prefixes = checkpoints_in(path);
+  std::vector<std::string> prefixes = checkpoints_in(path, true);
   if (prefixes.empty())
     throw NotFoundError("checkpoint_path '" + path + "' has no checkpoint: no file '" + kStateFile +
                         "' and no model.ckpt-N.index in it");

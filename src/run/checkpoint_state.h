@@ -26,8 +26,8 @@ CheckpointState read_checkpoint_state(const std::string& dir);
 void write_checkpoint_state(const std::string& dir, const CheckpointState& state);
 
 // Prefixes to try, newest first: those that the state names, then other model.ckpt-N that lie there whole. A broken
-// state file is a warning where checkpoints lie in the folder, else a DataError.
-MOX_EXPORT std::vector<std::string> checkpoints_in(const std::string& dir);
+// state file is no obstacle where checkpoints lie in the folder, else a DataError. `tell`: log what a user should know.
+MOX_EXPORT std::vector<std::string> checkpoints_in(const std::string& dir, bool tell = false);
 // `path` is a folder (its checkpoints, newest first) or a prefix (itself); NotFoundError with what was looked for.
 std::vector<std::string> resolve_checkpoints(const std::string& path);
 

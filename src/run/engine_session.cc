@@ -70,7 +70,8 @@ void EngineSession::find_own_inputs() {
   const tf::NodeDef& make = require_node(index, graph_.inter->restart_input, "the input of inter_mode");
   const std::string iterator = node_of(make.input(1));
   for (const tf::NodeDef& node : graph_.graph.node())
-    if (node.op() == "IteratorGetNext" && node_of(node.input(0)) == iterator) own_inputs_.insert(node.name());
+    if (node.op().rfind("IteratorGetNext", 0) == 0 && node_of(node.input(0)) == iterator)  // also …Sync
+      own_inputs_.insert(node.name());
 }
 
 void EngineSession::add_variable_ops() {

@@ -149,11 +149,11 @@ std::vector<tf::Tensor> StepLoop::run_traced_step(const Step& step, const std::v
 
 // In words, for messages: what is there when nothing more is being written.
 std::string StepLoop::last_checkpoint() {
-  if (!checkpoints_) return "nothing is saved without a log_dir";
+  if (!checkpoints_) return "there is no checkpoint yet, nor will there be one without a log_dir";
   checkpoints_->wait();
   const std::string saved = checkpoints_->last_saved(), good = checkpoints_->last_good();
   if (!saved.empty()) return "the last checkpoint is " + saved;
-  return good.empty() ? "there is no checkpoint" : "the last checkpoint is the one that it went on from, " + good;
+  return good.empty() ? "there is no checkpoint yet" : "the last checkpoint is the one that it went on from, " + good;
 }
 
 void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step) {
@@ -163,6 +163,8 @@ void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step
     for (const std::string& loss : tower.losses) {
       const double value = scalar_value(fetched[i++], loss);
       if (std::isfinite(value)) continue;
+      if (checkpoints_) checkpoints_->wait();
+      check_saved();  // a save of the step before may know which variable it began with
       throw RunError(
           fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
                       "learning rate, or look at the input of that step",

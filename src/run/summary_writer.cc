@@ -74,9 +74,9 @@ void SummaryWriter::add_histograms(int64_t step, const std::vector<std::pair<std
 
 void SummaryWriter::begin_file() {
   // TensorBoard reads the files of a folder in the order of their names, which begin with the second: within one, the
-  // number tells them apart.
+  // microseconds and the number tell which came first, also of a run that goes on at once after a kill.
   static std::atomic<int> files{0};
-  const std::string suffix = fmt::format(".{}.{:04}", getpid(), files++);
+  const std::string suffix = fmt::format(".{:016}.{}.{:04}", tf::Env::Default()->NowMicros(), getpid(), files++);
   writer_ = std::make_unique<tf::EventsWriter>(tf::io::JoinPath(dir_, "events"));
   written_ = 0;
   throw_if_error(writer_->InitWithSuffix(suffix), "beginning an event file");

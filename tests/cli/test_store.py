@@ -1,6 +1,7 @@
 """`mox` with everything in an object store: data, log_dir, checkpoints, exports; and a store that goes away."""
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -43,6 +44,40 @@ def test_train_resume_eval_predict_export(store, tmp_path):
     mox("file", "cp", "-r", "s3://bucket/run", str(tmp_path / "local"), env=env)
     local = mox("eval", f"--checkpoint_url={tmp_path / 'local'}", "--json", env=env)
     assert json.loads(local.stdout)["loss"] == pytest.approx(json.loads(done.stdout)["loss"])
+
+
+def checkpoints(env, run):
+    return sorted(name for name in mox("file", "ls", run, env=env).stdout.split() if name.startswith("model.ckpt-"))
+
+
+def test_names_on_a_store_are_no_patterns(store):
+    def train(run, steps, **flags):
+        args = [arg for arg in train_args(run, steps, save_model_steps=2, batch_size=4, **flags)]
+        return mox(*args, env=store.env)
+
+    train("s3://bucket/run1", 4)
+    sibling = checkpoints(store.env, "s3://bucket/run1")
+    train("s3://bucket/run[1]", 4, keep_checkpoint_max=1)
+    assert checkpoints(store.env, "s3://bucket/run1") == sibling and len(sibling) == 4
+    assert checkpoints(store.env, "s3://bucket/run[1]") == ["model.ckpt-4.data-00000-of-00001", "model.ckpt-4.index"]
+    assert "s3://bucket/run[1]/model.ckpt-4: going on from it" in train("s3://bucket/run[1]", 6, keep_checkpoint_max=1).stderr
+    assert checkpoints(store.env, "s3://bucket/run[1]") == ["model.ckpt-6.data-00000-of-00001", "model.ckpt-6.index"]
+
+
+@pytest.mark.parametrize("store", ["versitygw"], indirect=True)
+def test_half_an_export_on_a_store_goes_with_the_next(store, tmp_path):
+    mox(*train_args("s3://bucket/run", 2, batch_size=4), env=store.env)
+    # As a process left it that was killed: this boot, this container, a process that started at another time.
+    boot = open("/proc/sys/kernel/random/boot_id").read().strip() + "/" + os.readlink("/proc/self/ns/pid")
+    (tmp_path / "dead").write_text(f"host {os.getpid()} {boot} 1\n")
+    (tmp_path / "alive").write_text("elsewhere 1 another-boot/pid:[1] 1\n")
+    for source, target in [("dead", ".exporting-7"), ("dead", "7/variables/variables.index"), ("alive", ".exporting-8"),
+                           ("alive", "8/variables/variables.index"), ("dead", "9/saved_model.pb")]:
+        mox("file", "cp", str(tmp_path / source), f"s3://bucket/models/{target}", env=store.env)
+    done = mox("export", "--checkpoint_url=s3://bucket/run", "--export_url=s3://bucket/models", env=store.env)
+    assert done.stdout.strip() == "s3://bucket/models/10"
+    names = mox("file", "ls", "-r", "s3://bucket/models", env=store.env).stdout.split()
+    assert sorted(n for n in names if n[0] in ".789") == [".exporting-8", "8/variables/variables.index", "9/saved_model.pb"]
 
 
 def test_a_wrong_key_and_a_missing_bucket_are_told_before_training(store):

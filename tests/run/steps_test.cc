@@ -2,7 +2,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "graph/graph_state.h"
 #include "run/toy_model.h"
 #include "tensorflow/core/lib/io/record_reader.h"
 #include "tensorflow/core/platform/env.h"
@@ -64,13 +63,17 @@ TEST(Steps, ATracedStepIsOneStep) {
   EXPECT_TRUE(fs::exists(dir.path("traced/timeline-3.json")));
 }
 
+class Starter : public SessionRunHook {
+ public:
+  void after_create_session(HookSession& session) override { session.run({"own_iterator/make"}); }
+};
+
 // model_fn reads an iterator of its own, which ends after three elements.
 ModelSpec model_with_iterator(const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
   ModelSpec spec = regression_model(s, inputs, mode);
   const Output n = ops::Cast(s, counting_input(s, 3, "own_iterator")[0], tensorflow::DT_FLOAT);
-  for (tensorflow::Node* node : s.graph()->nodes())
-    if (node->name() == "own_iterator/make") s.state().iterator_initializers.push_back(node->name());
   spec.log_info.emplace_back("n", n);
+  spec.hooks = {std::make_shared<Starter>()};
   return spec;
 }
 
@@ -92,7 +95,7 @@ TEST(Steps, TheEndOfAnotherIteratorIsAnError) {
 TEST(Steps, TheEndOfTheInputIsTheEnd) {
   for (const int64_t devices : {1, 2}) {
     TempDir dir;
-    set_flag("num_gpus", devices);
+    set_flag("num_gpus", FlagValue(devices));
     LogCapture log;
     const RunResult result = run(toy_options(dir.path(), 0, 40));
     reset_flags();

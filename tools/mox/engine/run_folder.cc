@@ -30,6 +30,12 @@ ordered_json read_json(const std::string& path) {
 
 using Curves = std::map<std::string, std::vector<ChartPoint>>;
 
+// A run that goes on from `step`: what was logged of later steps was lost with them.
+void forget_from(double step, Curves* curves) {
+  for (auto& [name, points] : *curves)
+    std::erase_if(points, [step](const ChartPoint& point) { return point.x >= step; });
+}
+
 // A resumed run writes some steps again: the last counts.
 void sort_points(Curves* curves) {
   for (auto& [name, points] : *curves) {
@@ -47,12 +53,15 @@ void read_log(const std::string& path, RunFolder* run) {
   if (!file::exists(path)) return;
   std::istringstream lines(file::read(path));
   std::string text;
+  double last = -1;
   while (std::getline(lines, text)) {
     const ordered_json line = parse_ordered_json(text, false);
     if (!line.is_object() || !line.contains("global_step")) continue;  // cut off when the process died
     if (!line["global_step"].is_number()) continue;
     const double step = line["global_step"].get<double>();
     const double time = number_member(line, "time", 0);
+    if (step <= last) forget_from(step, &run->log);
+    last = step;
     if (run->first_time == 0) run->first_time = time;
     run->last_time = std::max(run->last_time, time);
     for (const auto& [name, value] : line.items())
@@ -76,6 +85,7 @@ void read_events(const std::string& path, Curves* curves) {
   while (reader.next(&record, &error) == data::RecordFile::Result::kRecord) {
     tf::Event event;
     if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) continue;
+    if (event.session_log().status() == tf::SessionLog::START) forget_from(static_cast<double>(event.step()), curves);
     for (const auto& value : event.summary().value())
       if (value.value_case() == tf::Summary::Value::kSimpleValue)
         (*curves)[value.tag()].push_back({static_cast<double>(event.step()), value.simple_value()});
