@@ -64,7 +64,8 @@ std::string state_text(const std::string& path) {
   uint64_t size = 0;
   if (!found(env->GetFileSize(path, &size), "looking at " + path)) return text;
   if (size > static_cast<uint64_t>(kMaxCheckpointText))
-    throw DataError("it has " + std::to_string(size) + " bytes, expected at most " + std::to_string(kMaxCheckpointText));
+    throw DataError("it has " + std::to_string(size) + " bytes, expected at most " +
+                    std::to_string(kMaxCheckpointText));
   found(tf::ReadFileToString(env, path, &text), "reading " + path);
   return text;
 }
@@ -103,8 +104,8 @@ CheckpointState read_state(const std::string& dir, const Names& names) {
   for (const std::string& path : text.all) state.all.push_back(resolve(path));
   const std::string named = is_absolute(text.latest) ? text.latest : tf::io::JoinPath(dir, text.latest);
   if (!text.latest.empty() && !lies_in(dir, named) && lies_in(dir, state.latest))
-    state.note = "the file " + tf::io::JoinPath(dir, kStateFile) + " names " + named + ", which is in another folder; " +
-                 state.latest + " of the same name is taken";
+    state.note = "the file " + tf::io::JoinPath(dir, kStateFile) + " names " + named +
+                 ", which is in another folder; " + state.latest + " of the same name is taken";
   for (const std::string& path : text.removing)
     if (step_of_checkpoint_name(path) >= 0) state.removing.push_back(tf::io::JoinPath(dir, path));
   if (step_of_checkpoint_name(text.saving) < 0) return state;
@@ -135,8 +136,10 @@ std::vector<std::string> listed(const std::string& dir, const Names& names) {
 CheckpointState read_checkpoint_state(const std::string& dir) { return read_state(dir, names_in(dir)); }
 
 void write_checkpoint_state(const std::string& dir, const CheckpointState& state) {
+  const std::string start = dir.empty() || dir.back() == '/' ? dir : dir + "/";
   const auto relative = [&](const std::string& prefix) {
-    return !prefix.empty() && lies_in(dir, prefix) ? base_name(prefix) : prefix;
+    if (!prefix.empty() && lies_in(dir, prefix)) return base_name(prefix);
+    return prefix.rfind(start, 0) == 0 ? prefix.substr(start.size()) : prefix;  // also DIR/../other/model.ckpt-6
   };
   CheckpointText names{relative(state.latest), {}, relative(state.saving), {}};
   for (const std::string& prefix : state.all) names.all.push_back(relative(prefix));

@@ -135,7 +135,8 @@ class Parser {
       return;
     }
     const size_t start = at_;
-    while (!at_end() && (is_letter(peek()) || is_digit(peek()) || std::string_view("+-.").find(peek()) != std::string_view::npos))
+    while (!at_end() &&
+           (is_letter(peek()) || is_digit(peek()) || std::string_view("+-.").find(peek()) != std::string_view::npos))
       ++at_;
     if (at_ == start || is_latest || is_one) {
       at_ = start;

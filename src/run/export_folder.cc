@@ -115,8 +115,9 @@ std::string export_dir(const std::string& log_dir, const std::string& version) {
 void check_export_dir(const std::string& log_dir, const std::string& version) {
   const std::string dir = export_dir(log_dir, version);
   if (version == "-1" || !tf::Env::Default()->FileExists(dir).ok()) return;
-  throw InvalidArgumentError("the export folder " + dir +
-                             " exists already; give ExportSpec another version (-1 takes the next number), or remove it");
+  throw InvalidArgumentError(
+      "the export folder " + dir +
+      " exists already; give ExportSpec another version (-1 takes the next number), or remove it");
 }
 
 ExportFolder::ExportFolder(const std::string& log_dir, const std::string& version)

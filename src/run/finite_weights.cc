@@ -16,19 +16,19 @@ namespace tf = tensorflow;
 
 namespace {
 
-// All bits of the exponent are set: infinite, or not a number. Whole blocks without a branch, for the compiler to make
-// vectors of it.
+// All bits of the exponent are set: infinite, or not a number. Whole blocks of one size without a branch, for the
+// compiler to make vectors of them.
 template <typename Bits>
 int64_t find_not_finite(const Bits* values, int64_t count, Bits exponent) {
-  constexpr int64_t kBlock = 4096;
-  for (int64_t start = 0; start < count; start += kBlock) {
-    const int64_t end = std::min(count, start + kBlock);
+  constexpr int64_t kBlock = 1024;
+  int64_t start = 0;
+  for (; start + kBlock <= count; start += kBlock) {
     Bits any = 0;
-    for (int64_t i = start; i < end; ++i) any |= static_cast<Bits>((values[i] & exponent) == exponent);
-    if (!any) continue;
-    for (int64_t i = start; i < end; ++i)
-      if ((values[i] & exponent) == exponent) return i;
+    for (int64_t i = 0; i < kBlock; ++i) any |= static_cast<Bits>((values[start + i] & exponent) == exponent);
+    if (any) break;
   }
+  for (; start < count; ++start)
+    if ((values[start] & exponent) == exponent) return start;
   return -1;
 }
 
@@ -64,8 +64,11 @@ double element(const tf::Tensor& tensor, int64_t i) {
 
 std::string described(const tf::Tensor& tensor, int64_t i) {
   const double value = element(tensor, i);
-  return fmt::format("{} (element {} of {})", std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", i,
-                     tensor.shape().DebugString());
+  return fmt::format("{} (element {} of {})",
+                     std::isnan(value) ? "nan"
+                     : value > 0       ? "inf"
+                                       : "-inf",
+                     i, tensor.shape().DebugString());
 }
 
 bool writes(const std::string& op) {

@@ -17,8 +17,8 @@ namespace mox {
 std::optional<std::string> first_not_finite(const tensorflow::Tensor& tensor);
 
 // Tells the variables whose values must be finite: those that are trained or that the graph changes (slots of the
-// optimizer, moving averages). What only an initializer sets may hold anything, as a mask of -inf does; a scalar that is
-// not trained may be infinite, as the best value so far is at first.
+// optimizer, moving averages). What only an initializer sets may hold anything, as a mask of -inf does; a scalar that
+// is not trained may be infinite, as the best value so far is at first.
 class FiniteWeights {
  public:
   explicit FiniteWeights(const BuiltGraph& graph);

@@ -15,7 +15,7 @@
 namespace mox {
 
 constexpr char kWriteProbe[] = ".mox_write_test";  // begins the names of the files that check_writable makes
-constexpr int64_t kCallersThread = -1;  // num_inter_threads: a step runs in the thread that asks for it
+constexpr int64_t kCallersThread = -1;             // num_inter_threads: a step runs in the thread that asks for it
 
 struct RunConfig {
   ModeKeys mode = ModeKeys::TRAIN;

@@ -252,9 +252,10 @@ void StepLoop::check_saved() {
   const std::string poison = checkpoints_ ? checkpoints_->poison() : "";
   if (poison.empty()) return;
   sound_ = false;
-  throw RunError(fmt::format("{}: they are not saved, and training stops; {}. Try a smaller learning rate, or clip the "
-                             "gradients (--gradient_clip)",
-                             poison, last_checkpoint()));
+  throw RunError(
+      fmt::format("{}: they are not saved, and training stops; {}. Try a smaller learning rate, or clip the "
+                  "gradients (--gradient_clip)",
+                  poison, last_checkpoint()));
 }
 
 bool StepLoop::step() {

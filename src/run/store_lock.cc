@@ -80,9 +80,7 @@ std::optional<StoreLock::Holder> StoreLock::read() const {
   return holder;
 }
 
-void StoreLock::write() {
-  file::write(path_, fmt::format("{} {} {}\n", process_identity(), token_, beats_));
-}
+void StoreLock::write() { file::write(path_, fmt::format("{} {} {}\n", process_identity(), token_, beats_)); }
 
 void StoreLock::watch(const Holder& holder) const {
   const std::string who = fmt::format("process {} on host {}", holder.pid, holder.host);

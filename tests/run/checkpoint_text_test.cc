@@ -34,14 +34,16 @@ TEST(CheckpointText, AsTensorFlowWritesIt) {
 
 TEST(CheckpointText, AsThePersonsWriteItWhoGoBackToAnEarlierOne) {
   const CheckpointText state = parse_checkpoint_text(
-      "# back to 10\nmodel_checkpoint_path:'model.ckpt-10'; all_model_checkpoint_paths : [ \"a\" 'b', \"\\x41\\u00e9\" ]\n"
+      "# back to 10\nmodel_checkpoint_path:'model.ckpt-10'; all_model_checkpoint_paths : [ \"a\" 'b', \"\\x41\\u00e9\" "
+      "]\n"
       "unknown { deep < x: \"}\" > y: 5 }, other: -1.5e3");
   EXPECT_EQ(state.latest, "model.ckpt-10");
   EXPECT_EQ(state.all, (std::vector<std::string>{"ab", "Aé"}));
 }
 
 TEST(CheckpointText, ComesBackAsItWas) {
-  CheckpointText state{"model.ckpt-3", {"../odd \"\\\n\x7f[*?]/model.ckpt-1", "model.ckpt-3"}, "model.ckpt-4", {"model.ckpt-0"}};
+  CheckpointText state{
+      "model.ckpt-3", {"../odd \"\\\n\x7f[*?]/model.ckpt-1", "model.ckpt-3"}, "model.ckpt-4", {"model.ckpt-0"}};
   const CheckpointText back = parse_checkpoint_text(format_checkpoint_text(state));
   EXPECT_EQ(back.latest, state.latest);
   EXPECT_EQ(back.all, state.all);
@@ -58,8 +60,9 @@ TEST(CheckpointText, BrokenCommentsAreComments) {
 }
 
 TEST(CheckpointText, AnythingElseIsAnErrorWithItsLine) {
-  EXPECT_NE(error_in("model_checkpoint_path: \"a\"\nall_model_checkpoint_paths: 7").find("line 2: expected a path in quotes"),
-            std::string::npos);
+  EXPECT_NE(
+      error_in("model_checkpoint_path: \"a\"\nall_model_checkpoint_paths: 7").find("line 2: expected a path in quotes"),
+      std::string::npos);
   EXPECT_NE(error_in("{\"model\": 1}").find("expected the name of a field"), std::string::npos);
   EXPECT_NE(error_in("model_checkpoint_path: \"abc").find("the end of the text in quotes"), std::string::npos);
   EXPECT_NE(error_in("model_checkpoint_path: \"a\\000b\"").find("without zero bytes"), std::string::npos);
@@ -82,16 +85,16 @@ TEST(CheckpointText, MegabytesAreRead) {
 
 TEST(CheckpointText, NamesOfRunsAndOthers) {
   EXPECT_EQ(step_of_checkpoint_name("model.ckpt-12"), 12);
-  for (const char* other : {"model.ckpt-", "model.ckpt--1", "model.ckpt-012", "model.ckpt-1x", "model.ckpt-99999999999999999999",
-                            "my.ckpt-1", "model.ckpt", ""})
+  for (const char* other : {"model.ckpt-", "model.ckpt--1", "model.ckpt-012", "model.ckpt-1x",
+                            "model.ckpt-99999999999999999999", "my.ckpt-1", "model.ckpt", ""})
     EXPECT_EQ(step_of_checkpoint_name(other), -1) << other;
   bool is_data = false;
   EXPECT_EQ(checkpoint_of_file("model.ckpt-12.data-00000-of-00002", &is_data), "model.ckpt-12");
   EXPECT_TRUE(is_data);
   EXPECT_EQ(checkpoint_of_file("model.ckpt-12.index", &is_data), "model.ckpt-12");
   EXPECT_FALSE(is_data);
-  for (const char* other : {"model.ckpt-12.data-0000-of-00001", "model.ckpt-12.data-00000-of-00001.bak", "model.ckpt-12.meta",
-                            "model.ckpt-12.index.old", "best.index", "model.ckpt-"})
+  for (const char* other : {"model.ckpt-12.data-0000-of-00001", "model.ckpt-12.data-00000-of-00001.bak",
+                            "model.ckpt-12.meta", "model.ckpt-12.index.old", "best.index", "model.ckpt-"})
     EXPECT_EQ(checkpoint_of_file(other, &is_data), "") << other;
 }
 

@@ -25,7 +25,8 @@ RunOptions diverging_at(const std::string& dir, int64_t step, int64_t steps = 10
     const ModelSpec good = regression_model(s, inputs, mode);
     const Output w = s.get_variable("w2", {3}, {.initializer = constant_initializer(0.f)});
     const Variable global_step = get_or_create_global_step(s);
-    const Output now = ops::Cast(s, ops::ReadVariableOp(s, global_step.handle, tensorflow::DT_INT64), tensorflow::DT_FLOAT);
+    const Output now =
+        ops::Cast(s, ops::ReadVariableOp(s, global_step.handle, tensorflow::DT_INT64), tensorflow::DT_FLOAT);
     const Output far = ops::Abs(s, ops::Sub(s, now, static_cast<float>(step)));
     const Output slope = ops::Multiply(s, ops::Relu(s, ops::Sub(s, 1.f, far)), -3e38f);  // 0 in the other steps
     const Output part = ops::Multiply(s, ops::Mean(s, w, {0}), slope);
@@ -117,8 +118,8 @@ TEST(FiniteWeights, WhatAnOlderVersionPoisonedIsPassedOver) {
     RunOptions options = momentum(dir.path(), 8);
     options.keep_checkpoint_max = 2;
     EXPECT_EQ(run(options).steps, 6) << variable;
-    EXPECT_TRUE(log.contains("checkpoint " + dir.path("model.ckpt-6") + " was saved after the training had diverged (the variable " +
-                             variable + " holds "))
+    EXPECT_TRUE(log.contains("checkpoint " + dir.path("model.ckpt-6") +
+                             " was saved after the training had diverged (the variable " + variable + " holds "))
         << log.all();
     EXPECT_TRUE(log.contains("model.ckpt-2: going on from it")) << log.all();
   }
@@ -141,9 +142,11 @@ TEST(FiniteWeights, WhatMayBeInfiniteMay) {
     o.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
       ModelSpec spec = regression_model(s, inputs, mode);
       s.get_variable("mask", {2, 2}, {.initializer = constant_initializer(-kInf), .trainable = false});
-      const Variable best = s.get_variable_object("best", {}, {.initializer = constant_initializer(kInf), .trainable = false});
+      const Variable best =
+          s.get_variable_object("best", {}, {.initializer = constant_initializer(kInf), .trainable = false});
       const Output value = ops::ReadVariableOp(s, best.handle, tensorflow::DT_FLOAT);
-      s.add_to_collection(collections::kUpdateOps, Output(ops::AssignVariableOp(s, best.handle, value).operation.node(), 0));
+      s.add_to_collection(collections::kUpdateOps,
+                          Output(ops::AssignVariableOp(s, best.handle, value).operation.node(), 0));
       return spec;
     };
     return o;

@@ -92,14 +92,29 @@ TEST(Removal, WhatLiesElsewhereIsReadAndStays) {
   }
 }
 
+TEST(Removal, APathToElsewhereStaysThatPath) {
+  TempDir dir;
+  train(dir.path("a"), 6);
+  const fs::path before = fs::current_path();
+  fs::current_path(dir.path());
+  fs::create_directory("b");
+  write("b/checkpoint",
+        "model_checkpoint_path: \"../a/model.ckpt-6\"\nall_model_checkpoint_paths: \"../a/model.ckpt-6\"\n");
+  EXPECT_EQ(train("b", 8).steps, 2);
+  EXPECT_EQ(read("b/checkpoint"),
+            "model_checkpoint_path: \"model.ckpt-8\"\nall_model_checkpoint_paths: \"../a/model.ckpt-6\"\n"
+            "all_model_checkpoint_paths: \"model.ckpt-8\"\n");
+  fs::current_path(before);
+}
+
 TEST(Removal, ABestCheckpointElsewhereStays) {
   TempDir dir;
   train(dir.path("a"), 4);
   const auto original = checkpoint_files(dir.path("a"));
   for (const char* value : {"1e9", "null", "\"x\"", "{}"}) {
     fs::create_directories(dir.path("b"));
-    write(dir.path("b/best_checkpoint.json"), "{\"checkpoint\": \"../a/model.ckpt-4\", \"metric\": \"loss\", \"value\": " +
-                                                  std::string(value) + "}");
+    write(dir.path("b/best_checkpoint.json"),
+          "{\"checkpoint\": \"../a/model.ckpt-4\", \"metric\": \"loss\", \"value\": " + std::string(value) + "}");
     RunOptions options = toy_options(dir.path("b"), 4);
     options.keep_best = "loss";
     options.log_every_n_steps = 1;
@@ -112,10 +127,9 @@ TEST(Removal, ABestCheckpointElsewhereStays) {
 TEST(Removal, WhatKilledRunsLeftGoesAndTheRestStays) {
   TempDir dir;
   train(dir.path(), 6);
-  for (const char* name :
-       {"model.ckpt-3.data-00000-of-00001", "model.ckpt-5.data-00001-of-00002", "model.ckpt-8.index.tempstate123",
-        "model.ckpt-8.data-00000-of-00001.tempstate123", "checkpoint.tmp", "best_checkpoint.json.tmp", ".mox_write_test",
-        ".mox_write_test.123"})
+  for (const char* name : {"model.ckpt-3.data-00000-of-00001", "model.ckpt-5.data-00001-of-00002",
+                           "model.ckpt-8.index.tempstate123", "model.ckpt-8.data-00000-of-00001.tempstate123",
+                           "checkpoint.tmp", "best_checkpoint.json.tmp", ".mox_write_test", ".mox_write_test.123"})
     write(dir.path(name));
   fs::create_directories(dir.path(".exporting-7/variables"));
   write(dir.path(".exporting-7/variables/x"));
@@ -135,8 +149,8 @@ TEST(Removal, WhatKilledRunsLeftGoesAndTheRestStays) {
   std::set<std::string> expected = files_of({4, 6});
   expected.insert(kept.begin(), kept.end());
   EXPECT_EQ(checkpoint_files(dir.path()), expected);
-  for (const char* name :
-       {"checkpoint.tmp", "best_checkpoint.json.tmp", ".mox_write_test", ".mox_write_test.123", ".exporting-7", ".exporting-8"})
+  for (const char* name : {"checkpoint.tmp", "best_checkpoint.json.tmp", ".mox_write_test", ".mox_write_test.123",
+                           ".exporting-7", ".exporting-8"})
     EXPECT_FALSE(fs::exists(fs::symlink_status(dir.path(name)))) << name;
   EXPECT_TRUE(fs::exists(elsewhere.path("precious")));
   EXPECT_EQ(read(dir.path("checkpoint")), state);
@@ -145,14 +159,16 @@ TEST(Removal, WhatKilledRunsLeftGoesAndTheRestStays) {
 TEST(Removal, ASaveThatWasKilledWhenItWasWholeCounts) {
   TempDir dir;
   train(dir.path(), 6);
-  write(dir.path("checkpoint"), "model_checkpoint_path: \"model.ckpt-4\"\nall_model_checkpoint_paths: \"model.ckpt-2\"\n"
-                                "all_model_checkpoint_paths: \"model.ckpt-4\"\n# moxing saving \"model.ckpt-6\"\n");
+  write(dir.path("checkpoint"),
+        "model_checkpoint_path: \"model.ckpt-4\"\nall_model_checkpoint_paths: \"model.ckpt-2\"\n"
+        "all_model_checkpoint_paths: \"model.ckpt-4\"\n# moxing saving \"model.ckpt-6\"\n");
   EXPECT_EQ(train(dir.path(), 8, 2).steps, 2);
   EXPECT_EQ(checkpoint_files(dir.path()), files_of({6, 8}));
   // What is not whole does not.
   fs::remove(dir.path("model.ckpt-8.index"));
-  write(dir.path("checkpoint"), "model_checkpoint_path: \"model.ckpt-6\"\nall_model_checkpoint_paths: \"model.ckpt-6\"\n"
-                                "# moxing saving \"model.ckpt-8\"\n");
+  write(dir.path("checkpoint"),
+        "model_checkpoint_path: \"model.ckpt-6\"\nall_model_checkpoint_paths: \"model.ckpt-6\"\n"
+        "# moxing saving \"model.ckpt-8\"\n");
   EXPECT_EQ(train(dir.path(), 9, 2).steps, 3);
   EXPECT_EQ(checkpoint_files(dir.path()), files_of({8, 9}));
 }
@@ -160,7 +176,8 @@ TEST(Removal, ASaveThatWasKilledWhenItWasWholeCounts) {
 TEST(Removal, WhoeverWentBackToAnEarlierCheckpointGoesOnFromThere) {
   TempDir dir;
   train(dir.path(), 6);
-  write(dir.path("checkpoint"), "model_checkpoint_path: \"model.ckpt-2\"\nall_model_checkpoint_paths: \"model.ckpt-2\"\n");
+  write(dir.path("checkpoint"),
+        "model_checkpoint_path: \"model.ckpt-2\"\nall_model_checkpoint_paths: \"model.ckpt-2\"\n");
   EXPECT_EQ(train(dir.path(), 3).steps, 1);
   std::set<std::string> expected = files_of({2, 3, 4, 6});
   EXPECT_EQ(checkpoint_files(dir.path()), expected);

@@ -16,7 +16,9 @@ namespace fs = std::filesystem;
 // Counts its calls.
 class Counter : public SessionRunHook {
  public:
-  void after_run(SessionRunContext& context, const SessionRunValues&) override { steps.push_back(context.local_step()); }
+  void after_run(SessionRunContext& context, const SessionRunValues&) override {
+    steps.push_back(context.local_step());
+  }
   std::vector<int64_t> steps;
 };
 
