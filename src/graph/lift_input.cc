@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "graph/graph_state.h"
+#include "graph/input_memory.h"
 #include "graph/input_options.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
@@ -392,6 +393,7 @@ class InputLifter {
 }  // namespace
 
 LiftedInput lift_input(const InputGraph& input, const LiftOptions& options) {
+  check_input_memory(input, options);
   return InputLifter(input, options).lift();
 }
 

@@ -1,5 +1,6 @@
 #include "moxing/scope.h"
 
+#include "base/limits.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/initializers.h"
@@ -155,6 +156,9 @@ Variable Scope::get_variable_object(const std::string& name, const tf::TensorSha
         " does not exist, and this scope only reuses variables: a later device or mode asked for "
         "a variable that the first did not create");
   } else {
+    check_fits_memory("variable " + full_name + " of shape " + shape.DebugString(),
+                      static_cast<double>(shape.num_elements()) * tf::DataTypeSize(dtype),
+                      "look at the number of classes and at the size of the images");
     variable = create_variable(*this, full_name, shape, dtype, options);
   }
   // Each user reads for itself: a read's name tells where it is used, and gradients go to the handle.

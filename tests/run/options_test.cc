@@ -41,6 +41,25 @@ TEST(Options, NumbersHaveARangeThatErrorsTell) {
         << name;
 }
 
+TEST(Options, WhatCannotBeInMemoryIsToldBeforeItIsMade) {
+  EXPECT_NE(error_with([](RunOptions* o) {
+              o->batch_size = 1 << 20;
+              o->input_fn = [](const Scope& s, ModeKeys) {
+                return std::vector<Output>{ops::Fill(s, {2000, 2000, 3}, counting_input(s, 0)[0])};
+              };
+            }).find("batch_size is 1048576: a step's input on 1 device needs 1.01e+14 bytes, this machine has "),
+            std::string::npos);
+  const std::string error = error_with([](RunOptions* o) {
+    o->model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+      s.get_variable("huge", {10'000'000, 10'000'000});
+      return regression_model(s, inputs, mode);
+    };
+  });
+  EXPECT_NE(error.find("variable huge of shape [10000000,10000000] needs 4e+14 bytes, this machine has "),
+            std::string::npos)
+      << error;
+}
+
 TEST(Options, SetFlagsThatNothingHeedsAreRefused) {
   EXPECT_NE(error_of<InvalidArgumentError>([] { set_flag("session_timeout", 60); }).find("not offered"),
             std::string::npos);
