@@ -83,7 +83,8 @@ class MOX_EXPORT CopyError : public Error {
 
 // The whole content. The same call reads text and binary: bytes are bytes.
 MOX_EXPORT std::string read(const std::string& url);
-// Calls `allocate(size)` once and fills the memory that it returns: for callers with a buffer of their own.
+// Calls `allocate(size)` and fills the memory that it returns: for callers with a buffer of their own. Calls it once
+// more, for all of it, when the first answer of a store turned out to be wrong.
 MOX_EXPORT void read_to(const std::string& url, const std::function<char*(int64_t size)>& allocate);
 // Replaces the whole content, atomically: a reader sees the old or the new one.
 MOX_EXPORT void write(const std::string& url, std::string_view data);

@@ -8,6 +8,7 @@
 
 #include "base/environment.h"
 #include "base/limits.h"
+#include "file/endpoint.h"
 #include "moxing/error.h"
 
 namespace mox::file {
@@ -69,18 +70,18 @@ T pick(const std::optional<T>& set, const std::optional<T>& environment, T other
   return set ? *set : environment ? *environment : otherwise;
 }
 
-// Takes the scheme off "https://host:port/"; returns host:port.
-std::string split_server(std::string server, bool* is_secure) {
-  if (server.rfind("http://", 0) == 0) {
-    *is_secure = false;
-    server.erase(0, 7);
-  } else if (server.rfind("https://", 0) == 0) {
-    *is_secure = true;
-    server.erase(0, 8);
-  }
-  while (!server.empty() && server.back() == '/') server.pop_back();
-  return server;
+// What set_auth was given, else the first of these environment variables that is set; with its name, for error texts.
+struct Given {
+  std::string name, value;
+};
+Given given(const char* argument, const std::optional<std::string>& set, std::initializer_list<const char*> names) {
+  if (set) return {std::string("set_auth: ") + argument, *set};
+  for (const char* name : names)
+    if (const char* value = std::getenv(name); value && *value)
+      return {std::string("environment variable ") + name, value};
+  return {};
 }
+std::string word(const Given& what) { return trimmed_word(what.name, what.value); }
 
 bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
@@ -99,19 +100,17 @@ std::string first_existing(std::initializer_list<const char*> paths) {
 
 Config resolve(const AuthOptions& set) {
   Config config;
-  config.ak = pick(set.ak, from_environment({"MOX_AK", "AWS_ACCESS_KEY_ID", "ACCESS_KEY_ID"}), {});
-  config.sk = pick(set.sk, from_environment({"MOX_SK", "AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"}), {});
-  config.token = pick(set.token, from_environment({"MOX_TOKEN", "AWS_SESSION_TOKEN", "SECURITY_TOKEN"}), {});
-  config.region = pick(set.region, from_environment({"MOX_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}), config.region);
+  config.ak = word(given("ak", set.ak, {"MOX_AK", "AWS_ACCESS_KEY_ID", "ACCESS_KEY_ID"}));
+  config.sk = word(given("sk", set.sk, {"MOX_SK", "AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"}));
+  config.token = word(given("token", set.token, {"MOX_TOKEN", "AWS_SESSION_TOKEN", "SECURITY_TOKEN"}));
+  if (const std::string region = word(given("region", set.region, {"MOX_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}));
+      !region.empty())
+    config.region = region;
   config.is_secure = pick(set.is_secure, bool_in_environment("MOX_IS_SECURE"), true);
-  const auto server = from_environment({"MOX_SERVER", "AWS_ENDPOINT_URL", "S3_ENDPOINT"});
-  bool by_scheme = config.is_secure;
-  config.host = split_server(pick(set.server, server, std::string()), &by_scheme);
-  if (const size_t at = config.host.rfind('@'); at != std::string::npos)
-    throw InvalidArgumentError("the server '***" + config.host.substr(at) +
-                               "' has a user and a password in it, which stores do not take; write host:port, and "
-                               "give the keys as ak and sk (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)");
-  if (!set.is_secure) config.is_secure = by_scheme;
+  const Given server = given("server", set.server, {"MOX_SERVER", "AWS_ENDPOINT_URL", "S3_ENDPOINT"});
+  const Endpoint endpoint = parse_endpoint(server.name, server.value);
+  config.host = endpoint.host;
+  if (!set.is_secure && endpoint.is_secure) config.is_secure = *endpoint.is_secure;
   if (config.host.empty()) config.host = "s3." + config.region + ".amazonaws.com";
   if (const int port = pick(set.port, integer_from("MOX_PORT", "port"), 0); port != 0)
     config.host = without_port(config.host) + ":" + std::to_string(port);
@@ -121,7 +120,7 @@ Config resolve(const AuthOptions& set) {
 
   const std::string name = without_port(config.host);
   config.is_obs = name.rfind("obs.", 0) == 0 || ends_with(name, ".myhuaweicloud.com");
-  const bool public_cloud = config.is_obs || ends_with(name, ".amazonaws.com");
+  const bool public_cloud = config.is_obs || ends_with(name, ".amazonaws.com") || ends_with(name, ".amazonaws.com.cn");
   config.path_style = pick(set.path_style, bool_in_environment("MOX_PATH_STYLE"), !public_cloud);
   config.ssl_verify = pick(set.ssl_verify, bool_in_environment("MOX_SSL_VERIFY"), true);
   config.long_connections = pick(set.long_conn_mode, bool_in_environment("MOX_LONG_CONN_MODE"), true);
@@ -157,6 +156,11 @@ void set_auth(const AuthOptions& options) {
   check_argument("retry_wait", options.retry_wait);
   check_argument("client_timeout", options.client_timeout);
   check_argument("list_max_keys", options.list_max_keys);
+  if (options.server) parse_endpoint("set_auth: server", *options.server);
+  if (options.ak) trimmed_word("set_auth: ak", *options.ak);
+  if (options.sk) trimmed_word("set_auth: sk", *options.sk);
+  if (options.token) trimmed_word("set_auth: token", *options.token);
+  if (options.region) trimmed_word("set_auth: region", *options.region);
   Settings& s = settings();
   std::lock_guard lock(s.mu);
   take(&s.set.ak, options.ak);

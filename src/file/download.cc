@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "file/checksum.h"
@@ -14,6 +15,7 @@
 #include "file/copy_local.h"
 #include "file/local_file_system.h"
 #include "file/s3_transfer.h"
+#include "file/s3_whole.h"
 #include "file/sigv4.h"
 #include "file/state_folder.h"
 #include "file/transfer.h"
@@ -31,13 +33,6 @@ std::unique_ptr<AtomicFile> open_target(const Location& dst, const std::string& 
                                         "disk cannot hold both, so choose another destination (" +
                                         e.what() + ")");
   }
-}
-
-[[noreturn]] void throw_corrupted(const Location& src, const std::string& expected, const std::string& got) {
-  throw MoxFileReadException(
-      "copy '" + src.str() + "' at " + current_config()->endpoint() + ": checksum mismatch: the store says " +
-          expected + ", received " + got + "; nothing was written, copy it again",
-      {200, "ChecksumMismatch", "", "", current_config()->host, "/" + src.bucket + "/" + src.key});
 }
 
 // curl hands over 16 KiB at a time; gathered to larger writes, the kernel's share is a third less.
@@ -59,6 +54,8 @@ class BlockWriter {
       if (used_ == kBlock) flush();
     }
   }
+  // All comes once more.
+  void restart() { offset_ = used_ = 0; }
   void flush() {
     if (used_ == 0) return;
     std::unique_lock<std::mutex> lock;
@@ -89,30 +86,21 @@ class SmallDownload : public Transfer {
 
   void run_part(int) override {
     const auto target = open_target(dst_, "");
-    std::unique_ptr<Digest> md5;
-    uint32_t crc = 0;
     BlockWriter out(target->fd(), 0, dst_.path, nullptr);
-    const s3::ObjectInfo info = s3::get(
-        "copy", src_, {.ranged = false},
-        [&](const s3::ObjectInfo& found) {
-          // The store's own CRC costs next to nothing; MD5 only for objects that have none.
-          if (found.crc32c.empty() && found.etag_is_md5) md5 = std::make_unique<Digest>(Digest::Kind::kMd5);
-        },
-        [&](const char* data, size_t size) {
-          out.add(data, size);
-          if (md5)
-            md5->update(data, size);
-          else
-            crc = crc32c(crc, data, size);
-          counters_->bytes += static_cast<int64_t>(size);
-        });
+    int64_t counted = 0;
+    const s3::ObjectInfo info = s3::get_whole("copy", src_, {.size = st_.length},
+                                              {.begin =
+                                                   [&](const s3::ObjectInfo&) {
+                                                     out.restart();
+                                                     counters_->bytes -= std::exchange(counted, 0);
+                                                   },
+                                               .data =
+                                                   [&](const char* data, size_t size) {
+                                                     out.add(data, size);
+                                                     counters_->bytes += static_cast<int64_t>(size);
+                                                     counted += static_cast<int64_t>(size);
+                                                   }});
     out.flush();
-    if (md5) {
-      const std::string got = md5->hex();
-      if (::strcasecmp(got.c_str(), info.etag.c_str()) != 0) throw_corrupted(src_, info.etag, got);
-    } else if (!info.crc32c.empty() && crc32c_base64(crc) != info.crc32c) {
-      throw_corrupted(src_, info.crc32c, crc32c_base64(crc));
-    }
     target->commit(settled_time(info.mtime_nsec));
   }
 
@@ -146,11 +134,12 @@ class LargeDownload : public Transfer {
     part_size_ = part_size_for(info_.size);
     entries_.resize(static_cast<size_t>((info_.size + part_size_ - 1) / part_size_));
     const std::string identity = hex_sha256(current_config()->endpoint() + "\n" + src.str() + "\n" + info_.etag);
-    target_ = open_target(dst, identity.substr(0, 16));
-    resumable_ = lock_file(target_->fd(), target_->temporary_path());
+    // Without an ETag nobody knows whether what is there is of the same object.
+    target_ = open_target(dst, info_.etag.empty() ? "" : identity.substr(0, 16));
+    resumable_ = !info_.etag.empty() && lock_file(target_->fd(), target_->temporary_path());
     if (resumable_) {
       read_ledger();
-    } else {  // another process loads the same object to the same name: both may, each into its own file
+    } else if (!info_.etag.empty()) {  // another process loads the same object to the same name: each into its own file
       target_->keep();
       target_ = open_target(dst, "");
     }
@@ -165,7 +154,7 @@ class LargeDownload : public Transfer {
     if (entry.done == LedgerEntry::kDone && crc_on_disk(offset, length) == entry.crc) return;
     uint32_t crc = 0;
     BlockWriter out(target_->fd(), offset, dst_.path, &turn_);
-    s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag}, nullptr,
+    s3::get("copy", src_, {.offset = offset, .length = length, .etag = info_.etag, .size = info_.size}, nullptr,
             [&](const char* data, size_t size) {
               crc = crc32c(crc, data, size);
               out.add(data, size);
@@ -229,7 +218,7 @@ class LargeDownload : public Transfer {
       for (size_t i = 1; i < entries_.size(); ++i)
         crc = crc32c_combine(crc, entries_[i].crc,
                              std::min(part_size_, info_.size - static_cast<int64_t>(i) * part_size_));
-      if (crc32c_base64(crc) != info_.crc32c) throw_corrupted(src_, info_.crc32c, crc32c_base64(crc));
+      if (crc32c_base64(crc) != info_.crc32c) s3::throw_corrupted("copy", src_, info_.crc32c, crc32c_base64(crc));
     } else if (info_.etag_is_md5) {
       Digest md5(Digest::Kind::kMd5);
       std::vector<char> buffer(1 << 20);
@@ -239,8 +228,7 @@ class LargeDownload : public Transfer {
         md5.update(buffer.data(), static_cast<size_t>(got));
         at += got;
       }
-      const std::string got = md5.hex();
-      if (::strcasecmp(got.c_str(), info_.etag.c_str()) != 0) throw_corrupted(src_, info_.etag, got);
+      s3::settle_md5("copy", src_, info_, md5.hex());
     }
   }
 

@@ -118,8 +118,8 @@ void FolderCopy::add_folder(const std::string& prefix) {
 // A folder with nothing in it is made, too: `last_folder` is the one of which nothing was seen yet.
 void FolderCopy::add_entry(const std::string& name, const DirEntry& entry, std::string* last_folder) {
   // A file of the folder's own name is its mark, with content.
-  const bool entered = name.compare(0, last_folder->size(), *last_folder) == 0 &&
-                       (entry.is_file() || name.size() > last_folder->size());
+  const bool entered =
+      name.compare(0, last_folder->size(), *last_folder) == 0 && (entry.is_file() || name.size() > last_folder->size());
   if (!last_folder->empty() && !entered) make_folder(*last_folder);
   last_folder->clear();
   if (entry.is_dir()) {

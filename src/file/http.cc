@@ -21,6 +21,7 @@ namespace {
 constexpr long kBufferSize = 128 << 10;
 constexpr long kLongestConnect = 10;  // seconds
 constexpr size_t kLargestErrorBody = 1 << 20;
+constexpr size_t kLargestAnswer = 64 << 20;  // that is kept in memory: a page of a listing has less than 2 MiB
 
 // Handles that wait for their next request, each with its open connection; the last one used is the first to go.
 class HandlePool {
@@ -67,20 +68,29 @@ struct Exchange {
   const HttpRequest* request;
   HttpResult* result;
   int64_t sent = 0;
+  bool head_whole = false;  // the empty line behind the headers has come
   bool headers_reported = false;
   std::exception_ptr thrown;  // by a callback of the caller
   double timeout = 0;         // seconds
   curl_off_t moved = -1;      // bytes up and down when something moved last
   std::chrono::steady_clock::time_point moved_at = std::chrono::steady_clock::now();
   bool stalled = false;
+  bool too_large = false;
 };
 
-void take_header_line(std::string_view line, HttpResponse* response) {
+void take_header_line(std::string_view line, HttpResponse* response, bool* head_whole) {
   if (line.rfind("HTTP/", 0) == 0) {  // also after a 100 Continue
+    *head_whole = false;
+    response->status = 0;
     response->headers.clear();
     const size_t space = line.find(' ');
     if (space != std::string_view::npos)
       std::from_chars(line.data() + space + 1, line.data() + line.size(), response->status);
+    return;
+  }
+  if (*head_whole) return;  // a trailer behind a chunked body
+  if (line.find_first_not_of("\r\n") == std::string_view::npos) {
+    *head_whole = true;
     return;
   }
   const size_t colon = line.find(':');
@@ -99,7 +109,7 @@ void take_header_line(std::string_view line, HttpResponse* response) {
 
 size_t on_header(char* data, size_t size, size_t count, void* user) {
   auto* exchange = static_cast<Exchange*>(user);
-  take_header_line({data, size * count}, &exchange->result->response);
+  take_header_line({data, size * count}, &exchange->result->response, &exchange->head_whole);
   return size * count;
 }
 
@@ -117,11 +127,15 @@ size_t on_body(char* data, size_t size, size_t count, void* user) {
   const size_t bytes = size * count;
   try {
     report_headers(exchange);
+    exchange->moved_at = std::chrono::steady_clock::now();  // what is done with the headers is no stall of the network
     if (response.status < 300 && exchange->request->on_data) {
       exchange->request->on_data(data, bytes);
       exchange->moved_at = std::chrono::steady_clock::now();  // a slow disk is no stall of the network
-    } else if (response.status < 300 || response.body.size() + bytes <= kLargestErrorBody) {
+    } else if (response.body.size() + bytes <= (response.status < 300 ? kLargestAnswer : kLargestErrorBody)) {
       response.body.append(data, bytes);
+    } else if (response.status < 300) {
+      exchange->too_large = true;
+      return CURL_WRITEFUNC_ERROR;
     }
   } catch (...) {
     exchange->thrown = std::current_exception();
@@ -281,21 +295,37 @@ HttpResult http_perform(const HttpRequest& request, const Config& config) {
   curl_easy_setopt(handle, CURLOPT_USERAGENT, user_agent.c_str());
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_text);
   const CURLcode code = curl_easy_perform(handle);
+  // curl takes a connection that is closed within the head for the end of an answer without a body.
+  const bool answered = exchange.head_whole && result.response.status >= 200;
   try {
-    if (code == CURLE_OK) report_headers(&exchange);  // an empty body
+    if (code == CURLE_OK && answered) report_headers(&exchange);  // an empty body
   } catch (...) {
     exchange.thrown = std::current_exception();
   }
   HandlePool::get().give(handle);
-  if (exchange.thrown) std::rethrow_exception(exchange.thrown);
+  if (exchange.thrown) {
+    try {
+      std::rethrow_exception(exchange.thrown);
+    } catch (const BrokenAnswer& e) {
+      result.failure = HttpFailure::kBroken;
+      result.error = e.problem;
+      return result;
+    }
+  }
   result.failure = classify(code);
   if (code != CURLE_OK) result.error = error_text[0] ? error_text : curl_easy_strerror(code);
   if (exchange.stalled) {
     result.failure = HttpFailure::kBroken;
     result.error = fmt::format("no byte moved for {} s", config.timeout);
   }
+  if (exchange.too_large) result.error = fmt::format("the answer has more than {} MiB", kLargestAnswer >> 20);
+  if (result.failure == HttpFailure::kNone && !answered) {
+    result.failure = HttpFailure::kBroken;
+    result.error = "the connection was closed within the head of the answer";
+  }
   // A server that refuses an upload may close before it has read all: what it said counts.
-  if (result.failure == HttpFailure::kBroken && result.response.status >= 300) result.failure = HttpFailure::kNone;
+  if (result.failure == HttpFailure::kBroken && answered && result.response.status >= 300 && request.body)
+    result.failure = HttpFailure::kNone;
   return result;
 }
 

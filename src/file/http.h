@@ -29,6 +29,11 @@ struct HttpResponse {
   int64_t number(const std::string& name) const;
 };
 
+// Thrown by a callback to break off an answer that is wrong: the exchange counts as broken.
+struct BrokenAnswer {
+  std::string problem;
+};
+
 struct HttpRequest {
   std::string method;
   std::string url;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "file/config.h"
+#include "file/s3_whole.h"
 #include "file/worker_pool.h"
 #include "moxing/error.h"
 
@@ -67,26 +69,40 @@ void S3Assembler::add_bytes(const char* data, int64_t size) {
   }
 }
 
-void S3Assembler::add_object(const Location& src, int64_t offset, int64_t length, const std::string& etag) {
-  const auto download = [&](int64_t count) {
-    s3::get(operation_, src, {.offset = offset, .length = count, .etag = etag}, nullptr,
-            [&](const char* data, size_t size) { add_bytes(data, static_cast<int64_t>(size)); });
-    offset += count;
-    length -= count;
-  };
+int64_t S3Assembler::download_first(const Location& src, const s3::ObjectInfo& info, int64_t count) {
+  // A range has no checksum of its own: it is read twice, and the two must be the same.
+  std::string data, again;
+  for (std::string* into : {&data, &again})
+    s3::get(operation_, src, {.length = count, .etag = info.etag, .size = info.size}, nullptr,
+            [&](const char* bytes, size_t size) { into->append(bytes, size); });
+  if (data != again)
+    throw s3::WrongBytes(std::string(operation_) + " '" + src.str() + "': the first " + std::to_string(count) +
+                             " bytes arrived as two different ones; try again",
+                         {200, "ChecksumMismatch", "", "", current_config()->host, "/" + src.bucket + "/" + src.key});
+  add_bytes(data.data(), static_cast<int64_t>(data.size()));
+  return count;
+}
+
+void S3Assembler::add_whole(const Location& src, const s3::ObjectInfo& info) {
+  const int64_t missing =
+      pending_.empty() ? 0 : std::max<int64_t>(0, s3::kSmallestPart - static_cast<int64_t>(pending_.size()));
   // A part in the middle must have 5 MiB: fill up what is waiting from the object.
-  if (!pending_.empty() && static_cast<int64_t>(pending_.size()) < s3::kSmallestPart)
-    download(std::min(length, s3::kSmallestPart - static_cast<int64_t>(pending_.size())));
-  if (length < s3::kSmallestPart) {
-    if (length > 0) download(length);
+  if (info.size - missing < s3::kSmallestPart) {
+    std::string data;
+    s3::get_whole(operation_, src, {.size = info.size, .etag = info.etag},
+                  {.begin = [&](const s3::ObjectInfo&) { data.clear(); },
+                   .data = [&](const char* bytes, size_t size) { data.append(bytes, size); }});
+    add_bytes(data.data(), static_cast<int64_t>(data.size()));
     return;
   }
+  int64_t offset = missing > 0 ? download_first(src, info, missing) : 0;
+  int64_t length = info.size - offset;
   if (!pending_.empty()) send_pending();
   size_ += length;
   while (length > 0) {
     // Halves, so that the last one is not too small.
     const int64_t part = length <= s3::kLargestPart ? length : std::min(s3::kLargestPart, length / 2);
-    start_part([src, offset, part, etag, operation = operation_](const s3::Upload& upload, int number) {
+    start_part([src, offset, part, etag = info.etag, operation = operation_](const s3::Upload& upload, int number) {
       return s3::upload_part_copy(operation, upload, number, src, offset, part, etag);
     });
     offset += part;

@@ -23,8 +23,9 @@ class S3Assembler {
   S3Assembler& operator=(const S3Assembler&) = delete;
 
   void add_bytes(const char* data, int64_t size);
-  // Bytes [offset, offset + length) of another object, moved inside the store where part sizes allow it.
-  void add_object(const Location& src, int64_t offset, int64_t length, const std::string& etag);
+  // Another object: what is small is read, verified as a copy is, and what is not is moved inside the store. The size
+  // must be known for certain (s3::head_checked, or the store's answer to what this program wrote).
+  void add_whole(const Location& src, const s3::ObjectInfo& info);
 
   struct Result {
     int64_t size = 0;
@@ -38,6 +39,8 @@ class S3Assembler {
   int64_t size() const { return size_; }
 
  private:
+  // The first bytes of an object, so many that what waits before them makes a part.
+  int64_t download_first(const Location& src, const s3::ObjectInfo& info, int64_t count);
   void send_pending();
   void start_part(std::function<S3Part(const s3::Upload&, int)> send);
   void wait_for_parts(size_t most_in_flight);

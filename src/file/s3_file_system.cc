@@ -29,17 +29,6 @@ Stat object_stat(const s3::ObjectInfo& info) {
   return result;
 }
 
-bool folder_exists(const Location& location) {
-  Location folder = location;
-  folder.key = location.folder_prefix();
-  try {
-    const S3Page page = s3::list_page("stat", folder, "", "", 1);
-    return !page.objects.empty() || !page.prefixes.empty();
-  } catch (const MoxFileNotExistsException&) {
-    return false;  // no such bucket
-  }
-}
-
 // The object's name for an operation on a file.
 const Location& need_key(const char* operation, const Location& location) {
   if (location.is_bucket() || location.names_folder())
@@ -56,7 +45,7 @@ std::optional<Stat> S3FileSystem::stat(const Location& location) {
   }
   if (!location.names_folder())
     if (const auto info = s3::head("stat", location)) return object_stat(*info);
-  if (folder_exists(location)) return folder_stat();
+  if (any_object_below(location)) return folder_stat();
   return std::nullopt;
 }
 
@@ -74,24 +63,24 @@ void S3FileSystem::write(const Location& location, std::string_view data) {
 
 void S3FileSystem::append(const Location& location, std::string_view data) {
   need_key("append", location);
-  const auto there = s3::head("append", location);
+  const auto there = s3::head_checked("append", location);
   if (current_config()->is_obs) {
     // Only objects that were made by append can be appended to.
     if (s3::append_at("append", location, there ? there->size : 0, body_of(data))) return;
   }
   S3Assembler assembler("append", location);
-  if (there) assembler.add_object(location, 0, there->size, there->etag);
+  if (there) assembler.add_whole(location, *there);
   assembler.add_bytes(data.data(), static_cast<int64_t>(data.size()));
   assembler.finish();
 }
 
 void append_object(const Location& src, const Location& dst) {
-  const auto from = s3::head("append_remote", src);
+  const auto from = s3::head_checked("append_remote", src);
   if (!from) throw MoxFileNotExistsException("append_remote '" + src.str() + "': no such file");
-  const auto there = s3::head("append_remote", dst);
+  const auto there = s3::head_checked("append_remote", dst);
   S3Assembler assembler("append_remote", dst);
-  if (there) assembler.add_object(dst, 0, there->size, there->etag);
-  assembler.add_object(src, 0, from->size, from->etag);
+  if (there) assembler.add_whole(dst, *there);
+  assembler.add_whole(src, *from);
   assembler.finish();
 }
 
@@ -114,11 +103,11 @@ void S3FileSystem::make_folder(const Location& location, bool parents) {
   }
   Location marker = location;
   marker.key = location.folder_prefix();
-  const bool there = folder_exists(marker);
+  const bool there = any_object_below(marker);
   if (!parents) {
     if (there) throw OsError(EEXIST, "mk_dir '" + location.str() + "': this folder is there already");
     const Location parent = parent_of(location);
-    if (parent.is_bucket() ? !s3::bucket_exists(operation, parent) : !folder_exists(parent))
+    if (parent.is_bucket() ? !s3::bucket_exists(operation, parent) : !any_object_below(parent))
       throw OsError(ENOENT, "mk_dir '" + location.str() + "': the parent folder '" + parent.str() +
                                 "' does not exist; make_dirs makes parents too");
   }

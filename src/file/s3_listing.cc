@@ -4,7 +4,10 @@
 
 #include <cerrno>
 #include <deque>
+#include <functional>
 #include <future>
+#include <memory>
+#include <unordered_set>
 
 #include "file/config.h"
 #include "file/s3_client.h"
@@ -15,13 +18,15 @@ namespace {
 
 constexpr size_t kRemovalsInFlight = 4;
 constexpr size_t kKeysPerRemoval = 1000;
+constexpr int kMostEmptyPages = 1000;  // in a row; stores give some after many keys were removed
 
 // Pages of a listing, the next one under way while the caller works on this one.
 class PageReader {
  public:
   PageReader(const char* operation, const Location& prefix, std::string delimiter)
       : operation_(operation), prefix_(prefix), delimiter_(std::move(delimiter)) {
-    page_ = fetch("");
+    page_ = fetch({});
+    check_progress();
     read_ahead();
   }
   ~PageReader() {
@@ -34,28 +39,60 @@ class PageReader {
   // False at the end.
   bool advance() {
     if (!next_.valid()) return false;
-    next_.get();
+    try {
+      next_.get();
+    } catch (const MoxFileNotExistsException& e) {  // what came before was there: this is no empty folder
+      throw MoxFileRespException("the listing broke off after " + std::to_string(pages_) + " pages: " + e.what(),
+                                 e.resp());
+    }
     page_ = std::move(incoming_);
+    check_progress();
     read_ahead();
     return true;
   }
 
  private:
-  S3Page fetch(const std::string& from) const {
+  // Each name comes once, and so does each place to go on from: a store that repeats one would never end.
+  void check_progress() {
+    ++pages_;
+    const bool empty = page_.objects.empty() && page_.prefixes.empty();
+    empty_pages_ = empty ? empty_pages_ + 1 : 0;
+    if (!page_.truncated) return;
+    const std::string first = !page_.objects.empty()    ? "o" + page_.objects[0].key
+                              : !page_.prefixes.empty() ? "p" + page_.prefixes[0]
+                                                        : "";
+    const bool new_place = seen_.insert(std::hash<std::string>()("n" + page_.next)).second;
+    const bool new_name = empty || seen_.insert(std::hash<std::string>()(first)).second;
+    if (new_place && new_name && empty_pages_ <= kMostEmptyPages) return;
+    throw DataError(std::string(operation_) + " '" + prefix_.str() + "' at " + current_config()->endpoint() +
+                    ": the store's listing never ends: after " + std::to_string(pages_) + " pages " +
+                    (!new_place  ? "it says once more to go on from '" + page_.next + "'"
+                     : !new_name ? "it begins once more with '" + first.substr(1) + "'"
+                                 : "it goes on with empty ones") +
+                    "; tell the store's operator");
+  }
+  S3Page fetch(const s3::PageStart& from) const {
     return s3::list_page(operation_, prefix_, delimiter_, from, current_config()->list_max_keys);
   }
   void read_ahead() {
-    if (page_.truncated) next_ = run_in_background([this, from = page_.next] { incoming_ = fetch(from); });
+    if (!page_.truncated) return;
+    next_ =
+        run_in_background([this, from = s3::PageStart{page_.next, page_.next_is_name}] { incoming_ = fetch(from); });
   }
 
   const char* operation_;
   Location prefix_;
   std::string delimiter_;
   S3Page page_, incoming_;
+  int pages_ = 0, empty_pages_ = 0;
+  std::unordered_set<size_t> seen_;  // hashes of where pages began and where they said to go on
   std::future<void> next_;
 };
 
 DirEntry entry_of(const S3Object& object, const std::string& name, const std::string& path) {
+  if (!object.size_known)
+    throw DataError("list '" + path + "' at " + current_config()->endpoint() +
+                    ": the store's listing tells no size of it");
   DirEntry entry{name, path, {}};
   entry.stat.length = object.size;
   entry.stat.mtime_nsec = object.mtime_nsec;
@@ -64,14 +101,30 @@ DirEntry entry_of(const S3Object& object, const std::string& name, const std::st
   return entry;
 }
 
+// nullptr when the store says that there is no such bucket. What comes later is not caught: neither a page that is
+// missing nor what the caller does with one is a folder that does not exist.
+std::unique_ptr<PageReader> open_listing(const char* operation, const Location& prefix, const char* delimiter) {
+  try {
+    return std::make_unique<PageReader>(operation, prefix, delimiter);
+  } catch (const MoxFileNotExistsException&) {
+    return nullptr;
+  }
+}
+
 // Turns keys in byte order into entries; folders that only exist as part of a key are told before what is in them.
 class EntryMaker {
  public:
-  EntryMaker(const Location& folder, const EntryVisitor& visit, bool markers_with_content)
-      : folder_(folder), prefix_(folder.folder_prefix()), visit_(visit), markers_with_content_(markers_with_content) {}
+  EntryMaker(const Location& folder, bool recursive, const EntryVisitor& visit, bool markers_with_content)
+      : folder_(folder),
+        prefix_(folder.folder_prefix()),
+        recursive_(recursive),
+        visit_(visit),
+        markers_with_content_(markers_with_content) {}
 
   bool object(const S3Object& object) {
     const std::string name = object.key.substr(prefix_.size());
+    const size_t first_slash = name.find('/');
+    if (!recursive_ && first_slash != std::string::npos) return folders(name.substr(0, first_slash + 1));
     const size_t slash = name.rfind('/');
     if (slash != std::string::npos && !folders(name.substr(0, slash + 1))) return false;
     const bool marker = name.empty() || name.back() == '/';
@@ -108,6 +161,7 @@ class EntryMaker {
 
   const Location& folder_;
   std::string prefix_;
+  bool recursive_;  // false: of a store that ignores the delimiter, names below a folder are left out
   const EntryVisitor& visit_;
   const bool markers_with_content_;
   std::string told_;
@@ -131,18 +185,33 @@ bool visit_page(const S3Page& page, EntryMaker& entries) {
 bool list_objects(const Location& folder, bool recursive, const EntryVisitor& visit, bool markers_with_content) {
   Location prefix = folder;
   prefix.key = folder.folder_prefix();
-  try {
-    PageReader pages("list", prefix, recursive ? "" : "/");
-    if (pages.page().objects.empty() && pages.page().prefixes.empty() && !pages.page().truncated)
-      return prefix.key.empty();  // an empty bucket is a folder
-    EntryMaker entries(prefix, visit, markers_with_content);
-    do {
-      if (!visit_page(pages.page(), entries)) return true;
-    } while (pages.advance());
-    return true;
-  } catch (const MoxFileNotExistsException&) {
-    return false;  // no such bucket
+  const auto pages = open_listing("list", prefix, recursive ? "" : "/");
+  if (!pages) return false;
+  EntryMaker entries(prefix, recursive, visit, markers_with_content);
+  bool found = prefix.key.empty();  // an empty bucket is a folder
+  do {
+    found = found || !pages->page().objects.empty() || !pages->page().prefixes.empty();
+    if (!visit_page(pages->page(), entries)) return true;
+  } while (pages->advance());
+  return found;
+}
+
+bool any_object_below(const Location& folder) {
+  Location prefix = folder;
+  prefix.key = folder.folder_prefix();
+  s3::PageStart from;
+  for (int i = 0; i <= kMostEmptyPages; ++i) {
+    S3Page page;
+    try {
+      page = s3::list_page("stat", prefix, "", from, 1);
+    } catch (const MoxFileNotExistsException&) {
+      return false;  // no such bucket
+    }
+    if (!page.objects.empty() || !page.prefixes.empty()) return true;
+    if (!page.truncated || page.next == from.text) return false;
+    from = {page.next, page.next_is_name};
   }
+  return false;
 }
 
 int64_t remove_objects_below(const Location& folder, const std::function<bool(const DirEntry&)>& wanted) {
@@ -157,31 +226,28 @@ int64_t remove_objects_below(const Location& folder, const std::function<bool(co
       first.get();
     }
   };
-  try {
-    PageReader pages("remove", prefix, "");
-    std::vector<std::string> keys;
-    const auto send = [&] {
-      if (keys.empty()) return;
-      wait_down_to(kRemovalsInFlight - 1);
-      in_flight.push_back(
-          run_in_background([prefix, keys = std::move(keys)] { s3::remove_objects("remove", prefix, keys); }));
-      keys.clear();
-    };
-    do {
-      for (const S3Object& object : pages.page().objects) {
-        if (wanted && !wanted(entry_of(object, object.key.substr(prefix.key.size()), object.key))) {
-          ++stayed;
-          continue;
-        }
-        keys.push_back(object.key);
-        if (keys.size() == kKeysPerRemoval) send();
+  const auto pages = open_listing("remove", prefix, "");
+  if (!pages) return 0;
+  std::vector<std::string> keys;
+  const auto send = [&] {
+    if (keys.empty()) return;
+    wait_down_to(kRemovalsInFlight - 1);
+    in_flight.push_back(
+        run_in_background([prefix, keys = std::move(keys)] { s3::remove_objects("remove", prefix, keys); }));
+    keys.clear();
+  };
+  do {
+    for (const S3Object& object : pages->page().objects) {
+      if (wanted && !wanted(entry_of(object, object.key.substr(prefix.key.size()), object.key))) {
+        ++stayed;
+        continue;
       }
-    } while (pages.advance());
-    send();
-    wait_down_to(0);
-  } catch (const MoxFileNotExistsException&) {
-    // no such bucket: nothing to remove
-  }
+      keys.push_back(object.key);
+      if (keys.size() == kKeysPerRemoval) send();
+    }
+  } while (pages->advance());
+  send();
+  wait_down_to(0);
   return stayed;
 }
 

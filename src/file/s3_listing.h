@@ -9,6 +9,9 @@ namespace mox::file {
 // markers_with_content one that has content is one: a file whose name ends with '/', "" for that of `folder` itself.
 bool list_objects(const Location& folder, bool recursive, const EntryVisitor& visit, bool markers_with_content = false);
 
+// Whether the folder exists: any key begins with its name.
+bool any_object_below(const Location& folder);
+
 // Removes all keys below the folder, marks of folders too; silent when there are none. With `wanted` only those for
 // which it says yes; their names are as list_objects tells them, those of marks end with '/'. Returns how many stayed.
 int64_t remove_objects_below(const Location& folder, const std::function<bool(const DirEntry&)>& wanted = nullptr);

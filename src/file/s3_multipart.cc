@@ -5,7 +5,9 @@
 #include "file/lost_upload.h"
 #include "file/s3_checksums.h"
 #include "file/s3_client.h"
+#include "file/s3_object_info.h"
 #include "file/s3_request.h"
+#include "file/s3_stored.h"
 #include "moxing/file_error.h"
 #include "moxing/log.h"
 
@@ -16,10 +18,57 @@ Query part_query(const Upload& upload, int number) {
   return {{"partNumber", std::to_string(number)}, {"uploadId", upload.id}};
 }
 
-// An answer that begins with 200 may still turn out to be an error.
-std::string error_inside(const HttpResponse& response) {
-  const S3Error error = parse_error(response.body);
-  return error.code.empty() ? "" : error.code + ": " + error.message;
+std::function<std::string(const HttpResponse&)> must_be(const char* root) {
+  return [root](const HttpResponse& response) { return answer_problem(response.body, root); };
+}
+
+// What a listing must be; parse errors are the store's or the network's fault, and may be gone the next time.
+template <typename Parse>
+std::function<std::string(const HttpResponse&)> must_parse(const Parse& parse) {
+  return [parse](const HttpResponse& response) {
+    try {
+      parse(response.body);
+      return std::string();
+    } catch (const DataError& e) {
+      return std::string(e.what());
+    }
+  };
+}
+
+// What encoding-type=url would have changed.
+bool looks_encoded(const std::string& name) { return url_decode(name) != name; }
+
+// Whether a listing that does not say it is encoded: its first name that may be is looked up as it is.
+bool is_encoded(const char* operation, const Location& bucket, const S3Page& page) {
+  Location found = bucket;
+  for (const S3Object& object : page.objects) {
+    if (!looks_encoded(object.key)) continue;
+    found.key = object.key;
+    if (head(operation, found)) return false;
+    found.key = url_decode(object.key);
+    return head(operation, found).has_value();
+  }
+  for (const std::string& prefix : page.prefixes) {
+    if (!looks_encoded(prefix)) continue;
+    S3Call call{.operation = operation, .target = bucket, .method = "GET", .verify = must_parse(parse_list)};
+    call.query = {{"prefix", prefix}, {"max-keys", "1"}};
+    if (!current_config()->is_obs) call.query.emplace_back("list-type", "2");
+    return parse_list(s3_call(call).body).objects.empty();
+  }
+  return false;
+}
+
+void decode(S3Page& page) {
+  for (S3Object& object : page.objects) object.key = url_decode(object.key);
+  for (std::string& prefix : page.prefixes) prefix = url_decode(prefix);
+  if (page.next_is_name) page.next = url_decode(page.next);
+}
+
+// With a delimiter, "p/" is followed by what does not begin with it.
+std::string behind(const std::string& name, const std::string& delimiter) {
+  constexpr char kLastCharacter[] = "\xF4\x8F\xBF\xBF";
+  const bool folder = !delimiter.empty() && !name.empty() && name.back() == '/';
+  return folder ? name + kLastCharacter : name;
 }
 
 }  // namespace
@@ -37,6 +86,7 @@ Upload create_upload(const char* operation, const Location& object, bool checksu
     call.headers.emplace_back("x-amz-checksum-type", "FULL_OBJECT");
     call.accept_statuses = {400, 501};
   }
+  call.verify = must_be("InitiateMultipartUploadResult");
   HttpResponse response = s3_call(call);
   if (response.status >= 300) {
     if (!refuses_checksums(response)) throw_response(call, response, *current_config());
@@ -62,6 +112,7 @@ S3Part upload_part(const char* operation, const Upload& upload, int number, cons
               .body = &body,
               .payload_hash = hash.sha256};
   if (upload.checksums) call.headers.emplace_back("x-amz-checksum-crc32c", crc32c_base64(hash.crc32c));
+  call.verify = stored_problem;
   const HttpResponse response = s3_call(call);
   if (crc) *crc = hash.crc32c;
   return {number, body.size, response.header("etag"), upload.checksums ? crc32c_base64(hash.crc32c) : ""};
@@ -73,8 +124,9 @@ S3Part upload_part_copy(const char* operation, const Upload& upload, int number,
   call.headers = {
       {"x-amz-copy-source", percent_encode("/" + src.bucket + "/" + src.key, true)},
       {"x-amz-copy-source-range", "bytes=" + std::to_string(offset) + "-" + std::to_string(offset + length - 1)}};
-  if (!src_etag.empty()) call.headers.emplace_back("x-amz-copy-source-if-match", "\"" + src_etag + "\"");
-  call.verify = error_inside;
+  if (const std::string value = if_match_value(src_etag); !value.empty())
+    call.headers.emplace_back("x-amz-copy-source-if-match", value);
+  call.verify = must_be("CopyPartResult");
   const HttpResponse response = s3_call(call);
   return {number, length, parse_field(response.body, "ETag"),
           upload.checksums ? parse_field(response.body, "ChecksumCRC32C") : ""};
@@ -95,7 +147,7 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
     call.headers.emplace_back("x-amz-checksum-crc32c", full_crc);
     call.headers.emplace_back("x-amz-checksum-type", "FULL_OBJECT");
   }
-  call.verify = error_inside;
+  call.verify = must_be("CompleteMultipartUploadResult");
   const HttpResponse response = s3_call(call);
   std::string etag;
   if (response.status == 404) {
@@ -110,11 +162,17 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
     etag = parse_field(response.body, "ETag");
     etag.erase(std::remove(etag.begin(), etag.end(), '"'), etag.end());
     // Not only after a repetition of ours: curl repeats by itself what was reset on a connection it had used before.
-    if (!head(operation, upload.object))
-      throw LostUpload(
-          std::string(operation) + " '" + upload.object.str() +
-          "': the store says that the upload is complete, but the object is not there: it lost it while it "
-          "was interrupted; write it again");
+    const auto there = head(operation, upload.object);
+    const bool ours = there && (etag.empty() || without_weak_mark(there->etag) == without_weak_mark(etag));
+    const bool whole =
+        ours && there->size == size && (full_crc.empty() || there->crc32c.empty() || there->crc32c == full_crc);
+    if (!there || (ours && !whole))
+      throw LostUpload(std::string(operation) + " '" + upload.object.str() +
+                       "': the store says that the upload is complete, but " +
+                       (there ? "the object has " + std::to_string(there->size) +
+                                    " bytes or another checksum, expected " + std::to_string(size) + " bytes"
+                              : "the object is not there") +
+                       ": it lost it while it was interrupted; write it again");
   }
   if (upload.mark) upload.mark->remove();
   return etag;
@@ -145,7 +203,8 @@ std::optional<std::vector<S3Part>> list_parts(const char* operation, const Uploa
                 .target = upload.object,
                 .method = "GET",
                 .query = {{"uploadId", upload.id}},
-                .accept_statuses = {404}};
+                .accept_statuses = {404},
+                .verify = must_parse(parse_parts)};
     if (from > 0) call.query.emplace_back("part-number-marker", std::to_string(from));
     const HttpResponse response = s3_call(call);
     if (response.status == 404) return std::nullopt;
@@ -159,22 +218,49 @@ std::optional<std::vector<S3Part>> list_parts(const char* operation, const Uploa
 std::vector<S3Upload> list_uploads(const char* operation, const Location& prefix) {
   Location bucket = prefix;
   bucket.key.clear();
-  S3Call call{
-      .operation = operation, .target = bucket, .method = "GET", .query = {{"uploads", ""}, {"prefix", prefix.key}}};
-  return parse_uploads(s3_call(call).body);
+  std::vector<S3Upload> uploads;
+  std::string key, id;
+  for (;;) {
+    S3Call call{.operation = operation,
+                .target = bucket,
+                .method = "GET",
+                .query = {{"uploads", ""}, {"prefix", prefix.key}, {"encoding-type", "url"}},
+                .verify = must_parse(parse_uploads)};
+    if (!key.empty()) call.query.insert(call.query.end(), {{"key-marker", key}, {"upload-id-marker", id}});
+    const S3UploadPage page = parse_uploads(s3_call(call).body);
+    for (const S3Upload& upload : page.uploads)
+      if (upload.key.rfind(prefix.key, 0) == 0) uploads.push_back(upload);
+    const bool goes_on = page.next_key > key || (page.next_key == key && page.next_upload_id != id);
+    if (!page.truncated || page.next_key.empty() || !goes_on) return uploads;
+    key = page.next_key;
+    id = page.next_upload_id;
+  }
 }
 
-S3Page list_page(const char* operation, const Location& prefix, const std::string& delimiter, const std::string& from,
+S3Page list_page(const char* operation, const Location& prefix, const std::string& delimiter, const PageStart& from,
                  int max_keys) {
   Location bucket = prefix;
   bucket.key.clear();
   const bool version_1 = current_config()->is_obs;
-  S3Call call{.operation = operation, .target = bucket, .method = "GET"};
+  S3Call call{.operation = operation, .target = bucket, .method = "GET", .verify = must_parse(parse_list)};
   call.query = {{"prefix", prefix.key}, {"max-keys", std::to_string(max_keys)}, {"encoding-type", "url"}};
   if (!version_1) call.query.emplace_back("list-type", "2");
   if (!delimiter.empty()) call.query.emplace_back("delimiter", delimiter);
-  if (!from.empty()) call.query.emplace_back(version_1 ? "marker" : "continuation-token", from);
-  return parse_list(s3_call(call).body);
+  if (!from.text.empty() && version_1) call.query.emplace_back("marker", from.text);
+  if (!from.text.empty() && !version_1)
+    call.query.emplace_back(from.is_name ? "start-after" : "continuation-token",
+                            from.is_name ? behind(from.text, delimiter) : from.text);
+  S3Page page = parse_list(s3_call(call).body);
+  if (!page.encoding_told && is_encoded(operation, bucket, page)) decode(page);
+  const auto check = [&](const std::string& name) {
+    if (name.rfind(prefix.key, 0) != 0)
+      throw DataError(std::string(operation) + " '" + prefix.str() + "' at " + current_config()->endpoint() +
+                      ": the store was asked for names that begin with '" + prefix.key + "' and lists '" + name +
+                      "': its listings cannot be relied on, nothing is done by them");
+  };
+  for (const S3Object& object : page.objects) check(object.key);
+  for (const std::string& name : page.prefixes) check(name);
+  return page;
 }
 
 }  // namespace mox::file::s3

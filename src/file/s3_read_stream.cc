@@ -38,10 +38,24 @@ S3ReadStream::~S3ReadStream() { close(); }
 
 // The first range answers two questions at once: is it there, and how large is it.
 void S3ReadStream::open_first() {
+  constexpr int kTries = 3;
+  for (int i = 1;; ++i) {
+    try {
+      return read_first();
+    } catch (const s3::WrongBytes&) {
+      if (i == kTries) throw;
+    }
+  }
+}
+
+void S3ReadStream::read_first() {
   auto chunk = std::make_shared<Chunk>();
   info_ = s3::get("open", object_, {.offset = 0, .length = kFirstChunk}, nullptr,
                   [&](const char* data, size_t size) { chunk->data.append(data, size); });
   chunk->length = static_cast<int64_t>(chunk->data.size());
+  check_.emplace(*info_);
+  checked_ = 0;
+  if (chunk->length == info_->size) check(chunk->data.data(), 0, chunk->length);
   std::promise<void> done;
   done.set_value();
   chunk->loaded = done.get_future();
@@ -52,9 +66,9 @@ void S3ReadStream::start_chunk(int64_t offset, int64_t length) {
   auto chunk = std::make_shared<Chunk>();
   chunk->offset = offset;
   chunk->length = std::min(length, info_->size - offset);
-  chunk->loaded = run_in_background([chunk, object = object_, etag = info_->etag] {
+  chunk->loaded = run_in_background([chunk, object = object_, etag = info_->etag, size = info_->size] {
     chunk->data.reserve(static_cast<size_t>(chunk->length));
-    s3::get("read", object, {.offset = chunk->offset, .length = chunk->length, .etag = etag}, nullptr,
+    s3::get("read", object, {.offset = chunk->offset, .length = chunk->length, .etag = etag, .size = size}, nullptr,
             [&](const char* data, size_t size) { chunk->data.append(data, size); });
   });
   chunks_.push_back(std::move(chunk));
@@ -87,7 +101,24 @@ S3ReadStream::Chunk* S3ReadStream::current_chunk() {
   return chunk;
 }
 
+void S3ReadStream::check(const char* data, int64_t offset, int64_t size) {
+  if (!check_ || offset > checked_ || offset + size <= checked_) return;
+  const int64_t seen = checked_ - offset;
+  check_->update(data + seen, static_cast<size_t>(size - seen));
+  checked_ = offset + size;
+  if (checked_ < info_->size) return;
+  s3::ContentCheck complete = std::move(*check_);
+  check_.reset();
+  try {
+    complete.verify("read", object_);
+  } catch (const s3::WrongBytes&) {
+    failed_ = std::current_exception();
+    throw;
+  }
+}
+
 int64_t S3ReadStream::read(char* data, int64_t size) {
+  if (failed_) std::rethrow_exception(failed_);
   int64_t total = 0;
   while (total < size) {
     Chunk* chunk = current_chunk();
@@ -95,6 +126,7 @@ int64_t S3ReadStream::read(char* data, int64_t size) {
     const int64_t at = position_ - chunk->offset;
     const int64_t count = std::min(size - total, chunk->length - at);
     std::memcpy(data + total, chunk->data.data() + at, static_cast<size_t>(count));
+    check(data + total, position_, count);
     total += count;
     position_ += count;
   }

@@ -1,14 +1,13 @@
 #include "file/s3_request.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
-#include <mutex>
 #include <random>
 #include <thread>
 
 #include "file/checksum.h"
+#include "file/s3_route.h"
 #include "file/s3_xml.h"
 #include "moxing/file_error.h"
 #include "moxing/log.h"
@@ -20,30 +19,7 @@ constexpr double kLongestWait = 5;         // seconds between two attempts
 constexpr double kLongestServerWait = 30;  // when the server names a time itself
 constexpr int kUnresolvedAttempts = 3;     // a wrong host name will not get right
 constexpr int kCorruptedAttempts = 3;
-
-std::atomic<long> clock_skew{0};  // seconds that the server's clock is ahead
-
-// Regions that stores told us about, by host.
-class Regions {
- public:
-  static Regions& get() {
-    static auto* regions = new Regions;
-    return *regions;
-  }
-  std::string of(const Config& config) {
-    std::lock_guard lock(mu_);
-    const auto found = by_host_.find(config.host);
-    return found == by_host_.end() ? config.region : found->second;
-  }
-  void learn(const Config& config, const std::string& region) {
-    std::lock_guard lock(mu_);
-    by_host_[config.host] = region;
-  }
-
- private:
-  std::mutex mu_;
-  std::map<std::string, std::string> by_host_;  // guarded by mu_
-};
+constexpr int kMostDetours = 3;  // of one call: another region, another clock
 
 std::string hash_body(const BodySource* body) {
   if (!body || body->size == 0) return kEmptyPayload;
@@ -58,11 +34,11 @@ std::string hash_body(const BodySource* body) {
   return digest.hex();
 }
 
-HttpRequest signed_request(const S3Call& call, const Config& config) {
+HttpRequest signed_request(const S3Call& call, const Config& config, const Route& route, long skew) {
   SignInput input;
   input.method = call.method;
-  const bool in_path = config.path_style || call.target.bucket.empty();
-  input.host = in_path ? config.host : call.target.bucket + "." + config.host;
+  const bool in_path = route.path_style;
+  input.host = in_path ? route.host : call.target.bucket + "." + route.host;
   input.path = in_path && !call.target.bucket.empty() ? "/" + call.target.bucket : "";
   if (!call.target.key.empty() || input.path.empty()) input.path += "/" + call.target.key;
   input.query = call.query;
@@ -71,12 +47,12 @@ HttpRequest signed_request(const S3Call& call, const Config& config) {
 
   HttpRequest request;
   if (!config.ak.empty()) {
-    input.amz_date = amz_date_now(clock_skew);
+    input.amz_date = amz_date_now(skew);
     input.headers.emplace_back("x-amz-date", input.amz_date);
     input.headers.emplace_back("x-amz-content-sha256", input.payload_hash);
     if (!config.token.empty()) input.headers.emplace_back("x-amz-security-token", config.token);
-    request.header_lines.push_back(
-        "authorization: " + authorization(input, {config.ak, config.sk, config.token, Regions::get().of(config)}));
+    request.header_lines.push_back("authorization: " +
+                                   authorization(input, {config.ak, config.sk, config.token, route.region}));
   }
   for (const auto& [name, value] : input.headers) request.header_lines.push_back(name + ": " + value);
   request.header_lines.push_back("Host: " + input.host);
@@ -110,8 +86,10 @@ Response describe(const S3Call& call, const HttpResponse& response, const Config
   if (result.request_id.empty()) result.request_id = error.request_id;
   result.host = config.host;
   result.resource = "/" + call.target.bucket + (call.target.key.empty() ? "" : "/" + call.target.key);
-  // The answer to a HEAD has no body.
-  if (result.code.empty() && result.status == 404) result.code = call.target.key.empty() ? "NoSuchBucket" : "NoSuchKey";
+  // The answer to a HEAD has no body. That a bucket is gone, and all that is in it, a store must say itself.
+  const bool may_be_bare = call.method == "HEAD" || (call.method == "GET" && !call.target.key.empty());
+  if (result.code.empty() && result.status == 404 && may_be_bare)
+    result.code = call.target.key.empty() ? "NoSuchBucket" : "NoSuchKey";
   if (result.code.empty() && result.status == 403) result.code = "AccessDenied";
   if (result.code.empty() && result.status == 412) result.code = "PreconditionFailed";
   return result;
@@ -126,7 +104,6 @@ const char* advice(const Response& response) {
   if (code == "NoSuchBucket") return "check the bucket's name, or make it with make_dirs";
   if (code.rfind("NoSuch", 0) == 0) return "check the path";
   if (response.status == 404) return "check the path, and ak and sk";
-  if (response.status == 301 || response.status == 307) return "the bucket is in another region: set server and region";
   if (response.status == 412) return "the object was changed meanwhile: start again";
   if (response.status == 429 || response.status == 503)
     return "the store is overloaded: use fewer threads, or more retries";
@@ -134,13 +111,13 @@ const char* advice(const Response& response) {
   return "see the store's documentation for this code";
 }
 
-std::string error_text(const S3Call& call, const Response& response, const Config& config) {
+std::string error_text(const S3Call& call, const Response& response, const Config& config, const std::string& hint) {
   std::string text = std::string(call.operation) + " '" + call.target.str() + "' at " + config.endpoint() +
                      ": status " + std::to_string(response.status) + " " + response.code;
   if (!response.message.empty()) text += ": " + response.message;
   if (!response.request_id.empty()) text += " (request id " + response.request_id + ")";
   if (call.attempts_made > 1) text += " after " + std::to_string(call.attempts_made) + " attempts";
-  return text + "; " + advice(response);
+  return text + "; " + (hint.empty() ? advice(response) : hint);
 }
 
 [[noreturn]] void throw_no_answer(const S3Call& call, const HttpResult& result, const Config& config) {
@@ -159,22 +136,35 @@ std::string error_text(const S3Call& call, const Response& response, const Confi
                              response);
 }
 
-enum class Next { kDone, kRepeat, kRepeatAtOnce, kGiveUp };
+// Where a bucket is, asked when a refusal does not say it: true when something was learned. A store answers that,
+// unlike the rest, to what was signed for its main region.
+bool ask_location(const S3Call& call, const HttpResponse& refused, const Config& config, const Route& used, long skew) {
+  const S3Error error = parse_error(refused.body);
+  const bool about_region = error.code == "AuthorizationHeaderMalformed" || refused.status == 301;
+  if (!about_region || !error.region.empty() || config.ak.empty() || call.target.bucket.empty()) return false;
+  S3Call ask{.operation = call.operation, .target = call.target, .method = "GET", .query = {{"location", ""}}};
+  ask.target.key.clear();
+  ask.payload_hash = kEmptyPayload;
+  Route main = used;
+  main.region = "us-east-1";
+  const HttpResult result = http_perform(signed_request(ask, config, main, skew), config);
+  if (result.failure != HttpFailure::kNone || result.response.status != 200) return false;
+  try {
+    HttpResponse told;
+    told.status = 301;
+    told.headers["x-amz-bucket-region"] = parse_location(result.response.body);
+    return learn_route(config, call.target.bucket, used, told, {});
+  } catch (const DataError&) {
+    return false;
+  }
+}
+
+enum class Next { kDone, kRepeat, kGiveUp };
 
 // What an answer of the server asks for.
-Next judge_response(const S3Call& call, const HttpResponse& response, const Config& config, int attempt) {
+Next judge_response(const S3Call& call, const HttpResponse& response, int attempt) {
   if (response.status < 300) return Next::kDone;
   const S3Error error = parse_error(response.body);
-  if (error.code == "RequestTimeTooSkewed" && attempt == 1) {
-    const int64_t server = parse_time_nsec(response.header("date"));
-    if (server == 0) return Next::kGiveUp;
-    clock_skew = static_cast<long>(server / 1000000000 - std::time(nullptr));
-    return Next::kRepeatAtOnce;
-  }
-  if (error.code == "AuthorizationHeaderMalformed" && !error.region.empty() && attempt == 1) {
-    Regions::get().learn(config, error.region);
-    return Next::kRepeatAtOnce;
-  }
   const int s = response.status;
   if (s == 408 || s == 429 || s == 500 || s == 502 || s == 503 || s == 504) return Next::kRepeat;
   if (error.code == "RequestTimeout" || error.code == "SlowDown" || error.code == "InternalError") return Next::kRepeat;
@@ -205,7 +195,8 @@ void wait_before(int attempt, const HttpResponse& response, const Config& config
 
 void throw_response(const S3Call& call, const HttpResponse& response, const Config& config) {
   const Response described = describe(call, response, config);
-  const std::string text = error_text(call, described, config);
+  const std::string hint = refusal_hint(config, call.target.bucket, response, parse_error(response.body));
+  const std::string text = error_text(call, described, config, redacted(hint, config));
   // Some servers answer 404, too, when it is the user that they do not know.
   if (response.status == 404 && described.code.rfind("NoSuch", 0) == 0)
     throw MoxFileNotExistsException(text, described);
@@ -215,20 +206,30 @@ void throw_response(const S3Call& call, const HttpResponse& response, const Conf
 HttpResponse s3_call(S3Call& call) {
   const auto config = current_config();
   if (call.payload_hash.empty()) call.payload_hash = hash_body(call.body);
+  int detours = 0;
   for (int attempt = 1;; ++attempt) {
     call.attempts_made = attempt;
     if (attempt > 1 && call.before_repeat) call.before_repeat(call);
-    HttpResult result = http_perform(signed_request(call, *config), *config);
+    const Route route = route_of(*config, call.target.bucket);
+    const long skew = clock_skew(*config);
+    HttpResult result = http_perform(signed_request(call, *config, route, skew), *config);
+    if (result.failure == HttpFailure::kNone && result.response.status >= 300 && detours < kMostDetours) {
+      const S3Error error = parse_error(result.response.body);
+      if (learn_clock(*config, skew, result.response, error) ||
+          learn_route(*config, call.target.bucket, route, result.response, error) ||
+          ask_location(call, result.response, *config, route, skew)) {
+        ++detours;
+        continue;
+      }
+    }
     if (result.failure == HttpFailure::kNone && result.response.status < 300 && call.verify) {
       result.error = call.verify(result.response);
       if (!result.error.empty()) result.failure = HttpFailure::kBroken;
     }
     const bool answered = result.failure == HttpFailure::kNone;
-    const Next next =
-        answered ? judge_response(call, result.response, *config, attempt) : judge_failure(result, attempt);
+    const Next next = answered ? judge_response(call, result.response, attempt) : judge_failure(result, attempt);
     if (next == Next::kDone) return std::move(result.response);
-    if (next == Next::kRepeatAtOnce) continue;
-    if (next == Next::kGiveUp || attempt >= config->attempts) {
+    if (next == Next::kGiveUp || attempt - detours >= config->attempts) {
       if (answered) throw_response(call, result.response, *config);
       throw_no_answer(call, result, *config);
     }

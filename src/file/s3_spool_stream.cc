@@ -7,6 +7,7 @@
 
 #include "file/s3_streams.h"
 #include "file/s3_transfer.h"
+#include "file/s3_whole.h"
 
 namespace mox::file {
 namespace {
@@ -34,10 +35,13 @@ S3SpoolStream::S3SpoolStream(const Location& object, const OpenMode& mode)
     return;
   }
   int64_t received = 0;
-  s3::get("open", object, {}, nullptr, [&](const char* data, size_t size) {
-    pwrite_fully(spool_.get(), data, static_cast<int64_t>(size), received, "spool file");
-    received += static_cast<int64_t>(size);
-  });
+  s3::get_whole("open", object, {},
+                {.begin = [&](const s3::ObjectInfo&) { received = 0; },
+                 .data =
+                     [&](const char* data, size_t size) {
+                       pwrite_fully(spool_.get(), data, static_cast<int64_t>(size), received, "spool file");
+                       received += static_cast<int64_t>(size);
+                     }});
   if (append_) position_ = received;
 }
 

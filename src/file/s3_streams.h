@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <exception>
 #include <future>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "file/local_file_system.h"
 #include "file/s3_assembler.h"
 #include "file/s3_client.h"
+#include "file/s3_whole.h"
 #include "file/stream.h"
 
 namespace mox::file {
@@ -33,18 +35,25 @@ class S3ReadStream : public Stream {
  private:
   struct Chunk;
   void open_first();
+  void read_first();
   void start_chunk(int64_t offset, int64_t length);
   void fill_queue();
   // The chunk that holds position_, loaded; nullptr at the end of the object.
   Chunk* current_chunk();
+  // Of bytes at `offset` that go to the caller: an object that is read in order from its first byte is verified with
+  // its last one, before that is handed over.
+  void check(const char* data, int64_t offset, int64_t size);
 
   Location object_;
   std::optional<s3::ObjectInfo> info_;
   std::deque<std::shared_ptr<Chunk>> chunks_;  // in sequence, without gaps
   int64_t position_ = 0;
-  int64_t next_length_;  // of the chunk to ask for next; doubles while reading goes on in sequence
-  int64_t largest_;      // and that is where it stops
-  size_t depth_ = 1;     // chunks in flight; grows likewise
+  int64_t next_length_;                    // of the chunk to ask for next; doubles while reading goes on in sequence
+  int64_t largest_;                        // and that is where it stops
+  size_t depth_ = 1;                       // chunks in flight; grows likewise
+  std::optional<s3::ContentCheck> check_;  // until it is done
+  int64_t checked_ = 0;                    // bytes that it has seen
+  std::exception_ptr failed_;              // what it found: bytes that were handed over are wrong
   bool closed_ = false;
 };
 

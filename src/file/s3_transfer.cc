@@ -4,11 +4,14 @@
 #include <atomic>
 #include <cstring>
 #include <future>
+#include <new>
+#include <stdexcept>
 
 #include "file/checksum.h"
 #include "file/config.h"
 #include "file/local_file_system.h"
 #include "file/lost_upload.h"
+#include "file/s3_whole.h"
 #include "file/worker_pool.h"
 #include "moxing/file_error.h"
 #include "moxing/log.h"
@@ -70,29 +73,70 @@ BodySource body_of_file(int fd, int64_t size, const std::string& path) {
           }};
 }
 
-void read_object(const char* operation, const Location& object, const std::function<char*(int64_t)>& allocate) {
-  const int64_t first = large_file_part_size();
+namespace {
+
+char* allocate_for(const char* operation, const Location& object, const std::function<char*(int64_t)>& allocate,
+                   int64_t size) {
+  const auto too_large = [&] {
+    return Error(std::string(operation) + " '" + object.str() + "': its " + std::to_string(size) +
+                 " bytes do not fit into memory; open it as a file and read it piece by piece");
+  };
+  try {
+    return allocate(size);
+  } catch (const std::bad_alloc&) {
+    throw too_large();
+  } catch (const std::length_error&) {
+    throw too_large();
+  }
+}
+
+// One attempt: the first part tells size and checksum, the rest comes in several parts at once. `known` is the size as
+// HEAD says, -1: not asked.
+void read_object_once(const char* operation, const Location& object, int64_t known,
+                      const std::function<char*(int64_t)>& allocate) {
   char* data = nullptr;
   int64_t received = 0;
   const s3::ObjectInfo info = s3::get(
-      operation, object, {.offset = 0, .length = first, .etag = {}},
-      [&](const s3::ObjectInfo& found) { data = allocate(found.size); },
+      operation, object, {.length = large_file_part_size(), .size = known, .ranged = false},
+      [&](const s3::ObjectInfo& found) { data = allocate_for(operation, object, allocate, found.size); },
       [&](const char* bytes, size_t size) {
         std::memcpy(data + received, bytes, size);
         received += static_cast<int64_t>(size);
       });
   const int64_t rest = info.size - received;
-  if (rest <= 0) return;
   const int64_t part = part_size_for(rest);
-  for_each_part(static_cast<int>((rest + part - 1) / part), [&](int index) {
-    char* into = data + received + index * part;
-    s3::get(operation, object,
-            {.offset = received + index * part, .length = std::min(part, rest - index * part), .etag = info.etag},
-            nullptr, [&into](const char* bytes, size_t size) {
-              std::memcpy(into, bytes, size);
-              into += size;
-            });
-  });
+  if (rest > 0)
+    for_each_part(static_cast<int>((rest + part - 1) / part), [&](int index) {
+      const int64_t offset = received + index * part;
+      char* into = data + offset;
+      s3::get(operation, object,
+              {.offset = offset, .length = std::min(part, info.size - offset), .etag = info.etag, .size = info.size},
+              nullptr, [&into](const char* bytes, size_t size) {
+                std::memcpy(into, bytes, size);
+                into += size;
+              });
+    });
+  s3::ContentCheck check(info);
+  check.update(data, static_cast<size_t>(info.size));
+  check.verify(operation, object);
+}
+
+}  // namespace
+
+void read_object(const char* operation, const Location& object, const std::function<char*(int64_t)>& allocate) {
+  constexpr int kTries = 3;
+  int64_t known = -1;
+  for (int i = 1;; ++i) {
+    try {
+      return read_object_once(operation, object, known, allocate);
+    } catch (const s3::WrongBytes& e) {
+      if (i == kTries) throw;
+      log_debug(std::string(e.what()) + ": reading it once more");
+    }
+    const auto there = s3::head_checked(operation, object);
+    if (!there) throw MoxFileNotExistsException(std::string(operation) + " '" + object.str() + "': no such file");
+    known = there->size;
+  }
 }
 
 namespace {

@@ -7,7 +7,8 @@
 
 namespace mox::file {
 
-// Calls `allocate(size)` once and fills what it returns by several ranged reads at once.
+// Calls `allocate(size)` and fills what it returns by several reads at once, verified as a copy is. Calls it again when
+// the store's first answer turned out to be wrong.
 void read_object(const char* operation, const Location& object, const std::function<char*(int64_t)>& allocate);
 
 // Replaces the object; above a few parts as a multipart upload with several parts in flight.

@@ -7,7 +7,7 @@ namespace mox::file {
 S3WriteStream::S3WriteStream(const Location& object, bool append)
     : object_(object), assembler_(std::make_unique<S3Assembler>("write", object)) {
   if (!append) return;
-  const auto there = s3::head("open", object);
+  const auto there = s3::head_checked("open", object);
   if (!there) return;
   visible_ = S3Assembler::Result{there->size, there->etag};
   size_ = there->size;
@@ -23,7 +23,10 @@ void S3WriteStream::write(const char* data, int64_t size) {
   if (closed_) throw OsError(EBADF, "write '" + object_.str() + "': the file is closed");
   if (size == 0) return;
   if (visible_) {
-    assembler_->add_object(object_, 0, visible_->size, visible_->etag);
+    s3::ObjectInfo info;
+    info.size = visible_->size;
+    info.etag = visible_->etag;
+    assembler_->add_whole(object_, info);
     visible_.reset();
   }
   assembler_->add_bytes(data, size);

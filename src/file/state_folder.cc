@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "file/sigv4.h"
+#include "moxing/log.h"
 
 namespace mox::file {
 namespace {
@@ -18,6 +21,18 @@ std::string state_folder() {
   if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return std::string(cache) + "/moxing";
   if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/moxing";
   return "";
+}
+
+// Where the user chose the folder; elsewhere (a home that is read-only) it is no news.
+void warn(const std::string& folder, const std::string& why) {
+  const char* chosen = std::getenv("MOX_STATE_DIR");
+  static std::atomic<bool> warned{false};
+  const std::string text = "state folder '" + folder + "' cannot be used: " + why +
+                           "; the transfer goes on, but were it broken off, it would begin anew";
+  if (chosen && *chosen && !warned.exchange(true))
+    log_warning(text);
+  else
+    log_debug(text);
 }
 
 }  // namespace
@@ -34,7 +49,8 @@ std::unique_ptr<StateNote> StateNote::take(const std::string& kind, const std::s
   if (folder.empty()) return nullptr;
   try {
     LocalFileSystem().make_folder(Location{"", "", "", folder}, /*parents=*/true);
-  } catch (const Error&) {
+  } catch (const Error& e) {
+    warn(folder, e.what());
     return nullptr;
   }
   return open(folder + "/" + kind + "-" + hex_sha256(identity).substr(0, 32), O_CREAT);
@@ -42,15 +58,23 @@ std::unique_ptr<StateNote> StateNote::take(const std::string& kind, const std::s
 
 std::unique_ptr<StateNote> StateNote::open(const std::string& path, int flags) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | flags, 0600);
-  if (fd < 0) return nullptr;
+  if (fd < 0) {
+    if ((flags & O_CREAT) != 0) warn(path, std::strerror(errno));
+    return nullptr;
+  }
   Descriptor file(fd);
   if (!lock_file(fd, path)) return nullptr;
   std::unique_ptr<StateNote> note(new StateNote(path, std::move(file)));
   struct ::stat st;
   if (::fstat(fd, &st) == 0 && st.st_size > 0) {
     note->changed_nsec_ = static_cast<int64_t>(st.st_mtim.tv_sec) * 1000000000 + st.st_mtim.tv_nsec;
-    note->content_.resize(static_cast<size_t>(st.st_size));
-    note->content_.resize(static_cast<size_t>(pread_fully(fd, note->content_.data(), st.st_size, 0, path)));
+    try {
+      note->content_.resize(static_cast<size_t>(st.st_size));
+      note->content_.resize(static_cast<size_t>(pread_fully(fd, note->content_.data(), st.st_size, 0, path)));
+    } catch (const Error& e) {
+      warn(path, e.what());
+      return nullptr;
+    }
     ::lseek(fd, 0, SEEK_END);
   }
   return note;
@@ -60,10 +84,14 @@ void StateNote::for_each(const std::string& kind, const std::function<void(State
   const std::string folder = state_folder();
   if (folder.empty()) return;
   std::vector<std::string> paths;
-  LocalFileSystem().list({"", "", "", folder}, /*recursive=*/false, [&](DirEntry& entry) {
-    if (entry.is_file() && entry.name.compare(0, kind.size() + 1, kind + "-") == 0) paths.push_back(entry.path);
-    return true;
-  });
+  try {
+    LocalFileSystem().list({"", "", "", folder}, /*recursive=*/false, [&](DirEntry& entry) {
+      if (entry.is_file() && entry.name.compare(0, kind.size() + 1, kind + "-") == 0) paths.push_back(entry.path);
+      return true;
+    });
+  } catch (const Error& e) {
+    warn(folder, e.what());
+  }
   for (const std::string& path : paths)
     if (const auto note = open(path, 0)) work(*note);
 }
@@ -74,15 +102,23 @@ StateNote::~StateNote() {
   if (::fstat(file_.get(), &st) == 0 && st.st_size == 0) ::unlink(path_.c_str());
 }
 
+void StateNote::write(const std::string& text) {
+  if (failed_) return;
+  try {
+    write_fully(file_.get(), text.data(), static_cast<int64_t>(text.size()), path_);
+  } catch (const Error& e) {
+    failed_ = true;
+    warn(state_folder(), e.what());
+  }
+}
+
 void StateNote::replace(const std::string& content) {
   if (::ftruncate(file_.get(), 0) != 0) return;
   ::lseek(file_.get(), 0, SEEK_SET);
-  write_fully(file_.get(), content.data(), static_cast<int64_t>(content.size()), path_);
+  write(content);
 }
 
-void StateNote::append(const std::string& line) {
-  write_fully(file_.get(), line.data(), static_cast<int64_t>(line.size()), path_);
-}
+void StateNote::append(const std::string& line) { write(line); }
 
 void StateNote::remove() {
   if (::ftruncate(file_.get(), 0) == 0) ::unlink(path_.c_str());

@@ -2,6 +2,7 @@
 // else ~/.cache/moxing.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,7 +11,9 @@
 
 namespace mox::file {
 
-// A note that one process at a time holds. Its name is derived from `identity`.
+// A note that one process at a time holds. Its name is derived from `identity`. A note that cannot be read or written
+// (a full disk, a folder that is gone) is a warning, once a process: the transfer goes on, only it cannot be gone on
+// with.
 class StateNote {
  public:
   // nullptr when another process holds it, or when there is nowhere to write: then there is no going on later.
@@ -30,10 +33,12 @@ class StateNote {
   StateNote(std::string path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
   // nullptr when it cannot be had.
   static std::unique_ptr<StateNote> open(const std::string& path, int flags);
+  void write(const std::string& text);
   std::string path_;
   Descriptor file_;
   std::string content_;
   int64_t changed_nsec_ = 0;
+  std::atomic<bool> failed_{false};  // a line may be cut off: nothing may follow it
 };
 
 // Takes an exclusive lock on an open file; false when somebody else has it or the name no longer leads to it.

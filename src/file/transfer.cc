@@ -42,9 +42,14 @@ class SmallStoreCopy : public Transfer {
 class LargeStoreCopy : public Transfer {
  public:
   LargeStoreCopy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
-      : src_(src), st_(st), counters_(counters), part_size_(std::max<int64_t>(kOneRequest, part_size_for(st.length))) {
-    upload_ = s3::create_upload("copy", dst, /*checksums=*/false, {{s3::kCopiedFrom, st.etag}});
-    parts_.resize(static_cast<size_t>((st.length + part_size_ - 1) / part_size_));
+      : src_(src), st_(st), counters_(counters) {
+    const auto info = s3::head_checked("copy", src);  // parts by a wrong size would leave bytes out
+    if (!info) throw MoxFileNotExistsException("copy '" + src.str() + "': the object was removed meanwhile");
+    st_.length = info->size;
+    st_.etag = info->etag;
+    part_size_ = std::max<int64_t>(kOneRequest, part_size_for(st_.length));
+    upload_ = s3::create_upload("copy", dst, /*checksums=*/false, {{s3::kCopiedFrom, st_.etag}});
+    parts_.resize(static_cast<size_t>((st_.length + part_size_ - 1) / part_size_));
   }
   int part_count() const override { return static_cast<int>(parts_.size()); }
   void run_part(int index) override {
@@ -61,7 +66,7 @@ class LargeStoreCopy : public Transfer {
   Location src_;
   Stat st_;
   CopyCounters* counters_;
-  int64_t part_size_;
+  int64_t part_size_ = 0;
   s3::Upload upload_;
   std::vector<S3Part> parts_;
 };

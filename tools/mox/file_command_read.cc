@@ -119,7 +119,10 @@ int file_cat(const std::vector<std::string>& args) {
     if (is_same_file(STDOUT_FILENO, path))
       throw Error("cat '" + path + "': refused: standard output goes into this file");
     file::File in(path, "rb");
-    std::string buffer(1 << 20, '\0');
+    // Of an object that fits into memory nothing is shown before all of it is here and verified.
+    constexpr int64_t kHeldBack = 64 << 20;
+    const bool held_back = path.find("://") != std::string::npos && in.size() <= kHeldBack;
+    std::string buffer(held_back ? static_cast<size_t>(in.size()) + 1 : 1 << 20, '\0');
     while (const int64_t got = in.read_some(buffer.data(), static_cast<int64_t>(buffer.size())))
       print({buffer.data(), static_cast<size_t>(got)});
     if (std::fflush(stdout) != 0) throw Error(kOutputFailed);

@@ -1,0 +1,273 @@
+#include "file/s3_route.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <ctime>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "moxing/log.h"
+
+namespace mox::file {
+namespace {
+
+constexpr long kClocksAgree = 300;  // seconds; stores allow 900
+constexpr const char* kClouds[] = {".amazonaws.com", ".amazonaws.com.cn", ".myhuaweicloud.com"};
+
+struct Learned {
+  std::string host, region;  // "": as configured
+};
+
+struct Memory {
+  std::mutex mu;
+  std::map<std::string, Learned> buckets;  // guarded by mu; by host and bucket
+  std::map<std::string, long> clocks;      // guarded by mu; by host
+};
+
+Memory& memory() {
+  static auto* instance = new Memory;
+  return *instance;
+}
+
+std::string bucket_key(const Config& config, const std::string& bucket) { return config.host + "\n" + bucket; }
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// "a.b:80" is {"a.b", ":80"}.
+std::pair<std::string, std::string> split_port(const std::string& host) {
+  const size_t colon = host.rfind(':');
+  if (colon == std::string::npos || host.find(']', colon) != std::string::npos) return {host, ""};
+  return {host.substr(0, colon), host.substr(colon)};
+}
+
+bool is_address(const std::string& name) {
+  return name.find(':') != std::string::npos || name.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+// "s3.eu-west-1.amazonaws.com" is in "eu-west-1", "s3.amazonaws.com" in us-east-1; "" for what is no public cloud's
+// store.
+std::string region_of_host(const std::string& host) {
+  const std::string name = lower(split_port(host).first);
+  for (const char* cloud : kClouds) {
+    if (!ends_with(name, cloud)) continue;
+    const bool huawei = std::string(cloud).find("huawei") != std::string::npos;
+    std::string rest = name.substr(0, name.size() - std::string(cloud).size());
+    const std::string first = huawei ? "obs" : "s3";
+    if (rest == first) return huawei ? "" : "us-east-1";
+    if (rest.compare(0, first.size(), first) != 0 || (rest[first.size()] != '.' && rest[first.size()] != '-'))
+      return "";
+    rest.erase(0, first.size() + 1);
+    if (rest.rfind("dualstack.", 0) == 0) rest.erase(0, 10);
+    if (rest == "external-1") return "us-east-1";
+    // A region has no dots and ends with a digit: "us-gov-west-1". Machines of customers are named otherwise.
+    const bool region = rest.size() > 3 && rest.find('.') == std::string::npos && std::isdigit(rest.back()) &&
+                        std::count(rest.begin(), rest.end(), '-') >= 2 && rest.size() < 24;
+    return region ? rest : "";
+  }
+  return "";
+}
+
+std::string host_in_region(const std::string& host, const std::string& region) {
+  const std::string old = region_of_host(host);
+  if (old.empty() || old == region) return "";
+  for (const char* cloud : kClouds) {
+    if (!ends_with(split_port(host).first, cloud)) continue;
+    const bool huawei = std::string(cloud).find("huawei") != std::string::npos;
+    return (huawei ? "obs." : "s3.") + region + cloud;
+  }
+  return "";
+}
+
+// Virtual-host style needs a bucket that is one component of a host's name; with dots no certificate of the store fits.
+bool fits_in_host(const Config& config, const std::string& bucket) {
+  for (const char c : bucket)
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || (c == '.' && !config.is_secure)))
+      return false;
+  return true;
+}
+
+struct Redirection {
+  std::string host;  // "" when the answer names none
+  bool other_scheme = false;
+};
+
+// Where an answer sends us: an <Endpoint>, or a Location. The bucket is taken off the name.
+Redirection redirection_of(const Config& config, const std::string& bucket, const HttpResponse& response,
+                           const S3Error& error) {
+  if (response.status != 301 && response.status != 307) return {};
+  std::string text = error.endpoint.empty() ? response.header("location") : error.endpoint;
+  Redirection result;
+  if (const size_t scheme = text.find("://"); scheme != std::string::npos) {
+    result.other_scheme = lower(text.substr(0, scheme)) != (config.is_secure ? "https" : "http");
+    text.erase(0, scheme + 3);
+  } else if (!text.empty() && text[0] == '/') {
+    return {};
+  }
+  text = lower(text.substr(0, text.find_first_of("/?#")));
+  if (text.find('@') != std::string::npos) text.erase(0, text.rfind('@') + 1);
+  if (!bucket.empty() && text.rfind(lower(bucket) + ".", 0) == 0) text.erase(0, bucket.size() + 1);
+  const std::string default_port = config.is_secure ? ":443" : ":80";
+  if (ends_with(text, default_port)) text = split_port(text).first;
+  result.host = text;
+  return result;
+}
+
+std::string wanted_region(const HttpResponse& response, const S3Error& error) {
+  const int s = response.status;
+  if (s != 400 && s != 403 && s != 301 && s != 307) return "";
+  const std::string told = response.header("x-amz-bucket-region");
+  return told.empty() ? error.region : told;
+}
+
+// 0 when the answer does not tell the time.
+int64_t store_time(const HttpResponse& response, const S3Error& error) {
+  int64_t told = parse_time_nsec(response.header("date"));
+  if (told == 0) told = parse_time_nsec(error.server_time);
+  return told / 1000000000;
+}
+
+bool is_valid_region(const std::string& region) {
+  return !region.empty() && region.size() <= 64 && std::all_of(region.begin(), region.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '_';
+  });
+}
+
+}  // namespace
+
+bool same_host_family(const std::string& host, const std::string& other) {
+  const auto [a, port_a] = split_port(lower(host));
+  const auto [b, port_b] = split_port(lower(other));
+  if (b.empty() || port_a != port_b) return false;
+  if (a == b) return true;
+  if (is_address(a) || is_address(b)) return false;
+  if (ends_with(b, "." + a)) return true;
+  for (const char* cloud : kClouds)
+    if (ends_with(a, cloud) && ends_with(b, cloud)) return !region_of_host(b).empty();
+  // Fewer shared components may be a domain under which everybody can have a name.
+  size_t shared = 0;
+  for (size_t i = 1; i <= std::min(a.size(), b.size()) && a[a.size() - i] == b[b.size() - i]; ++i)
+    if (const bool whole =
+            (i == a.size() || a[a.size() - i - 1] == '.') && (i == b.size() || b[b.size() - i - 1] == '.');
+        whole)
+      ++shared;
+  return shared >= 3;
+}
+
+Route route_of(const Config& config, const std::string& bucket) {
+  Route route{config.host, config.region, config.path_style || bucket.empty() || !fits_in_host(config, bucket)};
+  Memory& m = memory();
+  std::lock_guard lock(m.mu);
+  const auto found = m.buckets.find(bucket_key(config, bucket));
+  if (found == m.buckets.end()) return route;
+  if (!found->second.host.empty()) route.host = found->second.host;
+  if (!found->second.region.empty()) route.region = found->second.region;
+  return route;
+}
+
+long clock_skew(const Config& config) {
+  Memory& m = memory();
+  std::lock_guard lock(m.mu);
+  const auto found = m.clocks.find(config.host);
+  return found == m.clocks.end() ? 0 : found->second;
+}
+
+bool learn_route(const Config& config, const std::string& bucket, const Route& used, const HttpResponse& response,
+                 const S3Error& error) {
+  const int s = response.status;
+  if (bucket.empty() || (s != 400 && s != 403 && s != 301 && s != 307)) return false;
+  const Redirection redirection = redirection_of(config, bucket, response, error);
+  const bool may_follow =
+      !redirection.host.empty() && !redirection.other_scheme && same_host_family(config.host, redirection.host);
+  std::string region = wanted_region(response, error), host;
+  if (may_follow) host = redirection.host;
+  if (region.empty() && may_follow) region = region_of_host(host);
+  if (region.empty()) region = used.region;
+  if (!is_valid_region(region)) return false;
+  if (host.empty()) host = host_in_region(used.host, region);
+  if (host.empty()) host = used.host;
+  const bool new_here = host != used.host || region != used.region;
+
+  Memory& m = memory();
+  std::lock_guard lock(m.mu);
+  Learned& learned = m.buckets[bucket_key(config, bucket)];
+  const std::string& now_host = learned.host.empty() ? config.host : learned.host;
+  const std::string& now_region = learned.region.empty() ? config.region : learned.region;
+  if (now_host != used.host || now_region != used.region) return true;  // another request has learned meanwhile
+  if (!new_here) {
+    // What was learned is refused, and nothing better is told: back to what the user said.
+    const bool about_keys = error.code == "AuthorizationHeaderMalformed" || error.code == "SignatureDoesNotMatch" ||
+                            error.code == "PermanentRedirect";
+    if (!about_keys || (learned.host.empty() && learned.region.empty())) return false;
+    learned = {};
+    return true;
+  }
+  learned = {host == config.host ? "" : host, region};
+  log_warning("bucket '" + bucket + "' at " + config.endpoint() + " is in region '" + region + "'" +
+              (host == config.host ? "" : " at '" + host + "'") + ", not '" + used.region +
+              "': going on with that; set region (AWS_REGION) " + (host == config.host ? "" : "and server ") +
+              "to save the detour");
+  return true;
+}
+
+bool learn_clock(const Config& config, long used, const HttpResponse& response, const S3Error& error) {
+  if (error.code != "RequestTimeTooSkewed" && error.code != "RequestExpired") return false;
+  Memory& m = memory();
+  std::lock_guard lock(m.mu);
+  long& skew = m.clocks[config.host];
+  if (skew != used) return true;  // another request has learned meanwhile
+  const int64_t server = store_time(response, error);
+  if (server == 0) {
+    if (skew == 0) return false;
+    skew = 0;  // what was learned is refused, and nothing better is told
+    return true;
+  }
+  const long told = static_cast<long>(server - std::time(nullptr));
+  if (std::labs(told - skew) < 2) return false;
+  skew = told;
+  if (std::labs(told) > kClocksAgree)
+    log_warning("this machine's clock is " + std::to_string(std::labs(told)) + " s " +
+                (told > 0 ? "behind" : "ahead of") + " that of " + config.endpoint() +
+                ": requests are signed with the store's time; set the clock");
+  return true;
+}
+
+std::string refusal_hint(const Config& config, const std::string& bucket, const HttpResponse& response,
+                         const S3Error& error) {
+  const int s = response.status;
+  const bool refused = s == 400 || s == 401 || s == 403;
+  const bool skewed = error.code == "RequestTimeTooSkewed" || error.code == "RequestExpired";
+  if (refused || skewed) {
+    const int64_t server = store_time(response, error);
+    const int64_t told = server - std::time(nullptr);
+    if (server != 0 && std::abs(told) > kClocksAgree)
+      return "this machine's clock is " + std::to_string(std::abs(told)) + " s " + (told > 0 ? "behind" : "ahead of") +
+             " the store's: set it right";
+    if (skewed) return "the clocks of this machine and of the store differ: set this machine's right";
+  }
+  const std::string region = wanted_region(response, error), used = route_of(config, bucket).region;
+  const Redirection redirection = redirection_of(config, bucket, response, error);
+  std::string hint;
+  if (!region.empty() && region != config.region)
+    hint =
+        "the request was signed for region '" + used + "', the store expects '" + region + "': set region (AWS_REGION)";
+  if (!redirection.host.empty() && redirection.host != config.host)
+    hint += (hint.empty() ? "" : "; ") + std::string("the store sends to '") + redirection.host + "'" +
+            (redirection.other_scheme ? " by another scheme" : "") +
+            ", which was not followed: keys go to no other domain; set server to it if that is right";
+  if (hint.empty() && (error.code == "AuthorizationHeaderMalformed" || s == 301 || s == 307))
+    hint = "the request was signed for region '" + used +
+           "', and the store does not say which one it expects: set region "
+           "(AWS_REGION) and server to the bucket's";
+  return hint;
+}
+
+}  // namespace mox::file
