@@ -1,8 +1,11 @@
 #include "file/http.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -180,6 +183,19 @@ int on_progress(void* user, curl_off_t, curl_off_t down, curl_off_t, curl_off_t 
   return exchange->stalled ? 1 : 0;
 }
 
+// Programs that this one starts do not inherit the connection.
+int on_open(void*, curl_socket_t socket, curlsocktype) {
+  ::fcntl(socket, F_SETFD, FD_CLOEXEC);
+  return CURL_SOCKOPT_OK;
+}
+
+// A forked child may hold a copy: without the shutdown the store would go on sending an answer that was broken off, and
+// hold its lock on the object.
+int on_close(void*, curl_socket_t socket) {
+  ::shutdown(socket, SHUT_RDWR);
+  return ::close(socket);
+}
+
 HttpFailure classify(CURLcode code) {
   switch (code) {
     case CURLE_OK:
@@ -205,6 +221,8 @@ void set_transport_options(CURL* handle, const Config& config) {
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle, CURLOPT_SOCKOPTFUNCTION, on_open);
+  curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
   curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);  // a key may hold ".."
   curl_easy_setopt(handle, CURLOPT_HTTP_CONTENT_DECODING, 0L);
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
