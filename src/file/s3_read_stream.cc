@@ -55,6 +55,7 @@ void S3ReadStream::read_first() {
   chunk->length = static_cast<int64_t>(chunk->data.size());
   check_.emplace(*info_);
   checked_ = 0;
+  failed_ = nullptr;
   if (chunk->length == info_->size) check(chunk->data.data(), 0, chunk->length);
   std::promise<void> done;
   done.set_value();
