@@ -6,10 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 #include <unordered_map>
 #include <vector>
 
@@ -44,6 +48,7 @@ bool is_part_name(std::string_view name) {
 }
 
 // Each writer holds a lock on its file: where process numbers mean nothing (another host or container), that tells.
+// With made_before not 0 only a file that was last changed before.
 void remove_if_unlocked(const std::string& path, time_t made_before = 0) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return;
@@ -53,12 +58,31 @@ void remove_if_unlocked(const std::string& path, time_t made_before = 0) {
   if (lock_file(fd, path)) ::unlink(path.c_str());
 }
 
+// When a process began, in seconds since 1970; 0 when there is none, or only what its parent has not asked about yet.
+time_t begin_of(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  if (!std::getline(in, text)) return ::kill(pid, 0) != 0 && errno == ESRCH ? 0 : 1;
+  // The name, in brackets, may have anything in it; the state follows, and the 20th word from there is the time.
+  const size_t name_end = text.rfind(')');
+  std::istringstream words(name_end == std::string::npos ? "" : text.substr(name_end + 1));
+  std::string state, word;
+  words >> state;
+  if (state == "Z" || state == "X") return 0;
+  for (int i = 0; i < 19; ++i) words >> word;
+  timespec now, since_boot;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  const time_t begin = std::strtoll(word.c_str(), nullptr, 10) / ::sysconf(_SC_CLK_TCK);
+  return std::max<time_t>(1, now.tv_sec - since_boot.tv_sec + begin);
+}
+
+// The number may be that of a later process: in a container each has the same few.
 void remove_if_left(const std::string& path, pid_t writer) {
-  static const time_t begin = std::time(nullptr);  // of this process' first write
-  if (writer == ::getpid())
-    remove_if_unlocked(path, begin);  // in a container each process may have the same number
-  else if (::kill(writer, 0) != 0 && errno == ESRCH)
-    remove_if_unlocked(path);
+  constexpr time_t kRounding = 2;
+  static const time_t first_write = std::time(nullptr);
+  const time_t begin = writer == ::getpid() ? first_write : begin_of(writer);
+  remove_if_unlocked(path, begin == 0 ? 0 : writer == ::getpid() ? begin : begin - kRounding);
 }
 
 // Removes what is left in a folder ("" or with '/' at its end); returns the parts of downloads that may still go on.

@@ -91,8 +91,8 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
                             const std::string& full_crc);
 // Never throws: it runs while something else has failed already.
 void abort_upload(const Upload& upload) noexcept;
-// Silent when the upload is gone.
-void abort_upload_or_throw(const Upload& upload);
+// False when there is no such upload.
+bool abort_upload_or_throw(const Upload& upload);
 // nullopt when the upload is gone.
 std::optional<std::vector<S3Part>> list_parts(const char* operation, const Upload& upload);
 // All of them, page by page.

@@ -178,14 +178,15 @@ std::string complete_upload(const char* operation, const Upload& upload, const s
   return etag;
 }
 
-void abort_upload_or_throw(const Upload& upload) {
+bool abort_upload_or_throw(const Upload& upload) {
   S3Call call{.operation = "abort upload",
               .target = upload.object,
               .method = "DELETE",
               .query = {{"uploadId", upload.id}},
               .accept_statuses = {404}};
-  s3_call(call);
+  const HttpResponse response = s3_call(call);
   if (upload.mark) upload.mark->remove();
+  return response.status < 300;
 }
 
 void abort_upload(const Upload& upload) noexcept {

@@ -33,35 +33,38 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
-bool abort(const Location& object, const std::string& id) {
+// True when the store has no such upload any more. A part that was on its way when the process was killed may arrive
+// after this, and the upload be there again: only a later look tells.
+bool is_gone_or_abort(const Location& object, const std::string& id) {
   try {
-    s3::abort_upload_or_throw({object, id});
+    if (!s3::abort_upload_or_throw({object, id})) return true;
     log_info("an upload of '" + object.str() + "' that a killed process left was removed from the store");
-    return true;
   } catch (const std::exception& e) {
     log_debug(std::string("an upload that a killed process left could not be removed: ") + e.what());
-    return false;
   }
+  return false;
 }
 
 // The process was killed before it knew the upload's name, if the store began it at all: one of this very time.
-bool abort_nameless(const Location& object, int64_t begun_nsec) {
+bool are_nameless_gone(const Location& object, int64_t begun_nsec) {
+  bool gone = true;
   for (const S3Upload& upload : s3::list_uploads("abort upload", object)) {
     const int64_t apart = upload.initiated_nsec - begun_nsec;
     if (upload.key != object.key || apart > kClocksApart || apart < -kClocksApart) continue;
-    if (!abort(object, upload.upload_id)) return false;
+    gone = is_gone_or_abort(object, upload.upload_id) && gone;
   }
-  return true;
+  return gone;
 }
 
 // endpoint, bucket, key, and the upload's name when it is known.
 void settle_mark(const std::string& endpoint, StateNote& note) {
   const auto lines = lines_of(note.content());
-  const int64_t now = static_cast<int64_t>(std::time(nullptr)) * kSecond;
-  if (lines.size() < 3 || now - note.changed_nsec() > kForgotten) return note.remove();
+  const int64_t age = static_cast<int64_t>(std::time(nullptr)) * kSecond - note.changed_nsec();
+  if (lines.size() < 3 || age > kForgotten) return note.remove();
   if (lines[0] != endpoint) return;
   const Location object{"s3", lines[1], percent_decode(lines[2]), ""};
-  const bool gone = lines.size() > 3 ? abort(object, lines[3]) : abort_nameless(object, note.changed_nsec());
+  const bool gone =
+      lines.size() > 3 ? is_gone_or_abort(object, lines[3]) : are_nameless_gone(object, note.changed_nsec());
   if (gone) note.remove();
 }
 
@@ -76,7 +79,7 @@ void settle_resumable(const std::string& endpoint, StateNote& note) {
   if (!content.is_object() || !content.contains("source") || content.value("endpoint", "") != endpoint) return;
   if (is_source_unchanged(content)) return;
   const Location object{"s3", content.value("bucket", ""), percent_decode(content.value("key", "")), ""};
-  if (abort(object, content.value("upload", ""))) note.remove();
+  if (is_gone_or_abort(object, content.value("upload", ""))) note.remove();
 }
 
 }  // namespace

@@ -161,15 +161,24 @@ def test_marks_of_folders_that_have_content(fake, tmp_path):
         http("bkt/w4/sub/")
 
 
+@pytest.fixture
+def zombie():
+    process = subprocess.Popen(["true"])
+    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    yield process.pid
+    process.wait()
+
+
 def dead_pid():
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
 
 
-def test_temporaries_whose_writer_is_gone(fake, tmp_path):
+def test_temporaries_whose_writer_is_gone(fake, tmp_path, zombie):
     env, http = fake
-    left = [tmp_path / f".some.bin.moxtmp-{dead_pid()}-{i}" for i in range(3)] + [tmp_path / ".a.moxpart-0123456789abcdef"]
+    left = [tmp_path / f".some.bin.moxtmp-{pid}-{i}" for i, pid in enumerate([dead_pid(), dead_pid(), zombie])] + [tmp_path / ".a.moxpart-0123456789abcdef"]
     kept = [tmp_path / f".other.moxtmp-{os.getpid()}-0", tmp_path / ".b.moxpart-0123456789abcdef", tmp_path / ".a.moxtmp-notes", tmp_path / "a.moxtmp-1-2"]
     for path in left + kept:
         path.write_text("x")
@@ -197,6 +206,7 @@ def test_kills_leave_no_more_than_one(fake, tmp_path):
         assert len(uploads(http)) == 1
     subprocess.run([MOX, "file", "append", "s3://bkt/piped"], input=b"y" * 11_000_000, env=env, check=True)
     assert uploads(http) == [] and len(http("bkt/piped")) == 11_000_000
+    subprocess.run([MOX, "file", "append", "s3://bkt/piped2"], input=b"y" * 11_000_000, env=env, check=True)  # has seen that it is gone
     assert not [name for name in os.listdir(tmp_path / "state") if name.startswith("multipart-")]
 
     source = tmp_path / "source"
@@ -227,7 +237,9 @@ def test_a_kill_while_an_upload_began(fake, tmp_path):
     note.write_text(f"{env['AWS_ENDPOINT_URL']}\nbkt\nbegun\n")
     (tmp_path / "multipart-4567").write_text("http://elsewhere\nbkt\nother\n")
     subprocess.run([MOX, "file", "append", "s3://bkt/later"], input=b"y" * 11_000_000, env=env, check=True)
-    assert sorted(uploads(http)) == ["begun-too", "other"] and os.listdir(tmp_path) == ["multipart-4567"]
+    assert sorted(uploads(http)) == ["begun-too", "other"]
+    subprocess.run([MOX, "file", "append", "s3://bkt/later"], input=b"y" * 11_000_000, env=env, check=True)
+    assert os.listdir(tmp_path) == ["multipart-4567"]
     os.utime(note.parent / "multipart-4567", (1, 1))  # of a store that nobody uses any more
     note.write_text(f"{env['AWS_ENDPOINT_URL']}\nbkt\nother\n")
     os.utime(note, (time.time() - 7200,) * 2)
@@ -267,7 +279,9 @@ def test_an_upload_that_will_never_go_on_is_removed(fake, tmp_path):
         (tmp_path / "two").write_bytes(b"short")
         (tmp_path / "three").write_bytes(os.urandom(16_000_000))
         run("cp", tmp_path / "three", "s3://bkt/three", env=slow)
-        assert uploads(http) == [] and os.listdir(tmp_path / "state") == []
+        assert uploads(http) == []
+        run("cp", tmp_path / "three", "s3://bkt/four", env=slow)  # has seen that they are gone
+        assert os.listdir(tmp_path / "state") == []
     finally:
         proxy.kill()
         proxy.wait()
