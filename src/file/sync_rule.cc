@@ -15,6 +15,7 @@
 #include "file/file_system.h"
 #include "file/local_file_system.h"
 #include "file/s3_client.h"
+#include "moxing/log.h"
 
 namespace mox::file {
 namespace {
@@ -36,10 +37,18 @@ void for_each_block(const std::string& path, const Update& update) {
   }
 }
 
-bool has_crc32c(const std::string& path, const std::string& expected) {
+uint32_t crc_of(const char* operation, const Location& file) {
   uint32_t crc = 0;
-  for_each_block(path, [&](const char* data, size_t size) { crc = crc32c(crc, data, size); });
-  return crc32c_base64(crc) == expected;
+  const auto update = [&](const char* data, size_t size) { crc = crc32c(crc, data, size); };
+  if (file.is_local())
+    for_each_block(file.path, update);
+  else
+    s3::get(operation, file, {}, nullptr, update);
+  return crc;
+}
+
+bool has_crc32c(const std::string& path, const std::string& expected) {
+  return crc32c_base64(crc_of("sync", {"", "", "", path})) == expected;
 }
 
 bool has_md5(const std::string& path, const std::string& expected) {
@@ -102,6 +111,17 @@ int64_t time_of_copy(const Location& src, int64_t mtime_nsec) {
                   "; the source was left where it is");
 }
 
+// `now`: what the store says of the source now.
+bool is_unchanged(const Location& src, const Stat& st, const std::optional<s3::ObjectInfo>& now) {
+  if (src.is_local()) {
+    const auto there = file_system(src).stat(src);
+    return there && there->length == st.length && there->mtime_nsec == st.mtime_nsec;
+  }
+  const auto plain = [](const std::string& etag) { return etag.rfind("W/", 0) == 0 ? etag.substr(2) : etag; };
+  const bool other_etag = now && !st.etag.empty() && !now->etag.empty() && plain(now->etag) != plain(st.etag);
+  return now && now->size == st.length && !other_etag;
+}
+
 void flush_to_disk(const char* operation, const Location& dst) {
   const Descriptor file(operation, dst.path, O_RDONLY);
   if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) throw_errno(operation, dst.path, errno);
@@ -142,10 +162,7 @@ bool differs(const Location& src, const Stat& src_stat, const Location& dst, con
 void check_moved(const char* operation, const Location& src, const Stat& st, const Location& dst) {
   const auto from = src.is_local() ? std::nullopt : s3::head(operation, src);
   const auto to = dst.is_local() ? std::nullopt : s3::head(operation, dst);
-  const auto source = src.is_local() ? file_system(src).stat(src) : std::nullopt;
-  const bool unchanged = src.is_local() ? source && source->length == st.length && source->mtime_nsec == st.mtime_nsec
-                                        : from && from->size == st.length && (st.etag.empty() || from->etag == st.etag);
-  if (!unchanged) throw_not_moved(operation, src, dst, "the source changed while it was copied");
+  if (!is_unchanged(src, st, from)) throw_not_moved(operation, src, dst, "the source changed while it was copied");
   const auto copied = dst.is_local() ? file_system(dst).stat(dst) : std::nullopt;
   if (dst.is_local() ? !copied || copied->is_directory : !to)
     throw_not_moved(operation, src, dst, "nothing is at the destination after the copy");
@@ -159,8 +176,13 @@ void check_moved(const char* operation, const Location& src, const Stat& st, con
     same = matches(*from, *to);
   else if (from || to)
     same = from ? matches(dst.path, *from) : matches(src.path, *to);
-  if (!same.value_or(true))
+  // An ETag may look like an MD5 and be none (encryption, other stores): then the bytes themselves are compared.
+  const bool has_crc = (!from || !from->crc32c.empty()) && (!to || !to->crc32c.empty());
+  if (!same.value_or(true) && (has_crc || crc_of(operation, src) != crc_of(operation, dst)))
     throw_not_moved(operation, src, dst, "the destination has another checksum than the source");
+  if (!same.value_or(true))
+    log_warning(std::string(operation) + " '" + src.str() + "' to '" + dst.str() +
+                "': the store's ETag is no MD5 of the content; both were read and are the same");
   if (dst.is_local()) flush_to_disk(operation, dst);
 }
 

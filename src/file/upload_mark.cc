@@ -33,6 +33,16 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+bool append(StateNote& note, const std::string& line) {
+  try {
+    note.append(line);
+    return true;
+  } catch (const std::exception& e) {
+    log_debug(std::string("an upload cannot be noted: ") + e.what());
+    return false;
+  }
+}
+
 // True when the store has no such upload any more. A part that was on its way when the process was killed may arrive
 // after this, and the upload be there again: only a later look tells.
 bool is_gone_or_abort(const Location& object, const std::string& id) {
@@ -92,11 +102,11 @@ std::shared_ptr<UploadMark> UploadMark::begin(const Location& object) {
   auto note = StateNote::take(
       kKind, text + std::to_string(::getpid()) + "-" + std::to_string(counter++) + "-" + std::to_string(now));
   if (!note) return nullptr;
-  note->append(text);
+  if (!append(*note, text)) return nullptr;
   return std::shared_ptr<UploadMark>(new UploadMark(std::move(note)));
 }
 
-void UploadMark::set_id(const std::string& id) { note_->append(id + "\n"); }
+void UploadMark::set_id(const std::string& id) { append(*note_, id + "\n"); }
 
 void UploadMark::remove() { note_->remove(); }
 
