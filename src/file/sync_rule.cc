@@ -15,6 +15,7 @@
 #include "file/file_system.h"
 #include "file/local_file_system.h"
 #include "file/s3_client.h"
+#include "file/s3_object_info.h"
 #include "moxing/log.h"
 
 namespace mox::file {
@@ -117,8 +118,8 @@ bool is_unchanged(const Location& src, const Stat& st, const std::optional<s3::O
     const auto there = file_system(src).stat(src);
     return there && there->length == st.length && there->mtime_nsec == st.mtime_nsec;
   }
-  const auto plain = [](const std::string& etag) { return etag.rfind("W/", 0) == 0 ? etag.substr(2) : etag; };
-  const bool other_etag = now && !st.etag.empty() && !now->etag.empty() && plain(now->etag) != plain(st.etag);
+  const bool other_etag = now && !st.etag.empty() && !now->etag.empty() &&
+                          s3::without_weak_mark(now->etag) != s3::without_weak_mark(st.etag);
   return now && now->size == st.length && !other_etag;
 }
 

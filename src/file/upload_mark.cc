@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <ctime>
@@ -43,39 +44,48 @@ bool append(StateNote& note, const std::string& line) {
   }
 }
 
-// True when the store has no such upload any more. A part that was on its way when the process was killed may arrive
-// after this, and the upload be there again: only a later look tells.
-bool is_gone_or_abort(const Location& object, const std::string& id) {
+enum class Left { kGone, kAborted, kStays };
+
+Left abort(const Location& object, const std::string& id, bool once_more) {
   try {
-    if (!s3::abort_upload_or_throw({object, id})) return true;
-    log_info("an upload of '" + object.str() + "' that a killed process left was removed from the store");
+    if (!s3::abort_upload_or_throw({object, id})) return Left::kGone;
+    if (!once_more)
+      log_info("an upload of '" + object.str() + "' that a killed process left was removed from the store");
+    return Left::kAborted;
   } catch (const std::exception& e) {
     log_debug(std::string("an upload that a killed process left could not be removed: ") + e.what());
+    return Left::kStays;
   }
-  return false;
 }
 
 // The process was killed before it knew the upload's name, if the store began it at all: one of this very time.
-bool are_nameless_gone(const Location& object, int64_t begun_nsec) {
-  bool gone = true;
+Left abort_nameless(const Location& object, int64_t begun_nsec) {
+  Left worst = Left::kGone;
   for (const S3Upload& upload : s3::list_uploads("abort upload", object)) {
     const int64_t apart = upload.initiated_nsec - begun_nsec;
     if (upload.key != object.key || apart > kClocksApart || apart < -kClocksApart) continue;
-    gone = is_gone_or_abort(object, upload.upload_id) && gone;
+    worst = std::max(worst, abort(object, upload.upload_id, false));
   }
-  return gone;
+  return worst;
 }
 
-// endpoint, bucket, key, and the upload's name when it is known.
+// endpoint, bucket, key, then the upload's name when it is known, then kAbortedMark. A part that was on its way when
+// the process was killed may arrive after its upload was aborted, and the upload be there again: the next process
+// aborts it once more. (Some stores say that they aborted what they do not have.)
 void settle_mark(const std::string& endpoint, StateNote& note) {
+  constexpr char kAbortedMark[] = "aborted";
   const auto lines = lines_of(note.content());
   const int64_t age = static_cast<int64_t>(std::time(nullptr)) * kSecond - note.changed_nsec();
   if (lines.size() < 3 || age > kForgotten) return note.remove();
   if (lines[0] != endpoint) return;
   const Location object{"s3", lines[1], percent_decode(lines[2]), ""};
-  const bool gone =
-      lines.size() > 3 ? is_gone_or_abort(object, lines[3]) : are_nameless_gone(object, note.changed_nsec());
-  if (gone) note.remove();
+  const bool once_more = lines.back() == kAbortedMark;
+  const bool named = lines.size() > (once_more ? 4 : 3);
+  const Left left = named ? abort(object, lines[3], once_more) : abort_nameless(object, note.changed_nsec());
+  if (left == Left::kGone || (left == Left::kAborted && once_more))
+    note.remove();
+  else if (left == Left::kAborted)
+    append(note, kAbortedMark + std::string("\n"));
 }
 
 bool is_source_unchanged(const nlohmann::json& note) {
@@ -89,7 +99,7 @@ void settle_resumable(const std::string& endpoint, StateNote& note) {
   if (!content.is_object() || !content.contains("source") || content.value("endpoint", "") != endpoint) return;
   if (is_source_unchanged(content)) return;
   const Location object{"s3", content.value("bucket", ""), percent_decode(content.value("key", "")), ""};
-  if (is_gone_or_abort(object, content.value("upload", ""))) note.remove();
+  if (abort(object, content.value("upload", ""), false) != Left::kStays) note.remove();
 }
 
 }  // namespace
