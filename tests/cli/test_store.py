@@ -77,7 +77,8 @@ def test_half_an_export_on_a_store_goes_with_the_next(store, tmp_path):
     done = mox("export", "--checkpoint_url=s3://bucket/run", "--export_url=s3://bucket/models", env=store.env)
     assert done.stdout.strip() == "s3://bucket/models/10"
     names = mox("file", "ls", "-r", "s3://bucket/models", env=store.env).stdout.split()
-    assert sorted(n for n in names if n[0] in ".789") == [".exporting-8", "8/variables/variables.index", "9/saved_model.pb"]
+    left = sorted(n for n in names if n[0] in ".789" and not n.endswith("/"))
+    assert left == [".exporting-8", "8/variables/variables.index", "9/saved_model.pb"]
 
 
 def test_a_wrong_key_and_a_missing_bucket_are_told_before_training(store):
