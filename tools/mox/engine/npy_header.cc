@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/printable.h"
 #include "moxing/error.h"
 
 namespace mox::cli {
@@ -34,7 +35,8 @@ class HeaderParser {
       seen_.push_back(key);
       if (!accept(',') && peek() != '}') fail();
     }
-    if (peek() != '\0') fail();
+    peek();
+    if (at_ != text_.size()) fail();
     std::sort(seen_.begin(), seen_.end());
     if (seen_ != std::vector<std::string>{"descr", "fortran_order", "shape"}) fail();
     return header;
@@ -42,7 +44,7 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail() const {
-    reject_npy(path_, "its header is '" + std::string(text_.substr(0, kShown)) + (text_.size() > kShown ? "…'" : "'") +
+    reject_npy(path_, "its header is '" + printable_name(text_.substr(0, kShown)) + (text_.size() > kShown ? "…'" : "'") +
                           ", expected {'descr': '<f4', 'fortran_order': False, 'shape': (1, 2)}");
   }
 
