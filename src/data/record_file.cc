@@ -46,7 +46,9 @@ absl::Status RecordFile::fetch(int64_t at, size_t size, absl::string_view* bytes
     }
     buffer_at_ = at;
     buffer_size_ = kept;
-    if (auto status = fill(std::max(size, read_ahead_)); !status.ok()) return status;
+    // Not ahead of the file's end: a small file takes little memory.
+    const size_t left = size_ < 0 ? read_ahead_ : static_cast<size_t>(std::max<int64_t>(0, size_ - at));
+    if (auto status = fill(std::max(size, std::min(read_ahead_, left))); !status.ok()) return status;
   }
   const size_t from = static_cast<size_t>(at - buffer_at_);
   *bytes = absl::string_view(buffer_.data(), buffer_size_).substr(std::min(from, buffer_size_), size);

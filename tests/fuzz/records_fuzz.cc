@@ -79,8 +79,9 @@ std::string with_checksums(std::string bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string bytes(reinterpret_cast<const char*>(data), size);
   check_example(bytes);
-  for (const std::string& file : {bytes, with_checksums(bytes)})
-    for (const bool skip : {false, true})
-      for (const int64_t known : {static_cast<int64_t>(file.size()), int64_t{-1}}) read_all(file, known, skip);
+  const std::string right = with_checksums(bytes);
+  for (const bool skip : {false, true})
+    for (const std::string& file : {bytes, right}) read_all(file, static_cast<int64_t>(file.size()), skip);
+  if (size % 16 == 0) read_all(right, -1, false);  // reads ahead by the MiB: slow
   return 0;
 }
