@@ -29,13 +29,14 @@ bool chooses(const tf::NodeDef& node) {
 // What may run for an element in a few microseconds a kilobyte.
 bool is_cheap(const std::string& op) {
   static const std::unordered_set<std::string> kCheap = {
-      "Add",        "AddV2",        "Cast",     "Const",   "DivNoNan",  "ExpandDims",
-      "Fill",       "GatherV2",     "Identity", "Maximum", "Minimum",   "Mul",
-      "NoOp",       "OneHot",       "Pack",     "RealDiv", "Reshape",   "Shape",
-      "Squeeze",    "Sub",          "Prod",     "Slice",   "Range",     "FloorMod",
-      "Less",       "StridedSlice", "_Arg",     "_Retval", "ZerosLike", "RandomIndexShuffle",
-      "LogicalAnd", "GreaterEqual", "FloorDiv", "Select",  "SelectV2",  "ConcatV2",
-      "Equal"};
+      "Add",          "AddV2",        "Cast",           "Const",     "DivNoNan",
+      "ExpandDims",   "Fill",         "GatherV2",       "Identity",  "Maximum",
+      "Minimum",      "Mul",          "NoOp",           "OneHot",    "Pack",
+      "RealDiv",      "Reshape",      "Shape",          "Squeeze",   "Sub",
+      "Prod",         "Slice",        "Range",          "FloorMod",  "Less",
+      "StridedSlice", "_Arg",         "_Retval",        "ZerosLike", "RandomIndexShuffle",
+      "LogicalAnd",   "GreaterEqual", "FloorDiv",       "Select",    "SelectV2",
+      "ConcatV2",     "Equal",        "MoxCheckElement"};
   return kCheap.count(op) > 0;
 }
 
