@@ -218,7 +218,14 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
     }
   }
   // The op that takes names puts them into its messages; it takes a batch.
-  const tf::Output one_record = ops::ExpandDims(scope, record, 0), one_name = ops::ExpandDims(scope, name, 0);
+  tf::NodeBuilder check(scope.GetUniqueNameForOp("check_example"), "MoxCheckExample");
+  check.Input(record.node(), record.index()).Input(name.node(), name.index());
+  scope.UpdateBuilder(&check);
+  tf::Node* checked = nullptr;
+  throw_if_error(check.Finalize(scope.graph(), &checked), "building the parser of records");
+  throw_if_error(scope.DoShapeInference(checked), "building the parser of records");
+  const tf::Output one_record = ops::ExpandDims(scope, tf::Output(checked, 0), 0),
+                   one_name = ops::ExpandDims(scope, name, 0);
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("parse"), "ParseExample");
   builder.Input(one_record.node())
       .Input(one_name.node())

@@ -40,6 +40,22 @@ TEST_F(TFRecordTest, OnlyEmptyFiles) {
             "the 2 TFRecord files of " + dir_.path() + " that match empty-* are empty");
 }
 
+// TensorFlow's parser shows the bytes of such a record and not where it is.
+TEST_F(TFRecordTest, RecordsThatAreNoExamples) {
+  const std::string whole = image_record(image_, 5), cut = whole.substr(0, whole.size() / 2);
+  // Broken at each level of the message.
+  for (const std::string& broken : {"\xff\xfe hello"s, cut, "\x0a\x02\x0a\x05"s, "\x0a\x04\x0a\x02\x12\x09"s,
+                                    "\x0a\x06\x0a\x04\x12\x02\x0a\x09"s}) {
+    write_records(path(1), {broken, whole});
+    EXPECT_NE(error(once()).find("TFRecord file " + path(1) + ", record at byte 0: not a tf.Example"),
+              std::string::npos)
+        << error(once());
+    auto options = once();
+    options.max_broken_samples = 1;
+    EXPECT_EQ(sorted(labels(options)), (std::vector<int64_t>{0, 1, 2, 3, 5, 8, 9, 10, 11}));
+  }
+}
+
 TEST_F(TFRecordTest, BrokenDataChecksum) {
   std::string bytes = read_file(path(1));
   const size_t record = bytes.size() / 4;
