@@ -110,8 +110,11 @@ LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vec
   Found found = read_newest(prefixes, variables, weights);
   if (!found.misfits.empty()) reject_misfits(found);
   if (!found.missing.empty())
-    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix + " of log_dir lacks variables of this model: " +
-                               shortened(found.missing) + "; it is another model's: use another log_dir");
+    throw InvalidArgumentError(
+        "checkpoint " + found.checkpoint.prefix +
+        " of log_dir lacks variables of this model: " + shortened(found.missing) +
+        "; it is another model's, or another optimizer's: use another log_dir, and give this one as "
+        "checkpoint_path to start from what fits");
   const char* ignored = config.checkpoint_path.empty() ? "" : "; checkpoint_path is ignored";
   log_info("log_dir has checkpoint " + found.checkpoint.prefix + ": going on from it" + ignored);
   found.checkpoint.resumed = true;

@@ -36,13 +36,14 @@ namespace mox {
 namespace {
 
 // The limit counts over restarts: a run that was done stays done.
-bool already_done(const RunConfig& config, int64_t global_step) {
+bool already_done(const RunConfig& config, int64_t global_step, bool resumed) {
   if (config.mode != ModeKeys::TRAIN || config.max_number_of_steps <= 0 || global_step < config.max_number_of_steps)
     return false;
-  log_info(
-      fmt::format("nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "
-                  "another log_dir to start anew",
-                  global_step, config.max_number_of_steps));
+  log_info(fmt::format(
+      "nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "
+      "{}",
+      global_step, config.max_number_of_steps,
+      resumed ? "another log_dir to start anew" : "--checkpoint_exclude_patterns=global_step to count from 0"));
   return true;
 }
 
@@ -164,7 +165,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   graph.feeds.clear();        // the data sets hold what was fed
   const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
   std::optional<StepLoop> loop;
-  if (!already_done(config, first_global_step)) {
+  if (!already_done(config, first_global_step, checkpoint.resumed)) {
     loop.emplace(graph, config, hooks, session, checkpoint, weights, first_global_step);
     loop->prepare_first();
   }
