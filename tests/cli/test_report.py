@@ -114,3 +114,12 @@ def test_a_run_that_went_wrong_is_shown_too(tmp_path):
     mox("report", run)
     page = Page((run / "report.html").read_text())
     assert "nan" in page.text.lower() and "50.00%" in page.text
+
+
+def test_lost_steps_are_not_drawn(tmp_path):
+    """Killed after step 5, gone on from 2, at 3 now: what was logged of 4 and 5 belongs to weights that nobody has."""
+    lines = [{"time": t, "step": s, "global_step": s, "sample/sec": 1.0, "loss": 100.0 + t}
+             for t, s in enumerate([0, 1, 2, 3, 4, 5, 2, 3])]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    mox("report", tmp_path)
+    assert "3 last logged global step" in Page((tmp_path / "report.html").read_text()).text
