@@ -55,6 +55,9 @@ def test_bad_variables(variables, expected, tmp_path):
 @pytest.mark.parametrize("text,expected", [
     ("{", "run.json cannot be read: parse error"),
     ("[]", "run.json cannot be read: it holds array, expected an object"),
+    ('{"num_classes": 1e30}', "run.json cannot be read: num_classes is 1e+30, expected an integer of at most 9007199254740992"),
+    ('{"image_size": 1099511627776}', "image_size is 1099511627776, expected an integer of at most 2147483647"),
+    ('{"image_size": 28.5}', "image_size is 28.5, expected an integer"),
     ('{"num_classes": "ten"}', "run.json cannot be read: num_classes: type must be number, but is string"),
     ('{"model_name": "lenet", "num_classes": 1e12}', "num_classes is 1000000000000, expected an integer from 0 to 10000000"),
     ('{"model_name": "lenet", "num_classes": 10, "image_size": 100000}', "image_size is 100000, expected an integer from 0 to 16384"),

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
@@ -149,7 +151,16 @@ ClassifierConfig read_config(const std::string& checkpoint_url) {
   if (!j.is_object()) reject(std::string("it holds ") + j.type_name() + ", expected an object");
   for_each_field(config, [&](const char* name, auto& value) {
     try {
-      if (j.contains(name)) value = j[name].get<std::decay_t<decltype(value)>>();
+      if (!j.contains(name)) return;
+      using Field = std::decay_t<decltype(value)>;
+      // A cast would make another number of one that does not fit.
+      if constexpr (std::is_integral_v<Field> && !std::is_same_v<Field, bool>) {
+        const auto number = j[name].template get<double>();
+        const auto most = static_cast<double>(std::min<int64_t>(std::numeric_limits<Field>::max(), kMaxSteps));
+        if (number != std::floor(number) || std::abs(number) > most)
+          reject(fmt::format("{} is {}, expected an integer of at most {:.0f}", name, j[name].dump(), most));
+      }
+      value = j[name].template get<Field>();
     } catch (const json::exception& e) {
       reject(std::string(name) + ": " + json_problem(e));
     }
