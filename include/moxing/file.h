@@ -108,7 +108,7 @@ MOX_EXPORT void list_each(const std::string& url, const ListOptions& options,
                           const std::function<bool(const DirEntry&)>& visit);
 MOX_EXPORT std::vector<DirEntry> scan_dir(const std::string& url);
 // Absolute paths that match: * ? [..] within one level, ** over any number of levels. Sorted. A folder of the path that
-// is there under exactly this name (`run[1]`), and that its own pattern would not find, is taken as it is.
+// is there under exactly this name (`run[1]`, `a*b`) is taken as it is: only what no folder is named like is a pattern.
 MOX_EXPORT std::vector<std::string> glob(const std::string& url);
 // The same below `folder`, which is no pattern, whatever characters are in it.
 MOX_EXPORT std::vector<std::string> glob(const std::string& folder, const std::string& pattern);

@@ -21,9 +21,8 @@ void glob_any_depth(const Location& folder, std::string_view pattern, std::vecto
   });
 }
 
-// A folder such as "run[1]": its name as a pattern would find siblings ("run1") and not itself.
+// A folder such as "run[1]" or "a*b": its name as a pattern would find siblings ("run1", "axb").
 bool is_plain_folder(const Location& folder, std::string_view name) {
-  if (match_component(name, name)) return false;
   Location wanted = folder.child(name);
   (wanted.is_local() ? wanted.path : wanted.key) += '/';
   const auto there = file_system(wanted).stat(wanted);

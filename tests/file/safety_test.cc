@@ -336,7 +336,10 @@ TEST_F(Safety, AFoldersNameIsNoPattern) {
     file::write(path(name) + "/f.txt", name);
   }
   EXPECT_EQ(file::glob(path("run[1]/*.txt")), Names{path("run[1]/f.txt")});
+  EXPECT_EQ(file::glob(path("a*b/*.txt")), Names{path("a*b/f.txt")});
+  EXPECT_EQ(file::glob(path("q?/*.txt")), Names{path("q?/f.txt")});
   EXPECT_EQ(file::glob(path("run[12]/*.txt")), Names{path("run1/f.txt")});  // no folder has this name
+  EXPECT_EQ(file::glob(path("a*/f.*")), (Names{path("a*b/f.txt"), path("axb/f.txt")}));
   EXPECT_EQ(file::glob(path("back\\slash/*")), Names{path("back\\slash/f.txt")});
   for (const char* name : {"run[1]", "a*b", "q?", "[]", "{x,y}"}) {
     EXPECT_EQ(file::glob(path(name), "*.txt"), Names{path(name) + "/f.txt"});
