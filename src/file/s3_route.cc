@@ -8,13 +8,13 @@
 #include <mutex>
 #include <vector>
 
+#include "file/host_family.h"
 #include "moxing/log.h"
 
 namespace mox::file {
 namespace {
 
 constexpr long kClocksAgree = 300;  // seconds; stores allow 900
-constexpr const char* kClouds[] = {".amazonaws.com", ".amazonaws.com.cn", ".myhuaweicloud.com"};
 
 struct Learned {
   std::string host, region;  // "": as configured
@@ -32,60 +32,6 @@ Memory& memory() {
 }
 
 std::string bucket_key(const Config& config, const std::string& bucket) { return config.host + "\n" + bucket; }
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-// "a.b:80" is {"a.b", ":80"}.
-std::pair<std::string, std::string> split_port(const std::string& host) {
-  const size_t colon = host.rfind(':');
-  if (colon == std::string::npos || host.find(']', colon) != std::string::npos) return {host, ""};
-  return {host.substr(0, colon), host.substr(colon)};
-}
-
-bool is_address(const std::string& name) {
-  return name.find(':') != std::string::npos || name.find_first_not_of("0123456789.") == std::string::npos;
-}
-
-// "s3.eu-west-1.amazonaws.com" is in "eu-west-1", "s3.amazonaws.com" in us-east-1; "" for what is no public cloud's
-// store.
-std::string region_of_host(const std::string& host) {
-  const std::string name = lower(split_port(host).first);
-  for (const char* cloud : kClouds) {
-    if (!ends_with(name, cloud)) continue;
-    const bool huawei = std::string(cloud).find("huawei") != std::string::npos;
-    std::string rest = name.substr(0, name.size() - std::string(cloud).size());
-    const std::string first = huawei ? "obs" : "s3";
-    if (rest == first) return huawei ? "" : "us-east-1";
-    if (rest.compare(0, first.size(), first) != 0 || (rest[first.size()] != '.' && rest[first.size()] != '-'))
-      return "";
-    rest.erase(0, first.size() + 1);
-    if (rest.rfind("dualstack.", 0) == 0) rest.erase(0, 10);
-    if (rest == "external-1") return "us-east-1";
-    // A region has no dots and ends with a digit: "us-gov-west-1". Machines of customers are named otherwise.
-    const bool region = rest.size() > 3 && rest.find('.') == std::string::npos && std::isdigit(rest.back()) &&
-                        std::count(rest.begin(), rest.end(), '-') >= 2 && rest.size() < 24;
-    return region ? rest : "";
-  }
-  return "";
-}
-
-std::string host_in_region(const std::string& host, const std::string& region) {
-  const std::string old = region_of_host(host);
-  if (old.empty() || old == region) return "";
-  for (const char* cloud : kClouds) {
-    if (!ends_with(split_port(host).first, cloud)) continue;
-    const bool huawei = std::string(cloud).find("huawei") != std::string::npos;
-    return (huawei ? "obs." : "s3.") + region + cloud;
-  }
-  return "";
-}
 
 // Virtual-host style needs a bucket that is one component of a host's name; with dots no certificate of the store fits.
 bool fits_in_host(const Config& config, const std::string& bucket) {
@@ -107,16 +53,15 @@ Redirection redirection_of(const Config& config, const std::string& bucket, cons
   std::string text = error.endpoint.empty() ? response.header("location") : error.endpoint;
   Redirection result;
   if (const size_t scheme = text.find("://"); scheme != std::string::npos) {
-    result.other_scheme = lower(text.substr(0, scheme)) != (config.is_secure ? "https" : "http");
+    result.other_scheme = lower_case(text.substr(0, scheme)) != (config.is_secure ? "https" : "http");
     text.erase(0, scheme + 3);
   } else if (!text.empty() && text[0] == '/') {
     return {};
   }
-  text = lower(text.substr(0, text.find_first_of("/?#")));
+  text = lower_case(text.substr(0, text.find_first_of("/?#")));
   if (text.find('@') != std::string::npos) text.erase(0, text.rfind('@') + 1);
-  if (!bucket.empty() && text.rfind(lower(bucket) + ".", 0) == 0) text.erase(0, bucket.size() + 1);
-  const std::string default_port = config.is_secure ? ":443" : ":80";
-  if (ends_with(text, default_port)) text = split_port(text).first;
+  if (!bucket.empty() && text.rfind(lower_case(bucket) + ".", 0) == 0) text.erase(0, bucket.size() + 1);
+  if (const auto [name, port] = split_port(text); port == (config.is_secure ? ":443" : ":80")) text = name;
   result.host = text;
   return result;
 }
@@ -142,25 +87,6 @@ bool is_valid_region(const std::string& region) {
 }
 
 }  // namespace
-
-bool same_host_family(const std::string& host, const std::string& other) {
-  const auto [a, port_a] = split_port(lower(host));
-  const auto [b, port_b] = split_port(lower(other));
-  if (b.empty() || port_a != port_b) return false;
-  if (a == b) return true;
-  if (is_address(a) || is_address(b)) return false;
-  if (ends_with(b, "." + a)) return true;
-  for (const char* cloud : kClouds)
-    if (ends_with(a, cloud) && ends_with(b, cloud)) return !region_of_host(b).empty();
-  // Fewer shared components may be a domain under which everybody can have a name.
-  size_t shared = 0;
-  for (size_t i = 1; i <= std::min(a.size(), b.size()) && a[a.size() - i] == b[b.size() - i]; ++i)
-    if (const bool whole =
-            (i == a.size() || a[a.size() - i - 1] == '.') && (i == b.size() || b[b.size() - i - 1] == '.');
-        whole)
-      ++shared;
-  return shared >= 3;
-}
 
 Route route_of(const Config& config, const std::string& bucket) {
   Route route{config.host, config.region, config.path_style || bucket.empty() || !fits_in_host(config, bucket)};

@@ -31,8 +31,4 @@ bool learn_clock(const Config& config, long used, const HttpResponse& response, 
 std::string refusal_hint(const Config& config, const std::string& bucket, const HttpResponse& response,
                          const S3Error& error);
 
-// Whether keys for `host` may go to `other` (both host[:port]): the same host, one below it, another endpoint of the
-// same public cloud, or one that shares three components of the name.
-bool same_host_family(const std::string& host, const std::string& other);
-
 }  // namespace mox::file

@@ -5,7 +5,9 @@
 #include <tuple>
 
 #include "file/checksum.h"
+#include "file/endpoint.h"
 #include "file/glob.h"
+#include "file/host_family.h"
 #include "file/path.h"
 #include "file/s3_xml.h"
 #include "file/sigv4.h"
@@ -129,6 +131,87 @@ TEST(Xml, Times) {
 
 TEST(Xml, KeysToRemoveAreEscaped) {
   EXPECT_EQ(delete_body({"a<&>b"}), "<Delete><Quiet>true</Quiet><Object><Key>a&lt;&amp;&gt;b</Key></Object></Delete>");
+}
+
+TEST(Xml, KeysThatXmlCannotSay) {
+  for (const std::string key : {"a\r", "a\nb", "a\tb", "a\x01", "\x7f", " a", "a ", "", "\xff", "\xEF\xBF\xBE"})
+    EXPECT_FALSE(xml_carries(key)) << testing::PrintToString(key);
+  for (const std::string key : {"a", "a b", "<&>\"'", "\xC3\xA9", "a/b//c", "\xF0\x9F\x98\x80"})
+    EXPECT_TRUE(xml_carries(key)) << key;
+  EXPECT_EQ(delete_body({"a\r\n"}), "<Delete><Quiet>true</Quiet><Object><Key>a&#13;&#10;</Key></Object></Delete>");
+}
+
+TEST(Xml, AnswersThatMustSayWhatWasDone) {
+  EXPECT_EQ(answer_problem("<CopyObjectResult><ETag>x</ETag></CopyObjectResult>", "CopyObjectResult"), "");
+  EXPECT_EQ(answer_problem("  \n<?xml version='1.0'?>\n\n<a:CopyObjectResult xmlns:a='b'/>", "CopyObjectResult"), "");
+  for (const std::string xml :
+       {"", " \n ", "<html><body>log in</body></html>", "garbage", "<CopyObjectResult>", "<Error/>"})
+    EXPECT_NE(answer_problem(xml, "CopyObjectResult"), "") << xml;
+  EXPECT_EQ(answer_problem("<?xml version='1.0'?> <Error><Code>SlowDown</Code><Message>m</Message></Error>",
+                           "CopyObjectResult"),
+            "the answer says SlowDown: m");
+}
+
+TEST(Xml, WhereABucketIs) {
+  EXPECT_EQ(parse_location("<LocationConstraint xmlns='x'>eu-west-9</LocationConstraint>"), "eu-west-9");
+  EXPECT_EQ(parse_location("<LocationConstraint/>"), "us-east-1");
+  EXPECT_EQ(parse_location("<CreateBucketConfiguration><Location>cn-north-4</Location></CreateBucketConfiguration>"),
+            "cn-north-4");
+  EXPECT_THROW(parse_location("<html/>"), mox::DataError);
+}
+
+TEST(Xml, TextInPieces) {
+  const S3Page page = parse_list(
+      "<s:ListBucketResult xmlns:s='x'><s:Contents><s:Key>a<![CDATA[<b]]><!-- c -->d</s:Key><s:Size>3</s:Size>"
+      "</s:Contents><s:Contents><s:Key>x&#13;y\r</s:Key><s:Size>many</s:Size></s:Contents></s:ListBucketResult>");
+  ASSERT_EQ(page.objects.size(), 2u);
+  EXPECT_EQ(page.objects[0].key, "a<bd");
+  EXPECT_EQ(page.objects[0].size, 3);
+  EXPECT_EQ(page.objects[1].key, "x\ry\r");
+  EXPECT_FALSE(page.objects[1].size_known);
+}
+
+// Keys go to another host only where it is surely the same store.
+TEST(Hosts, Families) {
+  const auto same = [](const char* a, const char* b) { return same_host_family(a, b); };
+  EXPECT_TRUE(same("127.0.0.1:9000", "127.0.0.1:9000"));
+  EXPECT_TRUE(same("s3.us-east-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"));
+  EXPECT_TRUE(same("s3.amazonaws.com", "s3-eu-west-1.amazonaws.com"));
+  EXPECT_TRUE(same("s3.us-east-1.amazonaws.com", "s3.dualstack.us-gov-west-1.amazonaws.com"));
+  EXPECT_TRUE(same("obs.cn-north-1.myhuaweicloud.com", "obs.cn-north-4.myhuaweicloud.com"));
+  EXPECT_TRUE(same("store.example.com", "eu.store.example.com"));
+  EXPECT_TRUE(same("a.store.example.com", "b.store.example.com"));
+  for (const char* other : {"127.0.0.1:9001", "127.0.0.1", "127.0.0.2:9000", "localhost:9000", ""})
+    EXPECT_FALSE(same("127.0.0.1:9000", other)) << other;
+  for (const char* other : {"evil.amazonaws.com", "s3-evil.elb.amazonaws.com", "s3.evil.us-east-1.elb.amazonaws.com",
+                            "ec2-1-2-3-4.compute.amazonaws.com", "s3.eu-west-1.amazonaws.com.evil.com",
+                            "evil-amazonaws.com", "s3.eu-west-1.amazonaws.com:8080"})
+    EXPECT_FALSE(same("s3.us-east-1.amazonaws.com", other)) << other;
+  EXPECT_FALSE(same("store.co.uk", "evil.co.uk"));
+  EXPECT_FALSE(same("s3.store.co.uk", "s3.evil.co.uk"));
+  EXPECT_FALSE(same("store.example.com", "xstore.example.com.evil.com"));
+  EXPECT_FALSE(same("store.example.com", "store.example.comx"));
+}
+
+TEST(Endpoint, AsPeopleWriteThem) {
+  EXPECT_EQ(parse_endpoint("x", " HTTP://Store.Example:09000// \r\n").host, "store.example:9000");
+  EXPECT_EQ(parse_endpoint("x", "HTTPS://[::1]:90").host, "[::1]:90");
+  EXPECT_EQ(parse_endpoint("x", "https://h").is_secure, true);
+  EXPECT_EQ(parse_endpoint("x", "h:80").is_secure, std::nullopt);
+  EXPECT_EQ(parse_endpoint("x", "  ").host, "");
+  for (const char* bad :
+       {"http://h/path", "http://h?x", "ftp://h", "http://", "http://h:0", "http://h:99999", "http://h:", "http://h:x",
+        "http://u:secret@h", "h b", "http://h\nx: y", "http://:80", "u:secret@h/p"}) {
+    try {
+      parse_endpoint("the argument server", bad);
+      ADD_FAILURE() << bad;
+    } catch (const mox::InvalidArgumentError& e) {
+      EXPECT_NE(std::string(e.what()).find("the argument server"), std::string::npos) << e.what();
+      EXPECT_EQ(std::string(e.what()).find("secret"), std::string::npos) << e.what();
+    }
+  }
+  EXPECT_EQ(trimmed_word("x", "\t key \r\n"), "key");
+  EXPECT_THROW(trimmed_word("x", "key\r\nx-evil: 1"), mox::InvalidArgumentError);
 }
 
 TEST(Path, Parts) {
