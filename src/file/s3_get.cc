@@ -72,6 +72,10 @@ class Download {
       at_ = first < 0 ? asked_from_ : first;
     }
     ObjectInfo found = info_of(response);
+    if (found.etag.empty() && found.mtime_nsec == 0) {
+      problem_ = "the answer has neither ETag nor Last-Modified: it is no store's";
+      return;
+    }
     check_same(found, response.status);
     if (at_ > options_.offset + received_) {
       problem_ = "the answer begins with byte " + std::to_string(at_) + ", expected " +

@@ -1,5 +1,6 @@
 // Multipart uploads, and pages of listings.
 #include <algorithm>
+#include <chrono>
 
 #include "file/checksum.h"
 #include "file/lost_upload.h"
@@ -71,6 +72,24 @@ std::string behind(const std::string& name, const std::string& delimiter) {
   return folder ? name + kLastCharacter : name;
 }
 
+// Attempts whose answer was lost may have begun uploads of which nobody knows the name: those of this key and these
+// seconds, at most as many as there were.
+void abort_lost_beginnings(const Upload& upload, const HttpResponse& last, int attempts, double seconds) {
+  const int64_t now = parse_time_nsec(last.header("date"));
+  if (attempts < 2 || now == 0) return;
+  constexpr int64_t kSecond = 1000000000;
+  const int64_t earliest = now - static_cast<int64_t>((seconds + 2) * 1e9);
+  try {
+    for (const S3Upload& other : list_uploads("abort upload", upload.object)) {
+      const bool ours = other.key == upload.object.key && other.upload_id != upload.id &&
+                        other.initiated_nsec >= earliest && other.initiated_nsec <= now + kSecond;
+      if (ours && --attempts > 0) abort_upload({upload.object, other.upload_id});
+    }
+  } catch (const Error& e) {
+    log_debug(std::string("uploads that a repeated request left could not be looked for: ") + e.what());
+  }
+}
+
 }  // namespace
 
 Upload create_upload(const char* operation, const Location& object, bool checksums, const Headers& metadata) {
@@ -87,6 +106,7 @@ Upload create_upload(const char* operation, const Location& object, bool checksu
     call.accept_statuses = {400, 501};
   }
   call.verify = must_be("InitiateMultipartUploadResult");
+  const auto begin = std::chrono::steady_clock::now();
   HttpResponse response = s3_call(call);
   if (response.status >= 300) {
     if (!refuses_checksums(response)) throw_response(call, response, *current_config());
@@ -100,7 +120,10 @@ Upload create_upload(const char* operation, const Location& object, bool checksu
   if (id.empty())
     throw DataError(std::string(operation) + " '" + object.str() + "': the store began an upload without a name");
   if (mark) mark->set_id(id);
-  return {object, id, checksums, mark};
+  const Upload upload{object, id, checksums, mark};
+  abort_lost_beginnings(upload, response, call.attempts_made,
+                        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  return upload;
 }
 
 S3Part upload_part(const char* operation, const Upload& upload, int number, const BodySource& body, uint32_t* crc) {
