@@ -19,7 +19,7 @@ bool is_address(const std::string& name) {
 }  // namespace
 
 std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower_case(c); });
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
   return text;
 }
 
@@ -29,7 +29,6 @@ std::pair<std::string, std::string> split_port(const std::string& host) {
   return {host.substr(0, colon), host.substr(colon)};
 }
 
-// store.
 std::string region_of_host(const std::string& host) {
   const std::string name = lower_case(split_port(host).first);
   for (const char* cloud : kClouds) {

@@ -1,12 +1,10 @@
 #include "file/s3_route.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <ctime>
 #include <map>
 #include <mutex>
-#include <vector>
 
 #include "file/host_family.h"
 #include "moxing/log.h"
