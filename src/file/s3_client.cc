@@ -54,6 +54,33 @@ void remove_one_by_one(const char* operation, const Location& bucket, const std:
   }
 }
 
+void remove_together(const char* operation, const Location& target, const std::vector<std::string>& keys) {
+  const std::string text = delete_body(keys);
+  const BodySource body = body_of(text);
+  Digest md5(Digest::Kind::kMd5);
+  md5.update(text.data(), text.size());
+  S3Call call{.operation = operation, .target = target, .method = "POST", .query = {{"delete", ""}}, .body = &body};
+  call.headers = {{"content-md5", base64_encode(md5.raw())}, {"content-type", "application/xml"}};
+  call.accept_statuses = {405, 501};
+  call.verify = [](const HttpResponse& response) { return answer_problem(response.body, "DeleteResult"); };
+  const HttpResponse response = s3_call(call);
+  if (response.status >= 300) {  // not offered by this store
+    remove_one_by_one(operation, target, keys);
+    return;
+  }
+  const auto failures = parse_delete_failures(response.body);
+  for (const DeleteFailure& failure : failures) {
+    if (failure.code == "NoSuchKey") continue;
+    Location object = target;
+    object.key = failure.key;
+    throw MoxFileRespException(std::string(operation) + " '" + object.str() + "' at " + current_config()->endpoint() +
+                                   ": the store did not remove it: " + failure.code + ": " + failure.message +
+                                   "; check what the bucket's policy allows",
+                               {response.status, failure.code, failure.message, response.header("x-amz-request-id"),
+                                current_config()->host, "/" + object.bucket + "/" + object.key});
+  }
+}
+
 }  // namespace
 
 std::string stored_problem(const HttpResponse& response) {
@@ -122,32 +149,8 @@ void remove_objects(const char* operation, const Location& bucket, const std::ve
   std::vector<std::string> plain, odd;
   for (const std::string& key : keys)
     (xml_carries(key) && key.find(kReplacement) == std::string::npos ? plain : odd).push_back(key);
+  if (!plain.empty()) remove_together(operation, target, plain);
   remove_one_by_one(operation, target, odd);
-  if (plain.empty()) return;
-  const std::string text = delete_body(plain);
-  const BodySource body = body_of(text);
-  Digest md5(Digest::Kind::kMd5);
-  md5.update(text.data(), text.size());
-  S3Call call{.operation = operation, .target = target, .method = "POST", .query = {{"delete", ""}}, .body = &body};
-  call.headers = {{"content-md5", base64_encode(md5.raw())}, {"content-type", "application/xml"}};
-  call.accept_statuses = {405, 501};
-  call.verify = [](const HttpResponse& response) { return answer_problem(response.body, "DeleteResult"); };
-  const HttpResponse response = s3_call(call);
-  if (response.status >= 300) {  // not offered by this store
-    remove_one_by_one(operation, target, plain);
-    return;
-  }
-  const auto failures = parse_delete_failures(response.body);
-  for (const DeleteFailure& failure : failures) {
-    if (failure.code == "NoSuchKey") continue;
-    Location object = target;
-    object.key = failure.key;
-    throw MoxFileRespException(std::string(operation) + " '" + object.str() + "' at " + current_config()->endpoint() +
-                                   ": the store did not remove it: " + failure.code + ": " + failure.message +
-                                   "; check what the bucket's policy allows",
-                               {response.status, failure.code, failure.message, response.header("x-amz-request-id"),
-                                current_config()->host, "/" + object.bucket + "/" + object.key});
-  }
 }
 
 std::optional<int64_t> append_at(const char* operation, const Location& object, int64_t position,
