@@ -78,7 +78,10 @@ HttpResponse ask_head(const char* operation, const Location& object) {
 }
 
 // An object with content whose HEAD says 0 was seen behind proxies: nothing must be overwritten because of it.
-bool is_trusted(const ObjectInfo& info) { return info.size > 0 || (info.size == 0 && info.etag == kMd5OfNothing); }
+bool is_trusted(const ObjectInfo& info) {
+  constexpr int64_t kLargestObject = int64_t{1} << 50;  // no store has larger ones
+  return (info.size > 0 && info.size <= kLargestObject) || (info.size == 0 && info.etag == kMd5OfNothing);
+}
 
 }  // namespace
 
