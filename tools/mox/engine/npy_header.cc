@@ -44,7 +44,8 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail() const {
-    reject_npy(path_, "its header is '" + printable_name(text_.substr(0, kShown)) + (text_.size() > kShown ? "…'" : "'") +
+    reject_npy(path_, "its header is '" + printable_name(text_.substr(0, kShown)) +
+                          (text_.size() > kShown ? "…'" : "'") +
                           ", expected {'descr': '<f4', 'fortran_order': False, 'shape': (1, 2)}");
   }
 
