@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "graph/describe_input.h"
 #include "moxing/log.h"
@@ -28,6 +31,22 @@ double cpu_seconds() {
   getrusage(RUSAGE_SELF, &usage);
   auto of = [](const timeval& t) { return t.tv_sec + t.tv_usec * 1e-6; };
   return of(usage.ru_utime) + of(usage.ru_stime);
+}
+
+// Whether a thread but this one computes, or would if other processes left it a core. Linux: proc(5), the state in
+// /proc/PID/task/TID/stat stands behind the name, which may hold anything.
+bool wants_a_core() {
+  std::error_code gone;  // threads end while they are looked at
+  const std::string own = std::to_string(gettid());
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", gone)) {
+    if (task.path().filename() == own) continue;
+    std::ifstream file(task.path() / "stat");
+    std::string line;
+    std::getline(file, line);
+    const size_t name_end = line.rfind(')');
+    if (name_end != std::string::npos && line.compare(name_end + 1, 2, " R") == 0) return true;
+  }
+  return false;
 }
 
 // Not through the log: whoever stalls may hold what it needs.
@@ -81,7 +100,8 @@ void StepWatch::look_for_signal(std::unique_lock<std::mutex>& lock) {
   if (!wake_.wait_for(lock, kLastPatience, [this] { return stop_; })) end_process(SignalGuard::received());
 }
 
-// The time in which the process computed nothing is counted, so that a long step on a slow machine is no stall.
+// The time in which the process computed nothing, nor waited for a core, is counted: a long step on a slow or busy
+// machine is no stall.
 void StepWatch::look_for_stall() {
   const int64_t run = running_since_, time = now();
   const double cpu = cpu_seconds();
@@ -91,7 +111,7 @@ void StepWatch::look_for_stall() {
   } else if (stall_seconds_ > 0) {
     const double passed = seconds(time - last_look_);
     const double before = idle_seconds_;
-    if (cpu - cpu_at_last_look_ < kIdle * passed) idle_seconds_ += passed;
+    if (cpu - cpu_at_last_look_ < kIdle * passed && !wants_a_core()) idle_seconds_ += passed;
     if (static_cast<int64_t>(idle_seconds_ / stall_seconds_) > static_cast<int64_t>(before / stall_seconds_))
       log_warning(fmt::format("the input stalls: a step has waited {:.0f} s for {}", seconds(time - run),
                               describe_input(graph_.graph)));

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Fuzzes what parses foreign bytes: list XML, paths and patterns, JPEG, TF_CONFIG, .npy headers, labels.txt, TFRecord files,
 # `checkpoint` files.
-# Usage: tests/fuzz/run.sh [SECONDS a target, default 300]
-# [TARGET…]. Needs clang with libFuzzer (Debian: clang-14, libclang-rt-14-dev). New inputs stay in build/fuzz/corpus-*.
+# Usage: tests/fuzz/run.sh [SECONDS a target, default 300] [TARGET…]
+# Needs clang with libFuzzer (Debian: clang-14, libclang-rt-14-dev). New inputs stay in build/fuzz/corpus-*.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds="${1:-300}"
