@@ -84,6 +84,15 @@ std::string add_input_options(tf::GraphDef* graph, const std::string& dataset, c
   return node.name;
 }
 
+void end_only_with_the_data(tf::GraphDef* graph) {
+  const auto change = [](auto* nodes) {
+    for (tf::NodeDef& node : *nodes)
+      if (node.attr().count("preserve_cardinality")) (*node.mutable_attr())["preserve_cardinality"].set_b(true);
+  };
+  change(graph->mutable_node());
+  for (tf::FunctionDef& function : *graph->mutable_library()->mutable_function()) change(function.mutable_node_def());
+}
+
 bool give_input_own_threads(tf::GraphDef* graph) {
   const int threads = is_cheap_input(*graph) ? 1 : std::max(1u, std::thread::hardware_concurrency());
   bool changed = false;

@@ -25,6 +25,10 @@ struct InputOptionsNode {
 // pipeline runs in one thread: its parallelism is over elements.
 std::string add_input_options(tensorflow::GraphDef* graph, const std::string& dataset, const InputOptionsNode& node);
 
+// A map whose function fails with OutOfRange (another iterator, a queue, a file that shrank) fails, too: by default
+// tf.data takes it for the end of the data.
+void end_only_with_the_data(tensorflow::GraphDef* graph);
+
 // Gives a pipeline with such options threads of its own and lets the step take its elements without handing over to
 // another thread; then the step needs no thread pool. One thread when all that is done for an element is cheap (no
 // decoding, no Python, no files): waking more costs more than the work. False when input_fn chose for itself.

@@ -142,6 +142,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   check_keep_best(graph, config);
   SignalGuard signals;
   if (config.mode == ModeKeys::TRAIN || config.mode == ModeKeys::EVAL) check_labels(&graph.graph);
+  end_only_with_the_data(&graph.graph);
   if (config.mode == ModeKeys::TRAIN) {
     connect_gradients(&graph, config);
     add_input_order(&graph);

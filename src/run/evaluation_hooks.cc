@@ -69,9 +69,7 @@ std::vector<double> LogEvaluationMetricHook::evaluate(HookSession& session) {
     std::vector<tensorflow::Tensor> values;
     try {
       values = session.run(fetches_);
-    } catch (const PastEndInHook&) {
-      throw;
-    } catch (const OutOfRangeError&) {
+    } catch (const InputEndedInHook&) {
       // The end of an evaluation set that is read once: this is where the evaluation before it stopped, or the next
       // round of one that has fewer samples than samples_in_eval says.
       session.restart_input();

@@ -60,7 +60,7 @@ class HookRunner::Session : public HookSession {
     try {
       return session_.run(prepared, fed);
     } catch (const EndOfInput&) {
-      throw OutOfRangeError("the input ended while a hook ran a part of the graph");
+      throw InputEndedInHook("the input ended while a hook ran a part of the graph");
     } catch (const PastEndOfOther& e) {
       throw PastEndInHook(e.what());
     }

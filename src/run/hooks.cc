@@ -16,6 +16,7 @@ Fetch::Fetch(const tf::Operation& operation) : name_(operation.node()->name()) {
 Fetch::Fetch(std::string name) : name_(std::move(name)) {}
 
 OutOfRangeError::~OutOfRangeError() = default;
+InputEndedInHook::~InputEndedInHook() = default;
 PastEndInHook::~PastEndInHook() = default;
 HookSession::~HookSession() = default;
 SessionRunHook::~SessionRunHook() = default;

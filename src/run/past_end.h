@@ -1,17 +1,25 @@
-// The end of something that is not the run's input: an iterator that model_fn made, a file, a queue.
+// What ended: the run's input (see EngineSession for the step itself), or something else, which is an error.
 #pragma once
 
 #include "moxing/hooks.h"
 
 namespace mox {
 
-// In a step: an error like any other.
+// The run's own input, or that of inter_mode, ended in what a hook runs. Uncaught it ends the run; any other
+// OutOfRangeError that comes out of a hook is an error.
+class MOX_EXPORT InputEndedInHook : public OutOfRangeError {
+ public:
+  explicit InputEndedInHook(const std::string& message) : OutOfRangeError(message) {}
+  ~InputEndedInHook() override;
+};
+
+// In a step, something else ended (an iterator that model_fn made, a file, a queue): an error like any other.
 class PastEndOfOther : public RunError {
  public:
   using RunError::RunError;
 };
 
-// In what a hook runs: it may wait for this, as with any session. Uncaught it is an error, not the end of the run.
+// The same in what a hook runs: it may wait for this, as with any session.
 class MOX_EXPORT PastEndInHook : public OutOfRangeError {
  public:
   explicit PastEndInHook(const std::string& message) : OutOfRangeError(message) {}

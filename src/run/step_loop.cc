@@ -304,10 +304,10 @@ void StepLoop::run_steps() {
           "anew");
     else
       log_info(fmt::format("the input ended after {} steps", local_step_));
-  } catch (const PastEndInHook& e) {
-    throw RunError(std::string("a hook read past an end that is not the input's: ") + e.what());
-  } catch (const OutOfRangeError&) {  // a hook's
+  } catch (const InputEndedInHook&) {
     log_info(fmt::format("the input of a hook ended after {} steps", local_step_));
+  } catch (const OutOfRangeError& e) {
+    throw RunError(std::string("a hook read past an end that is not the input's: ") + e.what());
   } catch (const RunError&) {
     if (!watch_->broke_off()) throw;
     interrupted_ = true;
@@ -366,6 +366,10 @@ void StepLoop::finish() {
   if (checkpoints_ && can_save && saved_at_ != local_step_ && local_step_ > 0) save();
   if (checkpoints_) checkpoints_->wait();
   if (summaries_) summaries_->flush();
+  if (config_.trace_step >= local_step_)
+    log_warning(
+        fmt::format("trace_step is {}, but the run ended after {} steps, which count from 0: nothing was traced",
+                    config_.trace_step, local_step_));
   check_saved();
   if (interrupted_ && config_.mode == ModeKeys::TRAIN) {
     log_warning(fmt::format("stopped by {} after step {} (global step {}); {}",

@@ -63,6 +63,7 @@ TEST(Steps, ATracedStepIsOneStep) {
         << traced.log;
   EXPECT_NE(traced.log.find("time of step 3 by operation"), std::string::npos) << traced.log;
   EXPECT_TRUE(fs::exists(dir.path("traced/timeline-3.json")));
+  EXPECT_NE(train_traced(dir.path("late"), 6).log.find("nothing was traced"), std::string::npos);
 }
 
 class Starter : public SessionRunHook {
@@ -92,6 +93,23 @@ TEST(Steps, TheEndOfAnotherIteratorIsAnError) {
     EXPECT_NE(error.find("End of sequence"), std::string::npos) << error;
     EXPECT_NE(error.find("own_iterator"), std::string::npos) << error;
   }
+}
+
+class EndsItself : public SessionRunHook {
+ public:
+  void after_run(SessionRunContext&, const SessionRunValues&) override { throw OutOfRangeError("a file ended"); }
+};
+
+TEST(Steps, WhatAHookThrowsIsNotTheEnd) {
+  TempDir dir;
+  RunOptions options = toy_options(dir.path(), 6);
+  options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    ModelSpec spec = regression_model(s, inputs, mode);
+    spec.hooks = {std::make_shared<EndsItself>()};
+    return spec;
+  };
+  const std::string error = error_of<RunError>([&] { run(options); });
+  EXPECT_NE(error.find("a file ended"), std::string::npos) << error;
 }
 
 TEST(Steps, TheEndOfTheInputIsTheEnd) {

@@ -9,6 +9,7 @@
 #include "moxing/error.h"
 #include "run/built_graph.h"
 #include "run/hook_groups.h"
+#include "run/past_end.h"
 
 namespace mox::python {
 namespace {
@@ -77,7 +78,7 @@ class PythonHook : public AggregativeSessionRunHook {
     } catch (nb::python_error& e) {
       // The run's input ended: not an error.
       if (!e.matches(nb::module_::import_("moxing.tensorflow.executor.hook_adapter").attr("InputEnded"))) throw;
-      throw OutOfRangeError(e.what());
+      throw InputEndedInHook(e.what());
     }
   }
 

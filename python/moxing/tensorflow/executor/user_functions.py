@@ -35,6 +35,11 @@ def call(name, function, *args):
     return function(*args)
 
 
+def _is_generators(function):
+    """Whether TensorFlow's own Dataset.from_generator calls it: its StopIteration is the end of the data."""
+    return getattr(function, "__module__", None) == "tensorflow.python.data.ops.from_generator_op"
+
+
 class PythonErrors:
     """Notes what Python functions raise inside the graph (generators of data sets, py_func).
 
@@ -69,8 +74,13 @@ class PythonErrors:
         def wrapper(*args, **kwargs):
             try:
                 return function(*args, **kwargs)
-            except StopIteration:  # the end of a generator
-                raise
+            except StopIteration as e:
+                if _is_generators(function):
+                    raise
+                # TensorFlow would take it for the end of the data; as Python does in a generator (PEP 479).
+                error = RuntimeError(f"a function that the graph calls raised StopIteration: {function}")
+                self._raised.append(error)
+                raise error from e
             except BaseException as e:
                 self._raised.append(e)
                 raise
