@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
@@ -76,6 +77,8 @@ bool BestCheckpoint::is_better(const std::optional<double>& value) const {
   if (metric_.empty() || !value || !std::isfinite(*value)) return false;
   return prefix_.empty() || sign_ * *value > sign_ * value_;
 }
+
+void BestCheckpoint::forget_value() { value_ = -sign_ * std::numeric_limits<double>::infinity(); }
 
 void BestCheckpoint::set(const std::string& prefix, int64_t step, double value) {
   const ordered_json j = {{"checkpoint", std::string(tf::io::Basename(prefix))},

@@ -34,6 +34,8 @@ class BestCheckpoint {
   // Prefix, "" for none.
   const std::string& prefix() const { return prefix_; }
   bool is_better(const std::optional<double>& value) const;
+  // The checkpoint turned out to be of no use: whatever comes is better.
+  void forget_value();
   // Writes the file in one step.
   void set(const std::string& prefix, int64_t step, double value);
 

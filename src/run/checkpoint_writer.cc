@@ -39,10 +39,12 @@ CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint bes
     state_ = read_checkpoint_state(dir_);
   } catch (const DataError&) {  // told when it was looked for: begins anew
   }
-  // What the loader could not use goes before what is good.
-  std::stable_partition(state_.all.begin(), state_.all.end(), [&](const std::string& prefix) {
+  // What the loader could not use goes before what is good, and is not the best.
+  const auto is_rejected = [&](const std::string& prefix) {
     return std::find(start.rejected.begin(), start.rejected.end(), prefix) != start.rejected.end();
-  });
+  };
+  std::stable_partition(state_.all.begin(), state_.all.end(), is_rejected);
+  if (is_rejected(best_.prefix())) best_.forget_value();
   std::erase_if(state_.all, [](const std::string& prefix) { return !checkpoint_exists(prefix); });
   state_.latest = resumed_from_;
   thread_ = std::thread([this] { work(); });

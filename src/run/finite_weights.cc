@@ -76,6 +76,31 @@ bool writes(const std::string& op) {
          op.rfind("ResourceSparseApply", 0) == 0 || op.rfind("ResourceScatter", 0) == 0;
 }
 
+bool calls_one_of(const std::unordered_set<std::string>& functions, const tf::NodeDef& node) {
+  if (functions.count(node.op())) return true;
+  return std::any_of(node.attr().begin(), node.attr().end(), [&](const auto& attr) {
+    const auto& list = attr.second.list().func();
+    return functions.count(attr.second.func().name()) ||
+           std::any_of(list.begin(), list.end(), [&](const auto& f) { return functions.count(f.name()) > 0; });
+  });
+}
+
+// Functions of the graph (of tf.function, of conditions and loops) that write to a variable, or call one that does.
+std::unordered_set<std::string> writing_functions(const tf::FunctionDefLibrary& library) {
+  std::unordered_set<std::string> found;
+  for (bool more = true; more;) {
+    more = false;
+    for (const tf::FunctionDef& function : library.function()) {
+      const auto& nodes = function.node_def();
+      const bool is_one = std::any_of(nodes.begin(), nodes.end(), [&](const tf::NodeDef& node) {
+        return writes(node.op()) || calls_one_of(found, node);
+      });
+      if (is_one) more |= found.insert(function.signature().name()).second;
+    }
+  }
+  return found;
+}
+
 bool hands_on(const std::string& op) { return op == "Switch" || op == "Identity" || op == "Enter"; }
 
 // Names of the nodes that hold a variable's handle: itself, and what a condition makes of it.
@@ -112,8 +137,9 @@ FiniteWeights::FiniteWeights(const BuiltGraph& graph) {
     checked_.insert(variable.name);
   }
   const auto owner = handles_of(graph);
+  const auto functions = writing_functions(graph.graph.library());
   for (const tf::NodeDef& node : graph.graph.node()) {
-    if (!writes(node.op()) || initializers.count(node.name())) continue;
+    if (!(writes(node.op()) || calls_one_of(functions, node)) || initializers.count(node.name())) continue;
     for (const std::string& input : node.input()) {
       const TensorRef tensor = parse_tensor(input);
       const auto found = owner.find(tensor.node);

@@ -1,7 +1,9 @@
 // Weights that are not finite are never saved, and not taken from where an older version saved them.
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
+#include <sstream>
 
 #include "run/toy_model.h"
 #include "tensorflow/core/platform/env.h"
@@ -123,6 +125,21 @@ TEST(FiniteWeights, WhatAnOlderVersionPoisonedIsPassedOver) {
         << log.all();
     EXPECT_TRUE(log.contains("model.ckpt-2: going on from it")) << log.all();
   }
+}
+
+TEST(FiniteWeights, APoisonedCheckpointIsNotTheBest) {
+  TempDir dir;
+  RunOptions options = momentum(dir.path(), 6);
+  options.keep_best = "loss";
+  options.log_every_n_steps = 1;
+  run(options);
+  poison(dir.path("model.ckpt-6"), "w", NAN);
+  std::ofstream(dir.path("best_checkpoint.json")) << R"({"checkpoint": "model.ckpt-6", "metric": "loss", "value": -1})";
+  options.max_number_of_steps = 8;
+  run(options);
+  std::stringstream best;
+  best << std::ifstream(dir.path("best_checkpoint.json")).rdbuf();
+  EXPECT_EQ(best.str().find("model.ckpt-6\""), std::string::npos) << best.str();
 }
 
 TEST(FiniteWeights, WhenAllArePoisonedNothingIsStartedAnew) {
