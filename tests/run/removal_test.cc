@@ -200,6 +200,16 @@ TEST(Removal, ABrokenListOfCheckpointsIsWarnedOf) {
   }
 }
 
+TEST(Removal, AListOfClassesIsWrittenWholeOrStays) {
+  TempDir dir;
+  write_class_names(dir.path(), {"cat", "dog"});
+  const std::string before = read(dir.path("labels.txt"));
+  fs::create_hard_link(dir.path("labels.txt"), dir.path("as_it_was"));
+  write_class_names(dir.path(), {"ant"});
+  EXPECT_EQ(read(dir.path("as_it_was")), before);  // not emptied before the new list was there
+  EXPECT_EQ(read_class_names(dir.path()), std::vector<std::string>{"ant"});
+}
+
 TEST(Removal, VersionsOfExportsStayInTheirFolder) {
   for (const char* version : {"../out", "a/b", "/abs", "..", ".", "", " ", "3 ", ".hidden", ".exporting-1", "a\nb"}) {
     TempDir dir;
