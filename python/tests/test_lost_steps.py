@@ -53,6 +53,30 @@ def test_a_function_of_the_input_that_runs_out_is_an_error(mox, tmp_path):
     assert "StopIteration" in repr(raised.value) + str(raised.value)
 
 
+def ends_after_three():
+    own = own_iterator(24)
+    return lambda x: x + 0 * tf.cast(own.get_next(), tf.float32)
+
+
+def raises_after_three():
+    values = iter(range(24))
+    return lambda x: tf.reshape(tf.py_function(lambda x: x + 0 * next(values), [x], tf.float32), [4])
+
+
+@pytest.mark.parametrize("make_function", [ends_after_three, raises_after_three])
+@pytest.mark.parametrize("parallel", [None, 2])
+def test_what_ends_in_a_map_is_an_error(mox, tmp_path, make_function, parallel):
+    def input_fn(mode):
+        function = make_function()
+        dataset = tf.data.Dataset.from_tensor_slices(toy.samples(640)).map(lambda x, y: (function(x), y), parallel)
+        iterator = tf.data.make_initializable_iterator(dataset)
+        tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+        return iterator.get_next()
+
+    with pytest.raises((RunError, RuntimeError), match="StopIteration|End of sequence"):
+        mox.run(**toy.options(tmp_path, 100, input_fn=input_fn))
+
+
 class Evaluates(tf.train.SessionRunHook):
     """Runs an iterator of its own, as validation hooks for tf.Session do."""
 
@@ -164,6 +188,32 @@ def test_keras_layers_on_two_devices(mox, tmp_path):
                 optimizer_fn=mox.get_optimizer_fn("sgd", 0.0), max_number_of_steps=2)
 
 
+def test_keras_layers_in_a_condition(mox, tmp_path):
+    """A branch does not run what the layer updates: in a tf.function it does."""
+    def model_fn_of(wrap):
+        def model_fn(inputs, mode):
+            layer = tf.keras.layers.BatchNormalization(momentum=.5)
+            layer.build((None, 3))
+            x = wrap(lambda x: tf.cond(tf.reduce_sum(x) > -1e9, lambda: layer(x, training=True), lambda: x))(inputs[0])
+            loss = tf.reduce_mean(tf.square(x))
+            return mox.ModelSpec(loss=loss, log_info={"loss": loss})
+        return model_fn
+
+    options = dict(input_fn=rows_input, batch_size=32, log_dir=str(tmp_path), run_mode="TRAIN", max_number_of_steps=10,
+                   optimizer_fn=mox.get_optimizer_fn("sgd", 0.0))
+    with pytest.raises(ValueError, match="the Keras layer 'batch_normalization.*' is called in a condition"):
+        mox.run(**options, model_fn=model_fn_of(lambda f: f))
+    mox.run(**options, model_fn=model_fn_of(tf.function))
+    values = tf.train.load_checkpoint(str(tmp_path / "model.ckpt-10"))
+    np.testing.assert_allclose(values.get_tensor("batch_normalization/moving_mean"), ROWS.mean(0), atol=1)
+
+
+def test_keras_layers_in_inter_mode(mox, tmp_path):
+    with pytest.raises(ValueError, match="Keras layers make theirs anew; leave inter_mode out"):
+        mox.run(input_fn=rows_input, model_fn=keras_model, batch_size=32, log_dir=str(tmp_path), run_mode="TRAIN",
+                inter_mode="EVAL", optimizer_fn=mox.get_optimizer_fn("sgd", 0.0), max_number_of_steps=2)
+
+
 KILLED = """
 import os, signal, sys
 import tensorflow.compat.v1 as tf
@@ -251,3 +301,22 @@ def test_a_plateau_is_none_of_nan_alone(mox, tmp_path, log_lines):
     mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("sgd", 0.0), run_mode="TRAIN",
             inter_mode="EVAL", batch_size=1, log_dir=str(tmp_path), max_number_of_steps=6)
     assert "did not gain" not in "".join(log_lines())
+
+
+@pytest.mark.parametrize("kind", ["tf.function", "tf.cond"])
+def test_what_a_function_of_the_graph_writes_must_be_finite(mox, tmp_path, kind):
+    """Not only what the graph itself assigns: an average of w that is kept in a tf.function is a weight like any other."""
+    def model_fn(inputs, mode):
+        spec = toy.model_fn(inputs, mode)
+        average = tf.get_variable("average", [2], initializer=tf.ones_initializer(), trainable=False, use_resource=True)
+        step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
+
+        def update():
+            return average.assign(average * tf.where(step < 2.5, 1., np.nan))
+
+        result = tf.function(update)() if kind == "tf.function" else tf.cond(step >= 0., update, lambda: average.read_value())
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, result)
+        return spec
+
+    with pytest.raises(RunError, match="the variable average holds nan .* the last checkpoint is .*model.ckpt-2"):
+        mox.run(**toy.options(tmp_path, 10, model_fn=model_fn, save_model_steps=2))

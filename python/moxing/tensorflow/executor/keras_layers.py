@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 
+from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._runtime import tf
 
 _ASSIGNMENTS = frozenset(["AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"])
@@ -43,9 +44,22 @@ def updates(graph):
     packages = _packages()
     if not packages:
         return []
+    _check_branches(graph, packages)
     initializers = {variable.initializer.name for variable in tf.global_variables()}
     return [op for op in graph.get_operations()
             if op.type in _ASSIGNMENTS and op.name not in initializers and _made_by(op, packages, "__call__")]
+
+
+def _check_branches(graph, packages):
+    """A branch of tf.cond runs what its result needs, and not what a layer updates beside that."""
+    for function in graph._functions.values():
+        branch = getattr(function, "graph", None)
+        for op in branch.get_operations() if branch is not None else ():
+            if op.type in _ASSIGNMENTS and op not in branch.control_outputs and _made_by(op, packages, "__call__"):
+                raise InvalidArgumentError(
+                    f"the Keras layer '{op.name.rpartition('/')[0]}' is called in a condition or a loop of model_fn (tf.cond, "
+                    "tf.while_loop), where TensorFlow does not run what it updates in each step (moving averages, states of "
+                    "random numbers): call the layer outside, or put the condition into a tf.function")
 
 
 def made(variable):
