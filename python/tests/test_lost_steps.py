@@ -320,3 +320,16 @@ def test_what_a_function_of_the_graph_writes_must_be_finite(mox, tmp_path, kind)
 
     with pytest.raises(RunError, match="the variable average holds nan .* the last checkpoint is .*model.ckpt-2"):
         mox.run(**toy.options(tmp_path, 10, model_fn=model_fn, save_model_steps=2))
+
+
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16, tf.float64, tf.complex64])
+def test_weights_of_all_types_must_be_finite(mox, tmp_path, dtype):
+    def model_fn(inputs, mode):
+        spec = toy.model_fn(inputs, mode)
+        weights = tf.get_variable("weights", [3], dtype, initializer=tf.ones_initializer(), trainable=False)
+        step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, weights.assign(weights * tf.cast(tf.where(step < 2.5, 1., np.inf), dtype)))
+        return spec
+
+    with pytest.raises(RunError, match="the variable weights holds inf .* the last checkpoint is .*model.ckpt-2"):
+        mox.run(**toy.options(tmp_path, 10, model_fn=model_fn, save_model_steps=2))

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstdint>
 #include <unordered_map>
 #include <unordered_set>
@@ -32,6 +33,8 @@ int64_t find_not_finite(const Bits* values, int64_t count, Bits exponent) {
   return -1;
 }
 
+int64_t pair_of(int64_t part) { return part < 0 ? part : part / 2; }
+
 int64_t find_not_finite(const tf::Tensor& tensor) {
   const void* data = tensor.data();
   const int64_t count = tensor.NumElements();
@@ -44,11 +47,21 @@ int64_t find_not_finite(const tf::Tensor& tensor) {
       return find_not_finite(static_cast<const uint16_t*>(data), count, uint16_t{0x7c00});
     case tf::DT_BFLOAT16:
       return find_not_finite(static_cast<const uint16_t*>(data), count, uint16_t{0x7f80});
+    case tf::DT_COMPLEX64:
+      return pair_of(find_not_finite(static_cast<const uint32_t*>(data), 2 * count, uint32_t{0x7f800000}));
+    case tf::DT_COMPLEX128:
+      return pair_of(find_not_finite(static_cast<const uint64_t*>(data), 2 * count, uint64_t{0x7ff0000000000000}));
     default:
       return -1;
   }
 }
 
+template <typename T>
+double part(const std::complex<T>& value) {
+  return std::isfinite(value.real()) ? value.imag() : value.real();
+}
+
+// Of a complex one the part that is not finite.
 double element(const tf::Tensor& tensor, int64_t i) {
   switch (tensor.dtype()) {
     case tf::DT_FLOAT:
@@ -57,6 +70,10 @@ double element(const tf::Tensor& tensor, int64_t i) {
       return tensor.flat<double>()(i);
     case tf::DT_HALF:
       return static_cast<float>(tensor.flat<Eigen::half>()(i));
+    case tf::DT_COMPLEX64:
+      return part(tensor.flat<tf::complex64>()(i));
+    case tf::DT_COMPLEX128:
+      return part(tensor.flat<tf::complex128>()(i));
     default:
       return static_cast<float>(tensor.flat<tf::bfloat16>()(i));
   }
