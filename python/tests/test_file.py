@@ -365,6 +365,8 @@ def test_shift(server, shifted, tmp_path):
     os.remove("s3://python/shift/a/moved")
     with pytest.raises(FileNotFoundError):
         os.remove("s3://python/shift/a/moved")
+    with pytest.raises(IsADirectoryError):
+        os.remove("s3://python/shift/a")
     shutil.rmtree("s3://python/shift")
     assert not os.path.exists("s3://python/shift")
     with pytest.raises(FileNotFoundError):

@@ -69,6 +69,13 @@ def test_what_run_json_says_is_checked(tmp_path, text, expected):
     assert "json.exception" not in failed.stderr
 
 
+@pytest.mark.parametrize("words", [["eval"], ["export"], ["predict", "x.png"]])
+@pytest.mark.parametrize("url", ["nope", "nope/model.ckpt-3"])
+def test_a_run_that_is_not_there(tmp_path, words, url):
+    failed = mox(*words, f"--checkpoint_url={tmp_path / url}", check=False)
+    assert failed.returncode == 1 and f"there is neither a folder {tmp_path / url} nor a checkpoint of that name" in failed.stderr
+
+
 @pytest.mark.parametrize("text,expected", [
     ('{"confusion": [[1, 2]]}', "eval.json: confusion is not a square of integers"),
     ('{"classes": [1]}', "eval.json: classes is not a list of names"),

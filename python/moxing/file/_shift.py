@@ -41,7 +41,8 @@ def _mkdir(path, mode=0o777, *, dir_fd=None):
 
 
 def _remove(path, *, dir_fd=None):
-    _mox().stat(path)  # os.remove of what is missing is an error
+    if _mox().stat(path).is_directory:  # of what is missing, too, os.remove is an error
+        raise IsADirectoryError(21, "Is a directory", path)
     _mox().remove(path)
 
 

@@ -138,7 +138,13 @@ std::string checkpoint_folder(const std::string& checkpoint_url) {
 ClassifierConfig read_config(const std::string& checkpoint_url) {
   ClassifierConfig config;
   const std::string path = checkpoint_folder(checkpoint_url) + "/" + kConfigFile;
-  if (checkpoint_url.empty() || !file::exists(path)) return config;
+  if (checkpoint_url.empty()) return config;
+  if (!file::exists(path)) {
+    if (!file::is_directory(checkpoint_url) && !file::exists(checkpoint_url + ".index"))
+      throw NotFoundError("there is neither a folder " + checkpoint_url + " nor a checkpoint of that name; give a " +
+                          "--train_url of mox train, or a prefix such as DIR/model.ckpt-1000");
+    return config;
+  }
   const auto reject = [&](const std::string& why) {
     throw DataError(path + " cannot be read: " + why + "; remove it and give the flags by hand");
   };
