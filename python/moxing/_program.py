@@ -13,4 +13,5 @@ def main():
     if tensorflow:  # found without loading it; it may lie in another folder than this package
         folders = [*tensorflow.submodule_search_locations, os.environ.get("LD_LIBRARY_PATH")]
         os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, folders))
+    os.environ.setdefault("MOX_PYTHON", sys.executable)  # of `mox script`: the Python that has this package
     os.execv(program, ["mox", *sys.argv[1:]])

@@ -28,6 +28,9 @@ std::span<const Command> all_commands();
 // flags_command.cc
 int run_flags(const std::vector<std::string>& args);
 
+// script_command.cc: does not return when Python starts.
+int run_script(const std::vector<std::string>& args);
+
 // file_command.cc
 int run_file(const std::vector<std::string>& args);
 

@@ -26,8 +26,11 @@ class FragmentInitializers:
     def value(self, index):
         if self._values is None:
             names = [variable[2] for variable in self._fragment.variables]
-            self._values = tf.import_graph_def(tf.GraphDef.FromString(self._fragment.initializers),
-                                               name=self._name + "_initializers", return_elements=names)
+            # Under tf.disable_v2_behavior a variable asks its initializer's operations to lie beside it, which is not made
+            # yet; and these are all variables' initial values, not its own alone.
+            with tf.get_default_graph()._attr_scope({"_class": None}):
+                self._values = tf.import_graph_def(tf.GraphDef.FromString(self._fragment.initializers),
+                                                   name=self._name + "_initializers", return_elements=names)
         return self._values[index]
 
     def of(self, index):

@@ -17,9 +17,9 @@ def _is_note(line):
 def _without_notes():
     """Keeps TensorFlow's start-up notes from the user: its libraries write them before any log level counts.
 
-    Warnings and errors still come out, and so does everything when TF_CPP_MIN_LOG_LEVEL is set.
+    Warnings and errors still come out, and with TF_CPP_MIN_LOG_LEVEL=0 everything does.
     """
-    if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return
     with tempfile.TemporaryFile() as held_back:

@@ -1,0 +1,163 @@
+"""mox.run for old scripts: what their input_fn does with queues and next_batch becomes a pipeline."""
+import contextvars
+import functools
+import inspect
+import sys
+
+from moxing.v1 import mixed_precision
+
+_in_input_fn = contextvars.ContextVar("in_input_fn", default=False)  # threads of generators do not see it
+
+
+def in_input_fn():
+    """Whether input_fn itself runs, in this thread."""
+    return _in_input_fn.get()
+
+
+def _say(line):
+    sys.stderr.write(f"mox script: {line}\n")
+    sys.stderr.flush()
+
+
+def _tensors(dataset):
+    import tensorflow.compat.v1 as tf
+    return tf.data.make_one_shot_iterator(dataset).get_next()
+
+
+def pipeline(make, parts):
+    """Tensors that are what make() returns, anew for every step. parts: (dtype, shape) of each."""
+    import tensorflow.compat.v1 as tf
+
+    def generate():
+        while True:
+            yield make()
+
+    types = tuple(tf.as_dtype(dtype) for dtype, _ in parts)
+    return _tensors(tf.data.Dataset.from_generator(generate, types, tuple(tf.TensorShape(shape) for _, shape in parts)))
+
+
+def _flat(result):
+    return list(result) if isinstance(result, (list, tuple)) else [result]
+
+
+def _run_queues(graph, outputs, initializer):
+    """A generator of what `outputs` are, by a session of its own with the queue runners of `graph`."""
+    import tensorflow.compat.v1 as tf
+    with tf.Session(graph=graph) as session:
+        session.run(initializer)
+        coordinator = tf.train.Coordinator()
+        with graph.as_default():
+            threads = tf.train.start_queue_runners(session, coordinator)
+        try:
+            while not coordinator.should_stop():
+                yield tuple(session.run(outputs))
+        except tf.errors.OutOfRangeError:
+            pass
+        finally:
+            coordinator.request_stop()
+            # What a queue runner failed of comes out here.
+            coordinator.join(threads, ignore_live_threads=True, stop_grace_period_secs=5)
+
+
+def _from_queues(input_fn, args, kwargs):
+    """input_fn once more, in a graph that a plain session runs, as the source of a data set."""
+    import tensorflow.compat.v1 as tf
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.set_random_seed(tf.get_seed(None)[0])
+        result = input_fn(*args, **kwargs)
+        outputs = [tf.convert_to_tensor(output) for output in _flat(result)]
+        initializer = tf.group(tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer())
+    graph.finalize()
+    dataset = tf.data.Dataset.from_generator(lambda: _run_queues(graph, outputs, initializer),
+                                             tuple(output.dtype for output in outputs),
+                                             tuple(output.shape for output in outputs))
+    tensors = _tensors(dataset)
+    return tensors[0] if not isinstance(result, (list, tuple)) else list(tensors)
+
+
+def adapted_input_fn(input_fn):
+    @functools.wraps(input_fn)
+    def wrapped(*args, **kwargs):
+        import tensorflow.compat.v1 as tf
+        token = _in_input_fn.set(True)
+        try:
+            result = input_fn(*args, **kwargs)
+            graph = tf.get_default_graph()
+            if not graph.get_collection(tf.GraphKeys.QUEUE_RUNNERS):
+                return result
+            for key in (tf.GraphKeys.QUEUE_RUNNERS, tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.LOCAL_VARIABLES,
+                        tf.GraphKeys.TRAINABLE_VARIABLES, tf.GraphKeys.TABLE_INITIALIZERS):
+                graph.clear_collection(key)
+            _say("input_fn uses queue runners (tf.train.batch and the like): a session of their own fills them and feeds the "
+                 "pipeline; tf.data reads faster")
+            return _from_queues(input_fn, args, kwargs)
+        finally:
+            _in_input_fn.reset(token)
+
+    return wrapped
+
+
+def _adapted_optimizer_fn(optimizer_fn, mox):
+    """tf.contrib.mixed_precision's optimizer: the engine scales the loss instead, by the flags that say the same."""
+    import tensorflow.compat.v1 as tf
+    with tf.Graph().as_default():
+        optimizers = optimizer_fn()
+        flags = [mixed_precision.unwrapped(optimizer)[1] for optimizer in _flat(optimizers)]
+    flags = next((flag for flag in flags if flag), None)
+    if flags is None:
+        return optimizer_fn
+    for name, value in flags.items():
+        mox.set_flag(name, value)
+    words = " ".join(f"--{name}={value}" for name, value in flags.items())
+    _say(f"LossScaleOptimizer: mox.run scales the loss itself, with {words}")
+
+    @functools.wraps(optimizer_fn)
+    def wrapped():
+        made = optimizer_fn()
+        if isinstance(made, (list, tuple)):
+            return [mixed_precision.unwrapped(optimizer)[0] for optimizer in made]
+        return mixed_precision.unwrapped(made)[0]
+
+    return wrapped
+
+
+def _batch_size(input_fn, mode):
+    """How many samples a batch of input_fn has: by its shape, else by reading one. None where that cannot be told."""
+    import tensorflow.compat.v1 as tf
+    with tf.Graph().as_default(), tf.Session() as session:
+        first = tf.convert_to_tensor(_flat(input_fn(mode))[0])
+        if first.shape.rank is None or first.shape.rank > 0 and first.shape.as_list()[0] is None:
+            session.run([tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer()])
+            shape = session.run(tf.shape(first))
+        else:
+            shape = first.shape.as_list()
+        return int(shape[0]) if len(shape) else None
+
+
+def _without_batch_size(kwargs):
+    """A script that leaves batch_size out gives batches: with the size that the log counts samples by."""
+    try:
+        size = _batch_size(kwargs["input_fn"], kwargs.get("run_mode"))
+    except Exception:  # of input_fn: mox.run shows it better
+        return kwargs
+    if size is None:
+        return kwargs
+    return {**kwargs, "batch_size": size, "auto_batch": False}
+
+
+def adapted_run(run, mox):
+    names = list(inspect.signature(run).parameters)
+
+    @functools.wraps(run)
+    def run_script(*args, **kwargs):
+        kwargs.update(zip(names, args))
+        if callable(kwargs.get("input_fn")):
+            kwargs["input_fn"] = adapted_input_fn(kwargs["input_fn"])
+            if kwargs.get("batch_size") is None and kwargs.get("auto_batch", True):
+                kwargs = _without_batch_size(kwargs)
+        if mixed_precision.may_be_used() and callable(kwargs.get("optimizer_fn")):
+            kwargs["optimizer_fn"] = _adapted_optimizer_fn(kwargs["optimizer_fn"], mox)
+        return run(**kwargs)
+
+    return run_script

@@ -1,0 +1,163 @@
+"""What the imports of a script mean: tensorflow, moxing.tensorflow, keras and modules of Python 2."""
+import builtins
+import functools
+import importlib
+import warnings
+
+from moxing.v1 import source
+from moxing.v1.command_line import CommandLine
+from moxing.v1.view import MISSING, Lazy, NotProvided, View, submodule
+
+# Modules of Python 2 that have another name now. A module of that name that is there comes first.
+_RENAMED = {
+    "BaseHTTPServer": "http.server", "ConfigParser": "configparser", "Cookie": "http.cookies", "HTMLParser": "html.parser",
+    "Queue": "queue", "SimpleHTTPServer": "http.server", "SocketServer": "socketserver", "StringIO": "io",
+    "Tkinter": "tkinter", "__builtin__": "builtins", "cPickle": "pickle", "cStringIO": "io", "commands": "subprocess",
+    "cookielib": "http.cookiejar", "copy_reg": "copyreg", "dummy_thread": "_thread", "httplib": "http.client",
+    "thread": "_thread", "urllib2": "urllib.request", "urlparse": "urllib.parse", "xmlrpclib": "xmlrpc.client",
+}
+_BUILTINS = {"basestring": str, "long": int, "raw_input": input, "reduce": functools.reduce, "reload": importlib.reload,
+             "unichr": chr, "unicode": str, "xrange": range,
+             "cmp": lambda a, b: (a > b) - (a < b),
+             "execfile": lambda path, *scopes: exec(compile(open(path, "rb").read(), path, "exec"), *scopes)}
+_ITERTOOLS = {"izip": zip, "imap": map, "ifilter": filter}
+# numpy's names of Python's types and its older spellings, which numpy 1.24 and 2.0 removed.
+_NUMPY = {"bool": "bool_", "float_": "float64", "complex_": "complex128", "string_": "bytes_", "unicode_": "str_", "NaN": "nan",
+          "NAN": "nan", "Inf": "inf", "Infinity": "inf", "infty": "inf", "PINF": "inf", "product": "prod",
+          "cumproduct": "cumprod", "sometrue": "any", "alltrue": "all", "in1d": "isin", "row_stack": "vstack",
+          "trapz": "trapezoid", "int0": "intp", "uint0": "uintp"}
+_NUMPY_TYPES = {"int": int, "float": float, "complex": complex, "object": object, "str": str, "long": int, "unicode": str}
+
+_ROOTS = ("absl", "keras", "moxing", "tensorflow")
+_ADDED_TO = ("numpy", "itertools")
+
+
+def _add(module, names):
+    for name, value in names.items():
+        try:
+            getattr(module, name)
+        except AttributeError:
+            setattr(module, name, value)
+
+
+class Names:
+    """The object that code of the script calls for its imports (source.py)."""
+
+    def __init__(self):
+        self.command_line = CommandLine()
+        self.dict_method = source.dict_method
+        self._flags = None
+        self._roots = {}
+
+    def prepare(self, module_globals):
+        """Names of Python 2 for a module of the script that is about to run. They are in no other module."""
+        module_globals[source.HELPER] = self
+        for name, value in _BUILTINS.items():
+            if not hasattr(builtins, name):
+                module_globals.setdefault(name, value)
+
+    def provides(self, name):
+        root = name.partition(".")[0]
+        return root in _ROOTS or root in _RENAMED or root in _ADDED_TO
+
+    def load(self, name, leaf):
+        """`import name`: the first package of it, or, with `as`, the module itself."""
+        module = self._module(name)
+        return module if leaf else self._module(name.partition(".")[0])
+
+    def part(self, module, name):
+        """`from module import name`."""
+        return self._member(self._module(module), module, name)
+
+    def everything(self, module):
+        """`from module import *`."""
+        owner = self._module(module)
+        names = getattr(owner, "__all__", None) or [name for name in dir(owner) if not name.startswith("_")]
+        return {name: getattr(owner, name) for name in names}
+
+    def _module(self, name):
+        root, *parts = name.split(".")
+        if root in _RENAMED:
+            return self._renamed(root, name)
+        if root in _ADDED_TO:
+            return self._added_to(root, name)
+        module, place = self._root(root), root
+        for part in parts:
+            module = self._member(module, place, part)
+            place += "." + part
+        return module
+
+    def _member(self, owner, place, name):
+        try:
+            return getattr(owner, name)
+        except NotProvided as e:
+            raise ImportError(str(e), name=f"{place}.{name}") from None
+        except AttributeError:
+            found = submodule(owner, name)
+        if found is MISSING:
+            raise ImportError(str(NotProvided(f"{place}.{name}", dir(owner))), name=f"{place}.{name}")
+        return found
+
+    def _root(self, name):
+        if name not in self._roots:
+            self._roots[name] = getattr(self, "_make_" + name)()
+        return self._roots[name]
+
+    def _script_flags(self):
+        if self._flags is None:
+            from moxing.v1 import flags
+            self._flags = flags.Flags(self.command_line)
+            self.command_line.give_to_argparse()
+        return self._flags
+
+    def _load_tensorflow(self):
+        from moxing.v1 import tensorflow1
+        self._roots["tensorflow"], self._roots["moxing.tensorflow"] = tensorflow1.views(self.command_line,
+                                                                                       self._script_flags())
+
+    def _make_tensorflow(self):
+        self._load_tensorflow()
+        return self._roots["tensorflow"]
+
+    def _make_moxing(self):
+        import moxing
+
+        def engine():
+            if "moxing.tensorflow" not in self._roots:
+                self._load_tensorflow()
+            return self._roots["moxing.tensorflow"]
+
+        return View("moxing", {"tensorflow": Lazy(engine), "v1": Lazy(lambda: importlib.import_module("moxing.v1"))}, [moxing])
+
+    def _make_keras(self):
+        self._root("tensorflow")
+        from moxing.v1 import keras
+        return keras.keras("keras").make()
+
+    def _make_absl(self):
+        import absl.app
+        import absl.flags
+        from moxing.v1 import flags
+        self._script_flags()
+        view = flags.flags_view("absl.flags", absl.flags, absl.flags.FLAGS)
+        app = flags.app_view("absl.app", self.command_line, absl.app, view)
+        return View("absl", {"flags": view, "app": app}, [absl])
+
+    def _renamed(self, root, name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as e:
+            if e.name != root:
+                raise
+        return importlib.import_module(_RENAMED[root])
+
+    def _added_to(self, root, name):
+        module = importlib.import_module(root)
+        if root == "itertools":
+            _add(module, {**_ITERTOOLS, "izip_longest": module.zip_longest})
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                _add(module, _NUMPY_TYPES)
+                _add(module, {old: getattr(module, new) for old, new in _NUMPY.items() if hasattr(module, new)})
+        return importlib.import_module(name)

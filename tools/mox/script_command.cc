@@ -1,0 +1,94 @@
+// mox script: hands the process over to Python, which runs the package's moxing.v1.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "command.h"
+#include "moxing/error.h"
+
+namespace mox::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What that Python runs: `-m moxing.v1`, after a look whether it is there.
+constexpr char kStart[] =
+    "import importlib.util, sys\n"
+    "try:\n"
+    "    found = importlib.util.find_spec('moxing.v1')\n"
+    "except ImportError:\n"
+    "    found = None\n"
+    "if found is None:\n"
+    "    sys.stderr.write(f'mox script: the Python {sys.executable} has no package moxing.v1; install it there "
+    "(pip install .), or name the Python that has it in MOX_PYTHON\\n')\n"
+    "    sys.exit(1)\n"
+    "from moxing.v1.command import main\n"
+    "main(sys.argv[1:])\n";
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+bool is_program(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;
+}
+
+// The program `name`, which execvp would take; empty when there is none.
+std::string in_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return is_program(name) ? name : "";
+  std::string folders = environment("PATH");
+  for (size_t begin = 0; begin <= folders.size();) {
+    const size_t end = std::min(folders.find(':', begin), folders.size());
+    const fs::path candidate = fs::path(folders.substr(begin, end - begin)) / name;
+    if (is_program(candidate)) return candidate.string();
+    begin = end + 1;
+  }
+  return "";
+}
+
+std::string find_python() {
+  if (const std::string named = environment("MOX_PYTHON"); !named.empty()) {
+    const std::string python = in_path(named);
+    if (python.empty())
+      throw NotFoundError(fmt::format("MOX_PYTHON is '{}', which is no program; give the path of a Python", named));
+    return python;
+  }
+  if (const std::string venv = environment("VIRTUAL_ENV"); !venv.empty()) {
+    const std::string python = in_path(venv + "/bin/python");
+    if (!python.empty()) return python;
+  }
+  const std::string python = in_path("python3");
+  if (python.empty())
+    throw NotFoundError(
+        "found no Python: neither in MOX_PYTHON, nor of an active virtual environment, nor python3 in PATH");
+  return python;
+}
+
+// In the build tree the package lies beside the program's folder; an installed one is where its Python looks.
+void add_package_of_build_tree() {
+  const fs::path package = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "python";
+  std::error_code ignored;
+  if (!fs::is_directory(package / "moxing" / "v1", ignored)) return;
+  const std::string others = environment("PYTHONPATH");
+  setenv("PYTHONPATH", (package.string() + (others.empty() ? "" : ":" + others)).c_str(), 1);
+}
+
+}  // namespace
+
+int run_script(const std::vector<std::string>& args) {
+  const std::string python = find_python();
+  add_package_of_build_tree();
+  std::vector<const char*> words = {python.c_str(), "-c", kStart};
+  for (const std::string& arg : args) words.push_back(arg.c_str());
+  words.push_back(nullptr);
+  execv(python.c_str(), const_cast<char* const*>(words.data()));
+  throw Error(fmt::format("cannot start {}: {}", python, std::strerror(errno)));
+}
+
+}  // namespace mox::cli
