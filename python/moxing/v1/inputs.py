@@ -43,20 +43,23 @@ def _flat(result):
 def _run_queues(graph, outputs, initializer):
     """A generator of what `outputs` are, by a session of its own with the queue runners of `graph`."""
     import tensorflow.compat.v1 as tf
-    with tf.Session(graph=graph) as session:
+    session = tf.Session(graph=graph)  # no context manager: each element is asked for in another thread
+    coordinator = tf.train.Coordinator()
+    try:
         session.run(initializer)
-        coordinator = tf.train.Coordinator()
         with graph.as_default():
             threads = tf.train.start_queue_runners(session, coordinator)
-        try:
-            while not coordinator.should_stop():
-                yield tuple(session.run(outputs))
-        except tf.errors.OutOfRangeError:
-            pass
-        finally:
-            coordinator.request_stop()
-            # What a queue runner failed of comes out here.
-            coordinator.join(threads, ignore_live_threads=True, stop_grace_period_secs=5)
+        while True:
+            try:
+                values = session.run(outputs)
+            except tf.errors.OutOfRangeError:
+                coordinator.request_stop()
+                coordinator.join(threads)  # raises what a queue runner failed of
+                return
+            yield tuple(values)
+    finally:
+        coordinator.request_stop()
+        session.close()
 
 
 def _from_queues(input_fn, args, kwargs):

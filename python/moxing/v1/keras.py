@@ -23,7 +23,7 @@ _MOVED = {
 _RENAMED = {
     "optimizers": {"adadelta": "Adadelta", "adagrad": "Adagrad", "adam": "Adam", "adamax": "Adamax", "nadam": "Nadam",
                    "rmsprop": "RMSprop", "sgd": "SGD", "TFOptimizer": "Optimizer"},
-    "layers": {"Merge": "Concatenate", "merge": "concatenate", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"},
+    "layers": {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"},
     "engine": {"Layer": "base_layer.Layer", "InputSpec": "input_spec.InputSpec"},
 }
 
@@ -49,16 +49,16 @@ class KerasView(View):
         place = f"{self._place}.{name}" if self._place else name
         if place in ("_impl", "_impl.keras", "python", "python.keras"):  # tensorflow.python.keras._impl.keras.layers
             return KerasView(f"{self.__name__}.{name}", "" if place.endswith("keras") else place, self._bases)
-        found = [value for base in self._bases for value in [_member(base, name)] if value is not MISSING]
-        found += [value for moved in _MOVED.get(place, ()) for value in self._at(moved)]
-        if not found:
-            renamed = _RENAMED.get(self._place, {}).get(name)
-            if renamed is None:
-                return MISSING
+        renamed = _RENAMED.get(self._place, {}).get(name)
+        if renamed is not None:
             value = self
             for part in renamed.split("."):
                 value = getattr(value, part)
             return value
+        found = [value for base in self._bases for value in [_member(base, name)] if value is not MISSING]
+        found += [value for moved in _MOVED.get(place, ()) for value in self._at(moved)]
+        if not found:
+            return MISSING
         if isinstance(found[0], types.ModuleType):
             modules = [value for value in found if isinstance(value, types.ModuleType)]
             return KerasView(f"{self.__name__}.{name}", place, modules)

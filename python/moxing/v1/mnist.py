@@ -70,7 +70,7 @@ class DataSet:
         if len(images) != len(labels):
             raise ValueError(f"MNIST: {len(images)} images, but {len(labels)} labels")
         if reshape:
-            images = images.reshape(len(images), -1)
+            images = images.reshape(len(images), int(np.prod(images.shape[1:])))
         self._images = images.astype(np.float32) * np.float32(1.0 / 255) if dtype == np.float32 else images
         self._labels = labels
         self._random = np.random.RandomState(seed)

@@ -6,6 +6,8 @@ import os
 import sys
 import warnings
 
+import absl.logging
+
 from moxing.v1 import contrib, flags, inputs, keras, mnist
 from moxing.v1.view import Lazy, View, attribute, module
 
@@ -13,11 +15,15 @@ VERSION = "1.15.5"  # what scripts compare with: the last that had all of this
 
 # Names that TensorFlow has moved since: module -> {name: where it is now}.
 _MOVED = {
-    "tensorflow.python.framework.ops": {"Tensor": "framework.tensor:Tensor"},
-    "tensorflow.python.framework.sparse_tensor": {"SparseTensor": "framework.sparse_tensor:SparseTensor"},
+    "tensorflow.python.framework.graph_util": {
+        "convert_variables_to_constants": "framework.convert_to_constants:convert_variables_to_constants"},
+    "tensorflow.python.framework.ops": {"IndexedSlices": "framework.indexed_slices:IndexedSlices",
+                                        "Tensor": "framework.tensor:Tensor"},
+    "tensorflow.python.ops.array_ops": {"stack": "ops.array_ops_stack:stack", "unstack": "ops.array_ops_stack:unstack"},
     "tensorflow.python.ops.control_flow_ops": {
         "Assert": "ops.control_flow_assert:Assert", "case": "ops.control_flow_case:case", "cond": "ops.cond:cond",
         "while_loop": "ops.while_loop:while_loop"},
+    "tensorflow.python.ops.variable_scope": {"variable": "ops.variable_v1:VariableV1"},
     "tensorflow.python.pywrap_tensorflow": {"NewCheckpointReader": "training.py_checkpoint_reader:NewCheckpointReader"},
     "tensorflow.python.training.saver": {"checkpoint_exists": "checkpoint.checkpoint_management:checkpoint_exists",
                                          "get_checkpoint_state": "checkpoint.checkpoint_management:get_checkpoint_state",
@@ -54,6 +60,9 @@ def _behave_as_version_1():
     from tensorflow.python.util import deprecation
     import tensorflow.compat.v1 as tf
     deprecation._PRINT_DEPRECATION_WARNINGS = False
+    tf.logging.set_verbosity(tf.logging.WARN)
+    # app.run gives absl's own handler to the root logger; what tf.logging says would come out twice.
+    absl.logging.get_absl_handler().addFilter(lambda record: record.name != "tensorflow")
     warnings.filterwarnings("ignore", message=r"(?s).*`?(tf|layer|keras|tensorflow)\b.*(deprecated|will be removed)")
     tf.disable_v2_behavior()
     tf.enable_resource_variables()  # the engine runs no others

@@ -1,0 +1,3 @@
+import tensorflow as tf
+
+NAME = 'net of ' + tf.__version__[:2]

@@ -1,0 +1,5 @@
+from nets import base
+
+
+def net_name():
+  return base.NAME + unicode('!')
