@@ -6,6 +6,7 @@ from moxing.v1.view import MISSING, Lazy, View, needed, submodule
 
 # Modules that Keras has moved since: what is in them now lies in these.
 _MOVED = {
+    "backend.tensorflow_backend": ["backend"],
     "engine.topology": ["engine.base_layer", "engine.input_layer", "engine.input_spec", "engine.functional"],
     "engine.network": ["engine.functional"],
     "engine.topology_v1": ["engine.base_layer"],
@@ -57,6 +58,8 @@ class KerasView(View):
             return value
         found = [value for base in self._bases for value in [_member(base, name)] if value is not MISSING]
         found += [value for moved in _MOVED.get(place, ()) for value in self._at(moved)]
+        if not found and self._place.startswith("layers."):  # modules of layers were laid out otherwise
+            found = [value for package in self._at("layers") for value in [_member(package, name)] if value is not MISSING]
         if not found:
             return MISSING
         if isinstance(found[0], types.ModuleType):

@@ -28,7 +28,7 @@ _NUMPY = {"bool": "bool_", "float_": "float64", "complex_": "complex128", "strin
           "trapz": "trapezoid", "int0": "intp", "uint0": "uintp"}
 _NUMPY_TYPES = {"int": int, "float": float, "complex": complex, "object": object, "str": str, "long": int, "unicode": str}
 
-_ROOTS = ("absl", "keras", "moxing", "tensorflow")
+_ROOTS = ("absl", "importlib", "keras", "moxing", "tensorflow")
 _ADDED_TO = ("numpy", "itertools")
 
 
@@ -142,6 +142,13 @@ class Names:
         view = flags.flags_view("absl.flags", absl.flags, absl.flags.FLAGS)
         app = flags.app_view("absl.app", self.command_line, absl.app, view)
         return View("absl", {"flags": view, "app": app}, [absl])
+
+    def _make_importlib(self):
+        """importlib.import_module, called by the script, means what `import` does."""
+        def import_module(name, package=None):
+            return self._module(name) if self.provides(name) else importlib.import_module(name, package)
+
+        return View("importlib", {"import_module": import_module}, [importlib])
 
     def _renamed(self, root, name):
         try:

@@ -43,7 +43,8 @@ def _load(command_line):
     """TensorFlow and MoXing; MoXing's flags are taken from the command line now, before the script looks at it."""
     if importlib.util.find_spec("tf_keras"):
         os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # What the runtime tells of graphs that sessions extend, and of inputs that end, was no line in TensorFlow 1.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     argv = list(sys.argv)
     sys.argv[1:] = []
     mox = importlib.import_module("moxing.tensorflow")
@@ -61,9 +62,10 @@ def _behave_as_version_1():
     import tensorflow.compat.v1 as tf
     deprecation._PRINT_DEPRECATION_WARNINGS = False
     tf.logging.set_verbosity(tf.logging.WARN)
+    tf.get_logger().addFilter(lambda record: "deprecated" not in str(record.msg))
     # app.run gives absl's own handler to the root logger; what tf.logging says would come out twice.
     absl.logging.get_absl_handler().addFilter(lambda record: record.name != "tensorflow")
-    warnings.filterwarnings("ignore", message=r"(?s).*`?(tf|layer|keras|tensorflow)\b.*(deprecated|will be removed)")
+    warnings.filterwarnings("ignore", message=r"(?is).*(is deprecated|will be removed in|considered legacy)", category=UserWarning)
     tf.disable_v2_behavior()
     tf.enable_resource_variables()  # the engine runs no others
     tf.enable_control_flow_v2()     # tf.cond and tf.while_loop as functions, which the engine carries everywhere

@@ -3,6 +3,7 @@
 from __future__ import absolute_import
 from __future__ import print_function
 
+import importlib
 import itertools
 import sys
 
@@ -45,6 +46,7 @@ def versions():
   assert tf.__version__.split('.')[0] == '1' and tf.VERSION == tf.__version__
   assert not tf.executing_eagerly()
   assert tf.compat.v1 is tf and flags is tf.flags and tf.app.flags is tf.flags
+  assert importlib.import_module('tensorflow') is tf and importlib.import_module('tensorflow.contrib.slim') is slim
   size = tf.placeholder(tf.float32, [None, 784]).shape[1]
   assert size.value == 784 and isinstance(size, tf.Dimension)
   assert isinstance(tf.Variable(1.0), type(tf.get_variable('x', [])))

@@ -7,6 +7,7 @@ tf.flags.DEFINE_string('data_url', '/nowhere', 'Directory for storing input data
 tf.flags.DEFINE_string('train_url', None, 'Directory for output logs')
 tf.flags.DEFINE_string('input', 'generator', 'generator, arrays')
 flags = tf.flags.FLAGS
+assert tf.gfile.IsDirectory(flags.data_url)  # also in a store, and nobody has imported moxing
 mnist = input_data.read_data_sets(flags.data_url, one_hot=True, validation_size=100)
 
 import moxing.tensorflow as mox
