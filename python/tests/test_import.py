@@ -33,6 +33,25 @@ def test_module_paths_of_scripts():
            "assert mox.run is run and mox.learning_rate_scheduler is learning_rate_scheduler")
 
 
+def test_module_paths_of_older_scripts():
+    done = python("from moxing.framework.util import compat\n"
+                  "print(compat.as_str(b'a'), compat.as_bytes('b'), compat.as_str_any(3))\n"
+                  "from moxing.tensorflow.utils import tf_util\n"
+                  "from moxing.tensorflow.utils.hyper_param_flags import mox_flags\n"
+                  "from moxing.tensorflow.datasets.tfrecord.tfrecord_common import BaseTFRecordDataset, get_tfrecord\n"
+                  "import moxing.tensorflow as mox\n"
+                  "mox_flags.num_gpus = 3\n"
+                  "print(tf_util.version_info() >= (2, 21, 0), mox.get_flag('num_gpus'), mox_flags.loss_scale)\n"
+                  "assert mox.BaseTFRecordDataset is BaseTFRecordDataset and mox.get_tfrecord is get_tfrecord")
+    assert done.stdout == "a b'b' 3\nTrue 3 1.0\n"
+
+
+def test_less_log_level_prints_no_more():
+    """Scripts set TF_CPP_MIN_LOG_LEVEL to hear less, not TensorFlow's notes on its start."""
+    done = python("import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\nimport moxing.tensorflow")
+    assert done.stdout == done.stderr == ""
+
+
 def test_flags_leave_the_command_line_to_the_script():
     done = python("import sys, moxing.tensorflow as mox; print(mox.get_flag('num_gpus'), mox.get_flag(flag_name='loss_scale'), sys.argv[1:])",
                   "--num_gpus=2", "--mine=1", "--loss_scale", "8", "rest")

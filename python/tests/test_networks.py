@@ -1,4 +1,7 @@
 """What is built in C++ and imported: networks, preprocessing, data sets, learning rates."""
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -152,3 +155,28 @@ def test_missing_data_files(mox, tmp_path):
         mox.get_dataset("mnist", "train", str(tmp_path))
     with pytest.raises(ValueError, match="no argument 'fast'"):
         mox.get_data_augmentation_fn("lenet", mox.ModeKeys.TRAIN, fast=True)
+
+
+def test_networks_and_optimizers_where_version_2_is_off():
+    """tf.disable_v2_behavior is for a whole process, so for one of its own."""
+    script = """
+import numpy as np, tensorflow.compat.v1 as tf
+tf.disable_v2_behavior()
+import moxing.tensorflow as mox
+def input_fn(mode):
+    data = tf.data.Dataset.from_tensor_slices((np.random.RandomState(0).rand(16, 28, 28, 1).astype("f"), np.arange(16) % 10))
+    return data.repeat().make_one_shot_iterator().get_next()
+def model_fn(inputs, mode):
+    logits, _ = mox.get_model_fn("lenet", mode, 10, weight_decay=1e-4)(inputs[0])
+    loss = tf.losses.sparse_softmax_cross_entropy(inputs[1], logits)
+    return mox.ModelSpec(loss=loss + tf.add_n(mox.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)))
+momentum = mox.get_optimizer_fn("momentum", 0.01)
+for optimizer_fn in (mox.get_optimizer_fn("adamw", 0.01), mox.get_optimizer_fn("lamb", 0.01),
+                     mox.get_optimizer_wrapper_fn("lars", momentum), mox.get_optimizer_wrapper_fn("batch_gradients", momentum, num_batches=2),
+                     mox.get_optimizer_wrapper_fn("dgc", mox.get_optimizer_fn("sgd", 0.01), sparsity_strategy=[0.5], num_samples=16,
+                                                  global_batch_size=8)):
+    print(mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=optimizer_fn, run_mode="TRAIN", batch_size=8,
+                  max_number_of_steps=2).steps)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, ["2"] * 5), done.stderr

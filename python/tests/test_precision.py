@@ -121,3 +121,23 @@ def test_keep_best_and_histograms(mox, tmp_path):
     assert tags.count("variables/w") == 3
     with pytest.raises(mox.InvalidArgumentError, match="keep_best is 'accuracy', which is not in model_fn's log_info; there is: loss"):
         mox.run(**toy.options(tmp_path / "other", 1, keep_best="accuracy"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weight_decay_is_added_to_a_loss_in_16_bits(mox, tmp_path, dtype):
+    """The manual's 1.2.2: images in 16 bits, variables in 32, and loss + tf.add_n(mox.get_collection(…)) as it is written."""
+    def model_fn(inputs, mode):
+        images = tf.cast(tf.reshape(inputs[0], [-1, 2, 2, 1]) + tf.zeros([8, 28, 28, 1])[:, :2, :2], dtype)
+        with mox.var_scope(force_dtype=tf.float32):
+            logits, _ = mox.get_model_fn("lenet", mode, 10, weight_decay=0.01, image_height=28, image_width=28)(
+                tf.image.resize_nearest_neighbor(images, [28, 28]))
+        loss = tf.losses.softmax_cross_entropy(tf.one_hot(tf.zeros([8], tf.int64), 10), logits=logits)
+        losses = mox.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+        assert loss.dtype == logits.dtype == tf.as_dtype(dtype) and len(losses) == 4
+        loss = loss + tf.add_n(losses)
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss})
+
+    mox.set_flag("loss_scale", 128.0)
+    result = mox.run(**toy.options(tmp_path, 3, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("sgd", 0.01)))
+    assert result.steps == 3 and 100 < result.metrics["loss"] < 200  # 0.005 times 3.2 million squares of 0.09 or so
+    assert values(tmp_path, 3)["LeNet/conv1/weights"].dtype == np.float32

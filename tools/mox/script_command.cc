@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -87,6 +88,7 @@ int run_script(const std::vector<std::string>& args) {
   std::vector<const char*> words = {python.c_str(), "-c", kStart};
   for (const std::string& arg : args) words.push_back(arg.c_str());
   words.push_back(nullptr);
+  std::signal(SIGPIPE, SIG_DFL);  // as it was before main
   execv(python.c_str(), const_cast<char* const*>(words.data()));
   throw Error(fmt::format("cannot start {}: {}", python, std::strerror(errno)));
 }

@@ -61,7 +61,8 @@ def _variables(fragment, name):
     return handles
 
 
-def _add_collections(fragment, prefix):
+def _add_collections(fragment, prefix, dtype):
+    """`dtype`: of the losses, where it is a floating point type: what is computed in 16 bits can be added to them as it is."""
     graph = tf.get_default_graph()
     state = state_of(graph)
     for op in fragment.update_ops:
@@ -74,7 +75,9 @@ def _add_collections(fragment, prefix):
         if keys <= state.regularized:
             continue  # the same variables, used a second time
         state.regularized |= keys
-        loss = graph.get_tensor_by_name(prefix + tensor)
+        loss = graph.get_tensor_by_name(prefix + tensor)  # a sum of float32
+        if dtype.is_floating and dtype != loss.dtype:
+            loss = tf.cast(loss, dtype)
         state.network_losses.append(loss)
         tf.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, loss)
 
@@ -114,7 +117,7 @@ def import_fragment(fragment, name, inputs=()):
     graph = tf.get_default_graph()
     with tf.name_scope(name) as scope:
         tensors = import_mapped(fragment.graph, scope, input_map, [tensor for _, tensor in fragment.outputs])
-    _add_collections(fragment, scope)
+    _add_collections(fragment, scope, inputs[0].dtype.base_dtype if inputs else tf.float32)
     state = state_of(graph)
     if managed:
         state.feeds += [(scope + placeholder, tensor) for placeholder, tensor in fragment.feeds]

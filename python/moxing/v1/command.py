@@ -73,7 +73,7 @@ def run(script, arguments):
     names = Names()
     sys.meta_path.insert(0, Finder(names))
     main = types.ModuleType("__main__")
-    main.__file__ = script
+    main.__file__ = os.path.abspath(script)
     main.__builtins__ = __builtins__
     names.prepare(vars(main))
     sys.modules["__main__"] = main

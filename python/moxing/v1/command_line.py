@@ -24,22 +24,42 @@ class Taken:
         return [word for name, words in self._words if is_defined(name) for word in words]
 
 
+_EMPTY = ("", "''", '""')  # the last two from launchers that quote without a shell
+
+
+def _without_empty(words, is_meant):
+    """Words without --name='' and --name '' of the flags that are meant: as if they were not given."""
+    kept, skip = [], False
+    for word, following in zip(words, [*words[1:], None]):
+        if skip:
+            skip = False
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and is_meant(name):
+            if equals and value in _EMPTY:
+                continue
+            if not equals and following in _EMPTY:
+                skip = True
+                continue
+        kept.append(word)
+    return kept
+
+
 class CommandLine:
     def __init__(self):
         self.taken = Taken()
 
     def hide_empty(self, names):
-        """--num_gpus='' of the flags `names` means: as if it was not given."""
-        kept = [word for word in sys.argv[1:] if not (word.startswith("--") and word.endswith("=") and word[2:-1] in names)]
-        sys.argv[1:] = kept
+        """An empty flag out of `names` means its default."""
+        sys.argv[1:] = _without_empty(sys.argv[1:], names.__contains__)
 
     def for_absl(self, argv, flags):
         """argv as the flags that are defined now are to see it."""
-        def is_empty(word):
-            name = word[2:-1] if word.startswith("--") and word.endswith("=") else None
+        def is_number(name):
             return name in flags and flags[name].flag_type() in ("bool", "float", "int")
 
-        return [word for word in argv if not is_empty(word)] + self.taken.of(lambda name: name in flags)
+        words = _without_empty(argv[1:], is_number)
+        return [*argv[:1], *self.taken.of(lambda name: name in flags), *words]
 
     def give_to_argparse(self):
         """parse_args of a script that has an option of MoXing's name finds it."""

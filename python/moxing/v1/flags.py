@@ -38,8 +38,9 @@ class Flags:
             return self._parsed().flag_values_dict()
         if name == "__parsed":
             return absl_flags.FLAGS.is_parsed()
-        # Its own methods need no flags; a flag's value does.
-        return getattr(self._parsed() if name in absl_flags.FLAGS else absl_flags.FLAGS, name)
+        # What reads values needs them parsed; what only manages flags does not.
+        reads = name in absl_flags.FLAGS or name in ("flag_values_dict", "flags_into_string")
+        return getattr(self._parsed() if reads else absl_flags.FLAGS, name)
 
     def __setattr__(self, name, value):
         setattr(self._parsed(), name, value)
@@ -76,22 +77,32 @@ def _give_way(name):
     flags = absl_flags.FLAGS
     if name in flags and (flags.find_module_defining_flag(name) or "").partition(".")[0] in _FOREIGN:
         flags[name].allow_override = True
-    if flags.is_parsed():
-        flags.unparse_flags()  # what is defined now is on the command line, too
 
 
-def _defining(define):
+def _parse_late(name, command_line):
+    """Of a flag that is defined when the others are parsed; what the script has set since stays."""
+    if absl_flags.FLAGS.is_parsed():
+        alone = absl_flags.FlagValues()
+        alone[name] = absl_flags.FLAGS[name]
+        alone.set_gnu_getopt(True)
+        alone(command_line.for_absl(sys.argv, alone), known_only=True)
+
+
+def _defining(define, command_line):
     def define_flag(*args, **kwargs):
         kwargs = {_RENAMED_ARGUMENTS.get(key, key): value for key, value in kwargs.items()}
-        _give_way(args[0] if args else kwargs.get("name"))
-        return define(*args, **kwargs)
+        name = args[0] if args else kwargs.get("name")
+        _give_way(name)
+        holder = define(*args, **kwargs)
+        _parse_late(name, command_line)
+        return holder
 
     return define_flag
 
 
-def flags_view(name, real, flags):
+def flags_view(name, command_line, real, flags):
     """`real`: the module behind it."""
-    provided = {key: _defining(getattr(absl_flags, key)) for key in dir(absl_flags)
+    provided = {key: _defining(getattr(absl_flags, key), command_line) for key in dir(absl_flags)
                 if key.startswith("DEFINE_") and key not in ("DEFINE_flag", "DEFINE_alias", "DEFINE_multi")}
     return View(name, {**provided, "FLAGS": flags}, [real])
 

@@ -6,6 +6,7 @@ import sys
 
 from moxing.v1 import mixed_precision
 
+_MOST_STEPS = 2**53  # more of them, as in sys.maxint, means: until the input ends
 _in_input_fn = contextvars.ContextVar("in_input_fn", default=False)  # threads of generators do not see it
 
 
@@ -155,6 +156,9 @@ def adapted_run(run, mox):
     @functools.wraps(run)
     def run_script(*args, **kwargs):
         kwargs.update(zip(names, args))
+        steps = kwargs.get("max_number_of_steps")
+        if isinstance(steps, int) and steps > _MOST_STEPS:
+            kwargs["max_number_of_steps"] = 0
         if callable(kwargs.get("input_fn")):
             kwargs["input_fn"] = adapted_input_fn(kwargs["input_fn"])
             if kwargs.get("batch_size") is None and kwargs.get("auto_batch", True):

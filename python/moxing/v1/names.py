@@ -72,8 +72,13 @@ class Names:
     def everything(self, module):
         """`from module import *`."""
         owner = self._module(module)
-        names = getattr(owner, "__all__", None) or [name for name in dir(owner) if not name.startswith("_")]
-        return {name: getattr(owner, name) for name in names}
+        found = {}
+        for name in getattr(owner, "__all__", None) or [name for name in dir(owner) if not name.startswith("_")]:
+            try:
+                found[name] = getattr(owner, name)
+            except (AttributeError, ImportError):  # what is not installed is missed where it is used
+                pass
+        return found
 
     def _module(self, name):
         root, *parts = name.split(".")
@@ -139,7 +144,7 @@ class Names:
         import absl.flags
         from moxing.v1 import flags
         self._script_flags()
-        view = flags.flags_view("absl.flags", absl.flags, absl.flags.FLAGS)
+        view = flags.flags_view("absl.flags", self.command_line, absl.flags, absl.flags.FLAGS)
         app = flags.app_view("absl.app", self.command_line, absl.app, view)
         return View("absl", {"flags": view, "app": app}, [absl])
 

@@ -39,8 +39,11 @@ def parse(data, path):
     try:
         return ast.parse(data, path)
     except SyntaxError as error:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = _spaces_only(data.decode(encoding).replace("\r\n", "\n"))
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            text = _spaces_only(data.decode(encoding).replace("\r\n", "\n"))
+        except (SyntaxError, UnicodeDecodeError):
+            raise error from None
         for candidate in (text, _from_python_2(text)):
             try:
                 if candidate is not None:

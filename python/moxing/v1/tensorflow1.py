@@ -99,7 +99,7 @@ def _parse_example(parse):
 
 
 def _tensorflow(tf, command_line, script_flags):
-    the_flags = flags.flags_view("tensorflow.flags", tf.flags, script_flags)
+    the_flags = flags.flags_view("tensorflow.flags", command_line, tf.flags, script_flags)
     app = flags.app_view("tensorflow.app", command_line, tf.app, the_flags)
     view = View("tensorflow", {
         "VERSION": VERSION, "__version__": VERSION, "app": app, "flags": the_flags,
@@ -114,6 +114,7 @@ def _tensorflow(tf, command_line, script_flags):
     }, [tf], tf.__doc__)
     view.__version__ = view.__git_version__ = VERSION
     version_2 = importlib.import_module("tensorflow")
+    view.__file__ = version_2.__file__
     view.compat = View("tensorflow.compat", {"v1": view, "v2": version_2}, [tf.compat])
     return view
 

@@ -68,6 +68,15 @@ def test_layers_made_for_tensorflow_1_train(tmp_path):
     assert "deprecated" not in done.stderr
 
 
+def test_flags_as_tensorflow_1_had_them():
+    done = script("flag_values.py", "--data_url=d", "--steps=", "--rate", "", "--text=", "--v", "--num_gpus=3", "--use_fp16",
+                  "--loss_scale", "8", "--worker_hosts=''", "--task_index=", "--unknown=1", "rest")
+    assert done.stdout.splitlines() == [
+        "text is there already", "d /l 8 0.5 '' True 3 True", "3 True 8.0 ''",
+        "['--unknown=1', 'rest'] ['--data_url=d', '--steps=', '--rate', '', '--text=', '--v', '--unknown=1', 'rest'] True "
+        "flag_values.py", "8 True 0.5 False", "Namespace(num_gpus=3, data_url='d')"]
+
+
 def test_flags_of_moxings_names_reach_the_script(tmp_path):
     done = script("layers_train.py", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true", "--unknown=1")
     assert "slim 7 variables" in done.stdout
