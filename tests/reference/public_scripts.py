@@ -28,9 +28,9 @@ _DATA = ["--data_url={mnist}", "--train_url={out}"]
 _SCRIPTS = [
     (_LAB, "docs/moxing_api_doc/scripts/train_tf_mnist.py", _DATA),
     (_LAB, "docs/moxing_api_doc/scripts/eval_tf_mnist.py", _DATA),
-    (_LAB, "docs/moxing_api_doc/scripts/mox_flowers.py", ["--data_url={flowers}", "--train_url={out}", "--batch_size=4"]),
+    (_LAB, "docs/moxing_api_doc/scripts/mox_flowers.py", ["--data_url={flowers}", "--train_url={out}", "--batch_size=8"]),
     (_LAB, "docs/moxing_api_doc/scripts/mox_flowers_advanced.py",
-     ["--data_url={flowers}", "--train_url={out}", "--batch_size=4", "--model_name=mobilenet_v1_025"]),
+     ["--data_url={flowers}", "--train_url={out}", "--batch_size=8", "--model_name=mobilenet_v1_025"]),
     (_LAB, "docs/custom_image/mnist/mnist_softmax.py", _DATA),
     (_LAB, "official_examples/Using_MoXing*MNIST*/codes/train_mnist.py", _DATA),
     (_LAB, "official_examples/Using_TensorFlow*MNIST*/codes/train_mnist_tf.py", _DATA),
@@ -64,20 +64,21 @@ def _mnist(folder):
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
 
 
-def _png(path, colour):
+def _png(path, rng):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = (b"\0" + bytes(colour) * 64) * 64
+    rows = b"".join(b"\0" + rng.randint(0, 256, 64 * 3, np.uint8).tobytes() for _ in range(64))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0))
                      + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 def _flowers(folder):
-    for name, colour in (("daisy", (250, 250, 250)), ("roses", (200, 20, 40))):
+    rng = np.random.RandomState(1)
+    for name in ("daisy", "roses"):
         (folder / name).mkdir(parents=True)
-        for i in range(2):
-            _png(folder / name / f"{i}.png", colour)
+        for i in range(8):
+            _png(folder / name / f"{i}.png", rng)
 
 
 def _iceberg(folder):

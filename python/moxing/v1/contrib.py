@@ -44,7 +44,8 @@ def _slim_part(name):
 
 
 def _slim():
-    view = View("tensorflow.contrib.slim", {"nets": _slim_part("nets")}, [Lazy(_tf_slim)])
+    view = View("tensorflow.contrib.slim", {"nets": _slim_part("nets"), "variables": _slim_part("ops.variables")},
+                [Lazy(_tf_slim)])
     # tensorflow.contrib.slim.python.slim.nets.resnet_v1, tensorflow.contrib.slim.python.slim.data.dataset, …
     view.python = View("tensorflow.contrib.slim.python", {"slim": view})
     return view
@@ -123,12 +124,13 @@ def contrib(tf):
         "learn": Lazy(lambda: _learn(tf)),
         "lookup": View("tensorflow.contrib.lookup", {}, [tf.lookup, module("tensorflow.python.ops.lookup_ops")]),
         "losses": View("tensorflow.contrib.losses", {}, [_slim_part("losses"), tf.losses]),
-        "metrics": View("tensorflow.contrib.metrics", {}, [_slim_part("metrics"), tf.metrics]),
+        "metrics": View("tensorflow.contrib.metrics", {"confusion_matrix": tf.confusion_matrix}, [_slim_part("metrics"), tf.metrics]),
         "mixed_precision": Lazy(lambda: mixed_precision.view(tf)),
         "rnn": Lazy(lambda: _rnn(tf)),
         "slim": Lazy(_slim),
         "summary": View("tensorflow.contrib.summary", {}, [module("tensorflow.python.ops.summary_ops_v2")]),
-        "training": View("tensorflow.contrib.training", {"HParams": HParams}, [_slim_part("training.training")]),
+        "training": View("tensorflow.contrib.training", {"HParams": HParams, "checkpoints_iterator": tf.train.checkpoints_iterator},
+                         [_slim_part("training.training"), _slim_part("training.evaluation")]),
         "util": View("tensorflow.contrib.util", {
             "make_tensor_proto": tf.make_tensor_proto, "make_ndarray": tf.make_ndarray,
             "constant_value": tf.get_static_value}),

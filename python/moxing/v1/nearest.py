@@ -19,6 +19,7 @@ _NEAREST = {
     "tensorflow.contrib.tpu": "",
     "tensorflow.contrib.training": "tf.train; HParams, create_train_op and train are there",
     "tensorflow.estimator": "mox.run with input_fn, model_fn and ModelSpec (tf.estimator.ModeKeys is there)",
+    "tensorflow.python.estimator": "mox.run with input_fn, model_fn and ModelSpec",
     "tensorflow.examples": "tf.examples.tutorials.mnist.input_data",
     "tensorflow.models": "PyPI tf-models-official",
     "tensorflow.initialize_all_variables": "tf.global_variables_initializer",

@@ -33,7 +33,8 @@ def _packages():
 
 
 def _made_by(operation, packages, function=None):
-    return any(frame.filename.startswith(packages) and function in (None, frame.name) for frame in operation.traceback)
+    # An operation that was imported, as those of the built-in networks are, has no traceback.
+    return any(frame.filename.startswith(packages) and function in (None, frame.name) for frame in operation.traceback or ())
 
 
 def updates(graph):
