@@ -249,3 +249,21 @@ def test_a_resumed_training_augments_as_an_uninterrupted_one(mox, tmp_path, mnis
 
     assert losses(tmp_path / "parts", 5, 14, 20) == losses(tmp_path / "whole", 20)
     tf.set_random_seed(None)
+
+
+def test_variable_scopes_without_a_name_are_shared_by_devices(mox, tmp_path):
+    """variable_scope(None, default_name=…), as TF-Slim's layers and tf.layers make them, also in the graph of inter_mode."""
+    def model_fn(inputs, mode):
+        y = inputs[0]
+        for _ in range(2):
+            with tf.variable_scope(None, default_name="layer"):
+                y = tf.matmul(y, tf.get_variable("w", [4, 4], initializer=tf.ones_initializer()) * 0.1)
+        loss = tf.reduce_mean(tf.square(y))
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss})
+
+    names = []
+    for devices in (1, 2):
+        mox.set_flag("num_gpus", devices)
+        mox.run(**toy.options(tmp_path / str(devices), 2, model_fn=model_fn, inter_mode=mox.ModeKeys.EVAL))
+        names.append(sorted(name for name, _ in tf.train.list_variables(str(tmp_path / str(devices)))))
+    assert names[0] == names[1] == ["global_step", "layer/w", "layer_1/w"]

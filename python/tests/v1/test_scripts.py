@@ -77,9 +77,10 @@ def test_flags_as_tensorflow_1_had_them():
         "flag_values.py", "8 True 0.5 False", "Namespace(num_gpus=3, data_url='d')"]
 
 
-def test_flags_of_moxings_names_reach_the_script(tmp_path):
-    done = script("layers_train.py", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true", "--unknown=1")
-    assert "slim 7 variables" in done.stdout
+def test_layers_without_names_on_two_devices(tmp_path):
+    """Each device's layers are the first's. The flags are MoXing's and the script's, too, which compares them."""
+    done = script("layers_train.py", "--kinds=slim,layers", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true", "--unknown=1")
+    assert "slim 7 variables" in done.stdout and "layers 8 variables" in done.stdout
 
 
 def test_queue_runners_become_a_pipeline(tmp_path):

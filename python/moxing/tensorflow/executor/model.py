@@ -4,7 +4,7 @@ from tensorflow.python.ops import variable_scope
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._graph_state import state_of
 from moxing.tensorflow._runtime import engine, tf
-from moxing.tensorflow.executor import keras_layers, user_functions
+from moxing.tensorflow.executor import keras_layers, unnamed_layers, user_functions
 from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
 
 _NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT": "export_spec"}
@@ -12,7 +12,7 @@ _NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT
 
 def call_model_fn(model_fn, inputs, mode):
     """A ModelSpec that has what the mode needs, all of it tensors of the current graph."""
-    with keras_layers.own_names():
+    with keras_layers.own_names(), unnamed_layers.own_names():
         spec = user_functions.call("model_fn", model_fn, inputs, mode)
     if not isinstance(spec, ModelSpec):
         raise InvalidArgumentError(f"model_fn returned {type(spec).__name__}; return mox.ModelSpec(…)")

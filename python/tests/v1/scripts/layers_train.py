@@ -22,8 +22,8 @@ def input_fn(mode):
 def by_slim(x, training):
   with slim.arg_scope([slim.conv2d, slim.fully_connected], weights_regularizer=slim.l2_regularizer(1e-4)):
     with slim.arg_scope([slim.batch_norm], is_training=training, decay=0.9):
-      net = slim.conv2d(x, 8, [3, 3], normalizer_fn=slim.batch_norm, scope='conv1')
-      return slim.fully_connected(slim.flatten(net), 4, activation_fn=None, scope='logits')
+      net = slim.conv2d(x, 8, [3, 3], normalizer_fn=slim.batch_norm)
+      return slim.fully_connected(slim.flatten(net), 4, activation_fn=None)
 
 
 def by_layers(x, training):
