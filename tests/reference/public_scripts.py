@@ -2,9 +2,10 @@
 
     python tests/reference/public_scripts.py CLONES [--limit=SECONDS]
 
-CLONES is a folder with clones of the repositories of _SCRIPTS, named OWNER+NAME; nothing of them is kept here. Data are made: idx
-files, pictures and records of the scripts' own formats. A training that is longer than the limit is stopped, and has run when its
-loss was logged. Some write to /cache: run this where that may be written over. A script whose packages are not public or not installed is read by --check instead. Not part of CI.
+CLONES is a folder with clones of the repositories of _SCRIPTS, named OWNER+NAME; nothing of them is kept here. Data are
+made: idx files, pictures and records of the scripts' own formats. A training that is longer than the limit is stopped, and
+has run when its loss was logged. Some write to /cache: run this where that may be written over. A script whose packages are
+not public or not installed is read by --check instead. Not part of CI.
 """
 import argparse
 import pathlib

@@ -44,7 +44,7 @@ _NEAREST = {
 
 
 def nearest(name):
-    """Of the name itself, or of the longest part in front that is known; "" when there is nothing; None when that is not known."""
+    """Of the name, or of the longest part in front that is known. "": there is nothing; None: that is not known."""
     while name:
         if name in _NEAREST:
             return _NEAREST[name]

@@ -65,7 +65,7 @@ def _behave_as_version_1():
     tf.get_logger().addFilter(lambda record: "deprecated" not in str(record.msg))
     # app.run gives absl's own handler to the root logger; what tf.logging says would come out twice.
     absl.logging.get_absl_handler().addFilter(lambda record: record.name != "tensorflow")
-    warnings.filterwarnings("ignore", message=r"(?is).*(is deprecated|will be removed in|considered legacy)", category=UserWarning)
+    warnings.filterwarnings("ignore", r"(?is).*(is deprecated|will be removed in|considered legacy)", UserWarning)
     tf.disable_v2_behavior()
     tf.enable_resource_variables()  # the engine runs no others
     tf.enable_control_flow_v2()     # tf.cond and tf.while_loop as functions, which the engine carries everywhere

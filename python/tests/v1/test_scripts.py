@@ -79,7 +79,8 @@ def test_flags_as_tensorflow_1_had_them():
 
 def test_layers_without_names_on_two_devices(tmp_path):
     """Each device's layers are the first's. The flags are MoXing's and the script's, too, which compares them."""
-    done = script("layers_train.py", "--kinds=slim,layers", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true", "--unknown=1")
+    done = script("layers_train.py", "--kinds=slim,layers", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true",
+                  "--unknown=1")
     assert "slim 7 variables" in done.stdout and "layers 8 variables" in done.stdout
 
 
@@ -170,7 +171,8 @@ def test_a_script_without_tensorflow_loads_none(tmp_path):
 
 def test_the_exit_code_is_the_scripts(tmp_path):
     path = tmp_path / "end.py"
-    path.write_text("import sys, os, signal\nif sys.argv[1] == 'kill':\n  os.kill(os.getpid(), signal.SIGTERM)\nsys.exit(eval(sys.argv[1]))\n")
+    path.write_text("import sys, os, signal\nif sys.argv[1] == 'kill':\n  os.kill(os.getpid(), signal.SIGTERM)\n"
+                    "sys.exit(eval(sys.argv[1]))\n")
     assert [v1(path, code).returncode for code in ("0", "3", "None", "'text'", "kill")] == [0, 3, 0, 1, -15]
 
 

@@ -1,4 +1,4 @@
-"""Layers without a name (tf.layers, TF-Slim, variable_scope(None, default_name=…)): each device's have the names of the first's."""
+"""Layers without a name (tf.layers, TF-Slim, variable_scope(None, default_name=…)) have the same ones on every device."""
 import contextlib
 import sys
 
