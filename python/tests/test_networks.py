@@ -177,6 +177,8 @@ for optimizer_fn in (mox.get_optimizer_fn("adamw", 0.01), mox.get_optimizer_fn("
                                                   global_batch_size=8)):
     print(mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=optimizer_fn, run_mode="TRAIN", batch_size=8,
                   max_number_of_steps=2).steps)
+mox.learning_rate_scheduler.piecewise_lr("5:0.1", 16, 8)  # makes the global step of a graph that has none
+assert hasattr(tf.train.get_global_step(), "handle")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()) == (0, ["2"] * 5), done.stderr

@@ -43,20 +43,27 @@ class FragmentInitializers:
         return initializer
 
 
+def resource_global_step():
+    """The graph's, made as a resource variable when there is none."""
+    with tf.variable_scope(tf.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
+        return tf.train.get_or_create_global_step()
+
+
 def _variables(fragment, name):
     """input_map entries: the handle of each variable, created or reused in the current variable scope."""
     initializers = FragmentInitializers(fragment, name)
     handles = {}
     for i, (variable_name, handle, _, dtype, shape, trainable) in enumerate(fragment.variables):
         if variable_name == "global_step":
-            variable = tf.train.get_or_create_global_step()
+            variable = resource_global_step()
         else:
             variable = tf.get_variable(
                 variable_name, shape=shape, dtype=tf.as_dtype(dtype), initializer=initializers.of(i), trainable=trainable,
                 use_resource=True, collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES])
         if not hasattr(variable, "handle"):
             raise InvalidArgumentError(f"the variable {variable_name} of {name} must be a resource variable of type "
-                                       f"{tf.as_dtype(dtype).name}; a custom_getter around it made it {variable}")
+                                       f"{tf.as_dtype(dtype).name}; a custom_getter around it, or tf.disable_v2_behavior() without "
+                                       f"tf.enable_resource_variables(), made it {variable}")
         handles[handle] = variable.handle
     return handles
 

@@ -1,7 +1,7 @@
 """Optimizers that are written in C++: their operations are imported into the graph."""
 from moxing._arguments import set_field
 from moxing.errors import InvalidArgumentError
-from moxing.tensorflow._fragments import FragmentInitializers, import_mapped
+from moxing.tensorflow._fragments import FragmentInitializers, import_mapped, resource_global_step
 from moxing.tensorflow._runtime import engine, tf
 
 
@@ -76,7 +76,7 @@ class EngineOptimizer(tf.train.Optimizer):
         top = tf.VariableScope(reuse=False, name="", use_resource=True)
         for i, (name, handle, _, dtype, shape, device) in enumerate(fragment.variables):
             if name == "global_step":
-                handles[handle] = tf.train.get_or_create_global_step()
+                handles[handle] = resource_global_step()
             elif name in known:
                 handles[handle] = known[name]
             else:
