@@ -79,9 +79,9 @@ def test_flags_as_tensorflow_1_had_them():
 
 def test_layers_without_names_on_two_devices(tmp_path):
     """Each device's layers are the first's. The flags are MoXing's and the script's, too, which compares them."""
-    done = script("layers_train.py", "--kinds=slim,layers", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true",
+    done = script("layers_train.py", "--kinds=slim,layers,keras", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true",
                   "--unknown=1")
-    assert "slim 7 variables" in done.stdout and "layers 8 variables" in done.stdout
+    assert re.findall(r"\w+ \d+ variables", done.stdout) == ["slim 7 variables", "layers 8 variables", "keras 5 variables"]
 
 
 def test_queue_runners_become_a_pipeline(tmp_path):

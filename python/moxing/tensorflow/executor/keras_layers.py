@@ -63,6 +63,16 @@ def _check_branches(graph, packages):
                     "random numbers): call the layer outside, or put the condition into a tf.function")
 
 
+def is_calling():
+    """Whether a layer is on the stack."""
+    packages, frame = _packages(), sys._getframe(1)
+    while packages and frame is not None:
+        if frame.f_code.co_filename.startswith(packages):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def made(variable):
     """Whether a layer made the variable."""
     packages = _packages()

@@ -12,7 +12,7 @@ _NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT
 
 def call_model_fn(model_fn, inputs, mode):
     """A ModelSpec that has what the mode needs, all of it tensors of the current graph."""
-    with keras_layers.own_names(), unnamed_layers.own_names():
+    with keras_layers.own_names(), unnamed_layers.as_on_first_device():
         spec = user_functions.call("model_fn", model_fn, inputs, mode)
     if not isinstance(spec, ModelSpec):
         raise InvalidArgumentError(f"model_fn returned {type(spec).__name__}; return mox.ModelSpec(…)")
@@ -65,16 +65,9 @@ def check_made_by_get_variable(num_gpus):
     """tf.Variable makes a new variable in every call: devices would not share it."""
     known = {id(variable) for variable in variable_scope._get_default_variable_store()._vars.values()}
     others = [variable for variable in tf.global_variables() if id(variable) not in known]
-    of_layers = [variable.op.name for variable in others if keras_layers.made(variable)]
-    if of_layers:
-        text = (f"the Keras layers of model_fn made {len(of_layers)} variables ({', '.join(of_layers[:3])}, …), which devices "
-                "cannot share")
-        if num_gpus > 1:
-            raise InvalidArgumentError(f"{text}: num_gpus is {num_gpus}, expected 1; or make the layers of tf.get_variable")
-        engine.log_warning(f"{text}: they train on one device")
     for variable in others:
-        if variable.op.name in of_layers:
-            continue
+        if keras_layers.made(variable):
+            continue  # shared: see unnamed_layers.py
         name = variable.op.name if num_gpus == 1 else variable.op.name.removeprefix("tower_0/")
         fix = f"use tf.get_variable('{name}', initializer=…)"
         if num_gpus == 1:
