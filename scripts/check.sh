@@ -33,6 +33,9 @@ below optim "base graph"
 below cluster "base graph"
 below run "base file tf_files graph data nets preprocess optim cluster"
 
+# moxing.v1 stands on the public API.
+if grep -rnE '(from|import) moxing[a-z.]*\._|from moxing[a-z.]* import _' python/moxing/v1; then complain "python/moxing/v1 imports what is private"; fi
+
 # Other versions format other things: only the one that the tree is formatted with (Debian 12's) is asked.
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
   git ls-files '*.cc' '*.h' | xargs clang-format --dry-run -Werror 2>&1 | grep -m 5 'error:' && complain "run \`make format\`"

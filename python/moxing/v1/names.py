@@ -2,6 +2,7 @@
 import builtins
 import functools
 import importlib
+import sys
 import warnings
 
 from moxing.v1 import source
@@ -116,9 +117,13 @@ class Names:
         return self._flags
 
     def _load_tensorflow(self):
-        from moxing.v1 import tensorflow1
-        self._roots["tensorflow"], self._roots["moxing.tensorflow"] = tensorflow1.views(self.command_line,
-                                                                                       self._script_flags())
+        try:
+            from moxing.v1 import tensorflow1
+            found = tensorflow1.views(self.command_line, self._script_flags())
+        except ModuleNotFoundError as e:
+            raise ImportError(f"{sys.executable} lacks the package {e.name}, which MoXing needs: install it there, or name "
+                              "another Python in MOX_PYTHON", name=e.name) from None
+        self._roots["tensorflow"], self._roots["moxing.tensorflow"] = found
 
     def _make_tensorflow(self):
         self._load_tensorflow()

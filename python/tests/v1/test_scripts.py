@@ -206,6 +206,16 @@ def test_the_program_finds_python(tmp_path):
     assert (done.returncode, done.stdout.split()[0]) == (5, str(venv / "python")), done.stderr
     done = v1(path, start=(MOX, "script"), **{**empty, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert done.returncode == 5, done.stderr
+    with_tensorflow = tmp_path / "train.py"
+    with_tensorflow.write_text("import tensorflow as tf\n")
+    bare = tmp_path / "bare"  # a Python without packages
+    bare.write_text(f'#!/bin/sh\nexec "{os.path.realpath(sys.executable)}" -I -S "$@"\n')
+    bare.chmod(0o755)
+    done = v1(path, start=(MOX, "script"), **{**empty, "MOX_PYTHON": str(bare)})
+    assert done.returncode == 1 and "has no package moxing.v1" in done.stderr and len(done.stderr.splitlines()) == 1
+    bare.write_text(f'#!/bin/sh\nexec "{os.path.realpath(sys.executable)}" -S "$@"\n')
+    done = v1(with_tensorflow, start=(MOX, "script"), **{**empty, "MOX_PYTHON": str(bare), "PYTHONPATH": ""})
+    assert done.returncode == 1 and "lacks the package" in done.stderr.splitlines()[-1]
     done = v1(path, start=(MOX, "script"), **{**empty, "PATH": str(tmp_path)})
     assert done.returncode == 1 and "found no Python" in done.stderr
     done = v1(path, start=(MOX, "script"), **{**empty, "MOX_PYTHON": "/no/python"})
