@@ -76,7 +76,8 @@ class _Uses(ast.NodeVisitor):
 class _Modules:
     """The modules of a script, itself first."""
 
-    def __init__(self, script):
+    def __init__(self, script, names):
+        self._names = names
         self._folder = os.path.dirname(os.path.realpath(script))
         self.uses = {}      # path -> _Uses
         self.absent = []    # (path, line, module)
@@ -125,9 +126,8 @@ class _Modules:
                 break
         return found
 
-    @staticmethod
-    def _is_there(root):
-        if not root or root in sys.builtin_module_names or Names().provides(root):
+    def _is_there(self, root):
+        if not root or root in sys.builtin_module_names or self._names.provides(root):
             return True
         try:
             return importlib.util.find_spec(root) is not None
@@ -136,8 +136,8 @@ class _Modules:
 
 
 class _Resolver:
-    def __init__(self):
-        self._names = Names()
+    def __init__(self, names):
+        self._names = names
         self._known = {}  # dotted -> what is there, or the text of why not
 
     def look(self, dotted):
@@ -172,12 +172,13 @@ def main(script):
     """Prints the list; 0 when all is there, 1 when something is missing or the script cannot be read."""
     folder = os.path.dirname(os.path.realpath(script))
     sys.path.insert(0, folder)
+    names = Names()
     try:
-        modules = _Modules(script)
+        modules = _Modules(script, names)
     except SyntaxError as e:
         print(f"{e.filename}:{e.lineno}: {e.msg}")
         return 1
-    resolver, missing, there = _Resolver(), [], set()
+    resolver, missing, there = _Resolver(names), [], set()
     for path, uses in modules.uses.items():
         for name, line in uses.names.items():
             known, reason = resolver.look(name)

@@ -45,9 +45,26 @@ def _without_empty(words, is_meant):
     return kept
 
 
+# The manual's. Where one is on a command line that is parsed before TensorFlow is imported, MoXing must be loaded to take it.
+_MANUALS = frozenset((
+    "checkpoint_exclude_patterns", "checkpoint_include_patterns", "clone_on_cpu", "gradient_clip", "gradient_clip_type", "job_name",
+    "log_first_clone", "loss_scale", "num_gpus", "num_inter_threads", "num_intra_threads", "ps_hosts", "running_log_level",
+    "server_protocol", "session_timeout", "sync_replicas", "task_index", "trainable_exclude_patterns",
+    "trainable_include_patterns", "use_fp16", "variable_update", "worker_hosts"))
+
+
 class CommandLine:
-    def __init__(self):
+    """`load` loads MoXing, which takes its flags; it is called once, and only where it must be."""
+
+    def __init__(self, load):
         self.taken = Taken()
+        self._load = load
+
+    def take(self, is_defined):
+        """Takes MoXing's flags now, if there are any that the script does not define."""
+        names = {word.lstrip("-").partition("=")[0] for word in sys.argv[1:] if word.startswith("--")}
+        if any(not is_defined(name) for name in names & _MANUALS):
+            self._load()
 
     def hide_empty(self, names):
         """An empty flag out of `names` means its default."""
@@ -58,6 +75,8 @@ class CommandLine:
         def is_number(name):
             return name in flags and flags[name].flag_type() in ("bool", "float", "int")
 
+        if argv is sys.argv:
+            self.take(lambda name: name in flags)
         words = _without_empty(argv[1:], is_number)
         return [*argv[:1], *self.taken.of(lambda name: name in flags), *words]
 
@@ -68,6 +87,7 @@ class CommandLine:
 
         def parse_known_args(self, args=None, namespace=None):
             if args is None:
+                command_line.take(lambda name: "--" + name in self._option_string_actions)
                 args = sys.argv[1:] + command_line.taken.of(lambda name: "--" + name in self._option_string_actions)
             return parse(self, args, namespace)
 

@@ -45,7 +45,8 @@ class Names:
     """The object that code of the script calls for its imports (source.py)."""
 
     def __init__(self):
-        self.command_line = CommandLine()
+        self.command_line = CommandLine(lambda: self._root("tensorflow"))
+        self.command_line.give_to_argparse()
         self.dict_method = source.dict_method
         self._flags = None
         self._roots = {}
@@ -113,7 +114,6 @@ class Names:
         if self._flags is None:
             from moxing.v1 import flags
             self._flags = flags.Flags(self.command_line)
-            self.command_line.give_to_argparse()
         return self._flags
 
     def _load_tensorflow(self):

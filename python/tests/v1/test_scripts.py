@@ -169,6 +169,19 @@ def test_a_script_without_tensorflow_loads_none(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "True ['--a=1', '-b']\n[]\n", "")
 
 
+@pytest.mark.parametrize("parser", ["argparse", "absl"])
+def test_flags_are_parsed_before_tensorflow_is_imported(parser, tmp_path):
+    path = tmp_path / "late.py"
+    path.write_text({
+        "argparse": "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--mine')\n"
+                    "mine = parser.parse_args().mine\n",
+        "absl": "from absl import app, flags\nflags.DEFINE_string('mine', None, '')\n"
+    }[parser] + "def main(_):\n  import moxing.tensorflow as mox\n  print(mine if 'mine' in globals() else flags.FLAGS.mine, "
+                "mox.get_flag('num_gpus'))\n" + {"argparse": "main(0)\n", "absl": "app.run(main)\n"}[parser])
+    done = v1(path, "--mine=m", "--num_gpus=2", "--worker_hosts=")
+    assert (done.returncode, done.stdout) == (0, "m 2\n"), done.stderr
+
+
 def test_the_exit_code_is_the_scripts(tmp_path):
     path = tmp_path / "end.py"
     path.write_text("import sys, os, signal\nif sys.argv[1] == 'kill':\n  os.kill(os.getpid(), signal.SIGTERM)\n"
