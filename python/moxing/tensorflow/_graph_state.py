@@ -14,6 +14,7 @@ class GraphState:
         self.tower = 0             # device whose model_fn is being called
         self.regularized = set()   # (tower, variable): the networks' weight decay counts once
         self.network_losses = []   # regularization losses of networks: they belong to one tower
+        self.layer_variables = None  # that Keras layers made on the first device, see executor/unnamed_layers.py
         self.global_step = None    # see executor/model.py
 
 

@@ -2,15 +2,13 @@
 have its variables, in the order in which they are made."""
 import contextlib
 import sys
-import weakref
 
 from tensorflow.python.ops import variable_scope
 
 from moxing.errors import InvalidArgumentError
+from moxing.tensorflow._graph_state import state_of
 from moxing.tensorflow._runtime import tf
 from moxing.tensorflow.executor import keras_layers
-
-_made = weakref.WeakKeyDictionary()  # graph -> the variables that Keras layers made on its first device
 
 
 @contextlib.contextmanager
@@ -63,9 +61,12 @@ def _of_first_device(variables, kwargs):
 @contextlib.contextmanager
 def _shared_layer_variables():
     graph = tf.get_default_graph()
-    first = graph not in _made
-    made = _made.setdefault(graph, [])
-    known = iter(list(made))
+    state = state_of(graph)
+    first = state.layer_variables is None
+    if first:
+        state.layer_variables = []
+    made = state.layer_variables
+    known = iter(made)
 
     def creator(next_creator, **kwargs):
         collections = kwargs.get("collections")
