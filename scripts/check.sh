@@ -10,19 +10,20 @@ complain() { echo "check: $*" >&2; failed=1; }
 for binary in $build/lib/libmoxing_file.so $build/bin/mox; do
   if readelf -d "$binary" | grep -q 'NEEDED.*tensorflow'; then complain "$binary links TensorFlow"; fi
 done
-if grep -rlE '#include "tensorflow/' src/base src/file include/moxing/file.h include/moxing/error.h include/moxing/flags.h 2>/dev/null; then
+if grep -rlE '#include "tensorflow/' src/base src/file src/launch include/moxing/file.h include/moxing/error.h include/moxing/flags.h 2>/dev/null; then
   complain "TensorFlow's headers in base or file"
 fi
 
 # Rooms include only what lies below them: base <- file; base <- graph <- {data, nets, preprocess, optim} <- run.
 below() { # below ROOM "rooms it may include"
-  for other in base file tf_files kernels graph data nets preprocess optim cluster run; do
+  for other in base file launch tf_files kernels graph data nets preprocess optim cluster run; do
     case " $2 $1 " in *" $other "*) continue ;; esac
     if grep -rnE "#include \"$other/" "src/$1" 2>/dev/null; then complain "src/$1 includes src/$other"; fi
   done
 }
 below base ""
 below file "base"
+below launch "base"
 below tf_files "base file"
 below kernels "base"
 below graph "base"

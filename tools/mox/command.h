@@ -34,6 +34,9 @@ int run_script(const std::vector<std::string>& args);
 // file_command.cc
 int run_file(const std::vector<std::string>& args);
 
+// launch_command.cc
+int run_launch(const std::vector<std::string>& args);
+
 // engine_loader.cc: loads the command library and runs `name` of it.
 int run_engine_command(const std::string& name, const std::vector<std::string>& args);
 

@@ -1,0 +1,330 @@
+#include "base/cluster_env.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+
+#include "base/json_text.h"
+#include "base/limits.h"
+#include "moxing/error.h"
+
+namespace mox {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kMaxRanks = 1 << 16;
+constexpr int64_t kLowestPort = 20000, kPortBlocks = 150, kPortsOfJob = 64;  // below the ports that Linux gives out
+
+[[noreturn]] void reject(const std::string& where, const std::string& why, const std::string& advice) {
+  throw InvalidArgumentError(where + ": " + why + "; " + advice);
+}
+
+// The decimal number that `text` is; nothing else may stand there.
+bool read_number(std::string_view text, int64_t* value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+bool is_address(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  int64_t port = 0;
+  return colon != std::string::npos && colon > 0 && read_number(std::string_view(text).substr(colon + 1), &port) &&
+         port >= 1 && port <= 65535 && text.find_first_of(" ,\t\n/") == std::string::npos;
+}
+
+// TF_CONFIG.
+
+constexpr const char* kTfConfig = "the environment variable TF_CONFIG";
+constexpr const char* kTfConfigForm =
+    R"(expected {"cluster": {"worker": ["host:port", …], "ps": […]}, "task": {"type": "worker", "index": 0}})";
+
+std::vector<std::string> hosts_in(const json& cluster, const char* job) {
+  std::vector<std::string> hosts;
+  const auto found = cluster.find(job);
+  if (found == cluster.end() || found->is_null()) return hosts;
+  const std::string where = std::string("cluster.") + job;
+  if (!found->is_array()) reject(kTfConfig, where + " is no list", kTfConfigForm);
+  for (const json& host : *found) {
+    if (!host.is_string() || !is_address(host.get<std::string>()))
+      reject(kTfConfig, where + " has " + json_text(host) + " in it, which is no \"host:port\"", kTfConfigForm);
+    hosts.push_back(host.get<std::string>());
+  }
+  return hosts;
+}
+
+// Kubeflow writes the index as a number, some write it as a text.
+int64_t index_in(const json& task) {
+  const auto found = task.find("index");
+  int64_t index = 0;
+  if (found == task.end() || found->is_null()) return 0;
+  const bool right = found->is_string() ? read_number(found->get<std::string>(), &index) : found->is_number_integer();
+  if (right && !found->is_string()) index = found->get<int64_t>();
+  if (!right || index < 0) reject(kTfConfig, "task.index is " + json_text(*found), "expected 0, 1, 2 …");
+  return index;
+}
+
+void check_index(int64_t index, size_t count, const std::string& type) {
+  if (index < static_cast<int64_t>(count)) return;
+  reject(kTfConfig, fmt::format("task.index is {}, but cluster.{} has {} hosts", index, type, count),
+         count ? fmt::format("expected 0 to {}", count - 1) : "expected this task in the cluster, too");
+}
+
+void place_task(const json& description, size_t chiefs, ClusterTask* task) {
+  const auto type_field = description.find("type");
+  if (type_field != description.end() && !type_field->is_string())
+    reject(kTfConfig, "task.type is " + json_text(*type_field), kTfConfigForm);
+  const std::string type = type_field == description.end() ? "worker" : type_field->get<std::string>();
+  const int64_t index = index_in(description);
+  task->task_index = index;
+  if (type == "chief" || type == "master") {
+    check_index(index, chiefs, type);
+  } else if (type == "worker") {
+    // A process alone may leave out the cluster.
+    const size_t workers = task->worker_hosts.size() - chiefs;
+    if (!task->worker_hosts.empty() || index > 0) check_index(index, workers, type);
+    task->task_index = index + static_cast<int64_t>(chiefs);
+  } else if (type == "ps") {
+    task->job_name = type;
+    check_index(index, task->ps_hosts.size(), type);
+  } else if (type == "evaluator") {
+    task->job_name = type;
+  } else {
+    reject(kTfConfig, "task.type is '" + type + "'", "expected chief, master, worker, ps or evaluator");
+  }
+}
+
+const json& object_in(const json& config, const char* name, const json& empty) {
+  const auto found = config.find(name);
+  if (found == config.end() || found->is_null()) return empty;
+  if (!found->is_object()) reject(kTfConfig, std::string(name) + " is no object", kTfConfigForm);
+  return *found;
+}
+
+// Ranks.
+
+class Variables {
+ public:
+  explicit Variables(const EnvironmentReader& read) : read_(read) {}
+
+  // The first of the names that is set, with its value.
+  bool find(std::initializer_list<const char*> names, std::string* name, std::string* value) const {
+    for (const char* candidate : names) {
+      const char* text = read_(candidate);
+      if (!text || !*text) continue;
+      *name = candidate;
+      *value = text;
+      return true;
+    }
+    return false;
+  }
+
+  bool number(std::initializer_list<const char*> names, int64_t low, int64_t high, int64_t* result) const {
+    std::string name, text;
+    if (!find(names, &name, &text)) return false;
+    if (!read_number(text, result) || *result < low || *result > high)
+      reject("the environment variable " + name, "it is '" + text + "'",
+             fmt::format("expected an integer from {} to {}", low, high));
+    return true;
+  }
+
+ private:
+  const EnvironmentReader& read_;
+};
+
+struct Ranks {
+  int64_t rank = 0;
+  std::vector<std::string> hosts;  // one a rank; without a port where it is to be chosen
+};
+
+// Where nobody said a port: those of a host follow each other.
+void add_ports(int64_t first, std::vector<std::string>* hosts) {
+  std::vector<std::pair<std::string, int64_t>> used;
+  for (std::string& host : *hosts) {
+    if (is_address(host)) continue;
+    int64_t* count = nullptr;
+    for (auto& [name, ports] : used)
+      if (name == host) count = &ports;
+    if (!count) count = &used.emplace_back(host, 0).second;
+    const int64_t port = first + (*count)++;
+    check_integer("a port for '" + host + "'", port, 1, 65535, "choose a lower first port");
+    host += ":" + std::to_string(port);
+  }
+}
+
+ClusterTask task_of(Ranks ranks, const RankOptions& options, int64_t job_number) {
+  const auto count = static_cast<int64_t>(ranks.hosts.size());
+  check_integer("the number of parameter servers", options.ps, 0, count - 1,
+                fmt::format("there are {} processes, one at least is a worker", count));
+  const int64_t first =
+      options.first_port ? options.first_port : kLowestPort + kPortsOfJob * (job_number % kPortBlocks);
+  add_ports(first, &ranks.hosts);
+  const int64_t workers = count - options.ps;
+  ClusterTask task;
+  task.worker_hosts.assign(ranks.hosts.begin(), ranks.hosts.begin() + workers);
+  task.ps_hosts.assign(ranks.hosts.begin() + workers, ranks.hosts.end());
+  if (ranks.rank >= workers) task.job_name = "ps";
+  task.task_index = ranks.rank >= workers ? ranks.rank - workers : ranks.rank;
+  return task;
+}
+
+void check_host_count(const std::vector<std::string>& hosts, int64_t ranks) {
+  if (static_cast<int64_t>(hosts.size()) == ranks) return;
+  throw InvalidArgumentError(
+      fmt::format("there are {} processes, but {} hosts are named ({}); expected one for each "
+                  "process, in the order of the ranks",
+                  ranks, hosts.size(), fmt::join(hosts, ",")));
+}
+
+// Slurm's lists.
+
+[[noreturn]] void reject_node_list(const std::string& list, const std::string& why) {
+  reject("Slurm's node list '" + list + "'", why, "expected names and ranges like gpu[01-03,7],login");
+}
+
+// Each of `names` with each number of "01-03,7" behind it; a number has as many digits as its range's first.
+std::vector<std::string> with_choice(const std::string& list, const std::vector<std::string>& names,
+                                     const std::string& choice) {
+  std::vector<std::string> longer;
+  for (size_t from = 0; from <= choice.size();) {
+    const size_t to = std::min(choice.find(',', from), choice.size());
+    const std::string part = choice.substr(from, to - from);
+    const size_t dash = part.find('-');
+    const std::string first = part.substr(0, dash), last = dash == std::string::npos ? first : part.substr(dash + 1);
+    int64_t low = 0, high = 0;
+    if (!read_number(first, &low) || !read_number(last, &high) || first.size() > 18 || low < 0 || high < low ||
+        high - low >= kMaxRanks)
+      reject_node_list(list, "'" + part + "' is no number and no range");
+    if (longer.size() + static_cast<size_t>(high - low + 1) * names.size() > static_cast<size_t>(kMaxRanks))
+      reject_node_list(list, "too many names");
+    for (int64_t i = low; i <= high; ++i)
+      for (const std::string& name : names) longer.push_back(name + fmt::format("{:0{}}", i, first.size()));
+    from = to + 1;
+  }
+  return longer;
+}
+
+}  // namespace
+
+ClusterTask cluster_from_tf_config(const std::string& text) {
+  const json config = parse_json(text, false);
+  if (!config.is_object()) reject(kTfConfig, "it is no JSON object: " + text, kTfConfigForm);
+  const json empty = json::object();
+  const json& cluster = object_in(config, "cluster", empty);
+  ClusterTask task;
+  task.worker_hosts = hosts_in(cluster, "chief");
+  if (task.worker_hosts.empty()) task.worker_hosts = hosts_in(cluster, "master");
+  const size_t chiefs = task.worker_hosts.size();
+  if (chiefs > 1) reject(kTfConfig, fmt::format("there are {} chiefs", chiefs), "expected one");
+  for (std::string& host : hosts_in(cluster, "worker")) task.worker_hosts.push_back(std::move(host));
+  task.ps_hosts = hosts_in(cluster, "ps");
+  place_task(object_in(config, "task", empty), chiefs, &task);
+  return task;
+}
+
+ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankOptions& options) {
+  const Variables variables(environment);
+  Ranks ranks;
+  int64_t count = 0, job = 0;
+  std::string name, nodes, per_node;
+  if (!variables.number({"SLURM_PROCID"}, 0, kMaxRanks - 1, &ranks.rank))
+    reject("Slurm's variable SLURM_PROCID is not set", "this process was not started by srun", "start it by srun");
+  if (!variables.number({"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS"}, 1, kMaxRanks, &count))
+    reject("Slurm's variable SLURM_NTASKS is not set", "the number of processes is not known", "start it by srun");
+  if (ranks.rank >= count)
+    reject("Slurm's variable SLURM_PROCID", fmt::format("it is {} of {} tasks", ranks.rank, count), "start it by srun");
+  variables.number({"SLURM_JOB_ID", "SLURM_JOBID"}, 0, INT64_MAX, &job);
+  if (!options.hosts.empty()) {
+    ranks.hosts = options.hosts;
+  } else {
+    if (!variables.find({"SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"}, &name, &nodes) ||
+        !variables.find({"SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"}, &name, &per_node))
+      reject("Slurm's variables SLURM_NODELIST and SLURM_TASKS_PER_NODE", "one is not set", "name the hosts yourself");
+    const std::vector<std::string> names = expand_slurm_hosts(nodes);
+    const std::vector<int64_t> counts = expand_slurm_counts(per_node);
+    if (names.size() != counts.size())
+      reject("Slurm's variables",
+             fmt::format("'{}' are {} nodes, '{}' are {}", nodes, names.size(), per_node, counts.size()),
+             "name the hosts yourself");
+    for (size_t i = 0; i < names.size(); ++i)
+      ranks.hosts.insert(ranks.hosts.end(), static_cast<size_t>(counts[i]), names[i]);
+  }
+  check_host_count(ranks.hosts, count);
+  return task_of(std::move(ranks), options, job);
+}
+
+ClusterTask cluster_from_mpi(const EnvironmentReader& environment, const RankOptions& options) {
+  const Variables variables(environment);
+  Ranks ranks;
+  int64_t count = 0, here = 0, job = 0;
+  if (!variables.number({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"}, 0, kMaxRanks - 1, &ranks.rank))
+    reject("none of OMPI_COMM_WORLD_RANK, PMI_RANK and PMIX_RANK is set", "this process was not started by MPI",
+           "start it by mpirun or mpiexec");
+  if (!variables.number({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}, 1, kMaxRanks, &count))
+    reject("neither OMPI_COMM_WORLD_SIZE nor PMI_SIZE is set", "the number of processes is not known",
+           "start it by mpirun or mpiexec");
+  if (ranks.rank >= count)
+    reject("MPI's variables", fmt::format("this is rank {} of {}", ranks.rank, count), "start it by mpirun or mpiexec");
+  variables.number({"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS"}, 1, kMaxRanks, &here);
+  if (!options.hosts.empty()) {
+    ranks.hosts = options.hosts;
+  } else if (here == count) {
+    ranks.hosts.assign(static_cast<size_t>(count), "127.0.0.1");
+  } else {
+    reject("MPI does not say on which hosts its ranks are", fmt::format("{} of {} are on this one", here, count),
+           "name them, one for each rank, in order");
+  }
+  check_host_count(ranks.hosts, count);
+  return task_of(std::move(ranks), options, job);
+}
+
+std::vector<std::string> expand_slurm_hosts(const std::string& list) {
+  std::vector<std::string> hosts;
+  // A name is a row of pieces, each a text or a choice in brackets; the names so far are multiplied by each choice.
+  for (size_t at = 0; at <= list.size(); ++at) {
+    std::vector<std::string> names = {""};
+    for (; at < list.size() && list[at] != ','; ++at) {
+      const size_t end = list[at] == '[' ? list.find(']', at) : at;
+      if (end == std::string::npos || list[at] == ']') reject_node_list(list, "a bracket is alone");
+      if (list[at] == '[')
+        names = with_choice(list, names, list.substr(at + 1, end - at - 1));
+      else
+        for (std::string& name : names) name += list[at];
+      at = end;
+    }
+    for (std::string& name : names) {
+      if (name.empty()) reject_node_list(list, "a name is empty");
+      hosts.push_back(std::move(name));
+    }
+    if (hosts.size() > static_cast<size_t>(kMaxRanks)) reject_node_list(list, "too many names");
+  }
+  return hosts;
+}
+
+std::vector<int64_t> expand_slurm_counts(const std::string& list) {
+  std::vector<int64_t> counts;
+  int64_t sum = 0;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t end = std::min(list.find(',', at), list.size());
+    std::string part = list.substr(at, end - at);
+    int64_t count = 0, times = 1;
+    const size_t open = part.find("(x");
+    const bool repeated = open != std::string::npos && part.ends_with(")");
+    const bool right =
+        read_number(part.substr(0, open), &count) &&
+        (open == std::string::npos || (repeated && read_number(part.substr(open + 2, part.size() - open - 3), &times)));
+    if (!right || count < 1 || times < 1 || count > kMaxRanks || times > kMaxRanks ||
+        (sum += count * times) > kMaxRanks)
+      reject("Slurm's count of tasks a node '" + list + "'", "'" + part + "' is no count",
+             "expected a list like 2(x3),1");
+    counts.insert(counts.end(), static_cast<size_t>(times), count);
+    at = end + 1;
+  }
+  return counts;
+}
+
+}  // namespace mox

@@ -1,0 +1,12 @@
+// mox launch: starts the processes of a cluster, passes on what they print, and ends them all.
+#pragma once
+
+#include "launch/options.h"
+
+namespace mox::launch {
+
+// Returns when nothing runs any more: 0; the exit code of the task that failed first (128 + N when signal N killed it);
+// 128 + N when signal N stopped the launcher. InvalidArgumentError before anything is started.
+int launch(const Options& options);
+
+}  // namespace mox::launch

@@ -1,0 +1,94 @@
+// What `mox launch` and its agents (one a host) tell each other: messages over two byte streams, a pipe or ssh.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "launch/fd.h"
+
+namespace mox::launch {
+
+enum class MessageType : uint8_t {
+  // To the agent.
+  kReserve = 1,  // task ids: hold a port for each
+  kStart,        // task, StartRequest
+  kStop,         // task, signal, grace in milliseconds: ask once, kill when the grace is over
+  kKill,         // task: SIGKILL now
+  kPing,         // nothing; an agent on another host that hears nothing for a while ends its tasks
+  // To the launcher.
+  kHello,    // the version of mox, the agent's pid
+  kPorts,    // the ports, in the order of the ids
+  kStarted,  // task, pid
+  kRefused,  // task, exit code (126, 127), why
+  kStdout,   // task, bytes
+  kStderr,
+  kEnded,  // task, what waitpid says of its first process
+  kGone,   // task: nothing of it runs any more, nothing more comes from it
+};
+
+struct Message {
+  MessageType type{};
+  std::string body;
+};
+
+// Writes the fields of a message.
+class Body {
+ public:
+  Body& number(uint64_t value);
+  Body& text(std::string_view value);
+  Body& texts(const std::vector<std::string>& values);
+  Body& raw(std::string_view bytes);  // to the end of the message
+  std::string take() { return std::move(bytes_); }
+
+ private:
+  std::string bytes_;
+};
+
+// Reads them in the same order; mox::Error when the message is too short.
+class BodyReader {
+ public:
+  explicit BodyReader(std::string_view bytes) : bytes_(bytes) {}
+  uint64_t number();
+  std::string text();
+  std::vector<std::string> texts();
+  std::string_view rest() const { return bytes_; }
+
+ private:
+  std::string_view bytes_;
+};
+
+// Messages over two non-blocking descriptors.
+class Channel {
+ public:
+  Channel() = default;
+  Channel(Fd in, Fd out);
+
+  int in() const { return in_.get(); }
+  int out() const { return out_.get(); }
+  bool is_open() const { return in_.open(); }
+
+  // Queues; nothing is written before `flush`. Lost without a word when the other side is gone: `receive` tells.
+  void send(MessageType type, std::string body = {});
+  size_t queued() const { return out_.open() ? queue_.size() - written_ : 0; }
+  void flush();
+  // No more is sent once the queue is empty; the other side then reads the end of the stream.
+  void finish_sending();
+
+  // Adds the messages that are there; false at the end of the stream. Bytes before the first message (what a login
+  // shell prints) go to `noise`. mox::Error for bytes that are no messages.
+  bool receive(std::vector<Message>* messages, std::string* noise);
+
+  void close();
+
+ private:
+  bool find_start(std::string* noise);
+
+  Fd in_, out_;
+  std::string queue_, input_;
+  size_t written_ = 0;
+  bool finishing_ = false, started_ = false;
+};
+
+}  // namespace mox::launch
