@@ -39,9 +39,13 @@ bool is_address(const std::string& text) {
 
 // TF_CONFIG.
 
+constexpr size_t kShown = 500;  // bytes of a text in an error
 constexpr const char* kTfConfig = "the environment variable TF_CONFIG";
 constexpr const char* kTfConfigForm =
     R"(expected {"cluster": {"worker": ["host:port", …], "ps": […]}, "task": {"type": "worker", "index": 0}})";
+
+// A value in an error; writing a deeply nested one would recurse.
+std::string shown(const json& value) { return value.is_structured() ? value.type_name() : json_text(value); }
 
 std::vector<std::string> hosts_in(const json& cluster, const char* job) {
   std::vector<std::string> hosts;
@@ -51,7 +55,7 @@ std::vector<std::string> hosts_in(const json& cluster, const char* job) {
   if (!found->is_array()) reject(kTfConfig, where + " is no list", kTfConfigForm);
   for (const json& host : *found) {
     if (!host.is_string() || !is_address(host.get<std::string>()))
-      reject(kTfConfig, where + " has " + json_text(host) + " in it, which is no \"host:port\"", kTfConfigForm);
+      reject(kTfConfig, where + " has " + shown(host) + " in it, which is no \"host:port\"", kTfConfigForm);
     hosts.push_back(host.get<std::string>());
   }
   return hosts;
@@ -64,7 +68,7 @@ int64_t index_in(const json& task) {
   if (found == task.end() || found->is_null()) return 0;
   const bool right = found->is_string() ? read_number(found->get<std::string>(), &index) : found->is_number_integer();
   if (right && !found->is_string()) index = found->get<int64_t>();
-  if (!right || index < 0) reject(kTfConfig, "task.index is " + json_text(*found), "expected 0, 1, 2 …");
+  if (!right || index < 0) reject(kTfConfig, "task.index is " + shown(*found), "expected 0, 1, 2 …");
   return index;
 }
 
@@ -77,7 +81,7 @@ void check_index(int64_t index, size_t count, const std::string& type) {
 void place_task(const json& description, size_t chiefs, ClusterTask* task) {
   const auto type_field = description.find("type");
   if (type_field != description.end() && !type_field->is_string())
-    reject(kTfConfig, "task.type is " + json_text(*type_field), kTfConfigForm);
+    reject(kTfConfig, "task.type is " + shown(*type_field), kTfConfigForm);
   const std::string type = type_field == description.end() ? "worker" : type_field->get<std::string>();
   const int64_t index = index_in(description);
   task->task_index = index;
@@ -212,7 +216,7 @@ std::vector<std::string> with_choice(const std::string& list, const std::vector<
 
 ClusterTask cluster_from_tf_config(const std::string& text) {
   const json config = parse_json(text, false);
-  if (!config.is_object()) reject(kTfConfig, "it is no JSON object: " + text, kTfConfigForm);
+  if (!config.is_object()) reject(kTfConfig, "it is no JSON object: " + text.substr(0, kShown), kTfConfigForm);
   const json empty = json::object();
   const json& cluster = object_in(config, "cluster", empty);
   ClusterTask task;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <map>
+#include <optional>
 
 #include "launch/ports.h"
 #include "launch/processes.h"
@@ -55,6 +56,7 @@ class Agent {
   int run() {
     channel_.send(MessageType::kHello, Body().text(version()).number(static_cast<uint64_t>(::getpid())).take());
     while (connected_ || !tasks_.empty()) {
+      running_.reset();
       wait();
       watch_tasks();
       channel_.flush();
@@ -72,12 +74,15 @@ class Agent {
   void start(uint64_t id, BodyReader* body);
   void lose_launcher();
   void watch_tasks();
+  void reap();
+  const std::vector<ProcessInfo>& running();
   void pass_output(uint64_t id, Fd* from, MessageType type, bool all);
 
   Channel channel_;
   AgentPlace place_;
   Fd signals_;
-  bool connected_ = true, child_ended_ = false;
+  bool connected_ = true, child_ended_ = false, orphan_ended_ = false;
+  std::optional<std::vector<ProcessInfo>> running_;  // read when first asked for in a turn of the loop
   Clock::time_point heard_ = Clock::now(), reaped_ = Clock::now();
   Clock::duration grace_ = seconds(10);
   std::map<uint64_t, Task> tasks_;
@@ -111,7 +116,7 @@ void Agent::wait() {
     if (!fd.revents) continue;
     if (fd.fd == signals_.get()) {
       signalfd_siginfo info;
-      while (::read(signals_.get(), &info, sizeof info) > 0) child_ended_ = true;
+      while (::read(signals_.get(), &info, sizeof info) > 0) child_ended_ = orphan_ended_ = true;
     } else if (const auto source = outputs.find(fd.fd); source != outputs.end()) {
       Task& task = tasks_.at(source->second.first);
       const bool errors = source->second.second == MessageType::kStderr;
@@ -142,7 +147,7 @@ void Agent::lose_launcher() {
   connected_ = false;
   channel_.close();
   ports_.clear();
-  for (auto& [id, task] : tasks_) task.process.ask(SIGTERM, grace_);
+  for (auto& [id, task] : tasks_) task.process.ask(SIGTERM, grace_, running());
 }
 
 void Agent::take(const Message& message) {
@@ -155,10 +160,10 @@ void Agent::take(const Message& message) {
   if (message.type == MessageType::kStart) return start(id, &body);
   const auto task = tasks_.find(id);
   if (task == tasks_.end()) return;  // it ended meanwhile
-  if (message.type == MessageType::kKill) task->second.process.kill_now();
+  if (message.type == MessageType::kKill) task->second.process.kill_now(running());
   if (message.type == MessageType::kStop) {
     const auto signal = static_cast<int>(body.number());
-    task->second.process.ask(signal, milliseconds(body.number()));
+    task->second.process.ask(signal, milliseconds(body.number()), running());
   }
 }
 
@@ -208,15 +213,25 @@ void Agent::pass_output(uint64_t id, Fd* from, MessageType type, bool all) {
   }
 }
 
+const std::vector<ProcessInfo>& Agent::running() {
+  if (!running_) running_ = all_processes();
+  return *running_;
+}
+
 void Agent::watch_tasks() {
+  for (auto& [id, task] : tasks_) {
+    if (!child_ended_ || task.ended) continue;
+    const auto status = task.process.status();
+    if (!status) continue;
+    task.ended = true;
+    running_.reset();  // what was read before knows nothing of what it left behind
+    channel_.send(MessageType::kEnded, Body().number(id).number(static_cast<uint64_t>(*status)).take());
+  }
+  child_ended_ = false;
   for (auto it = tasks_.begin(); it != tasks_.end();) {
     auto& [id, task] = *it;
-    task.process.check_deadline();
-    if (const auto status = task.process.status(); status && !task.ended) {
-      task.ended = true;
-      channel_.send(MessageType::kEnded, Body().number(id).number(static_cast<uint64_t>(*status)).take());
-    }
-    if (!task.ended || !task.process.sweep(grace_)) {
+    if (task.process.is_overdue()) task.process.kill_now(running());
+    if (!task.ended || !task.process.sweep(grace_, running())) {
       ++it;
       continue;
     }
@@ -226,12 +241,16 @@ void Agent::watch_tasks() {
     channel_.send(MessageType::kGone, Body().number(id).take());
     it = tasks_.erase(it);
   }
-  if (!child_ended_ || Clock::now() - reaped_ < kReapEvery) return;
+  reap();
+}
+
+void Agent::reap() {
+  if (!orphan_ended_ || Clock::now() - reaped_ < kReapEvery) return;
   std::vector<pid_t> leaders;
   for (const auto& [id, task] : tasks_) leaders.push_back(task.process.pid());
   reap_orphans(leaders);
   reaped_ = Clock::now();
-  child_ended_ = false;
+  orphan_ended_ = false;
 }
 
 }  // namespace
@@ -239,7 +258,6 @@ void Agent::watch_tasks() {
 int run_agent(Fd in, Fd out, AgentPlace place) { return Agent(std::move(in), std::move(out), place).run(); }
 
 int run_remote_agent() {
-  open_standard_descriptors();
   Fd in(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)), out(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!in.open() || !out.open() || !null.open()) throw_errno("cannot use standard input and output");

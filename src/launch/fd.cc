@@ -23,11 +23,6 @@ Pipe make_pipe() {
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
-void open_standard_descriptors() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd)
-    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) throw_errno("cannot open /dev/null");
-}
-
 void throw_errno(const std::string& what) { throw Error(what + ": " + std::strerror(errno)); }
 
 }  // namespace mox::launch

@@ -36,8 +36,6 @@ struct Pipe {
 // Close-on-exec. Throws mox::Error when there are no descriptors left.
 Pipe make_pipe();
 void set_nonblocking(int fd);
-// Those of standard input, output and error that are closed lead to /dev/null: no pipe must get their numbers.
-void open_standard_descriptors();
 
 // mox::Error: "WHAT: Too many open files".
 [[noreturn]] void throw_errno(const std::string& what);

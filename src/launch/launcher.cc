@@ -46,7 +46,8 @@ Launcher::Launcher(const Options& options) : options_(options), sinks_(standard_
 
 int Launcher::run() {
   block_signals();
-  adopt_orphans();  // whatever happens to the agent of this host, its tasks come here
+  raise_file_limit();  // programs get the old one back
+  adopt_orphans();     // whatever happens to the agent of this host, its tasks come here
   connect();
   while (phase_ != Phase::kReporting || sinks_.output->queued() + sinks_.errors->queued() > 0) {
     wait();
@@ -55,7 +56,8 @@ int Launcher::run() {
     check_times();
     advance();
   }
-  return exit_code_.value_or(stop_signal_ ? 128 + stop_signal_ : 0);
+  const int printed = sinks_.output->error() ? 1 : 0;  // what tasks said is lost: as all commands
+  return exit_code_.value_or(stop_signal_ ? 128 + stop_signal_ : printed);
 }
 
 void Launcher::block_signals() {
@@ -174,7 +176,7 @@ void Launcher::check_sinks() {
   warned_of_output_ = true;
   if (error == EPIPE && (phase_ == Phase::kRunning || phase_ == Phase::kRestarting)) {
     fail("nobody reads standard output any more (its pipe was closed)", 128 + SIGPIPE);
-  } else if (error != EPIPE && error != EBADF) {
+  } else if (error != EPIPE) {
     say(std::string("cannot write to standard output: ") + std::strerror(error) + "; what tasks print there is lost");
   }
 }
@@ -258,9 +260,6 @@ void Launcher::report() {
 
 void Launcher::say(const std::string& text) { sinks_.errors->add("mox launch: " + printable(text) + "\n"); }
 
-int launch(const Options& options) {
-  open_standard_descriptors();
-  return Launcher(options).run();
-}
+int launch(const Options& options) { return Launcher(options).run(); }
 
 }  // namespace mox::launch

@@ -99,7 +99,8 @@ void Launcher::lose_host(Host* host) {
   }
   Task* first = nullptr;
   for (Task& task : tasks_) {
-    if (&hosts_[task.plan.host] != host || !task.is_live()) continue;
+    if (&hosts_[task.plan.host] != host || !(task.is_live() || task.restart_at)) continue;
+    task.restart_at.reset();
     task.trouble = text;
     if (!first) first = &task;
     task_gone(&task);

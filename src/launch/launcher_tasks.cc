@@ -31,7 +31,10 @@ void Launcher::start_all() {
   cluster_.ps.clear();
   for (const Task& task : tasks_) (task.plan.job == "ps" ? cluster_.ps : cluster_.workers).push_back(task.address);
   const auto at = Clock::now() + pause_before(joint_restarts_);
-  for (Task& task : tasks_) task.restart_at = at;
+  for (Task& task : tasks_) {
+    task.state = TaskState::kWaiting;
+    task.restart_at = at;
+  }
   start_due_tasks();
 }
 
@@ -50,6 +53,11 @@ void Launcher::start(Task* task) {
   task->pid = 0;
   task->status = 0;
   task->started = Clock::now();
+  if (hosts_[task->plan.host].lost) {
+    task->trouble = "its host '" + hosts_[task->plan.host].name + "' is lost";
+    task_gone(task);
+    return fail(*task);
+  }
   Body body;
   body.number(static_cast<uint64_t>(
       std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& t) { return &t == task; }) - tasks_.begin()));

@@ -15,8 +15,6 @@
 namespace mox::launch {
 namespace {
 
-constexpr int64_t kMaxTasks = 1024;
-
 [[noreturn]] void reject(const std::string& why) { throw InvalidArgumentError(why); }
 
 void check_host(const std::string& host) {
@@ -111,8 +109,8 @@ void check_options(const Options& options) {
   check_integer("--ps", options.ps, 0, kMaxTasks);
   check_integer("--gpus_per_worker", options.gpus_per_worker.value_or(0), 0, kMaxDevices);
   check_integer("--threads_per_worker", options.threads_per_worker, 0, kMaxThreads, "0: as the programs choose");
-  check_integer("--restarts", options.restarts, 0, 1'000'000);
-  check_number("--grace_secs", options.grace_secs, 0, 86400, "the seconds from asking to killing");
+  check_integer("--restarts", options.restarts, 0, kMaxRestarts);
+  check_number("--grace_secs", options.grace_secs, 0, kMaxGraceSecs, "the seconds from asking to killing");
   check_hosts(options);
   check_environment(options);
   if (options.restart_all && options.restarts == 0) reject("--restart_all needs --restarts=N");

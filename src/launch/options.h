@@ -11,6 +11,10 @@ namespace mox::launch {
 // Whether the manual's flags (--ps_hosts, --worker_hosts, --job_name, --task_index) are added to the command.
 enum class PassFlags { kAuto, kOn, kOff };  // auto: for mox train, eval, predict and export
 
+constexpr int64_t kMaxTasks = 1024;
+constexpr int64_t kMaxRestarts = 1'000'000;
+constexpr double kMaxGraceSecs = 86400;
+
 struct Options {
   int64_t workers = 0;  // 0: one a host
   int64_t ps = 0;

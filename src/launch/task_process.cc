@@ -100,29 +100,25 @@ std::optional<TaskProcess> TaskProcess::start(const StartRequest& request, Start
   return process;
 }
 
-void TaskProcess::signal_all(int signal) {
+void TaskProcess::signal_all(int signal, const std::vector<ProcessInfo>& all) const {
   if (reaped_) return;
   ::kill(-pid_, signal);
   // `timeout` and shells with job control make groups of their own.
-  for (const pid_t member : session_members(all_processes(), pid_))
-    if (::getpgid(member) != pid_) ::kill(member, signal);
+  for (const pid_t member : session_members(all, pid_))
+    if (::getpgid(member) != pid_ && ::getsid(member) == pid_) ::kill(member, signal);
 }
 
-void TaskProcess::ask(int signal, Clock::duration grace) {
+void TaskProcess::ask(int signal, Clock::duration grace, const std::vector<ProcessInfo>& all) {
   if (kill_at_) return;
   kill_at_ = Clock::now() + grace;
-  signal_all(signal);
-  signal_all(SIGCONT);  // one that is stopped could not act on it
+  signal_all(signal, all);
+  signal_all(SIGCONT, all);  // one that is stopped could not act on it
 }
 
-void TaskProcess::kill_now() {
+void TaskProcess::kill_now(const std::vector<ProcessInfo>& all) {
   killed_ = true;
   kill_at_ = Clock::now();
-  signal_all(SIGKILL);
-}
-
-void TaskProcess::check_deadline() {
-  if (kill_at_ && !killed_ && Clock::now() >= *kill_at_) kill_now();
+  signal_all(SIGKILL, all);
 }
 
 std::optional<int> TaskProcess::status() {
@@ -138,16 +134,16 @@ std::optional<int> TaskProcess::status() {
   return status_;
 }
 
-bool TaskProcess::sweep(Clock::duration grace) {
+bool TaskProcess::sweep(Clock::duration grace, const std::vector<ProcessInfo>& all) {
   if (reaped_) return true;
-  if (session_members(all_processes(), pid_).empty()) {
+  if (session_members(all, pid_).empty()) {
     ::waitpid(pid_, nullptr, 0);
     return reaped_ = true;
   }
   if (killed_)
-    signal_all(SIGKILL);
+    signal_all(SIGKILL, all);
   else
-    ask(SIGTERM, grace);
+    ask(SIGTERM, grace, all);
   return false;
 }
 

@@ -36,22 +36,23 @@ class TaskProcess {
   Fd& output() { return output_; }  // what it writes to standard output …
   Fd& errors() { return errors_; }  // … and to standard error; non-blocking
 
+  // `all`: what runs now; it is read once for many tasks.
   // Asks all its processes to end, the first time only; after `grace` they are killed.
-  void ask(int signal, Clock::duration grace);
-  void kill_now();
+  void ask(int signal, Clock::duration grace, const std::vector<ProcessInfo>& all);
+  void kill_now(const std::vector<ProcessInfo>& all);
   // What waitpid says, once its first process has ended. That is not waited for yet: its id stays in use, so that no
   // signal for the session can reach a stranger.
   std::optional<int> status();
-  // After that: ends what it left behind; true when nothing runs any more.
-  bool sweep(Clock::duration grace);
+  // After that: ends what it left behind; true when nothing runs any more. `all` was read later than the status.
+  bool sweep(Clock::duration grace, const std::vector<ProcessInfo>& all);
   // When something is to be done though nothing is heard.
   std::optional<Clock::time_point> deadline() const { return kill_at_; }
-  // Kills when the grace is over.
-  void check_deadline();
+  // The grace is over, and it was not killed yet.
+  bool is_overdue() const { return kill_at_ && !killed_ && Clock::now() >= *kill_at_; }
 
  private:
   TaskProcess() = default;
-  void signal_all(int signal);
+  void signal_all(int signal, const std::vector<ProcessInfo>& all) const;
 
   pid_t pid_ = 0;
   Fd output_, errors_;

@@ -63,6 +63,9 @@ TEST(ClusterEnvironment, TfConfigOfKubeflow) {
 
 TEST(ClusterEnvironment, WrongTfConfigIsNamed) {
   EXPECT_NE(tf_config_error("not json").find("it is no JSON object: not json"), std::string::npos);
+  const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+  EXPECT_NE(tf_config_error(R"({"cluster": {"ps": [)" + deep + "]}}").find("has array in it"), std::string::npos);
+  EXPECT_LT(tf_config_error(std::string(100000, 'x')).size(), 1000u);
   EXPECT_NE(tf_config_error("[]").find("it is no JSON object"), std::string::npos);
   EXPECT_NE(tf_config_error(R"({"cluster": 3})").find("cluster is no object"), std::string::npos);
   EXPECT_NE(tf_config_error(R"({"cluster": {"worker": "a:1"}})").find("cluster.worker is no list"), std::string::npos);

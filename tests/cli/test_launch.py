@@ -141,8 +141,18 @@ def test_closed_descriptors_of_the_launcher():
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         done = subprocess.run(f"'{MOX}' launch --workers=2 -- sh -c 'echo x; echo y >&2; exit 0' {closed}", shell=True,
                               capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0
-        assert done.stdout.count("] x\n") == (0 if ">&- " in closed + " " and closed != "2>&-" else 2)
+        lost = " >&-" in " " + closed
+        assert done.returncode == (1 if lost else 0), "1: what cannot be printed is lost"
+        assert done.stdout.count("] x\n") == (0 if lost else 2)
+        assert done.stderr.count("] y\n") == (0 if "2>&-" in closed else 2)
+
+
+def test_a_full_disk_under_standard_output_stops_no_task():
+    done = subprocess.run(f"'{MOX}' launch --workers=1 -- sh -c 'echo x; sleep 0.2; echo y >&2' >/dev/full", shell=True,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "cannot write to standard output: No space left on device" in done.stderr
+    assert "[worker 0] y\n" in done.stderr
 
 
 # Wrong use: exit code 2, and nothing was started.
@@ -642,3 +652,23 @@ def test_a_lost_connection_is_named(tmp_path, fake_ssh):
     os.kill(agent_of(run)[1], signal.SIGKILL)  # exec made it the agent of b
     _, err = run.finish(1)
     assert "worker 1 on host 'b'" in err and "the connection to host 'b' ended (killed by signal 9 (SIGKILL))" in err
+
+
+def test_restart_all_after_a_parameter_server_failed(tmp_path):
+    """Workers that ended well when they were asked have not done their work."""
+    script = NAME + """
+path = f"{sys.argv[1]}/{name}"
+open(path, "a").write("x")
+runs = len(open(path).read())
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+if name == "ps0" and runs == 1: sys.exit(3)
+if runs == 1: time.sleep(1000)
+if name == "ps0": time.sleep(1000)
+"""
+    launch("--workers=2", "--ps=1", "--restarts=1", "--restart_all", *py(script), tmp_path)
+    assert (tmp_path / "worker0").read_text() == (tmp_path / "worker1").read_text() == "xx"
+
+
+def test_many_tasks():
+    out, _ = launch("--workers=100", *sh("echo x; sleep 0.1"))
+    assert len(set(out.splitlines())) == 100

@@ -1,6 +1,7 @@
 // mox launch
 #include <algorithm>
 
+#include "base/limits.h"
 #include "command.h"
 #include "command_line.h"
 #include "launch/agent.h"
@@ -30,26 +31,29 @@ int run_launch(const std::vector<std::string>& args) {
   std::string hosts, pass_flags = "auto";
   int64_t gpus = 0;
   CommandLine line(kDescription, "mox launch");
-  const Option workers =
-      line.option("--workers", options.workers, "worker processes, all hosts together; worker 0 is the chief");
-  line.option("--ps", options.ps, "parameter server processes; they are ended when all workers are done")
+  const Option workers = line.number("--workers", options.workers, {1, launch::kMaxTasks},
+                                     "worker processes, all hosts together; worker 0 is the chief");
+  line.number("--ps", options.ps, {0, launch::kMaxTasks},
+              "parameter server processes; they are ended when all workers are done")
       .show_default();
-  const Option with_gpus =
-      line.option("--gpus_per_worker", gpus, "devices of each worker, by CUDA_VISIBLE_DEVICES; ps get none");
+  const Option with_gpus = line.number("--gpus_per_worker", gpus, {0, kMaxDevices},
+                                       "devices of each worker, by CUDA_VISIBLE_DEVICES; ps get none");
   const Option threads =
-      line.option("--threads_per_worker", options.threads_per_worker,
+      line.number("--threads_per_worker", options.threads_per_worker, {0, kMaxThreads},
                   "OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and mox's --num_intra_threads; 0: not set");
   const Option with_hosts =
       line.option("--hosts", hosts, "NAME,USER@NAME,…: start there, by ssh; not given: on this host, without ssh");
   line.option("--ssh_command", options.ssh_command, "what stands for ssh, with its options").show_default();
   line.option("--remote_mox", options.remote_mox, "mox's path on the hosts; not given: this one's, else mox in PATH");
-  line.option("--restarts", options.restarts, "how often each task that failed is started again").show_default();
+  line.number("--restarts", options.restarts, {0, launch::kMaxRestarts},
+              "how often each task that failed is started again")
+      .show_default();
   line.flag("--restart_all", options.restart_all, "after a failure all tasks are started again, --restarts times");
-  line.option("--grace_secs", options.grace_secs, "seconds from asking to killing").show_default();
+  line.number("--grace_secs", options.grace_secs, {0, launch::kMaxGraceSecs}, "seconds from asking to killing")
+      .show_default();
   line.option("--cluster_file", options.cluster_file, "JSON: job_name, task_index, address and pid of each process");
   line.option("--directory", options.directory, "where tasks run; not given: the current folder's path");
-  const Option env = line.option("--env", options.environment,
-                                 "NAME=VALUE or NAME (as here), for all tasks; may be given several times");
+  line.option("--env", options.environment, "NAME=VALUE or NAME (as here), for all tasks; may be given several times");
   line.option("--pass_flags", pass_flags,
               "the flags of the cluster behind the command: on, off; auto: for mox train, eval, predict, export")
       .one_of({"auto", "on", "off"})
@@ -65,7 +69,6 @@ int run_launch(const std::vector<std::string>& args) {
   options.command.assign(end + 1, args.end());
   options.pass_flags = pass_flags_of(pass_flags);
   if (with_gpus.given()) options.gpus_per_worker = gpus;
-  if (workers.given() && options.workers == 0) throw InvalidArgumentError("--workers is 0, expected an integer from 1");
   if (with_hosts.given()) options.hosts = launch::split_hosts(hosts);
   for (std::string& entry : options.environment) entry = launch::environment_entry(entry);
   return launch::launch(options);
