@@ -218,6 +218,7 @@ void Launcher::advance() {
   if (phase_ == Phase::kRestarting && all_gone()) {
     phase_ = Phase::kRunning;
     kill_at_.reset();
+    force_at_.reset();
     start_all();
   }
   if (phase_ == Phase::kStopping && all_gone()) close_hosts();

@@ -56,7 +56,11 @@ class Launch:
         assert self.process.poll() is None, self.process.communicate()
 
     def finish(self, code=0, left=0):
-        out, err = self.process.communicate(timeout=60)
+        try:
+            out, err = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # its agent ends the tasks
+            raise
         out, err = (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace")
         assert self.process.returncode == code, (out, err)
         assert len(processes_with(self.mark)) == left
@@ -473,7 +477,11 @@ def test_restarts_end(tmp_path):
 
 
 def test_restart_all(tmp_path):
-    script = FLAKY + "\nif name == 'worker0' and runs < 3: time.sleep(1000)"
+    # worker1 fails when worker0 has begun.
+    script = FLAKY.replace("if name ==", """
+def begun(): return len(open(f"{sys.argv[1]}/worker0").readlines()) if os.path.exists(f"{sys.argv[1]}/worker0") else 0
+while name == "worker1" and begun() < runs: time.sleep(0.02)
+if name ==""") + "\nif name == 'worker0' and runs < 3: time.sleep(1000)"
     out, _ = launch("--workers=2", "--restarts=2", "--restart_all", *py(script), tmp_path, "2")
     assert (tmp_path / "worker0").read_text().count("x") == 3
     assert (tmp_path / "worker1").read_text().count("x") == 3
@@ -657,16 +665,36 @@ def test_a_lost_connection_is_named(tmp_path, fake_ssh):
 def test_restart_all_after_a_parameter_server_failed(tmp_path):
     """Workers that ended well when they were asked have not done their work."""
     script = NAME + """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 path = f"{sys.argv[1]}/{name}"
 open(path, "a").write("x")
 runs = len(open(path).read())
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-if name == "ps0" and runs == 1: sys.exit(3)
+if name == "ps0" and runs == 1:
+    while len(os.listdir(sys.argv[1])) < 3: time.sleep(0.02)
+    sys.exit(3)
 if runs == 1: time.sleep(1000)
 if name == "ps0": time.sleep(1000)
 """
     launch("--workers=2", "--ps=1", "--restarts=1", "--restart_all", *py(script), tmp_path)
     assert (tmp_path / "worker0").read_text() == (tmp_path / "worker1").read_text() == "xx"
+
+
+def test_restart_all_kills_what_does_not_end(tmp_path):
+    """And what is started then is left alone, also when the launcher would give a host up."""
+    script = NAME + """
+path = f"{sys.argv[1]}/{name}"
+open(path, "a").write("x")
+if len(open(path).read()) == 2: time.sleep(4.5)
+elif name == "worker1":
+    while not os.path.exists(sys.argv[1] + "/stubborn"): time.sleep(0.02)
+    sys.exit(3)
+else:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open(sys.argv[1] + "/stubborn", "w")
+    time.sleep(1000)
+"""
+    _, err = launch("--workers=2", "--restarts=1", "--restart_all", "--grace_secs=0.2", *py(script), tmp_path)
+    assert "worker 0 did not end within the grace: killed" in err
 
 
 def test_many_tasks():

@@ -31,16 +31,15 @@ int run_launch(const std::vector<std::string>& args) {
   std::string hosts, pass_flags = "auto";
   int64_t gpus = 0;
   CommandLine line(kDescription, "mox launch");
-  const Option workers = line.number("--workers", options.workers, {1, launch::kMaxTasks},
-                                     "worker processes, all hosts together; worker 0 is the chief");
+  line.number("--workers", options.workers, {1, launch::kMaxTasks},
+              "worker processes, all hosts together; worker 0 is the chief");
   line.number("--ps", options.ps, {0, launch::kMaxTasks},
               "parameter server processes; they are ended when all workers are done")
       .show_default();
   const Option with_gpus = line.number("--gpus_per_worker", gpus, {0, kMaxDevices},
                                        "devices of each worker, by CUDA_VISIBLE_DEVICES; ps get none");
-  const Option threads =
-      line.number("--threads_per_worker", options.threads_per_worker, {0, kMaxThreads},
-                  "OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and mox's --num_intra_threads; 0: not set");
+  line.number("--threads_per_worker", options.threads_per_worker, {0, kMaxThreads},
+              "OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and mox's --num_intra_threads; 0: not set");
   const Option with_hosts =
       line.option("--hosts", hosts, "NAME,USER@NAME,…: start there, by ssh; not given: on this host, without ssh");
   line.option("--ssh_command", options.ssh_command, "what stands for ssh, with its options").show_default();
