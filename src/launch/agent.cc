@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <map>
 #include <optional>
 
@@ -135,8 +136,9 @@ void Agent::take_messages() {
   try {
     more = channel_.receive(&messages, nullptr);
     for (const Message& message : messages) take(message);
-  } catch (const Error&) {
-    more = false;  // what does not speak our language is no launcher
+  } catch (const Error& e) {  // no port is left, or what speaks here is no launcher
+    std::fprintf(stderr, "mox launch: the agent ends: %s\n", e.what());
+    more = false;
   }
   heard_ = Clock::now();
   if (!more) lose_launcher();
@@ -152,9 +154,7 @@ void Agent::lose_launcher() {
 
 void Agent::take(const Message& message) {
   BodyReader body(message.body);
-  if (message.type == MessageType::kReserve) {
-    return reserve(&body);
-  }
+  if (message.type == MessageType::kReserve) return reserve(&body);
   if (message.type == MessageType::kPing) return;
   const uint64_t id = body.number();
   if (message.type == MessageType::kStart) return start(id, &body);

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/json_text.h"
 #include "moxing/error.h"
@@ -37,12 +38,8 @@ bool has_flag(const std::vector<std::string>& command, const std::string& name) 
 std::vector<std::string> visible_devices() {
   const char* text = std::getenv("CUDA_VISIBLE_DEVICES");
   std::vector<std::string> devices;
-  if (!text) return devices;
-  for (const std::string& part : [&] {
-         std::vector<std::string> parts(1);
-         for (const char* c = text; *c; ++c) *c == ',' ? void(parts.emplace_back()) : parts.back().push_back(*c);
-         return parts;
-       }())
+  std::istringstream parts(text ? text : "");
+  for (std::string part; std::getline(parts, part, ',');)
     if (!part.empty()) devices.push_back(part);
   return devices;
 }
