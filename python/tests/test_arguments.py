@@ -220,8 +220,8 @@ def test_every_option_of_a_data_set(mox, folders, records):
 
 ABSURD = {
     "batch_size": ({"batch_size": 10**12}, "batch_size is 1000000000000, expected an integer from 1 to 1048576"),
-    "steps": ({"max_number_of_steps": -1}, "max_number_of_steps is -1, expected an integer from 0 to 9007199254740992"),
-    "log": ({"log_every_n_steps": 2.5}, "log_every_n_steps is 2.5, expected an integer from 0 to 9007199254740992"),
+    "steps": ({"max_number_of_steps": -1}, "max_number_of_steps is -1, expected an integer from 0 to 9223372036854775807"),
+    "log": ({"log_every_n_steps": 2.5}, "log_every_n_steps is 2.5, expected an integer from 0 to 9223372036854775807"),
     "seconds": ({"save_model_secs": math.inf}, "save_model_secs is inf, expected a number from -1 to 1e+09"),
     "log_dir": ({"log_dir": 5}, "log_dir is 5, expected a path"),
     "checkpoint_path": ({"checkpoint_path": 5}, "checkpoint_path is 5, expected a path"),
