@@ -8,6 +8,7 @@
 #include "data/labels_file.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 #include "run/checkpoint_state.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
@@ -50,6 +51,11 @@ void check_run_classes(const BuiltGraph& graph, const RunConfig& config) {
     dir = is_folder ? config.checkpoint_path : std::string(tensorflow::io::Dirname(config.checkpoint_path));
   }
   const Names run = read_class_names(dir);
+  if (run.empty())
+    log_warning(fmt::format(
+        "the run in {} has no labels.txt: the data's classes are taken in the data's order, which is right only where "
+        "the training began with the same list",
+        dir));
   if (run.empty() || run == graph.class_names) return;
   throw InvalidArgumentError(fmt::format(
       "the run in {} has other classes (labels.txt, {}) than the data ({}): {}; {}", dir, run.size(),

@@ -185,6 +185,28 @@ def test_a_new_training_has_nothing_of_an_old_list(data, tmp_path):
     assert names_in(tmp_path / "run/labels.txt") == list(COLOURS)
 
 
+def test_data_without_names_has_none_of_a_removed_run(data, tmp_path):
+    mox("data", "convert", data / "folders/train", tmp_path / "records")
+    (tmp_path / "records/labels.txt").unlink()
+    train(data / "folders", tmp_path / "run", steps=2)
+    for path in [tmp_path / "run/checkpoint", *(tmp_path / "run").glob("model.ckpt-*")]:
+        path.unlink()
+    train(tmp_path / "records", tmp_path / "run", "--num_classes=3", steps=2)
+    assert not (tmp_path / "run/labels.txt").exists()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/labels.txt").write_text("0: x\n1: y\n2: z\n")  # no run's: the user's names for such data
+    train(tmp_path / "records", tmp_path / "own", "--num_classes=3", steps=2)
+    assert names_in(tmp_path / "own/labels.txt") == ["x", "y", "z"]
+
+
+def test_a_run_without_a_list_is_told(data, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/labels.txt").unlink()
+    assert "no labels.txt" in mox("eval", f"--checkpoint_url={tmp_path / 'run'}").stderr
+    assert "no labels.txt" in train(data / "folders", tmp_path / "run", steps=61).stderr
+    assert "no labels.txt" not in mox("eval", f"--checkpoint_url={run}").stderr
+
+
 def test_a_run_keeps_its_names_when_the_data_has_none(data, run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     mox("data", "convert", data / "folders/train", tmp_path / "records")

@@ -54,6 +54,18 @@ def test_output_that_cannot_be_written_is_a_failure(name, kind):
 
 
 @pytest.mark.parametrize("kind", [FULL, CLOSED, PIPE])
+def test_files_tell_it_once(tmp_path, kind):
+    (tmp_path / "big").write_bytes(bytes(1 << 20))
+    for i in range(3000):
+        (tmp_path / f"a-name-that-fills-a-pipe-{i}").touch()
+    for args in (["cat", tmp_path / "big"], ["ls", tmp_path], ["ls", "-r", tmp_path], ["stat", tmp_path / "big"], ["du", tmp_path],
+                 ["cp", "--json", tmp_path / "big", tmp_path / "copy"]):
+        code, errors = run(["file", *args], kind)
+        assert code == 1 and errors.count("standard output") == 1, (args, errors)
+    assert (tmp_path / "copy").stat().st_size == 1 << 20
+
+
+@pytest.mark.parametrize("kind", [FULL, CLOSED, PIPE])
 def test_commands_on_a_run(trained, tmp_path, kind):
     picture = tmp_path / "a.png"
     png(picture, np.zeros((28, 28), np.uint8))

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "command_line.h"
+#include "moxing/error.h"
 
 namespace mox::cli {
 
@@ -17,9 +18,12 @@ namespace mox::cli {
 int for_each_path(const char* command, const std::vector<std::string>& paths,
                   const std::function<void(const std::string&)>& work);
 
-inline constexpr char kOutputFailed[] = "standard output cannot take more: is the disk full or the pipe closed?";
+// Standard output takes no more: nobody prints this one, the program tells it when it ends (output.h).
+struct OutputError : Error {
+  OutputError() : Error("standard output cannot be written") {}
+};
 
-// To standard output; Error(kOutputFailed) when that takes no more.
+// To standard output, or an OutputError.
 void print(std::string_view text);
 
 // As for_each_path, for an exception that a command catches itself.

@@ -47,7 +47,7 @@ void print_entry(const file::DirEntry& entry, bool as_json, bool detailed) {
 }  // namespace
 
 void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw Error(kOutputFailed);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw OutputError();
 }
 
 void print_error(const char* command, const std::exception& error) {
@@ -63,6 +63,8 @@ int for_each_path(const char* command, const std::vector<std::string>& paths,
     } catch (const InvalidArgumentError& e) {
       print_error(command, e);
       code = kUsage;
+    } catch (const OutputError&) {
+      if (code == kDone) code = kFailed;
     } catch (const std::exception& e) {
       print_error(command, e);
       if (code == kDone) code = kFailed;
@@ -125,7 +127,7 @@ int file_cat(const std::vector<std::string>& args) {
     std::string buffer(held_back ? static_cast<size_t>(in.size()) + 1 : 1 << 20, '\0');
     while (const int64_t got = in.read_some(buffer.data(), static_cast<int64_t>(buffer.size())))
       print({buffer.data(), static_cast<size_t>(got)});
-    if (std::fflush(stdout) != 0) throw Error(kOutputFailed);
+    if (std::fflush(stdout) != 0) throw OutputError();
   });
 }
 

@@ -213,6 +213,14 @@ std::vector<std::string> class_names_of_training(const ClassifierConfig& config,
   return names;
 }
 
+void forget_names_of_removed_run(const ClassifierConfig& config, const std::string& train_url) {
+  const std::string list = train_url + "/labels.txt";
+  if (!file::exists(train_url + "/" + kConfigFile) || !file::exists(list) || !checkpoints_in(train_url).empty()) return;
+  const ClassifierData data(config);
+  if (config.labels_offset <= 0 && data.open(data.train_split(), ModeKeys::EVAL)->class_names().empty())
+    file::remove(list);
+}
+
 Output with_channels(const Scope& s, const Output& image, int64_t channels) {
   const int64_t has = static_shape(s, image).back();
   if (has == 1 && channels == 3) return ops::Tile(s, image, {1, 1, 3});
@@ -227,6 +235,11 @@ namespace {
 data::LabelMap label_map(const ClassifierConfig& config, const Dataset& dataset, ModeKeys mode,
                          const std::vector<std::string>& run_classes) {
   const std::vector<std::string> labels = dataset.class_names();
+  if (mode != ModeKeys::TRAIN && run_classes.empty() && !labels.empty())
+    log_warning(
+        "there is no labels.txt beside the checkpoint: the data's classes are taken in the data's order, which is "
+        "right "
+        "only where the training began with the same list");
   if (mode != ModeKeys::TRAIN || labels.empty())
     return data::map_labels(labels, config.labels_offset, config.num_classes, run_classes);
   const auto own = data::classes_of_labels(labels, config.labels_offset, config.num_classes);

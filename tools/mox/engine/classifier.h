@@ -56,6 +56,9 @@ std::vector<std::string> class_names_of(const ClassifierConfig& config, const st
 // The same for a training that may go on in train_url: empty when it has no checkpoint or no labels.txt. A list with
 // the names below labels_offset, as older versions left it, is put right.
 std::vector<std::string> class_names_of_training(const ClassifierConfig& config, const std::string& train_url);
+// When a training begins whose data has no names: a list that one left whose checkpoints are gone is removed. What lies
+// in train_url without a run.json is the user's, and stays.
+void forget_names_of_removed_run(const ClassifierConfig& config, const std::string& train_url);
 
 // Grey to colour by repeating, colour to grey by luminance (ITU-R 601).
 tensorflow::Output with_channels(const Scope& scope, const tensorflow::Output& image, int64_t channels);

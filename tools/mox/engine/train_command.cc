@@ -138,6 +138,7 @@ int run_train(const std::vector<std::string>& args) {
   RunOptions options = run_options(flags);
   // Not earlier: a command that fails its checks must not change what a finished run says of itself.
   options.begin_fn = [&] {
+    forget_names_of_removed_run(flags.classifier, flags.train_url);
     write_config(flags.classifier, flags.train_url);
     write_train_file(flags);
   };
