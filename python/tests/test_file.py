@@ -67,8 +67,12 @@ def test_read_write_append(root):
 def test_files_are_io_objects(root):
     with mf.File(root + "/t.txt", "w") as f:
         assert isinstance(f, io.TextIOBase) and isinstance(f, mf.File)
+        assert f.tell() == 0
         f.write("one\ntwo\n")
         f.writelines(["three"])
+        assert f.tell() == 13
+    with mf.File(root + "/t.txt", "a") as f:
+        assert f.tell() == 13
     with mf.File(root + "/t.txt") as f:
         assert f.readable() and not f.writable() and f.seekable() and not f.isatty()
         assert f.next() == "one\n" and f.readline() == "two\n" and f.read() == "three"

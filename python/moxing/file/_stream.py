@@ -129,6 +129,12 @@ class _TextFile(File, io.TextIOWrapper):
     def _raw(self):
         return self.buffer.raw
 
+    def tell(self):
+        if self.seekable() or not self.writable():
+            return super().tell()
+        self.flush()  # a stream to a store does not seek, but knows its place
+        return self.buffer.tell()
+
 
 def normalize(mode):
     """'br+' -> ('r+', True)."""

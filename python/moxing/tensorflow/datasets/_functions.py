@@ -1,6 +1,7 @@
 """Python functions of an input pipeline as graphs that C++ puts into its own."""
 from tensorflow.python.framework import func_graph
 
+from moxing._arguments import shown
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._fragments import shape_list
 from moxing.tensorflow._runtime import engine, tf
@@ -50,6 +51,17 @@ def _graph_def(graph, results, who):
     return _part_for(text, results)
 
 
+def _result(value, who):
+    """An operation of its own: a result may be an argument, or a tensor from outside."""
+    try:
+        result = tf.identity(value, name="result")
+    except (TypeError, ValueError):
+        result = None
+    if not isinstance(result, tf.Tensor):
+        raise InvalidArgumentError(f"{who} returned {shown(value)}, expected a tensor")
+    return result
+
+
 def graph_function(who, call, num_results):
     """call({name: tensor}) -> num_results tensors, as C++ takes functions: GraphFunction in src/engine/datasets.cc."""
 
@@ -63,8 +75,7 @@ def graph_function(who, call, num_results):
             results = call(given)
             if len(results) != num_results:
                 raise InvalidArgumentError(f"{who} returned {len(results)} tensors, expected {num_results}")
-            # An operation of its own for each: a result may be an argument, or a tensor from outside.
-            results = [tf.identity(t, name="result") for t in results]
+            results = [_result(value, who) for value in results]
         return (_graph_def(graph, results, who).SerializeToString(),
                 [engine.InputTensor(t.name, t.dtype.as_datatype_enum, shape_list(t.shape)) for t in results])
 
