@@ -66,11 +66,10 @@ std::optional<double> MetricMean::take() {
 
 BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::string& mode)
     : dir_(std::move(dir)), metric_(std::move(metric)), sign_(sign_of(metric_, mode)) {
-  if (metric_.empty()) return;
   const Best best = read_best(dir_);
-  if (best.metric != metric_ || !std::isfinite(best.value)) return;
   prefix_ = best.prefix;
   value_ = best.value;
+  if (best.metric != metric_ || !std::isfinite(best.value)) forget_value();
 }
 
 bool BestCheckpoint::is_better(const std::optional<double>& value) const {

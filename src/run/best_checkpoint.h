@@ -28,7 +28,7 @@ class MetricMean {
 // What best_checkpoint.json of a folder says: survives restarts.
 class BestCheckpoint {
  public:
-  // Nothing is kept when `metric` is "".
+  // Nothing more is kept when `metric` is ""; what the file names stays until another is better by `metric`.
   BestCheckpoint(std::string dir, std::string metric, const std::string& mode);
 
   // Prefix, "" for none.

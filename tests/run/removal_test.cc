@@ -124,6 +124,22 @@ TEST(Removal, ABestCheckpointElsewhereStays) {
   }
 }
 
+TEST(Removal, TheBestOfAnEarlierRunStaysUntilThereIsABetterOne) {
+  TempDir dir;
+  train(dir.path(), 4);
+  const std::string best = R"({"checkpoint": "model.ckpt-2", "metric": "other", "value": 1})";
+  write(dir.path("best_checkpoint.json"), best);
+  train(dir.path(), 8, 1);  // without keep_best
+  EXPECT_EQ(checkpoint_files(dir.path()), files_of({2, 8}));
+  EXPECT_EQ(read(dir.path("best_checkpoint.json")), best);
+  RunOptions options = toy_options(dir.path(), 10);
+  options.keep_checkpoint_max = 1;
+  options.log_every_n_steps = 1;
+  options.keep_best = "loss";
+  run(options);
+  EXPECT_EQ(checkpoint_files(dir.path()), files_of({10}));
+}
+
 TEST(Removal, WhatKilledRunsLeftGoesAndTheRestStays) {
   TempDir dir;
   train(dir.path(), 6);
