@@ -60,7 +60,7 @@ const std::vector<FlagInfo>& flag_table() {
       text("trainable_exclude_patterns", Text::kPatterns, "train no variable that matches one"),
       number("loss_scale", 1, kSmallNumber, kLargeNumber,
              "the loss is multiplied by it and gradients are divided (1 = off)", {"dynamic"}),
-      integer("loss_scale_growth_steps", 2000, 1, kMaxSamples,
+      integer("loss_scale_growth_steps", 2000, 1, kMaxCount,
               "with loss_scale=dynamic: good steps after which the scale doubles"),
       truth("use_fp16", false, "convolutions and matrix products in 16 bits, variables in 32"),
       number("gradient_clip", 0, 0, kLargeNumber, "largest gradient (0 = off)"),

@@ -44,7 +44,7 @@ BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const st
     : data_dir_(options.redirect_dir.empty() ? base_dir : options.redirect_dir), num_samples_(options.num_samples) {
   if (file_patterns.empty())
     throw InvalidArgumentError("no file_pattern is given; expected one such as *train*.tfrecord");
-  check_integer("num_samples", options.num_samples, 0, kMaxSamples, "0: counted");
+  check_integer("num_samples", options.num_samples, 0, kMaxCount, "0: counted");
   for (const auto& entry : data::matching_files(base_dir, file_patterns)) {
     files_.push_back({entry.name, entry.size, entry.mtime_nsec, 0});
     if (entry.size == 0) log_warning("TFRecord file " + data::join_path(base_dir, entry.name) + " is empty");

@@ -69,7 +69,7 @@ void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
       .one_of({"float32", "bfloat16", "float16"})
       .show_default();
   app.number("--label_smoothing", c->label_smoothing, {0, 1}, "0 to 1");
-  app.number("--max_broken_samples", c->max_broken_samples, {0, kMaxSamples},
+  app.number("--max_broken_samples", c->max_broken_samples, {0, kMaxCount},
              "images or records that may be broken: each is named and left out; one more ends the run");
   app.option("--cache_dir", c->cache_dir, "local folder that keeps images and TFRecord files of an object store");
 }
@@ -162,7 +162,7 @@ ClassifierConfig read_config(const std::string& checkpoint_url) {
       // A cast would make another number of one that does not fit.
       if constexpr (std::is_integral_v<Field> && !std::is_same_v<Field, bool>) {
         const auto number = j[name].template get<double>();
-        const auto most = static_cast<double>(std::min<int64_t>(std::numeric_limits<Field>::max(), kMaxSamples));
+        const auto most = static_cast<double>(std::min<int64_t>(std::numeric_limits<Field>::max(), kMaxCount));
         if (number != std::floor(number) || std::abs(number) > most)
           reject(fmt::format("{} is {}, expected an integer of at most {:.0f}", name, j[name].dump(), most));
       }

@@ -206,7 +206,7 @@ int run_lr(const std::vector<std::string>& args) {
       "mox lr");
   LrFlags flags;
   app.option("strategy", flags.strategy, "the strategy; quote it, '>' means something to a shell").required();
-  Option samples = app.number("--num_samples", flags.num_samples, {1, kMaxSteps},
+  Option samples = app.number("--num_samples", flags.num_samples, {1, kMaxCount},
                               "training samples: with --batch_size, tells steps too");
   Option batch = app.number("--batch_size", flags.batch_size, {1, kMaxBatchSize * kMaxDevices},
                             "of all devices and workers together");
@@ -223,7 +223,7 @@ int run_lr(const std::vector<std::string>& args) {
   if (samples.given())
     flags.steps_per_epoch = learning_rate_scheduler::steps_per_epoch(flags.num_samples, flags.batch_size);
   check_number("the last step of the strategy", pieces.back().end_epoch * static_cast<double>(flags.steps_per_epoch), 0,
-               static_cast<double>(kMaxSteps), "lower --num_samples or the last epoch");
+               static_cast<double>(kMaxCount), "lower --num_samples or the last epoch");
   if (!flags.output_url.empty()) file::write(flags.output_url, LrPlot(flags, pieces).png());
   if (flags.json)
     print_json(flags, pieces);
