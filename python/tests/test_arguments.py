@@ -257,6 +257,19 @@ def test_absurd_sizes_of_networks_and_devices(mox, tmp_path):
         mox.EarlyStoppingHook({}, "a", 1, 1, 1, min_delta=math.nan)
 
 
+def test_what_adds_to_a_graph_says_so_where_there_is_none(mox):
+    import tensorflow.compat.v1 as tf
+    image = tf.zeros([28, 28, 1])
+    makers = {
+        "piecewise_lr": lambda: mox.learning_rate_scheduler.piecewise_lr("5:0.1", 100, 10),
+        "lenet": lambda: mox.get_model_fn("lenet", "TRAIN", 10)(image[None]),
+        "augment_lenet": lambda: mox.get_data_augmentation_fn("lenet", "TRAIN")(image),
+    }
+    for name, make in makers.items():
+        with pytest.raises(ValueError, match=f"{name} adds to a graph: call it inside input_fn, model_fn or optimizer_fn"):
+            make()
+
+
 def test_names_that_are_no_utf8_reach_the_engine(mox, tmp_path):
     """Folders of any name are read; their classes have the names that os.listdir gives."""
     import pictures

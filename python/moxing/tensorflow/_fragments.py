@@ -115,6 +115,9 @@ def import_mapped(graph, scope, input_map, return_elements):
 
 def import_fragment(fragment, name, inputs=()):
     """Imports it under the name scope `name`; returns its outputs, a list of (name, tensor)."""
+    if tf.executing_eagerly():
+        raise InvalidArgumentError(f"{name} adds to a graph: call it inside input_fn, model_fn or optimizer_fn, or under "
+                                   "`with tf.Graph().as_default():`")
     input_map = dict(_variables(fragment, name))
     managed = state_of().managed
     if not managed:
