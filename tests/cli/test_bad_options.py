@@ -28,6 +28,8 @@ HUGE = "99999999999999999999"
     (["train", "--train_url=x", "--noclone_on_cpu", "--sync_replicas=0"], "flag --sync_replicas: got 'false', which is not offered by this version"),
     (["train", "--train_url=x", "--session_timeout=60"], "flag --session_timeout: got '60', which is not offered by this version"),
     (["train", "--train_url=x", "--train_\x1b[2J=1"], r"\x1b[2J"),
+    (["train", "--batch_size=", "--json", "--train_url=x"], "--batch_size is empty, expected an integer from 1 to 1048576"),
+    (["train", "--train_url=", "--json", "--data_url=x", "--model_name=lenet"], "--train_url is empty, expected a value"),
     (["nets", "lenet", f"--num_classes={HUGE}"], f"--num_classes is {HUGE}, expected an integer from 1 to 10000000"),
     (["nets", "lenet", "--image_size=0"], "--image_size is 0, expected an integer from 1 to 16384"),
     (["lr", "10:0.1", "--num_samples=x", "--batch_size=1"], "--num_samples is x, expected an integer from 1 to"),

@@ -61,6 +61,20 @@ def test_predict_arrays_tables_and_json(trained, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "out2.npy"), probabilities, atol=1e-5)
 
 
+@pytest.mark.parametrize("value,kind,words,expected", [
+    (np.nan, np.float32, [], "sample 3 of the array has a nan, expected finite numbers"),
+    (np.inf, np.float32, ["--preprocess=none"], "sample 3 of the array has a inf, expected finite numbers"),
+    (-np.inf, np.float64, ["--preprocess=none"], "sample 3 of the array has a -inf, expected finite numbers"),
+    (1, np.float64, [], "the array is of double, expected uint8 or float32"),
+])
+def test_what_is_no_pixel_is_no_class(trained, tmp_path, value, kind, words, expected):
+    images = test_images()[:6].astype(kind)
+    images[3, 5, 5, 0] = value
+    np.save(tmp_path / "images.npy", images)
+    failed = mox("predict", f"--checkpoint_url={trained}", tmp_path / "images.npy", *words, check=False)
+    assert failed.returncode != 0 and expected in failed.stderr and not failed.stdout
+
+
 def test_predict_names_a_broken_image(trained, tmp_path):
     import zlib, struct
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 
@@ -16,7 +17,8 @@ namespace mox::cli {
 namespace {
 
 [[noreturn]] void reject(const CLI::Option& option, const std::string& got, const std::string& expected) {
-  throw InvalidArgumentError(fmt::format("{} is {}, expected {}", option.get_name(), printable_name(got), expected));
+  throw InvalidArgumentError(
+      fmt::format("{} is {}, expected {}", option.get_name(), got.empty() ? "empty" : printable_name(got), expected));
 }
 
 void heed_log_level() { set_log_level(parse_log_level(get_flag<std::string>("running_log_level"))); }
@@ -25,6 +27,11 @@ void heed_log_level() { set_log_level(parse_log_level(get_flag<std::string>("run
 
 Option& Option::required() {
   option_->required();
+  if (option_->get_name().starts_with("--"))
+    option_->check([option = option_](const std::string& text) -> std::string {
+      if (text.empty()) reject(*option, "", "a value");
+      return "";
+    });
   return *this;
 }
 
@@ -108,7 +115,19 @@ Option CommandLine::get(const std::string& name) { return Option(app_->get_optio
 int CommandLine::parse(const std::vector<std::string>& args) {
   for (CLI::Option* option : app_->get_options())
     if (option->get_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  std::vector<std::string> reversed(args.rbegin(), args.rend());  // CLI11 takes them from the back
+  std::vector<std::string> reversed;  // CLI11 takes them from the back
+  bool options_end = false;
+  for (const std::string& arg : args) {
+    options_end = options_end || arg == "--";
+    const CLI::Option* empty = !options_end && arg.starts_with("--") && arg.ends_with('=')
+                                   ? app_->get_option_no_throw(arg.substr(0, arg.size() - 1))
+                                   : nullptr;
+    // Of `--split= --json` CLI11 would make a split called --json.
+    const bool is_value = empty && empty->get_items_expected_min() > 0;
+    reversed.push_back(is_value ? arg.substr(0, arg.size() - 1) : arg);
+    if (is_value) reversed.emplace_back();
+  }
+  std::reverse(reversed.begin(), reversed.end());
   try {
     app_->parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {

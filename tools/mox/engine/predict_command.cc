@@ -120,6 +120,18 @@ InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t fir
   };
 }
 
+// Pooling and relu make numbers of what is none, and so a class.
+template <typename T>
+void check_finite(const tf::Tensor& array) {
+  const auto values = array.flat<T>();
+  const int64_t size = values.size();
+  const T* bad = std::find_if_not(values.data(), values.data() + size,
+                                  [](T value) { return std::isfinite(static_cast<double>(value)); });
+  if (bad != values.data() + size)
+    throw DataError(fmt::format("sample {} of the array has a {}, expected finite numbers",
+                                (bad - values.data()) / (size / array.dim_size(0)), static_cast<double>(*bad)));
+}
+
 void check_array(const PredictFlags& f, const Samples& samples) {
   if (!samples.paths.empty()) return;
   const ClassifierConfig& c = f.classifier;
@@ -127,6 +139,13 @@ void check_array(const PredictFlags& f, const Samples& samples) {
   if (a.dim_size(3) != c.channels)
     throw InvalidArgumentError(fmt::format("the array has {} channels (shape {}), {} was trained with {}",
                                            a.dim_size(3), a.shape().DebugString(), c.model_name, c.channels));
+  if (f.preprocess != "none" && a.dtype() != tf::DT_UINT8 && a.dtype() != tf::DT_FLOAT)
+    throw InvalidArgumentError(
+        fmt::format("the array is of {}, expected uint8 or float32: a.astype('float32'), or --preprocess=none",
+                    tf::DataTypeString(a.dtype())));
+  if (a.dtype() == tf::DT_FLOAT) check_finite<float>(a);
+  if (a.dtype() == tf::DT_DOUBLE) check_finite<double>(a);
+  if (a.dtype() == tf::DT_HALF) check_finite<Eigen::half>(a);
   if (f.preprocess == "none" && (a.dim_size(1) != c.image_size || a.dim_size(2) != c.image_size))
     throw InvalidArgumentError(fmt::format("with --preprocess=none the array must be [N,{0},{0},{1}], it is {2}",
                                            c.image_size, c.channels, a.shape().DebugString()));
