@@ -80,19 +80,18 @@ def test_a_picture_that_declares_too_many_pixels(data, tmp_path):
         assert "65000x65000" in failed.stderr or "cut off" in failed.stderr
 
 
-def poison(run):
-    """The newest checkpoint with weights that are no numbers, as older versions could leave it."""
+def poison(run, value):
+    """The newest checkpoint with other weights in its last layer."""
     import os
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import numpy as np
     import tensorflow as tf
 
     prefix = tf.train.latest_checkpoint(str(run))
     reader = tf.train.load_checkpoint(prefix)
     names = sorted(reader.get_variable_to_shape_map())
     values = {name: reader.get_tensor(name) for name in names}
-    for name in names:  # all: a ReLU makes 0 of what is no number
-        if name.endswith("/weights"):
-            values[name] = values[name] * float("nan")
+    values["LeNet/fc4/weights"] = np.full_like(values["LeNet/fc4/weights"], value)
     tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=[values[name] for name in names])
 
 
@@ -100,7 +99,11 @@ def test_an_output_that_is_no_number_has_no_class(data, tmp_path):
     folder, count = data
     run = tmp_path / "run"
     mox("train", "--model_name=lenet", f"--data_url={folder}", f"--train_url={run}", "--batch_size=7", "--max_number_of_steps=1")
-    poison(run)
+    poison(run, float("nan"))  # as older versions could leave it
+    for args in ["predict", folder], ["eval"]:
+        failed = mox(args[0], f"--checkpoint_url={run}", *args[1:], check=False)
+        assert failed.returncode == 1 and "LeNet/fc4/weights holds nan" in failed.stderr and failed.stdout == ""
+    poison(run, 3e38)  # a number, but what comes out is none
     failed = mox("predict", f"--checkpoint_url={run}", folder, check=False)
     assert failed.returncode == 1 and "the network's output is nan" in failed.stderr and failed.stdout == ""
     failed = mox("eval", f"--checkpoint_url={run}", check=False)
