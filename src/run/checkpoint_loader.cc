@@ -126,12 +126,16 @@ LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const Fi
   std::vector<VariableInfo> wanted;
   for (const VariableInfo& variable : variables)
     if (matches_patterns(variable.name, config.include_patterns, config.exclude_patterns)) wanted.push_back(variable);
+  if (wanted.empty() && !variables.empty())
+    throw InvalidArgumentError(
+        fmt::format("checkpoint_include_patterns and checkpoint_exclude_patterns leave none of the model's {} "
+                    "variables to load from {}; change them, or leave checkpoint_path out",
+                    variables.size(), config.checkpoint_path));
   Found found = read_newest(resolve_checkpoints(config.checkpoint_path), wanted, weights);
   if (!found.misfits.empty()) reject_misfits(found);
   if (found.checkpoint.values.empty())
-    throw InvalidArgumentError(
-        "checkpoint " + found.checkpoint.prefix +
-        " has none of the model's variables (or the patterns leave none): " + shortened(found.missing));
+    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
+                               " has none of the model's variables: " + shortened(found.missing));
   if (!found.missing.empty() && config.mode != ModeKeys::TRAIN)
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
                                " lacks variables of the model: " + shortened(found.missing));

@@ -71,6 +71,11 @@ def test_what_run_json_says_is_checked(tmp_path, text, expected):
     assert "json.exception" not in failed.stderr
 
 
+def test_patterns_that_leave_nothing_to_load(trained, tmp_path):
+    failed = mox(*train_args(tmp_path / "run", 1, checkpoint_url=trained, checkpoint_exclude_patterns=".*"), check=False)
+    assert failed.returncode == 2 and "leave none of the model's" in failed.stderr, failed.stderr
+
+
 @pytest.mark.parametrize("words", [["eval"], ["export"], ["predict", "x.png"]])
 @pytest.mark.parametrize("url", ["nope", "nope/model.ckpt-3"])
 def test_a_run_that_is_not_there(tmp_path, words, url):

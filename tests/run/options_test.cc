@@ -23,10 +23,12 @@ TEST(Options, NumbersHaveARangeThatErrorsTell) {
   EXPECT_EQ(error_with([](RunOptions* o) { o->batch_size = int64_t{1} << 40; }),
             "batch_size is 1099511627776, expected an integer from 0 to 1048576; 0 means that the first input's shape "
             "tells it");
-  EXPECT_EQ(error_with([](RunOptions* o) { o->max_number_of_steps = -1; }),
-            "max_number_of_steps is -1, expected an integer from 0 to 9223372036854775807; 0 means until the input ends");
-  EXPECT_EQ(error_with([](RunOptions* o) { o->save_model_steps = -2; }),
-            "save_model_steps is -2, expected an integer from -1 to 9223372036854775807; -1 means that it is not given");
+  EXPECT_EQ(
+      error_with([](RunOptions* o) { o->max_number_of_steps = -1; }),
+      "max_number_of_steps is -1, expected an integer from 0 to 9223372036854775807; 0 means until the input ends");
+  EXPECT_EQ(
+      error_with([](RunOptions* o) { o->save_model_steps = -2; }),
+      "save_model_steps is -2, expected an integer from -1 to 9223372036854775807; -1 means that it is not given");
   EXPECT_EQ(error_with([=](RunOptions* o) { o->save_model_secs = nan; }),
             "save_model_secs is nan, expected a number from -1 to 1e+09; -1 means that it is not given");
   EXPECT_EQ(error_with([=](RunOptions* o) { o->stall_report_secs = inf; }),

@@ -88,7 +88,8 @@ void check_numbers(const ClassifierConfig& c) {
 
 void complete(ClassifierConfig* c) {
   check_numbers(*c);
-  if (c->model_name.empty()) throw InvalidArgumentError("--model_name is needed: the network, e.g. lenet");
+  if (c->model_name.empty())
+    throw InvalidArgumentError("--model_name is needed: the network, e.g. lenet (mox train notes it in run.json)");
   const ModelMeta model = get_model_meta(c->model_name);
   if (c->image_size == 0) c->image_size = model.default_image_size;
   if (c->labels_offset < 0) c->labels_offset = c->dataset_name == "imagenet" ? model.default_labels_offset : 0;
