@@ -70,6 +70,8 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted, c
   if (reader.Contains("global_step") && reader.Lookup("global_step", &step).ok() && step.dtype() == tf::DT_INT64 &&
       step.NumElements() == 1)
     found.checkpoint.global_step = step.flat<int64_t>()(0);
+  if (found.checkpoint.global_step < 0)
+    throw BrokenCheckpoint(fmt::format("its global_step is {}, expected 0 or more", found.checkpoint.global_step));
   return found;
 }
 

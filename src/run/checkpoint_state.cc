@@ -20,7 +20,6 @@ namespace {
 
 constexpr char kStateFile[] = "checkpoint";
 constexpr char kIndexSuffix[] = ".index";
-constexpr int kMostElsewhere = 100;  // checkpoints of other folders that are looked for
 
 using Names = std::set<std::string>;
 
@@ -187,6 +186,17 @@ void remove_checkpoint(const std::string& prefix) {
   }
 }
 
+bool CheckpointsElsewhere::has(const std::string& prefix) {
+  if (left_-- <= 0) return false;
+  try {
+    return checkpoint_exists(prefix);
+  } catch (const Error& e) {
+    left_ = 0;
+    if (tell_) log_warning(std::string(e.what()) + "; older checkpoints of other folders are left out");
+    return false;
+  }
+}
+
 std::vector<std::string> checkpoints_in(const std::string& dir, bool tell) {
   const Names names = names_in(dir);
   const std::vector<std::string> here = listed(dir, names);
@@ -201,11 +211,12 @@ std::vector<std::string> checkpoints_in(const std::string& dir, bool tell) {
   }
   std::vector<std::string> prefixes;
   std::unordered_set<std::string> known;
-  int elsewhere = 0;
+  CheckpointsElsewhere elsewhere(tell);
   const auto add = [&](const std::string& prefix) {
     if (prefix.empty() || !known.insert(prefix).second) return;
-    const bool is_there = lies_in(dir, prefix) ? names.count(base_name(prefix) + kIndexSuffix) > 0
-                                               : elsewhere++ < kMostElsewhere && checkpoint_exists(prefix);
+    const bool is_there = lies_in(dir, prefix)     ? names.count(base_name(prefix) + kIndexSuffix) > 0
+                          : prefix == state.latest ? checkpoint_exists(prefix)
+                                                   : elsewhere.has(prefix);
     if (is_there) prefixes.push_back(prefix);
   };
   add(state.latest);

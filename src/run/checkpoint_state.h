@@ -25,6 +25,19 @@ CheckpointState read_checkpoint_state(const std::string& dir);
 // Replaces `dir/checkpoint` in one step (temporary file, rename). Prefixes in `dir` are written relative to it.
 void write_checkpoint_state(const std::string& dir, const CheckpointState& state);
 
+// Looks for older checkpoints that a state names in other folders.
+class CheckpointsElsewhere {
+ public:
+  explicit CheckpointsElsewhere(bool tell) : tell_(tell) {}
+  // False where it cannot be told (a store that is gone, other programs' paths), and then for all that follow: nobody
+  // waits for each of them.
+  bool has(const std::string& prefix);
+
+ private:
+  const bool tell_;
+  int left_ = 100;  // so many are looked for
+};
+
 // Prefixes to try, newest first: those that the state names, then other model.ckpt-N that lie there whole. A broken
 // state file is no obstacle where checkpoints lie in the folder, else a DataError. `tell`: log what a user should know.
 MOX_EXPORT std::vector<std::string> checkpoints_in(const std::string& dir, bool tell = false);

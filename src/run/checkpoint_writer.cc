@@ -45,7 +45,10 @@ CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint bes
   };
   std::stable_partition(state_.all.begin(), state_.all.end(), is_rejected);
   if (is_rejected(best_.prefix())) best_.forget_value();
-  std::erase_if(state_.all, [](const std::string& prefix) { return !checkpoint_exists(prefix); });
+  CheckpointsElsewhere elsewhere(false);
+  std::erase_if(state_.all, [&](const std::string& prefix) {
+    return !(is_own_checkpoint(dir_, prefix) ? checkpoint_exists(prefix) : elsewhere.has(prefix));
+  });
   state_.latest = resumed_from_;
   thread_ = std::thread([this] { work(); });
 }

@@ -41,7 +41,8 @@ RunOptions diverging_at(const std::string& dir, int64_t step, int64_t steps = 10
 }
 
 // Puts `value` into the first element of a variable of a checkpoint that is there.
-void poison(const std::string& prefix, const std::string& variable, float value) {
+template <typename T = float>
+void poison(const std::string& prefix, const std::string& variable, T value) {
   tensorflow::Env* env = tensorflow::Env::Default();
   std::vector<std::pair<std::string, Tensor>> values;
   {
@@ -55,7 +56,7 @@ void poison(const std::string& prefix, const std::string& variable, float value)
   bool found = false;
   for (auto& [name, tensor] : values) {
     if (name == variable) {
-      tensor.flat<float>()(0) = value;
+      tensor.flat<T>()(0) = value;
       found = true;
     }
     ASSERT_TRUE(writer.Add(name, tensor).ok());
@@ -125,6 +126,15 @@ TEST(FiniteWeights, WhatAnOlderVersionPoisonedIsPassedOver) {
         << log.all();
     EXPECT_TRUE(log.contains("model.ckpt-2: going on from it")) << log.all();
   }
+}
+
+TEST(FiniteWeights, AGlobalStepBelowZeroIsNone) {
+  TempDir dir;
+  run(momentum(dir.path(), 4));
+  poison<int64_t>(dir.path("model.ckpt-4"), "global_step", -5);
+  LogCapture log;
+  EXPECT_EQ(run(momentum(dir.path(), 6)).steps, 4);
+  EXPECT_TRUE(log.contains("model.ckpt-4 is broken (its global_step is -5, expected 0 or more)")) << log.all();
 }
 
 TEST(FiniteWeights, APoisonedCheckpointIsNotTheBest) {

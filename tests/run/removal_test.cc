@@ -140,6 +140,19 @@ TEST(Removal, TheBestOfAnEarlierRunStaysUntilThereIsABetterOne) {
   EXPECT_EQ(checkpoint_files(dir.path()), files_of({10}));
 }
 
+TEST(Removal, OlderCheckpointsOfAPlaceThatCannotBeReachedAreLeftOut) {
+  TempDir dir;
+  train(dir.path(), 4);
+  fs::remove(dir.path("model.ckpt-2.index"));  // the newest alone was copied
+  write(dir.path("checkpoint"), R"(model_checkpoint_path: "hdfs://there/run/model.ckpt-4"
+    all_model_checkpoint_paths: "hdfs://there/run/model.ckpt-2" all_model_checkpoint_paths: "hdfs://there/run/model.ckpt-4")");
+  LogCapture log;
+  EXPECT_EQ(train(dir.path(), 6).steps, 2);
+  EXPECT_TRUE(log.contains("older checkpoints of other folders are left out")) << log.all();
+  write(dir.path("checkpoint"), R"(model_checkpoint_path: "hdfs://there/run/model.ckpt-8")");  // it may be there
+  EXPECT_NE(error_of<Error>([&] { train(dir.path(), 10); }).find("hdfs://there/run/model.ckpt-8"), std::string::npos);
+}
+
 TEST(Removal, WhatKilledRunsLeftGoesAndTheRestStays) {
   TempDir dir;
   train(dir.path(), 6);
