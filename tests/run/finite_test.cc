@@ -56,7 +56,7 @@ void poison(const std::string& prefix, const std::string& variable, T value) {
   bool found = false;
   for (auto& [name, tensor] : values) {
     if (name == variable) {
-      tensor.flat<T>()(0) = value;
+      tensor.template flat<T>()(0) = value;
       found = true;
     }
     ASSERT_TRUE(writer.Add(name, tensor).ok());
