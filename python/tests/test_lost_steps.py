@@ -247,9 +247,11 @@ def test_keras_layers_in_a_condition(mox, tmp_path):
 
 
 def test_keras_layers_in_inter_mode(mox, tmp_path):
-    with pytest.raises(ValueError, match="Keras layers make theirs anew; leave inter_mode out"):
-        mox.run(input_fn=rows_input, model_fn=keras_model, batch_size=32, log_dir=str(tmp_path), run_mode="TRAIN",
-                inter_mode="EVAL", optimizer_fn=mox.get_optimizer_fn("sgd", 0.0), max_number_of_steps=2)
+    mox.run(input_fn=rows_input, model_fn=keras_model, batch_size=32, log_dir=str(tmp_path), run_mode="TRAIN", inter_mode="EVAL",
+            optimizer_fn=mox.get_optimizer_fn("sgd", 0.0), max_number_of_steps=20)
+    values = tf.train.load_checkpoint(str(tmp_path / "model.ckpt-20"))
+    assert not [name for name in values.get_variable_to_shape_map() if "inter" in name]
+    np.testing.assert_allclose(values.get_tensor("batch_normalization/moving_mean"), ROWS.mean(0), atol=1)
 
 
 KILLED = """

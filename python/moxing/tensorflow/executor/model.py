@@ -81,11 +81,8 @@ def check_made_no_variable(known, mode):
     """inter_mode shares the training's variables, the list `known`."""
     for variable in tf.global_variables():
         if all(variable is not other for other in known):
-            fix = "inter_mode uses the variables of the training"
-            if keras_layers.made(variable):
-                fix = ("Keras layers make theirs anew; leave inter_mode out and evaluate in runs of their own (run_mode EVAL), or "
-                       "make the layers of tf.get_variable")
-            raise InvalidArgumentError(f"model_fn made the variable '{variable.op.name}' in inter_mode {mode} and not in TRAIN: {fix}")
+            raise InvalidArgumentError(f"model_fn made the variable '{variable.op.name}' in inter_mode {mode} and not in TRAIN: "
+                                       "inter_mode uses the variables of the training")
 
 
 def variable_infos(mode):
