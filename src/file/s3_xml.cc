@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 #include <pugixml.hpp>
 
 #include "base/printable.h"
@@ -42,7 +43,14 @@ void for_each_child(const pugi::xml_node& parent, std::string_view name, const V
     if (local_name(node) == name) visit(node);
 }
 
-bool is_true(const std::string& text) { return text == "true" || text == "True" || text == "TRUE" || text == "1"; }
+// Whether a listing goes on, which decides what is taken for gone: a word that is neither is no end. nullopt: not told.
+std::optional<bool> truncated(const pugi::xml_node& root) {
+  const std::string text = field(root, "IsTruncated");
+  if (text.empty()) return std::nullopt;
+  if (text == "true" || text == "True" || text == "TRUE" || text == "1") return true;
+  if (text == "false" || text == "False" || text == "FALSE" || text == "0") return false;
+  throw DataError("the store's listing has IsTruncated '" + text + "', expected true or false");
+}
 
 // -1 when it is none.
 int64_t number(const std::string& text) {
@@ -167,8 +175,11 @@ S3Page parse_list(const std::string& xml) {
   for_each_child(root, "CommonPrefixes",
                  [&](const pugi::xml_node& item) { page.prefixes.push_back(decode(field(item, "Prefix"))); });
   page.next = field(root, "NextContinuationToken");
-  const std::string truncated = field(root, "IsTruncated");
-  page.truncated = is_true(truncated) || (truncated.empty() && !page.next.empty());
+  const std::optional<bool> goes_on = truncated(root);
+  if (!goes_on && page.next.empty() && page.objects.empty() && page.prefixes.empty())
+    throw DataError("the store's listing has no entry, and no IsTruncated that says that this is its end: " +
+                    xml.substr(0, 120));
+  page.truncated = goes_on.value_or(!page.next.empty());
   if (page.next.empty()) page.next = decode(field(root, "NextMarker"));
   if (page.next.empty() && page.truncated) {
     page.next_is_name = true;
@@ -188,7 +199,7 @@ S3PartPage parse_parts(const std::string& xml) {
     page.parts.push_back({part_number(field(item, "PartNumber")), std::max<int64_t>(0, number(field(item, "Size"))),
                           field(item, "ETag"), field(item, "ChecksumCRC32C")});
   });
-  page.truncated = is_true(field(root, "IsTruncated"));
+  page.truncated = truncated(root).value_or(false);
   page.next = part_number(field(root, "NextPartNumberMarker"));
   return page;
 }
@@ -204,7 +215,7 @@ S3UploadPage parse_uploads(const std::string& xml) {
     page.uploads.push_back(
         {decode(field(item, "Key")), field(item, "UploadId"), parse_time_nsec(field(item, "Initiated"))});
   });
-  page.truncated = is_true(field(root, "IsTruncated"));
+  page.truncated = truncated(root).value_or(false);
   page.next_key = decode(field(root, "NextKeyMarker"));
   page.next_upload_id = field(root, "NextUploadIdMarker");
   return page;

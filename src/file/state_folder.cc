@@ -47,6 +47,10 @@ bool lock_file(int fd, const std::string& path) {
 std::unique_ptr<StateNote> StateNote::take(const std::string& kind, const std::string& identity) {
   const std::string folder = state_folder();
   if (folder.empty()) return nullptr;
+  if (folder.find("://") != std::string::npos) {
+    warn(folder, "it is no folder of this machine");
+    return nullptr;
+  }
   try {
     LocalFileSystem().make_folder(Location{"", "", "", folder}, /*parents=*/true);
   } catch (const Error& e) {

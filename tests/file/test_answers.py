@@ -303,6 +303,37 @@ def test_listings_that_never_end_are_errors(world, kind):
         assert world.mox(*words, MOX_LIST_MAX_KEYS="7").returncode == 1
 
 
+NO_ENDS = {  # of a listing that goes on
+    "no word": lambda a: a.replace(body=re.sub(rb"(<IsTruncated>).*?(<)", rb"\1banana\2", a.body)),
+    "nothing": lambda a: a.replace(body=b"<ListBucketResult></ListBucketResult>"),
+    "404": lambda a: a.replace(status=404, body=b"", headers={}),
+}
+
+
+@pytest.mark.parametrize("page", ["list-type", "continuation-token"])
+@pytest.mark.parametrize("kind", NO_ENDS)
+def test_what_a_broken_listing_leaves_out_is_not_taken_for_gone(world, kind, page):
+    pages(world)
+    world.mox("cp", "-r", "s3://bkt/t/p", world.folder / "d", code=0)
+    world.answer(NO_ENDS[kind], "GET", page)
+    world.mox("sync", "--delete", "s3://bkt/t/p", world.folder / "d", MOX_LIST_MAX_KEYS="7", code=1)
+    assert len([path for path in (world.folder / "d").rglob("*") if path.is_file()]) == 26
+    world.mox("rm", "-r", "s3://bkt/t/p", MOX_LIST_MAX_KEYS="7", code=1)
+
+
+def test_a_walk_tells_a_listing_that_broke_off(world):
+    pages(world)
+    world.answer(NO_ENDS["404"], "GET", "continuation-token")
+    code = """import moxing.file as f
+told = []
+print(list(f.walk('s3://bkt/t/p', onerror=told.append)), len(told))
+try: print(list(f.walk('s3://bkt/t/p')))
+except f.MoxFileRespException: print('raised')"""
+    done = subprocess.run([stores.ROOT / ".venv/bin/python", "-c", code], capture_output=True, timeout=120,
+                          env={**world.env, "PYTHONPATH": str(MOX.parent.parent / "python"), "MOX_LIST_MAX_KEYS": "7"})
+    assert done.stdout.decode().split("\n")[:2] == ["[] 1", "raised"], done
+
+
 def test_a_listing_beside_the_prefix_removes_nothing(world):
     pages(world, 3)
     world.put("other", b"precious")
@@ -447,6 +478,8 @@ def test_a_state_folder_that_cannot_be_used_is_a_warning(world):
     file.write_text("no folder")
     done = world.mox("cp", big, "s3://bkt/t/x", code=0, MOX_STATE_DIR=str(file / "state"))
     assert b"state folder" in done.stderr and world.get("t/x") == LARGE + LARGE
+    remote = world.mox("cp", big, "s3://bkt/t/x", code=0, MOX_STATE_DIR="s3://bkt/state")
+    assert b"no folder of this machine" in remote.stderr
     # A full disk: no file may grow. The upload itself writes none.
     full = ["bash", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "bash", MOX, "file", "cp", "-r", world.folder, "s3://bkt/t/all"]
     done = subprocess.run(full, env=world.env, capture_output=True, timeout=60)

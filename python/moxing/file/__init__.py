@@ -180,7 +180,7 @@ def glob(url: _PATH):
 
 @_checked
 def walk(url: _PATH, topdown=True, onerror=None, followlinks=False):
-    """As os.walk."""
+    """As os.walk; without `onerror`, a store's listing that cannot be read is raised: what is left out of it would be lost."""
     top = os.fspath(url)
     if not _is_remote(top):
         yield from _local_walk(top, topdown, onerror, followlinks)
@@ -190,6 +190,8 @@ def walk(url: _PATH, topdown=True, onerror=None, followlinks=False):
     except OSError as error:
         if onerror is not None:
             onerror(error)
+        elif not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise
         return
     folders = [name for name, _, st in entries if st[2]]
     files = [name for name, _, st in entries if not st[2]]
