@@ -63,7 +63,12 @@ std::string escaped(std::string_view text, bool keep_lines) {
 // "://".
 std::pair<size_t, size_t> password_in(std::string_view text) {
   constexpr std::pair<size_t, size_t> kNone{std::string_view::npos, 0};
-  const std::string_view word = text.substr(0, text.find_first_of(" \t\n\r\"'<>|"));
+  std::string_view word = text.substr(0, text.find_first_of(" \t\n\r\"'<>|"));
+  // Quotes end a URL, or are of its password.
+  const size_t last = word.find_last_not_of("0123456789");
+  const bool ends_with_port = last != std::string_view::npos && last + 1 < word.size() && word[last] == ':';
+  if (word.find_first_of("@/?#") == std::string_view::npos && !ends_with_port)
+    word = text.substr(0, text.find_first_of(" \t\n\r"));
   const size_t colon = word.find(':');
   if (colon == std::string_view::npos) return kNone;
   const size_t slash = word.find_first_of("/?#");

@@ -27,10 +27,13 @@ void DestinationIndex::load() {
   }
   LocalFileSystem().list_inside(dst_, [&](DirEntry& entry) {
     const size_t slash = entry.name.rfind('/');
-    const bool foreign =
-        is_temporary_name(std::string_view(entry.name).substr(slash == std::string::npos ? 0 : slash + 1));
-    return foreign || note(entry);  // of a copy that is under way
+    if (!is_temporary_name(std::string_view(entry.name).substr(slash == std::string::npos ? 0 : slash + 1)))
+      return note(entry);
+    temporaries_.push_back(entry.path);
+    return true;
   });
+  // Where nothing will be written, too.
+  for (const std::string& path : temporaries_) remove_left_temporaries(path.substr(0, path.rfind('/') + 1), "");
 }
 
 std::optional<Stat> DestinationIndex::take_file(const std::string& name) {
@@ -81,6 +84,7 @@ int64_t DestinationIndex::remove_rest(const std::function<void(const Location&, 
   };
   for (const auto& entry : files_) removed += attempt(entry.first, remove_file);
   for (const std::string& link : links_) removed += attempt(link, remove_file);
+  for (const std::string& path : temporaries_) remove_left_part(path);
   // Those below come first.
   for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder)
     attempt(*folder, [](const Location& extra) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "file/path.h"
 #include "moxing/file.h"
@@ -33,7 +34,8 @@ class DestinationIndex {
   Location dst_;
   std::unordered_map<std::string, Stat> files_;
   std::set<std::string> folders_;
-  std::set<std::string> links_;        // to folders; local only
+  std::set<std::string> links_;           // to folders; local only
+  std::vector<std::string> temporaries_;  // paths of copies that are under way, or were; local only
   std::set<std::string> taken_links_;  // the source has a folder of this name: its files are written through the link
 };
 

@@ -210,6 +210,8 @@ void FolderCopy::send(CopyJob* job, const std::string& name, const Stat& st) {
 
 bool FolderCopy::is_there_by_note(const Location& dst, const Stat& st) const {
   const auto there = file_system(dst).stat(dst);
+  // The one that was killed may have worked beside it on a file that the source has no more.
+  if (dst.is_local()) remove_left_temporaries(parent_of(dst).folder_prefix(), "");
   return there && !there->is_directory && there->length == st.length;
 }
 

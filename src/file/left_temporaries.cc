@@ -123,4 +123,8 @@ void remove_left_temporaries(const std::string& target, const std::string& suffi
       remove_if_unlocked(folder + part);
 }
 
+void remove_left_part(const std::string& path) {
+  if (is_part_name(path.substr(path.rfind('/') + 1))) remove_if_unlocked(path);
+}
+
 }  // namespace mox::file

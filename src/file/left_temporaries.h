@@ -13,4 +13,7 @@ bool is_temporary_name(std::string_view name);
 // a process), and parts of other, earlier downloads to this target. Never fails.
 void remove_left_temporaries(const std::string& target, const std::string& suffix_to_keep);
 
+// The temporary file `path` of a download that nobody works on goes; others stay. Never fails.
+void remove_left_part(const std::string& path);
+
 }  // namespace mox::file

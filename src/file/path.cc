@@ -26,9 +26,9 @@ void check_bucket(const std::string& bucket, const std::string& url) {
            c == '_';
   };
   if (bucket.empty() || bucket == "." || bucket == ".." || !std::all_of(bucket.begin(), bucket.end(), allowed))
-    throw InvalidArgumentError(
-        "path '" + url + "': the bucket name '" + bucket +
-        "' is not valid; write s3://bucket/key with letters, digits, '-', '_' and '.' in bucket");
+    throw InvalidArgumentError("path '" + url + "': the bucket name" +
+                               (bucket.find('@') == std::string::npos ? " '" + bucket + "'" : "") +
+                               " is not valid; write s3://bucket/key with letters, digits, '-', '_' and '.' in bucket");
 }
 
 std::string without_trailing_slashes(std::string text) {

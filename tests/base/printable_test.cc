@@ -29,8 +29,10 @@ TEST(PrintableTest, EscapesWhatATerminalObeysAndWhatIsNoText) {
 TEST(PrintableTest, PasswordsAreNeverShown) {
   EXPECT_EQ(printable("at http://user:secret@host:80/a: no answer"), "at http://user:***@host:80/a: no answer");
   EXPECT_EQ(printable("'https://u:p@ss/w@host' and ftp://a:b@c"), "'https://u:***@host' and ftp://a:***@c");
-  for (const char* harmless : {"http://host:8080/x@y:z", "s3://bucket/a:b@c", "http://[::1]:80/", "http://user@host/",
-                               "a://", "no url: user:word@host"})
+  EXPECT_EQ(printable("'http://u:it's\"<|>@h/a'"), "'http://u:***@h/a'");
+  for (const char* harmless :
+       {"http://host:8080/x@y:z", "['http://host:80','x@y']", "\"http://host/a\",\"b:c@d\"", "s3://bucket/a:b@c",
+        "http://[::1]:80/", "http://user@host/", "a://", "no url: user:word@host"})
     EXPECT_EQ(printable(harmless), harmless);
   EXPECT_STREQ(DataError("http://u:secret@h").what(), "http://u:***@h");
 }

@@ -98,6 +98,10 @@ def test_names_and_passwords_are_shown_harmless(tmp_path):
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\udc80-\udcff]", shown)
     assert "\\x1b[31mred" in run("ls", folder).stdout and "no-\\xff-utf8" in run("ls", folder).stdout
 
+    for words in (["ls", "s3://user:geheim@bucket/x"], ["cat", "http://user:'geheim\"<|>@host/x"]):
+        done = subprocess.run([MOX, "file", *words], capture_output=True, text=True)
+        assert done.returncode != 0 and "geheim" not in done.stdout + done.stderr and "***" in done.stderr
+    assert "geheim" not in subprocess.run([MOX, "http://user:geheim@host"], capture_output=True, text=True).stderr
     for server in ("http://user:geheim@127.0.0.1:1", "https://user:geheim/2@host", "user:geheim@host:80"):
         env = {**os.environ, "MOX_SERVER": server, "MOX_RETRY": "1"}
         for words in (["ls", "s3://bucket/x"], ["cat", "http://user:geheim@host/x"], ["cp", "https://u:geheim@h/x", tmp_path / "x"]):
@@ -185,6 +189,25 @@ def test_temporaries_whose_writer_is_gone(fake, tmp_path, zombie):
     http("bkt/a", "PUT", b"a")
     run("cp", "s3://bkt/a", tmp_path / "a", env=env)
     assert [p for p in left if p.exists()] == [] and all(p.exists() for p in kept)
+
+
+def test_temporaries_go_where_nothing_is_written(fake, tmp_path):
+    """A copy was killed; then its file left the source: the next sync has nothing to write in that folder."""
+    env, _ = fake
+    source, target = tmp_path / "source", tmp_path / "target"
+    for folder in (source / "a", target / "b"):
+        folder.mkdir(parents=True)
+    (source / "a/small").write_text("s")
+    run("sync", source, target, env=env)
+    left = [target / folder / f".big.moxtmp-{dead_pid()}-0" for folder in ("a", "b")]
+    part, others = target / "a/.big.moxpart-0123456789abcdef", target / f"a/.big.moxtmp-{os.getpid()}-0"
+    for path in left + [part, others]:
+        path.write_text("x")
+    run("sync", source, target, env=env)
+    assert not any(path.exists() for path in left) and others.exists()
+    assert part.exists(), "a download that can go on"
+    run("sync", "--delete", source, target, env=env)
+    assert not part.exists() and others.exists() and not (target / "b").exists() and (target / "a/small").exists()
 
 
 def uploads(http, bucket="bkt"):

@@ -72,7 +72,7 @@ int run(const std::vector<std::string>& words) {
   }
   for (const Command& command : kCommands)
     if (name == command.name) return run_command(command, {words.begin() + 1, words.end()});
-  std::fprintf(stderr, "mox: unknown command '%s'; there are:", mox::printable_name(name).c_str());
+  std::fprintf(stderr, "mox: unknown command '%s'; there are:", mox::printable(name).c_str());
   for (const Command& c : kCommands) std::fprintf(stderr, " %s", c.name);
   std::fprintf(stderr, "\n");
   return mox::cli::kUsage;
