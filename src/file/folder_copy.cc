@@ -268,7 +268,8 @@ void FolderCopy::throw_failures(const CopySummary& summary) const {
                                  summary.failed.size() + static_cast<size_t>(summary.files + summary.skipped));
   for (size_t i = 0; i < summary.failed.size() && i < 5; ++i) text += "\n  " + summary.failed[i].message;
   if (summary.failed.size() > 5) text += fmt::format("\n  and {} more", summary.failed.size() - 5);
-  throw CopyError(text + "\nrun the same copy again: what is finished is not sent again", summary);
+  text += moved_ ? "\na move to the same destination goes on" : "\nrun the same copy again";
+  throw CopyError(text + ": what is finished is not sent again", summary);
 }
 
 }  // namespace mox::file

@@ -165,6 +165,20 @@ def test_marks_of_folders_that_have_content(fake, tmp_path):
         http("bkt/w4/sub/")
 
 
+def test_a_move_that_was_broken_off_goes_on_where_it_was(fake, tmp_path):
+    env, http = fake
+    for name in ("a", "b/c", "b/"):
+        http("bkt/broken/" + name, "PUT", b"1")
+    failed = run("mv", "s3://bkt/broken", tmp_path / "to", env=env, code=1).stderr
+    again = re.search("mox file (mv -T .*)", failed)[1]
+    assert again == f"mv -T 's3://bkt/broken' '{tmp_path}/to'"
+    http("bkt/broken/b/", "DELETE")
+    http("bkt/broken/d", "PUT", b"2")
+    run("mv", "-T", "s3://bkt/broken", tmp_path / "to", env=env)
+    assert sorted(str(path.relative_to(tmp_path / "to")) for path in (tmp_path / "to").rglob("*")) == ["a", "b", "b/c", "d"]
+    run("stat", "s3://bkt/broken", env=env, code=1)
+
+
 @pytest.fixture
 def zombie():
     process = subprocess.Popen(["true"])

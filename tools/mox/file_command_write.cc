@@ -119,13 +119,24 @@ int file_mv(const std::vector<std::string>& args) {
   CommandLine app("Rename or move a file or folder; across stores too.\nExample: mox file mv a.bin s3://bucket/a.bin",
                   "mox file mv");
   std::vector<std::string> paths;
-  bool bucket = false;
+  bool bucket = false, exact = false;
   app.option("PATHS", paths, "source and destination").required().expected(2, 2);
+  app.flag("-T,--no_target_folder", exact, "never into a folder that is there: go on with a move that was broken off");
   app.flag("--bucket", bucket, "a whole bucket may be meant");
   if (const int code = app.parse(args); code >= 0) return code;
   return for_each_path("mv", {paths[0]}, [&](const std::string& src) {
-    const bool into = file::is_directory(paths[1]) || paths[1].back() == '/';
-    file::rename(src, target_for(src, paths[1], into), bucket);
+    const bool into = !exact && (file::is_directory(paths[1]) || paths[1].back() == '/');
+    const bool folder = file::is_directory(src);
+    const std::string target = target_for(src, paths[1], into);
+    try {
+      file::rename(src, target, bucket);
+    } catch (const InvalidArgumentError&) {
+      throw;
+    } catch (const Error& e) {
+      if (!folder) throw;
+      // The destination may be there now, and the same command move into it.
+      throw Error(std::string(e.what()) + "\nthis goes on: mox file mv -T '" + src + "' '" + target + "'");
+    }
   });
 }
 
