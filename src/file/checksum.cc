@@ -1,10 +1,17 @@
 #include "file/checksum.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "file/sigv4.h"
 
 namespace mox::file {
+namespace {
+
+// OpenSSL frees nothing at exit: background threads may still sign and transfer then.
+[[maybe_unused]] const int kKeptAtExit = OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
+
+}  // namespace
 
 std::string crc32c_base64(uint32_t crc) {
   const char bytes[4] = {static_cast<char>(crc >> 24), static_cast<char>(crc >> 16), static_cast<char>(crc >> 8),

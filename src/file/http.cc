@@ -303,7 +303,7 @@ HttpResult http_perform(const HttpRequest& request, const Config& config) {
   if (!handle) throw Error("curl_easy_init failed: out of memory?");
   Exchange exchange{.request = &request, .result = &result, .thrown = nullptr, .timeout = config.timeout};
   char error_text[CURL_ERROR_SIZE] = "";
-  static const std::string user_agent = std::string("moxing/") + version();
+  static const auto& user_agent = *new std::string(std::string("moxing/") + version());
   set_transport_options(handle, config);
   set_method(handle, request);
   set_callbacks(handle, &exchange);

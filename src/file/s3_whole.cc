@@ -16,7 +16,7 @@ bool same_digest(const std::string& a, const std::string& b) { return ::strcasec
 
 void warn_no_md5(const Location& object) {
   static std::mutex mu;
-  static std::set<std::string> warned;
+  static auto& warned = *new std::set<std::string>;  // never destroyed: background threads may still read at exit
   const std::string text = "'" + object.str() +
                            "': its ETag looks like an MD5 and is none (another tool's upload, or encryption): what was "
                            "read twice is the same, and was checked by its size only";

@@ -50,7 +50,7 @@ std::string collapse_spaces(const std::string& text) {
 std::array<unsigned char, 32> signing_key(const Credentials& credentials, const std::string& day,
                                           const std::string& service) {
   static std::mutex mu;
-  static std::string cached_for;
+  static auto& cached_for = *new std::string;  // never destroyed: background threads may still sign at exit
   static std::array<unsigned char, 32> cached;
   const std::string wanted = credentials.sk + "\n" + day + "\n" + credentials.region + "\n" + service;
   std::lock_guard lock(mu);

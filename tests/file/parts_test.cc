@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <thread>
 #include <tuple>
+#include <vector>
 
 #include "file/checksum.h"
 #include "file/endpoint.h"
@@ -51,6 +54,26 @@ TEST(SigV4, PutWithKeyThatNeedsEncoding) {
   input.headers.emplace_back("date", "Fri, 24 May 2013 00:00:00 GMT");
   input.headers.emplace_back("x-amz-storage-class", "REDUCED_REDUNDANCY");
   EXPECT_EQ(signature_of(input, kDocs), "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd");
+}
+
+// A range that nobody waits for is still fetched while a program that failed ends.
+TEST(SigV4, SignsWhileTheProcessEnds) {
+  ::testing::FLAGS_gtest_death_test_style = "threadsafe";  // a process of its own, in which nothing was signed before
+  const auto sign = [] { return signature_of(docs_input("GET", "/", kEmptyPayload), kDocs); };
+  EXPECT_EXIT(
+      {
+        static auto& first = *new std::string;
+        std::atexit([] {
+          std::string again;
+          std::thread([&] { again = signature_of(docs_input("GET", "/", kEmptyPayload), kDocs); }).join();
+          std::vector<std::string> others;  // takes memory that was freed: that it was written to shows
+          for (int i = 0; i < 4096; ++i) others.emplace_back(static_cast<size_t>(16 + i % 256), 'x');
+          std::_Exit(again.size() == 64 && again == first ? 7 : 8);
+        });
+        first = sign();
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(7), "");
 }
 
 TEST(SigV4, QueryWithoutValue) {
