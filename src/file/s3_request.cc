@@ -113,7 +113,7 @@ const char* advice(const Response& response) {
 
 std::string error_text(const S3Call& call, const Response& response, const Config& config, const std::string& hint) {
   std::string text = std::string(call.operation) + " '" + call.target.str() + "' at " + config.endpoint() +
-                     ": status " + std::to_string(response.status) + " " + response.code;
+                     ": status " + std::to_string(response.status) + (response.code.empty() ? "" : " " + response.code);
   if (!response.message.empty()) text += ": " + response.message;
   if (!response.request_id.empty()) text += " (request id " + response.request_id + ")";
   if (call.attempts_made > 1) text += " after " + std::to_string(call.attempts_made) + " attempts";
