@@ -196,7 +196,7 @@ void FolderCopy::send(CopyJob* job, const std::string& name, const Stat& st) {
   } else {
     const std::string line = note_line(name, st);
     const bool finished = finished_.count(line) > 0;
-    if (finished) item.is_there = [this, dst = item.dst, st] { return is_there_by_note(dst, st); };
+    if (finished) item.is_there = [this, src = item.src, dst = item.dst, st] { return is_there_by_note(src, st, dst); };
     item.on_done = [this, line, finished, name, src = item.src, dst = item.dst, st] {
       if (moved_) {
         check_moved(title_, src, st, dst);
@@ -208,11 +208,17 @@ void FolderCopy::send(CopyJob* job, const std::string& name, const Stat& st) {
   job->add(std::move(item));
 }
 
-bool FolderCopy::is_there_by_note(const Location& dst, const Stat& st) const {
+// The note knows of what was finished before its last line: what somebody changed since then is looked at.
+bool FolderCopy::is_there_by_note(const Location& src, const Stat& st, const Location& dst) const {
   const auto there = file_system(dst).stat(dst);
   // The one that was killed may have worked beside it on a file that the source has no more.
   if (dst.is_local()) remove_left_temporaries(parent_of(dst).folder_prefix(), "");
-  return there && !there->is_directory && there->length == st.length;
+  if (!there || there->is_directory || there->length != st.length) return false;
+  int64_t changed_nsec = there->mtime_nsec;
+  struct ::stat local;
+  if (dst.is_local() && ::stat(dst.path.c_str(), &local) == 0)  // unlike the time of its content nobody sets it back
+    changed_nsec = static_cast<int64_t>(local.st_ctim.tv_sec) * 1000000000 + local.st_ctim.tv_nsec;
+  return changed_nsec <= note_->changed_nsec() || !differs(src, st, dst, *there);
 }
 
 void FolderCopy::load_note() {

@@ -49,7 +49,7 @@ class FolderCopy {
   void make_folder(const std::string& name);
   void add_file(const std::string& name, const Stat& st);
   void send(CopyJob* job, const std::string& name, const Stat& st);
-  bool is_there_by_note(const Location& dst, const Stat& st) const;
+  bool is_there_by_note(const Location& src, const Stat& st, const Location& dst) const;
   void delete_extra();
   void load_note();
   void fail(const std::string& path, std::exception_ptr error);

@@ -179,6 +179,28 @@ def test_a_move_that_was_broken_off_goes_on_where_it_was(fake, tmp_path):
     run("stat", "s3://bkt/broken", env=env, code=1)
 
 
+def test_what_was_changed_after_a_copy_broke_off_is_not_taken_for_finished(fake, tmp_path):
+    env, http = fake
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_text("right")
+    os.mkfifo(source / "p")  # fails: the copy is one that was broken off
+    for target in (tmp_path / "target", "s3://bkt/noted"):
+        run("cp", "-r", source, target, env=env, code=1)
+        again = run("cp", "-r", source, target, env=env, code=1)
+        assert "1 already there" in again.stderr
+        if target == "s3://bkt/noted":
+            time.sleep(1.1)  # a store's times are whole seconds
+            http("bkt/noted/a", "PUT", b"other")
+            run("cp", "-r", source, target, env=env, code=1)
+            assert http("bkt/noted/a") == b"right"
+        else:
+            (target / "a").write_text("other")
+            os.utime(target / "a", (1, 1))
+            run("cp", "-r", source, target, env=env, code=1)
+            assert (target / "a").read_text() == "right"
+
+
 @pytest.fixture
 def zombie():
     process = subprocess.Popen(["true"])
