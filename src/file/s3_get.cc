@@ -103,7 +103,7 @@ class Download {
   void settle_size(ObjectInfo& found) {
     const int64_t known = have_info_ ? info_.size : options_.size;
     if (found.size == known && known != kUnknownSize) return;
-    if (found.size != kUnknownSize && known == kUnknownSize) return;
+    if (found.size != kUnknownSize && known == kUnknownSize && is_trusted(found)) return;
     const auto there = head(operation_, object_);
     if (!there) throw_changed(404);
     const std::string says = "HEAD says that the object has " + std::to_string(there->size) + " bytes, GET says " +
@@ -115,7 +115,8 @@ class Download {
     }
     if (found.size != there->size) {
       problem_ = says;
-    } else if (have_info_ || options_.length >= 0) {  // data was taken, or is about to be, by another size
+    } else if (known != kUnknownSize &&
+               (have_info_ || options_.length >= 0)) {  // data was taken, or is about to be, by another size
       throw_wrong("the store said that the object has " + std::to_string(known) + " bytes, now HEAD and GET say " +
                   std::to_string(there->size));
     }

@@ -77,12 +77,6 @@ HttpResponse ask_head(const char* operation, const Location& object) {
   return s3_call(call);
 }
 
-// An object with content whose HEAD says 0 was seen behind proxies: nothing must be overwritten because of it.
-bool is_trusted(const ObjectInfo& info) {
-  constexpr int64_t kLargestObject = int64_t{1} << 50;  // no store has larger ones
-  return (info.size > 0 && info.size <= kLargestObject) || (info.size == 0 && info.etag == kMd5OfNothing);
-}
-
 }  // namespace
 
 ContentRange content_range(const HttpResponse& response) {
@@ -125,6 +119,11 @@ ObjectInfo info_of(const HttpResponse& response) {
   info.etag_is_md5 = looks_like_md5(info.etag) && (encryption.empty() || encryption == "AES256") &&
                      response.header("x-amz-server-side-encryption-customer-algorithm").empty();
   return info;
+}
+
+bool is_trusted(const ObjectInfo& info) {
+  constexpr int64_t kLargestObject = int64_t{1} << 50;  // no store has larger ones
+  return (info.size > 0 && info.size <= kLargestObject) || (info.size == 0 && info.etag == kMd5OfNothing);
 }
 
 bool tells_object(const HttpResponse& response) {

@@ -18,6 +18,9 @@ ContentRange content_range(const HttpResponse& response);
 
 // The size is kUnknownSize when the answer does not tell that of the whole object.
 ObjectInfo info_of(const HttpResponse& response);
+// Whether a size may be believed that only one answer tells. An object with content of which an answer says 0 was seen
+// behind proxies: nothing must be overwritten, or taken for read, because of it.
+bool is_trusted(const ObjectInfo& info);
 // Whether it is a store's answer about an object at all.
 bool tells_object(const HttpResponse& response);
 

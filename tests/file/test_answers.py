@@ -248,6 +248,18 @@ def test_cat_and_small_append_are_verified(world):
     assert world.get("t/x") == SMALL
 
 
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+def test_an_answer_without_its_bytes_is_no_empty_object(world, data):
+    world.put("t/x", data)
+    world.put("t/empty", b"")
+    world.answer(lambda a: a.replace(status=200, body=b""), "GET", "/t/x")
+    assert b"GET says 0" in world.mox("cat", "s3://bkt/t/x", code=1).stderr
+    world.answer(lambda a: a.replace(status=200, body=b""), "GET", "/t/x", times=1)
+    assert world.mox("cat", "s3://bkt/t/x", code=0).stdout == data
+    world.answer(lambda a: a.without("etag"), "GET|HEAD", "/t/empty")
+    assert world.mox("cat", "s3://bkt/t/empty", code=0).stdout == b""
+
+
 @pytest.mark.parametrize("answer", NO_STORES)
 def test_what_is_no_object_is_not_shown(world, answer):
     world.put("t/x", SMALL)
