@@ -166,6 +166,7 @@ class Download {
       throw_wrong("an answer to GET said that the object has " + std::to_string(info_.size) + " bytes, " +
                   (there ? "HEAD says " + std::to_string(there->size) : "and it is gone"));
     }
+    if (!options_.ranged) throw_wrong("GET without a range is answered with status 416: no such range");
     if (options_.offset == 0) {  // an empty object has no first byte
       GetOptions whole = options_;
       whole.ranged = false;

@@ -256,6 +256,8 @@ def test_an_answer_without_its_bytes_is_no_empty_object(world, data):
     assert b"GET says 0" in world.mox("cat", "s3://bkt/t/x", code=1).stderr
     world.answer(lambda a: a.replace(status=200, body=b""), "GET", "/t/x", times=1)
     assert world.mox("cat", "s3://bkt/t/x", code=0).stdout == data
+    world.answer(lambda a: a.replace(status=416, body=b""), "GET", "/t/x")
+    assert b"416" in world.mox("cat", "s3://bkt/t/x", code=1).stderr
     world.answer(lambda a: a.without("etag"), "GET|HEAD", "/t/empty")
     assert world.mox("cat", "s3://bkt/t/empty", code=0).stdout == b""
 
