@@ -14,9 +14,14 @@ if grep -rlE '#include "tensorflow/' src/base src/file src/launch include/moxing
   complain "TensorFlow's headers in base or file"
 fi
 
-# Rooms include only what lies below them: base <- file; base <- graph <- {data, nets, preprocess, optim} <- run.
+# Rooms include only what lies below them: the arrows of docs/design.md.
+rooms="base file launch tf_files graph layers input passes kernels devices exchange data nets preprocess optim run"
+for room in src/*/; do
+  room=$(basename "$room")
+  case " $rooms " in *" $room "*) ;; *) complain "src/$room has no line in scripts/check.sh" ;; esac
+done
 below() { # below ROOM "rooms it may include"
-  for other in base file launch tf_files kernels graph data nets preprocess optim cluster run; do
+  for other in $rooms; do
     case " $2 $1 " in *" $other "*) continue ;; esac
     if grep -rnE "#include \"$other/" "src/$1" 2>/dev/null; then complain "src/$1 includes src/$other"; fi
   done
@@ -25,14 +30,18 @@ below base ""
 below file "base"
 below launch "base"
 below tf_files "base file"
-below kernels "base"
 below graph "base"
-below data "base file tf_files graph"
-below nets "base graph"
-below preprocess "base graph"
-below optim "base graph"
-below cluster "base graph"
-below run "base file tf_files graph data nets preprocess optim cluster"
+below layers "base graph"
+below input "base graph"
+below passes "base graph"
+below devices "base graph"
+below exchange "base graph devices"
+below nets "base graph layers"
+below preprocess "base graph layers"
+below optim "base graph layers"
+below data "base file tf_files graph input preprocess"
+below kernels "base file data"
+below run "base file tf_files graph layers input passes devices exchange data nets preprocess optim"
 
 # moxing.v1 stands on the public API.
 if grep -rnE '(from|import) moxing[a-z.]*\._|from moxing[a-z.]* import _' python/moxing/v1; then complain "python/moxing/v1 imports what is private"; fi

@@ -10,8 +10,8 @@
 #include <functional>
 #include <vector>
 
-#include "graph/input_options.h"
-#include "graph/join_gradients.h"
+#include "exchange/join_gradients.h"
+#include "input/input_options.h"
 #include "moxing/moxing.h"
 #include "run/engine.h"
 #include "run/graph_builder.h"

@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "data/pipeline.h"
 #include "graph/graph_state.h"
-#include "graph/input_position.h"
+#include "input/input_position.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
 

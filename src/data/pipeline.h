@@ -22,7 +22,7 @@ struct SampleOrder {
   int64_t seed = 0;
   int64_t shard_index = 0;
   int64_t num_shards = 1;
-  bool resumes = false;  // a resumed training goes on at the sample where it was (see graph/input_position.h)
+  bool resumes = false;  // a resumed training goes on at the sample where it was (see input/input_position.h)
 
   int64_t samples_per_shard() const;
 };

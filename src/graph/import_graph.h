@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph/lift_input.h"
+#include "graph/tensor_info.h"
 #include "moxing/export.h"
 #include "moxing/scope.h"
 #include "tensorflow/core/framework/graph.pb.h"

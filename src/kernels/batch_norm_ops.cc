@@ -1,5 +1,5 @@
 // Batch norm in training, with what surrounds it in a network: the clamp of ReLU or ReLU6 after it, a residual added
-// before that, and the sum of gradients that arrive. graph/fuse_batch_norm.h puts them in; they read and write memory
+// before that, and the sum of gradients that arrive. passes/fuse_batch_norm.h puts them in; they read and write memory
 // about half as often as the separate operations (where a ResNet-50 step spends a third of its time).
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 #include "nets/builtin.h"
 
 #include "base/limits.h"
-#include "graph/layout.h"
+#include "layers/layout.h"
 #include "moxing/error.h"
 #include "nets/families.h"
 #include "tensorflow/cc/ops/image_ops.h"

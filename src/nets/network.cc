@@ -1,6 +1,6 @@
 #include "nets/network.h"
 
-#include "graph/layout.h"
+#include "layers/layout.h"
 #include "moxing/error.h"
 
 namespace mox::nets {

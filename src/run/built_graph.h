@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "graph/join_gradients.h"
-#include "graph/lift_input.h"
-#include "graph/loss_scale.h"
+#include "exchange/join_gradients.h"
+#include "exchange/loss_scale.h"
+#include "input/lift_input.h"
 #include "moxing/hooks.h"
 #include "moxing/mode_keys.h"
 #include "tensorflow/core/framework/graph.pb.h"

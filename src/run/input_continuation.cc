@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "graph/input_position.h"
 #include "graph/node_defs.h"
+#include "input/input_position.h"
 #include "moxing/log.h"
 #include "run/state_variable.h"
 

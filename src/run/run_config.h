@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/clip_gradients.h"
+#include "exchange/clip_gradients.h"
 #include "moxing/export.h"
 #include "moxing/run.h"
 #include "run/built_graph.h"

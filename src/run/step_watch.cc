@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "graph/describe_input.h"
+#include "input/describe_input.h"
 #include "moxing/log.h"
 #include "run/signals.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "graph/lift_input.h"
+#include "input/lift_input.h"
 #include "module.h"
 #include "moxing/error.h"
 #include "run/checkpoint_loader.h"

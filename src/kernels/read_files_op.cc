@@ -1,0 +1,228 @@
+// MoxReadFilesDataset: reads whole files ahead, many at once, and delivers them in order.
+//
+// Element in: path, size (-1 unknown), version, anything else. Element out: path, content, anything else. Object stores
+// answer one request slowly and many at once fast: `threads` requests are under way over the pooled connections of one
+// process. At most `ahead` files are held. With a cache folder, what was read once comes from local disk. check_images:
+// files that are empty or cut off are errors here, for pipelines in which a function of the user's decodes them.
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "data/cache_inputs.h"
+#include "data/decode_image.h"
+#include "data/storage.h"
+#include "kernels/op_base.h"
+#include "tensorflow/core/framework/cancellation.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+
+namespace mox::data {
+namespace {
+
+namespace tf = tensorflow;
+using tf::data::IteratorContext;
+
+REGISTER_OP("MoxReadFilesDataset")
+    .Input("input_dataset: variant")
+    .Input("threads: int64")
+    .Input("ahead: int64")
+    .Input("cache_dir: string")
+    .Input("remove_cache: bool")
+    .Input("check_images: bool")
+    .Output("handle: variant")
+    .Attr("output_types: list(type) >= 1")
+    .Attr("output_shapes: list(shape) >= 1")
+    .SetShapeFn(tf::shape_inference::ScalarShape);
+
+struct ReadOptions {
+  int64_t threads = 8;
+  int64_t ahead = 256;
+  bool check_images = false;
+  std::shared_ptr<SampleCache> cache;  // may be null
+};
+
+absl::Status read_sample(const ReadOptions& options, const std::string& path, int64_t size, int64_t version,
+                         tf::tstring* content) {
+  if (!options.cache) return read_into(path, content);
+  const std::string key = path + "\n" + std::to_string(size) + "\n" + std::to_string(version);
+  if (options.cache->read(key, content)) return absl::OkStatus();
+  const auto status = read_into(path, content);
+  if (status.ok()) options.cache->write(key, std::string_view(content->data(), content->size()));
+  return status;
+}
+
+class ReadFilesDataset : public UnaryDataset {
+ public:
+  ReadFilesDataset(tf::OpKernelContext* context, const DatasetBase* input, const OutputAttrs& attrs,
+                   ReadOptions options)
+      : UnaryDataset(context, input, attrs.types, attrs.shapes), options_(std::move(options)) {}
+
+  std::string DebugString() const override { return "MoxReadFilesDataset"; }
+  int64_t CardinalityInternal(tf::data::CardinalityOptions options) const override {
+    return input()->Cardinality(options);
+  }
+
+ protected:
+  std::unique_ptr<tf::data::IteratorBase> MakeIteratorInternal(const std::string& prefix) const override;
+
+ private:
+  class Iterator;
+  ReadOptions options_;
+};
+
+class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
+ public:
+  using PipelineIterator<ReadFilesDataset>::PipelineIterator;
+
+  ~Iterator() override {
+    cancel();
+    threads_.clear();  // joins: what they read last ends within the storage's time-out
+    if (unregister_) unregister_();
+  }
+
+  absl::Status Initialize(IteratorContext* context) override {
+    TF_RETURN_IF_ERROR(tf::RegisterCancellationCallback(
+        context->cancellation_manager(), [this] { cancel(); }, &unregister_));
+    return dataset()->input()->MakeIterator(context, this, prefix(), &input_);
+  }
+
+  absl::Status GetNextInternal(IteratorContext* context, std::vector<tf::Tensor>* out, bool* end) override {
+    std::unique_lock lock(mutex_);
+    start_threads(context);
+    for (;;) {
+      if (cancelled_) return absl::CancelledError("reading files was cancelled");
+      if (!files_.empty() && files_.front()->done) break;
+      if (files_.empty() && at_end_) {
+        *end = true;
+        return absl::OkStatus();
+      }
+      ready_.wait(lock);
+    }
+    const std::shared_ptr<File> file = std::move(files_.front());
+    files_.pop_front();
+    if (full_ && static_cast<int64_t>(files_.size()) <= refill_at()) {
+      full_ = false;
+      space_.notify_all();
+    }
+    *end = false;
+    if (file->status.ok()) *out = std::move(file->tensors);
+    return file->status;
+  }
+
+ private:
+  struct File {
+    std::vector<tf::Tensor> tensors;
+    absl::Status status;
+    bool done = false;
+  };
+
+  void cancel() {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    ready_.notify_all();
+    space_.notify_all();
+  }
+
+  // Threads that found it full go on when a quarter is free: one wake-up for many files instead of one for each.
+  int64_t refill_at() const {
+    const int64_t ahead = dataset()->options_.ahead;
+    return ahead - std::max<int64_t>(1, ahead / 4);
+  }
+
+  void start_threads(IteratorContext* context) {
+    if (!threads_.empty()) return;
+    auto shared = std::make_shared<IteratorContext>(*context);
+    for (int64_t i = 0; i < dataset()->options_.threads; ++i)
+      threads_.push_back(context->StartThread("mox_read_files", [this, shared] { read_loop(shared.get()); }));
+  }
+
+  void read_loop(IteratorContext* context) {
+    while (std::shared_ptr<File> file = take(context)) {
+      std::vector<tf::Tensor> out;
+      absl::Status status = file->status;
+      if (status.ok()) status = read(file->tensors, &out);
+      std::lock_guard lock(mutex_);
+      file->tensors = std::move(out);
+      file->status = status;
+      file->done = true;
+      if (!files_.empty() && files_.front()->done) ready_.notify_all();
+    }
+  }
+
+  // The next path, with its place in the order; null at the end.
+  std::shared_ptr<File> take(IteratorContext* context) {
+    std::lock_guard input_lock(input_mutex_);
+    {
+      std::unique_lock lock(mutex_);
+      if (static_cast<int64_t>(files_.size()) >= dataset()->options_.ahead) full_ = true;
+      while (!cancelled_ && !at_end_ && full_) space_.wait(lock);
+      if (cancelled_ || at_end_) return nullptr;
+    }
+    auto file = std::make_shared<File>();
+    bool end = false;
+    file->status = input_->GetNext(context, &file->tensors, &end);
+    std::lock_guard lock(mutex_);
+    if (file->status.ok() && end) {
+      at_end_ = true;
+      ready_.notify_all();
+      return nullptr;
+    }
+    files_.push_back(file);
+    return file;
+  }
+
+  absl::Status read(std::vector<tf::Tensor>& element, std::vector<tf::Tensor>* out) const {
+    const std::string path = element[0].scalar<tf::tstring>()();
+    tf::Tensor content(tf::DT_STRING, {});
+    TF_RETURN_IF_ERROR(read_sample(dataset()->options_, path, element[1].scalar<int64_t>()(),
+                                   element[2].scalar<int64_t>()(), &content.scalar<tf::tstring>()()));
+    if (dataset()->options_.check_images) {
+      const auto& bytes = content.scalar<tf::tstring>()();
+      // Files without an image's extension may hold anything.
+      const auto status = check_whole({bytes.data(), bytes.size()}, has_image_extension(path));
+      if (!status.ok()) return absl::Status(status.code(), "image " + path + ": " + std::string(status.message()));
+    }
+    *out = {std::move(element[0]), std::move(content)};
+    for (size_t i = 3; i < element.size(); ++i) out->push_back(std::move(element[i]));
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<tf::data::IteratorBase> input_;
+  std::function<void()> unregister_;
+  std::mutex input_mutex_;         // taken before mutex_: files are listed in the order of the input
+  std::mutex mutex_;               // guards all that follows but the threads
+  std::condition_variable ready_;  // a file was read, or there are no more
+  std::condition_variable space_;  // no longer full
+  std::deque<std::shared_ptr<File>> files_;
+  bool full_ = false;  // `ahead` files were held, and not yet refill_at()
+  bool at_end_ = false;
+  bool cancelled_ = false;
+  std::vector<std::unique_ptr<tf::Thread>> threads_;
+};
+
+std::unique_ptr<tf::data::IteratorBase> ReadFilesDataset::MakeIteratorInternal(const std::string& prefix) const {
+  return std::make_unique<Iterator>(Iterator::Params{this, prefix + "::MoxReadFiles"});
+}
+
+class ReadFilesOp : public tf::data::UnaryDatasetOpKernel {
+ public:
+  explicit ReadFilesOp(tf::OpKernelConstruction* context) : UnaryDatasetOpKernel(context), attrs_(context) {}
+
+ protected:
+  void MakeDataset(tf::OpKernelContext* context, tf::data::DatasetBase* input,
+                   tf::data::DatasetBase** output) override {
+    ReadOptions options;
+    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "threads", &options.threads));
+    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "ahead", &options.ahead));
+    OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "check_images", &options.check_images));
+    OP_REQUIRES_OK(context, open_cache(context, &options.cache));
+    *output = new ReadFilesDataset(context, input, attrs_, std::move(options));
+  }
+
+ private:
+  OutputAttrs attrs_;
+};
+
+REGISTER_KERNEL_BUILDER(Name("MoxReadFilesDataset").Device(tf::DEVICE_CPU), ReadFilesOp);
+
+}  // namespace
+}  // namespace mox::data

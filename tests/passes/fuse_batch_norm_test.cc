@@ -1,0 +1,214 @@
+// The joined batch norm against the separate operations, values and gradients.
+#include "passes/fuse_batch_norm.h"
+
+#include <gtest/gtest.h>
+
+#include "graph/graph_state.h"
+#include "moxing/layers.h"
+#include "moxing/scope.h"
+#include "tensorflow/cc/framework/gradients.h"
+#include "tensorflow/cc/ops/standard_ops.h"
+#include "tensorflow/core/public/session.h"
+
+namespace mox {
+namespace {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+using tensorflow::Output;
+
+struct Model {
+  tf::GraphDef graph;
+  std::vector<std::string> initializers, fetches;
+};
+
+// Numbers that repeat late, around `mean`.
+Output numbers(const Scope& s, const std::vector<int>& shape, float seed, tf::DataType type, float mean = 0) {
+  const int count = shape[0] * shape[1] * shape[2] * shape[3];
+  const Output range = ops::Range(s, 0.f, static_cast<float>(count), 1.f);
+  const Output waves = ops::Sin(s, ops::Multiply(s, range, 1.7f + seed));
+  tf::Tensor dims(tf::DT_INT32, {4});
+  for (int i = 0; i < 4; ++i) dims.flat<int32_t>()(i) = shape[i];
+  const Output rounded = ops::Cast(s, ops::Cast(s, waves, tf::DT_BFLOAT16), type);  // the same in both types
+  const Output around = mean == 0 ? rounded : Output(ops::Add(s, rounded, mean));
+  return ops::Reshape(s, around, ops::Const(s, tf::Input::Initializer(dims)));
+}
+
+using Network = std::function<Output(const Scope&, const Output& x, const Output& side)>;
+
+// The network's output, its gradients by x, side and all variables, and the moving averages' updates.
+Model build(const std::vector<int>& shape, tf::DataType type, const Network& network, float mean = 0,
+            std::vector<int> side_shape = {}) {
+  const Scope s = Scope::new_root();
+  s.state().seed = 1;
+  const Output x = ops::Identity(s.WithOpName("x"), numbers(s, shape, 0, type, mean));
+  const Output side =
+      ops::Identity(s.WithOpName("side"), numbers(s, side_shape.empty() ? shape : side_shape, 0.3f, type));
+  const Output y = network(s, x, side);
+  const Output weights = numbers(s, shape, 0.6f, tf::DT_FLOAT);
+  const Output product = ops::Multiply(s, ops::Cast(s, y, tf::DT_FLOAT), weights);
+  const Output loss =
+      ops::Add(s, ops::Sum(s, product, {0, 1, 2, 3}), ops::Sum(s, ops::Cast(s, side, tf::DT_FLOAT), {0, 1, 2, 3}));
+  Model model;
+  std::vector<Output> sources{x, side}, gradients;
+  for (const Variable& v : s.state().variables) {
+    model.initializers.push_back(v.initializer.node()->name());
+    if (v.trainable) sources.push_back(v.handle);
+  }
+  TF_CHECK_OK(tf::AddSymbolicGradients(s, {loss}, sources, &gradients));
+  auto fetch = [&](const Output& tensor) {
+    const Output kept = ops::Identity(s.WithOpName("fetched"), tensor);
+    model.fetches.push_back(kept.node()->name());
+  };
+  fetch(y);
+  for (const Output& gradient : gradients)
+    if (gradient.node()) fetch(gradient);
+  for (const Output& update : s.get_collection(collections::kUpdateOps)) {
+    const tf::Node* value = nullptr;
+    TF_CHECK_OK(update.node()->input_node(1, &value));
+    fetch(Output(const_cast<tf::Node*>(value), 0));
+  }
+  check(s, "test");
+  s.graph()->ToGraphDef(&model.graph);
+  return model;
+}
+
+std::vector<tf::Tensor> run(const Model& model) {
+  std::unique_ptr<tf::Session> session(tf::NewSession({}));
+  TF_CHECK_OK(session->Create(model.graph));
+  TF_CHECK_OK(session->Run({}, {}, model.initializers, nullptr));
+  std::vector<tf::Tensor> out;
+  TF_CHECK_OK(session->Run({}, model.fetches, {}, &out));
+  return out;
+}
+
+std::vector<float> floats(const tf::Tensor& t) {
+  std::vector<float> values(t.NumElements());
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = t.dtype() == tf::DT_FLOAT ? t.flat<float>()(i) : static_cast<float>(t.flat<Eigen::bfloat16>()(i));
+  return values;
+}
+
+// The distance of all values, relative to their length.
+double distance(const tf::Tensor& from, const tf::Tensor& to) {
+  EXPECT_EQ(from.shape(), to.shape());
+  double square = 0, difference = 0;
+  const auto a = floats(from), b = floats(to);
+  for (size_t j = 0; j < a.size(); ++j) {
+    square += a[j] * a[j];
+    difference += (a[j] - b[j]) * (a[j] - b[j]);
+  }
+  EXPECT_GT(square, 0);
+  return std::sqrt(difference / square);
+}
+
+void expect_same(Model model, int joined, double tolerance) {
+  const std::vector<tf::Tensor> before = run(model);
+  ASSERT_EQ(fuse_batch_norm(&model.graph), joined);
+  const std::vector<tf::Tensor> after = run(model);
+  ASSERT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < before.size(); ++i) EXPECT_LE(distance(before[i], after[i]), tolerance) << model.fetches[i];
+}
+
+Output norm(const Scope& s, const Output& x, const std::string& name = "BatchNorm", bool training = true) {
+  return layers::batch_norm(s, x, name, {.scale = true, .is_training = training, .fused = true});
+}
+
+Output norm_relu(const Scope& s, const Output& x, const Output&) { return ops::Relu(s, norm(s, x)); }
+
+Output residual(const Scope& s, const Output& x, const Output& side) {
+  return ops::Relu(s, ops::AddV2(s, side, norm(s, x)));
+}
+
+TEST(FuseBatchNorm, ReluAfterIt) {
+  for (const std::vector<int>& shape : {std::vector<int>{4, 5, 7, 24}, {2, 1, 1, 3}, {3, 40, 40, 64}, {2, 3, 3, 2048}})
+    expect_same(build(shape, tf::DT_FLOAT, norm_relu), 1, 2e-5);
+}
+
+TEST(FuseBatchNorm, Relu6AfterIt) {
+  const auto network = [](const Scope& s, const Output& x, const Output&) {
+    return ops::Relu6(s, ops::Multiply(s, norm(s, x), 1.f));  // not directly after it: stays
+  };
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, network), 0, 1e-6);
+  const auto direct = [](const Scope& s, const Output& x, const Output&) {
+    return ops::Relu6(
+        s, layers::batch_norm(s, x, "BatchNorm",
+                              {.scale = true,
+                               .is_training = true,
+                               .fused = true,
+                               .gamma_initializer = [](const Scope& i, const tf::TensorShape& shape, tf::DataType) {
+                                 return ops::Const(i, 8.f, shape);  // so that many values are over 6
+                               }}));
+  };
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, direct), 1, 2e-5);
+}
+
+TEST(FuseBatchNorm, AResidualBetween) {
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, residual), 1, 2e-5);
+  expect_same(build({3, 20, 20, 96}, tf::DT_FLOAT, residual), 1, 2e-5);
+}
+
+TEST(FuseBatchNorm, AResidualThatIsABatchNorm) {
+  const auto network = [](const Scope& s, const Output& x, const Output& side) {
+    return ops::Relu(s, ops::Add(s, norm(s, x, "a"), norm(s, side, "b")));
+  };
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, network), 1, 2e-5);
+}
+
+TEST(FuseBatchNorm, ALargeMeanCostsNoDigits) {
+  // The variance is 0.5, the mean 300: a sum of squares in float32 would keep two digits.
+  expect_same(build({4, 16, 16, 8}, tf::DT_FLOAT, norm_relu, 300), 1, 1e-3);
+}
+
+// As near to float32 as the separate operations of 16 bits are.
+TEST(FuseBatchNorm, Bfloat16) {
+  for (const Network& network : {Network(norm_relu), Network(residual)}) {
+    const std::vector<int> shape{4, 9, 9, 32};
+    const std::vector<tf::Tensor> truth = run(build(shape, tf::DT_FLOAT, network));
+    Model model = build(shape, tf::DT_BFLOAT16, network);
+    const std::vector<tf::Tensor> separate = run(model);
+    ASSERT_EQ(fuse_batch_norm(&model.graph), 1);
+    const std::vector<tf::Tensor> joined = run(model);
+    for (size_t i = 0; i < truth.size(); ++i)
+      EXPECT_LE(distance(truth[i], joined[i]), std::max(0.005, 1.1 * distance(truth[i], separate[i])))
+          << model.fetches[i];
+  }
+}
+
+TEST(FuseBatchNorm, BlocksOfAResidualNetwork) {
+  const auto network = [](const Scope& s, const Output& x, const Output& side) {
+    Output y = ops::Relu(s, norm(s, x, "first"));
+    for (int i = 0; i < 3; ++i) {
+      const std::string name = "block" + std::to_string(i);
+      const Output inner = ops::Relu(s, norm(s, layers::conv2d(s, y, 16, {1, 1}, name + "a"), name + "norm_a"));
+      y = ops::Relu(s, ops::Add(s, norm(s, layers::conv2d(s, inner, 16, {3, 3}, name + "b"), name + "norm_b"), y));
+    }
+    return Output(ops::Add(s, y, side));
+  };
+  expect_same(build({4, 8, 8, 16}, tf::DT_FLOAT, network), 7, 1e-4);
+}
+
+TEST(FuseBatchNorm, WhatItCannotJoinStays) {
+  const auto inference = [](const Scope& s, const Output& x, const Output&) {
+    return ops::Relu(s, norm(s, x, "BatchNorm", false));
+  };
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, inference), 0, 1e-6);
+  const auto read_twice = [](const Scope& s, const Output& x, const Output&) {
+    const Output y = norm(s, x);
+    return Output(ops::Add(s, ops::Relu(s, y), y));
+  };
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, read_twice), 0, 1e-6);
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, residual, 0, {1, 1, 1, 8}), 0, 1e-6);  // a broadcast, no residual
+}
+
+TEST(FuseBatchNorm, ANanStaysOne) {
+  const auto network = [](const Scope& s, const Output& x, const Output& side) {
+    return residual(s, ops::Multiply(s, x, std::nanf("")), side);
+  };
+  Model model = build({2, 4, 4, 8}, tf::DT_FLOAT, network);
+  ASSERT_EQ(fuse_batch_norm(&model.graph), 1);
+  for (float v : floats(run(model)[0])) ASSERT_TRUE(std::isnan(v));
+}
+
+}  // namespace
+}  // namespace mox
