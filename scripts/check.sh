@@ -43,6 +43,11 @@ below data "base file tf_files graph input preprocess"
 below kernels "base file data"
 below run "base file tf_files graph layers input passes devices exchange data nets preprocess optim"
 
+# Locks are those that clang can check (`make lint`).
+if git grep -nE 'std::(mutex|lock_guard|unique_lock|scoped_lock|shared_mutex|condition_variable)' -- src tools python/src ':!src/base/mutex.h'; then
+  complain "locks that are no mox::Mutex (src/base/mutex.h)"
+fi
+
 # moxing.v1 stands on the public API.
 if grep -rnE '(from|import) moxing[a-z.]*\._|from moxing[a-z.]* import _' python/moxing/v1; then complain "python/moxing/v1 imports what is private"; fi
 

@@ -6,9 +6,9 @@
 #include <charconv>
 #include <cstdlib>
 #include <map>
-#include <mutex>
 
 #include "base/flag_table.h"
+#include "base/mutex.h"
 #include "base/pattern.h"
 #include "base/printable.h"
 #include "base/tf_config.h"
@@ -18,8 +18,8 @@ namespace mox {
 namespace {
 
 struct Store {
-  std::mutex mu;
-  std::map<std::string, FlagValue> values;  // what differs from the default
+  Mutex mu;
+  std::map<std::string, FlagValue> values MOX_GUARDED_BY(mu);  // what differs from the default
 };
 
 Store& store() {
@@ -144,30 +144,34 @@ const std::vector<FlagInfo>& all_flags() { return flag_table(); }
 FlagValue get_flag(const std::string& name) {
   const FlagInfo& flag = known(name);
   {
-    std::lock_guard lock(store().mu);
-    if (const auto found = store().values.find(name); found != store().values.end()) return found->second;
+    Store& s = store();
+    MutexLock lock(s.mu);
+    if (const auto found = s.values.find(name); found != s.values.end()) return found->second;
   }
   return from_environment(flag).value_or(flag.default_value);
 }
 
 void set_flag(const std::string& name, const FlagValue& value) {
   FlagValue checked = fitted(known(name), value);
-  std::lock_guard lock(store().mu);
-  store().values[name] = std::move(checked);
+  Store& s = store();
+  MutexLock lock(s.mu);
+  s.values[name] = std::move(checked);
 }
 
 bool is_flag_set(const std::string& name) {
   const FlagInfo& flag = known(name);
   {
-    std::lock_guard lock(store().mu);
-    if (store().values.count(name) > 0) return true;
+    Store& s = store();
+    MutexLock lock(s.mu);
+    if (s.values.count(name) > 0) return true;
   }
   return from_environment(flag).has_value();
 }
 
 void reset_flags() {
-  std::lock_guard lock(store().mu);
-  store().values.clear();
+  Store& s = store();
+  MutexLock lock(s.mu);
+  s.values.clear();
 }
 
 std::vector<std::string> parse_flags(const std::vector<std::string>& args) {

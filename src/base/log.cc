@@ -5,8 +5,8 @@
 
 #include <array>
 #include <cstdlib>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "base/printable.h"
 #include "moxing/error.h"
 
@@ -16,9 +16,9 @@ namespace {
 constexpr std::array<const char*, 5> kLevelNames = {"debug", "info", "warning", "error", "off"};
 
 struct Logger {
-  std::mutex mu;
-  LogSink sink;                      // guarded by mu
-  LogLevel level = LogLevel::kInfo;  // guarded by mu
+  Mutex mu;
+  LogSink sink MOX_GUARDED_BY(mu);
+  LogLevel level MOX_GUARDED_BY(mu) = LogLevel::kInfo;
   std::shared_ptr<spdlog::logger> terminal;
 };
 
@@ -30,6 +30,7 @@ Logger& logger() {
     l->terminal->set_level(spdlog::level::trace);
     l->terminal->flush_on(spdlog::level::trace);
     if (const char* name = std::getenv("MOX_LOG_LEVEL"); name && *name) {
+      MutexLock lock(l->mu);
       try {
         l->level = parse_log_level(name);
       } catch (const InvalidArgumentError& e) {  // a run refuses it; what only logs goes on
@@ -43,7 +44,7 @@ Logger& logger() {
 
 void write(LogLevel level, std::string_view text) {
   Logger& l = logger();
-  std::lock_guard lock(l.mu);
+  MutexLock lock(l.mu);
   if (level < l.level) return;
   const std::string line = printable(text);
   if (l.sink) {
@@ -57,13 +58,15 @@ void write(LogLevel level, std::string_view text) {
 }  // namespace
 
 void set_log_sink(LogSink sink) {
-  std::lock_guard lock(logger().mu);
-  logger().sink = std::move(sink);
+  Logger& l = logger();
+  MutexLock lock(l.mu);
+  l.sink = std::move(sink);
 }
 
 void set_log_level(LogLevel level) {
-  std::lock_guard lock(logger().mu);
-  logger().level = level;
+  Logger& l = logger();
+  MutexLock lock(l.mu);
+  l.level = level;
 }
 
 LogLevel parse_log_level(const std::string& name) {

@@ -3,22 +3,23 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <mutex>
 #include <thread>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace mox::data {
 
 void parallel_for(size_t count, int threads, const std::function<void(size_t)>& body) {
   std::atomic<size_t> next{0};
-  std::mutex mutex;
+  Mutex mutex;
   std::exception_ptr failure;  // guarded by mutex
   const auto work = [&] {
     for (size_t i = next++; i < count; i = next++) {
       try {
         body(i);
       } catch (...) {
-        std::lock_guard lock(mutex);
+        MutexLock lock(mutex);
         if (!failure) failure = std::current_exception();
         next = count;
       }
@@ -29,6 +30,7 @@ void parallel_for(size_t count, int threads, const std::function<void(size_t)>& 
   for (size_t i = 1; i < extra; ++i) pool.emplace_back(work);
   work();
   for (auto& thread : pool) thread.join();
+  MutexLock lock(mutex);
   if (failure) std::rethrow_exception(failure);
 }
 

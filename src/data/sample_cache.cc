@@ -11,10 +11,10 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "base/crc32c.h"
+#include "base/mutex.h"
 #include "data/storage.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -99,8 +99,8 @@ std::string resolve(const std::string& dir) {
 }
 
 struct OpenCaches {
-  std::mutex mutex;
-  std::map<std::string, std::weak_ptr<SampleCache>> by_folder;
+  Mutex mutex;
+  std::map<std::string, std::weak_ptr<SampleCache>> by_folder MOX_GUARDED_BY(mutex);
 };
 
 OpenCaches& open_caches() {
@@ -129,7 +129,7 @@ std::shared_ptr<SampleCache> SampleCache::open(const std::string& dir, bool remo
     throw InvalidArgumentError("cache_dir: folder " + folder + " cannot be made: " + error.message() +
                                "; give a folder on a local disk that this user may write");
   OpenCaches& caches = open_caches();
-  std::lock_guard lock(caches.mutex);
+  MutexLock lock(caches.mutex);
   auto cache = caches.by_folder[folder].lock();
   if (!cache) {
     cache.reset(new SampleCache(folder));

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <functional>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "data/image_example.h"
 #include "data/image_info.h"
 #include "data/labels_file.h"
@@ -31,7 +31,7 @@ class StatBuilder {
   void add(const std::string& path, std::string_view content, const std::vector<int64_t>& labels) {
     data::ImageInfo info;
     const auto status = data::inspect_image(content, &info);
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (!status.ok()) {
       stat_.broken.push_back({path, std::string(status.message())});
       return;
@@ -55,18 +55,19 @@ class StatBuilder {
   }
 
   void add_broken(const std::string& path, const std::string& reason) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     stat_.broken.push_back({path, reason});
   }
 
   DatasetStat finish() {
+    MutexLock lock(mutex_);
     std::sort(stat_.broken.begin(), stat_.broken.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
     return std::move(stat_);
   }
 
  private:
-  std::mutex mutex_;
-  DatasetStat stat_;  // guarded by mutex_
+  Mutex mutex_;
+  DatasetStat stat_ MOX_GUARDED_BY(mutex_);
 };
 
 void add_records(const std::string& path, int64_t size, StatBuilder* builder) {

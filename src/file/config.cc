@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <mutex>
 
 #include "base/environment.h"
 #include "base/limits.h"
+#include "base/mutex.h"
 #include "file/endpoint.h"
 #include "moxing/error.h"
 
@@ -15,9 +15,9 @@ namespace mox::file {
 namespace {
 
 struct Settings {
-  std::mutex mu;
-  AuthOptions set;                         // guarded by mu: what set_auth was given so far
-  std::shared_ptr<const Config> resolved;  // guarded by mu
+  Mutex mu;
+  AuthOptions set MOX_GUARDED_BY(mu);  // what set_auth was given so far
+  std::shared_ptr<const Config> resolved MOX_GUARDED_BY(mu);
 };
 
 Settings& settings() {
@@ -145,7 +145,7 @@ void take(std::optional<T>* into, const std::optional<T>& from) {
 
 std::shared_ptr<const Config> current_config() {
   Settings& s = settings();
-  std::lock_guard lock(s.mu);
+  MutexLock lock(s.mu);
   if (!s.resolved) s.resolved = std::make_shared<const Config>(resolve(s.set));
   return s.resolved;
 }
@@ -162,7 +162,7 @@ void set_auth(const AuthOptions& options) {
   if (options.token) trimmed_word("set_auth: token", *options.token);
   if (options.region) trimmed_word("set_auth: region", *options.region);
   Settings& s = settings();
-  std::lock_guard lock(s.mu);
+  MutexLock lock(s.mu);
   take(&s.set.ak, options.ak);
   take(&s.set.sk, options.sk);
   take(&s.set.server, options.server);

@@ -53,8 +53,23 @@ CopyJob::CopyJob(int threads, CopyCounters* counters)
 
 CopyJob::~CopyJob() { finish(); }
 
+std::vector<CopyFailure> CopyJob::failures() {
+  MutexLock lock(mu_);
+  return failures_;
+}
+
+std::exception_ptr CopyJob::first_error() {
+  MutexLock lock(mu_);
+  return first_error_;
+}
+
+std::exception_ptr CopyJob::fatal_error() {
+  MutexLock lock(mu_);
+  return fatal_error_;
+}
+
 bool CopyJob::given_up() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return fatal_error_ != nullptr;
 }
 
@@ -68,8 +83,8 @@ void CopyJob::add(CopyItem item) {
     if (!given_up()) run_item(std::move(item));
     return;
   }
-  std::unique_lock lock(mu_);
-  space_.wait(lock, [this] { return items_.size() < kMostWaiting || fatal_error_; });
+  MutexLock lock(mu_);
+  space_.wait(lock, [this]() MOX_REQUIRES(mu_) { return items_.size() < kMostWaiting || fatal_error_; });
   if (fatal_error_) return;
   items_.push_back(std::move(item));
   start_threads();
@@ -78,7 +93,7 @@ void CopyJob::add(CopyItem item) {
 
 void CopyJob::fail(const std::string& path, std::exception_ptr error) {
   ++counters_->failed;
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   failures_.push_back({path, text_of(error)});
   if (!first_error_) first_error_ = error;
   if (!fatal_error_ && is_fatal(error)) {
@@ -91,14 +106,14 @@ void CopyJob::fail(const std::string& path, std::exception_ptr error) {
 
 void CopyJob::finish() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     all_added_ = true;
   }
   work_.notify_all();
   for (size_t i = 0;; ++i) {  // a worker may start another one for the parts of a large file
     std::thread worker;
     {
-      std::lock_guard lock(mu_);
+      MutexLock lock(mu_);
       if (i >= workers_.size()) break;
       worker = std::move(workers_[i]);
     }
@@ -117,7 +132,7 @@ std::shared_ptr<CopyJob::Active> CopyJob::next_part(int* index) {
 }
 
 void CopyJob::work() {
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   for (;;) {
     int index = 0;
     if (auto active = next_part(&index)) {
@@ -174,7 +189,7 @@ void CopyJob::run_item(CopyItem item) {
     end(active);
     return;
   }
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   active_.push_back(active);
   for (int i = 1; i < std::min(active->count, parts_of_one_file_); ++i) start_threads();
   work_.notify_all();
@@ -188,7 +203,7 @@ void CopyJob::run_part(const std::shared_ptr<Active>& active, int index) {
     error = std::current_exception();
   }
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     if (error && !active->error) active->error = error;
     --active->running;
     ++active->done;

@@ -1,15 +1,14 @@
 // Many transfers on a number of threads: large files in parts, small ones one after the other on each thread.
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "file/progress.h"
 #include "file/transfer.h"
 
@@ -41,9 +40,9 @@ class CopyJob {
   bool given_up();
 
   // After finish(): what failed, with the exception of the first.
-  const std::vector<CopyFailure>& failures() const { return failures_; }
-  std::exception_ptr first_error() const { return first_error_; }
-  std::exception_ptr fatal_error() const { return fatal_error_; }
+  std::vector<CopyFailure> failures();
+  std::exception_ptr first_error();
+  std::exception_ptr fatal_error();
 
  private:
   struct Active;
@@ -53,22 +52,23 @@ class CopyJob {
   // Makes the file visible; sends it once more when the store lost what it had accepted.
   void finish_transfer(Active& active);
   void end(const std::shared_ptr<Active>& active);
-  // A part that a thread may take now; nullptr when there is none. mu_ is held.
-  std::shared_ptr<Active> next_part(int* index);
-  void start_threads();
+  // A part that a thread may take now; nullptr when there is none.
+  std::shared_ptr<Active> next_part(int* index) MOX_REQUIRES(mu_);
+  void start_threads() MOX_REQUIRES(mu_);
 
   const int threads_;
   const int parts_of_one_file_;
   CopyCounters* counters_;
-  std::mutex mu_;
-  std::condition_variable work_, space_;
-  std::deque<CopyItem> items_;                    // guarded by mu_
-  std::vector<std::shared_ptr<Active>> active_;   // guarded by mu_: files with parts that wait or run
-  int busy_ = 0;                                  // guarded by mu_: threads with an item or part
-  bool all_added_ = false;                        // guarded by mu_
-  std::vector<CopyFailure> failures_;             // guarded by mu_
-  std::exception_ptr first_error_, fatal_error_;  // guarded by mu_
-  std::vector<std::thread> workers_;
+  Mutex mu_;
+  CondVar work_, space_;
+  std::deque<CopyItem> items_ MOX_GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<Active>> active_ MOX_GUARDED_BY(mu_);  // files with parts that wait or run
+  int busy_ MOX_GUARDED_BY(mu_) = 0;                                 // threads with an item or part
+  bool all_added_ MOX_GUARDED_BY(mu_) = false;
+  std::vector<CopyFailure> failures_ MOX_GUARDED_BY(mu_);
+  std::exception_ptr first_error_ MOX_GUARDED_BY(mu_);
+  std::exception_ptr fatal_error_ MOX_GUARDED_BY(mu_);
+  std::vector<std::thread> workers_ MOX_GUARDED_BY(mu_);
 };
 
 }  // namespace mox::file

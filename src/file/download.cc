@@ -6,10 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "file/checksum.h"
 #include "file/config.h"
 #include "file/copy_local.h"
@@ -40,7 +40,7 @@ class BlockWriter {
  public:
   // One at a time on a thread: the memory is the thread's, which uses it for all its files.
   // `turn`: threads that write to one file at once would only spin for the kernel's lock on it. May be nullptr.
-  BlockWriter(int fd, int64_t offset, const std::string& path, std::mutex* turn)
+  BlockWriter(int fd, int64_t offset, const std::string& path, Mutex* turn)
       : fd_(fd), offset_(offset), path_(path), turn_(turn) {}
 
   void add(const char* data, size_t size) {
@@ -58,15 +58,19 @@ class BlockWriter {
   void restart() { offset_ = used_ = 0; }
   void flush() {
     if (used_ == 0) return;
-    std::unique_lock<std::mutex> lock;
-    if (turn_) lock = std::unique_lock(*turn_);
-    pwrite_fully(fd_, block_, used_, offset_, path_);
+    if (turn_) {
+      MutexLock lock(*turn_);
+      write_block();
+    } else {
+      write_block();
+    }
     offset_ += used_;
     used_ = 0;
   }
 
  private:
   static constexpr int64_t kBlock = 256 << 10;
+  void write_block() { pwrite_fully(fd_, block_, used_, offset_, path_); }
   static char* thread_block() {
     thread_local const auto block = std::make_unique_for_overwrite<char[]>(kBlock);
     return block.get();
@@ -75,7 +79,7 @@ class BlockWriter {
   int fd_;
   int64_t offset_, used_ = 0;
   const std::string& path_;
-  std::mutex* turn_;
+  Mutex* turn_;
   char* block_ = nullptr;
 };
 
@@ -238,7 +242,7 @@ class LargeDownload : public Transfer {
   int64_t part_size_ = 0;
   std::vector<LedgerEntry> entries_;
   std::unique_ptr<AtomicFile> target_;
-  std::mutex turn_;
+  Mutex turn_;
   bool resumable_ = false;
 };
 

@@ -38,12 +38,12 @@ std::string place_in(const Location& inner, const Location& outer) {
 }  // namespace
 
 void MovedFiles::add(const std::string& name, const Stat& st) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   hashes_.insert(std::hash<std::string>()(note_line(name, st)));
 }
 
 bool MovedFiles::has(const std::string& name, const Stat& st) const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return hashes_.count(std::hash<std::string>()(note_line(name, st))) > 0;
 }
 
@@ -245,7 +245,8 @@ void FolderCopy::delete_extra() {
   }
   late.finish();
   failures_ = late.failures();
-  failures_.insert(failures_.end(), job_.failures().begin(), job_.failures().end());  // of make_folder
+  const std::vector<CopyFailure> of_folders = job_.failures();
+  failures_.insert(failures_.end(), of_folders.begin(), of_folders.end());
   first_error_ = late.first_error() ? late.first_error() : job_.first_error();
   fatal_error_ = late.fatal_error();
 }

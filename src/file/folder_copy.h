@@ -3,11 +3,11 @@
 
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
+#include "base/mutex.h"
 #include "file/copy_job.h"
 #include "file/destination_index.h"
 #include "file/progress.h"
@@ -23,8 +23,8 @@ class MovedFiles {
   bool has(const std::string& name, const Stat& st) const;
 
  private:
-  mutable std::mutex mu_;
-  std::unordered_set<size_t> hashes_;  // guarded by mu_; a million files need a few dozen MiB
+  mutable Mutex mu_;
+  std::unordered_set<size_t> hashes_ MOX_GUARDED_BY(mu_);  // a million files need a few dozen MiB
 };
 
 class FolderCopy {

@@ -12,11 +12,11 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
-#include <mutex>
 #include <sstream>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "file/local_file_system.h"
 #include "file/state_folder.h"
 
@@ -105,12 +105,13 @@ std::vector<std::string> clean(const std::string& folder) {
 bool is_temporary_name(std::string_view name) { return writer_of(name) != 0 || is_part_name(name); }
 
 void remove_left_temporaries(const std::string& target, const std::string& suffix_to_keep) {
-  static std::mutex mu;
-  static auto* known = new std::unordered_map<std::string, std::vector<std::string>>;  // folder -> parts; guarded by mu
+  static Mutex mu;
+  static auto* known MOX_PT_GUARDED_BY(mu) =
+      new std::unordered_map<std::string, std::vector<std::string>>;  // folder -> parts
   const size_t slash = target.rfind('/');
   const std::string folder = slash == std::string::npos ? "" : target.substr(0, slash + 1);
   const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   auto found = known->find(folder);
   if (found == known->end()) {
     if (known->size() >= kMostFolders) known->clear();

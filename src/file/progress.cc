@@ -50,7 +50,7 @@ void Progress::add_total(int64_t files, int64_t bytes) {
 
 void Progress::stop() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stopped_ = true;
   }
   wake_.notify_all();
@@ -75,8 +75,9 @@ std::string Progress::line() const {
 }
 
 void Progress::run() {
-  std::unique_lock lock(mu_);
-  if (wake_.wait_for(lock, terminal_ ? kFirstSight : kLogEvery, [this] { return stopped_; })) return;
+  MutexLock lock(mu_);
+  if (wake_.wait_for(lock, terminal_ ? kFirstSight : kLogEvery, [this]() MOX_REQUIRES(mu_) { return stopped_; }))
+    return;
   while (!stopped_) {
     if (terminal_) {
       std::fprintf(stderr, "\r%s\033[K", line().c_str());
@@ -85,7 +86,8 @@ void Progress::run() {
     } else {
       log_info(line());
     }
-    wake_.wait_for(lock, terminal_ ? kRedraw : std::chrono::milliseconds(kLogEvery), [this] { return stopped_; });
+    wake_.wait_for(lock, terminal_ ? kRedraw : std::chrono::milliseconds(kLogEvery),
+                   [this]() MOX_REQUIRES(mu_) { return stopped_; });
   }
 }
 

@@ -3,11 +3,10 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <string>
 #include <thread>
 
+#include "base/mutex.h"
 #include "file/transfer.h"
 
 namespace mox::file {
@@ -36,9 +35,9 @@ class Progress {
   std::atomic<bool> final_{false};
   bool terminal_ = false;
   bool drawn_ = false;
-  std::mutex mu_;
-  std::condition_variable wake_;
-  bool stopped_ = false;  // guarded by mu_
+  Mutex mu_;
+  CondVar wake_;
+  bool stopped_ MOX_GUARDED_BY(mu_) = false;
   std::thread thread_;
 };
 

@@ -1,10 +1,10 @@
 #include "file/s3_checksums.h"
 
 #include <algorithm>
-#include <mutex>
 #include <set>
 #include <vector>
 
+#include "base/mutex.h"
 #include "file/checksum.h"
 #include "file/s3_xml.h"
 
@@ -12,8 +12,8 @@ namespace mox::file::s3 {
 namespace {
 
 struct Refusals {
-  std::mutex mu;
-  std::set<std::string> hosts;  // guarded by mu
+  Mutex mu;
+  std::set<std::string> hosts MOX_GUARDED_BY(mu);
 };
 
 Refusals& refusals() {
@@ -40,13 +40,13 @@ BodyHash hash_body(const BodySource& body) {
 bool checksums_supported() {
   const auto config = current_config();
   if (config->is_obs) return false;
-  std::lock_guard lock(refusals().mu);
+  MutexLock lock(refusals().mu);
   return refusals().hosts.count(config->host) == 0;
 }
 
 void note_checksums_unsupported() {
   const auto config = current_config();
-  std::lock_guard lock(refusals().mu);
+  MutexLock lock(refusals().mu);
   refusals().hosts.insert(config->host);
 }
 

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <ctime>
 #include <map>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "file/host_family.h"
 #include "moxing/log.h"
 
@@ -19,9 +19,9 @@ struct Learned {
 };
 
 struct Memory {
-  std::mutex mu;
-  std::map<std::string, Learned> buckets;  // guarded by mu; by host and bucket
-  std::map<std::string, long> clocks;      // guarded by mu; by host
+  Mutex mu;
+  std::map<std::string, Learned> buckets MOX_GUARDED_BY(mu);  // by host and bucket
+  std::map<std::string, long> clocks MOX_GUARDED_BY(mu);      // by host
 };
 
 Memory& memory() {
@@ -89,7 +89,7 @@ bool is_valid_region(const std::string& region) {
 Route route_of(const Config& config, const std::string& bucket) {
   Route route{config.host, config.region, config.path_style || bucket.empty() || !fits_in_host(config, bucket)};
   Memory& m = memory();
-  std::lock_guard lock(m.mu);
+  MutexLock lock(m.mu);
   const auto found = m.buckets.find(bucket_key(config, bucket));
   if (found == m.buckets.end()) return route;
   if (!found->second.host.empty()) route.host = found->second.host;
@@ -99,7 +99,7 @@ Route route_of(const Config& config, const std::string& bucket) {
 
 long clock_skew(const Config& config) {
   Memory& m = memory();
-  std::lock_guard lock(m.mu);
+  MutexLock lock(m.mu);
   const auto found = m.clocks.find(config.host);
   return found == m.clocks.end() ? 0 : found->second;
 }
@@ -121,7 +121,7 @@ bool learn_route(const Config& config, const std::string& bucket, const Route& u
   const bool new_here = host != used.host || region != used.region;
 
   Memory& m = memory();
-  std::lock_guard lock(m.mu);
+  MutexLock lock(m.mu);
   Learned& learned = m.buckets[bucket_key(config, bucket)];
   const std::string& now_host = learned.host.empty() ? config.host : learned.host;
   const std::string& now_region = learned.region.empty() ? config.region : learned.region;
@@ -145,7 +145,7 @@ bool learn_route(const Config& config, const std::string& bucket, const Route& u
 bool learn_clock(const Config& config, long used, const HttpResponse& response, const S3Error& error) {
   if (error.code != "RequestTimeTooSkewed" && error.code != "RequestExpired") return false;
   Memory& m = memory();
-  std::lock_guard lock(m.mu);
+  MutexLock lock(m.mu);
   long& skew = m.clocks[config.host];
   if (skew != used) return true;  // another request has learned meanwhile
   const int64_t server = store_time(response, error);

@@ -2,9 +2,9 @@
 
 #include <strings.h>
 
-#include <mutex>
 #include <set>
 
+#include "base/mutex.h"
 #include "file/config.h"
 #include "file/s3_checksums.h"
 #include "moxing/log.h"
@@ -15,12 +15,13 @@ namespace {
 bool same_digest(const std::string& a, const std::string& b) { return ::strcasecmp(a.c_str(), b.c_str()) == 0; }
 
 void warn_no_md5(const Location& object) {
-  static std::mutex mu;
-  static auto& warned = *new std::set<std::string>;  // never destroyed: background threads may still read at exit
+  static Mutex mu;
+  static auto& warned MOX_GUARDED_BY(mu) =
+      *new std::set<std::string>;  // never destroyed: background threads may still read at exit
   const std::string text = "'" + object.str() +
                            "': its ETag looks like an MD5 and is none (another tool's upload, or encryption): what was "
                            "read twice is the same, and was checked by its size only";
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   if (warned.insert(object.bucket).second)
     log_warning(text + "; further objects of this bucket are told at level debug");
   else

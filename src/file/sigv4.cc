@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "moxing/error.h"
 
 namespace mox::file {
@@ -49,11 +49,12 @@ std::string collapse_spaces(const std::string& text) {
 // Derived from the secret, the day and the region: the same for every request of a day.
 std::array<unsigned char, 32> signing_key(const Credentials& credentials, const std::string& day,
                                           const std::string& service) {
-  static std::mutex mu;
-  static auto& cached_for = *new std::string;  // never destroyed: background threads may still sign at exit
-  static std::array<unsigned char, 32> cached;
+  static Mutex mu;
+  static auto& cached_for MOX_GUARDED_BY(mu) =
+      *new std::string;  // never destroyed: background threads may still sign at exit
+  static std::array<unsigned char, 32> cached MOX_GUARDED_BY(mu);
   const std::string wanted = credentials.sk + "\n" + day + "\n" + credentials.region + "\n" + service;
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   if (wanted != cached_for) {
     const auto date_key = hmac_sha256("AWS4" + credentials.sk, day);
     const auto region_key = hmac_sha256(as_view(date_key), credentials.region);

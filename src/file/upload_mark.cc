@@ -7,12 +7,12 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
 
 #include "base/json_text.h"
+#include "base/mutex.h"
 #include "file/config.h"
 #include "file/local_file_system.h"
 #include "file/s3_client.h"
@@ -121,10 +121,10 @@ void UploadMark::set_id(const std::string& id) { append(*note_, id + "\n"); }
 void UploadMark::remove() { note_->remove(); }
 
 void abort_left_uploads() {
-  static std::mutex mu;
-  static auto* done = new std::set<std::string>;  // guarded by mu
+  static Mutex mu;
+  static auto* done MOX_PT_GUARDED_BY(mu) = new std::set<std::string>;
   const std::string endpoint = current_config()->endpoint();
-  std::lock_guard lock(mu);
+  MutexLock lock(mu);
   if (!done->insert(endpoint).second) return;
   try {
     StateNote::for_each(kKind, [&](StateNote& note) { settle_mark(endpoint, note); });

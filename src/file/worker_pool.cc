@@ -2,10 +2,10 @@
 
 #include <unistd.h>
 
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace mox::file {
 namespace {
@@ -17,7 +17,7 @@ class WorkerPool {
   std::future<void> add(std::function<void()> task) {
     std::packaged_task<void()> packaged(std::move(task));
     std::future<void> future = packaged.get_future();
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     queue_.push_back(std::move(packaged));
     if (idle_ < static_cast<int>(queue_.size()) && workers_ < kMostWorkers) {
       ++workers_;
@@ -29,10 +29,10 @@ class WorkerPool {
 
  private:
   void work() {
-    std::unique_lock lock(mu_);
+    MutexLock lock(mu_);
     for (;;) {
       ++idle_;
-      wake_.wait(lock, [this] { return !queue_.empty(); });
+      wake_.wait(lock, [this]() MOX_REQUIRES(mu_) { return !queue_.empty(); });
       --idle_;
       std::packaged_task<void()> task = std::move(queue_.front());
       queue_.pop_front();
@@ -43,19 +43,19 @@ class WorkerPool {
     }
   }
 
-  std::mutex mu_;
-  std::condition_variable wake_;
-  std::deque<std::packaged_task<void()>> queue_;  // guarded by mu_
-  int idle_ = 0;                                  // guarded by mu_
-  int workers_ = 0;                               // guarded by mu_
+  Mutex mu_;
+  CondVar wake_;
+  std::deque<std::packaged_task<void()>> queue_ MOX_GUARDED_BY(mu_);
+  int idle_ MOX_GUARDED_BY(mu_) = 0;
+  int workers_ MOX_GUARDED_BY(mu_) = 0;
 };
 
 // A child process has no threads of its parent's pool: it gets a pool of its own.
 WorkerPool& pool() {
-  static std::mutex mu;
-  static WorkerPool* instance = nullptr;
-  static pid_t owner = 0;
-  std::lock_guard lock(mu);
+  static Mutex mu;
+  static WorkerPool* instance MOX_GUARDED_BY(mu) = nullptr;
+  static pid_t owner MOX_GUARDED_BY(mu) = 0;
+  MutexLock lock(mu);
   if (!instance || owner != ::getpid()) {
     instance = new WorkerPool;  // never destroyed: its threads wait until the process ends
     owner = ::getpid();

@@ -4,10 +4,9 @@
 // answer one request slowly and many at once fast: `threads` requests are under way over the pooled connections of one
 // process. At most `ahead` files are held. With a cache folder, what was read once comes from local disk. check_images:
 // files that are empty or cut off are errors here, for pipelines in which a function of the user's decodes them.
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "data/cache_inputs.h"
 #include "data/decode_image.h"
 #include "data/storage.h"
@@ -86,7 +85,7 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
   }
 
   absl::Status GetNextInternal(IteratorContext* context, std::vector<tf::Tensor>* out, bool* end) override {
-    std::unique_lock lock(mutex_);
+    MutexLock lock(mutex_);
     start_threads(context);
     for (;;) {
       if (cancelled_) return absl::CancelledError("reading files was cancelled");
@@ -116,7 +115,7 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
   };
 
   void cancel() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     cancelled_ = true;
     ready_.notify_all();
     space_.notify_all();
@@ -128,7 +127,7 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
     return ahead - std::max<int64_t>(1, ahead / 4);
   }
 
-  void start_threads(IteratorContext* context) {
+  void start_threads(IteratorContext* context) MOX_REQUIRES(mutex_) {
     if (!threads_.empty()) return;
     auto shared = std::make_shared<IteratorContext>(*context);
     for (int64_t i = 0; i < dataset()->options_.threads; ++i)
@@ -140,7 +139,7 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
       std::vector<tf::Tensor> out;
       absl::Status status = file->status;
       if (status.ok()) status = read(file->tensors, &out);
-      std::lock_guard lock(mutex_);
+      MutexLock lock(mutex_);
       file->tensors = std::move(out);
       file->status = status;
       file->done = true;
@@ -150,9 +149,9 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
 
   // The next path, with its place in the order; null at the end.
   std::shared_ptr<File> take(IteratorContext* context) {
-    std::lock_guard input_lock(input_mutex_);
+    MutexLock input_lock(input_mutex_);
     {
-      std::unique_lock lock(mutex_);
+      MutexLock lock(mutex_);
       if (static_cast<int64_t>(files_.size()) >= dataset()->options_.ahead) full_ = true;
       while (!cancelled_ && !at_end_ && full_) space_.wait(lock);
       if (cancelled_ || at_end_) return nullptr;
@@ -160,7 +159,7 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
     auto file = std::make_shared<File>();
     bool end = false;
     file->status = input_->GetNext(context, &file->tensors, &end);
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (file->status.ok() && end) {
       at_end_ = true;
       ready_.notify_all();
@@ -186,17 +185,17 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
     return absl::OkStatus();
   }
 
-  std::unique_ptr<tf::data::IteratorBase> input_;
   std::function<void()> unregister_;
-  std::mutex input_mutex_;         // taken before mutex_: files are listed in the order of the input
-  std::mutex mutex_;               // guards all that follows but the threads
-  std::condition_variable ready_;  // a file was read, or there are no more
-  std::condition_variable space_;  // no longer full
-  std::deque<std::shared_ptr<File>> files_;
-  bool full_ = false;  // `ahead` files were held, and not yet refill_at()
-  bool at_end_ = false;
-  bool cancelled_ = false;
-  std::vector<std::unique_ptr<tf::Thread>> threads_;
+  Mutex input_mutex_ MOX_ACQUIRED_BEFORE(mutex_);  // files are listed in the order of the input
+  std::unique_ptr<tf::data::IteratorBase> input_ MOX_PT_GUARDED_BY(input_mutex_);
+  Mutex mutex_;
+  CondVar ready_;  // a file was read, or there are no more
+  CondVar space_;  // no longer full
+  std::deque<std::shared_ptr<File>> files_ MOX_GUARDED_BY(mutex_);
+  bool full_ MOX_GUARDED_BY(mutex_) = false;  // `ahead` files were held, and not yet refill_at()
+  bool at_end_ MOX_GUARDED_BY(mutex_) = false;
+  bool cancelled_ MOX_GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<tf::Thread>> threads_ MOX_GUARDED_BY(mutex_);
 };
 
 std::unique_ptr<tf::data::IteratorBase> ReadFilesDataset::MakeIteratorInternal(const std::string& prefix) const {

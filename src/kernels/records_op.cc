@@ -2,8 +2,8 @@
 //
 // A broken record is an error of one element: what follows it is still delivered. With a cache folder the file is read
 // from a copy on local disk, made when it is first opened; where only the copy is broken, the file itself is read on.
-#include <mutex>
 
+#include "base/mutex.h"
 #include "data/cache_inputs.h"
 #include "data/record_file.h"
 #include "data/storage.h"
@@ -63,7 +63,7 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
   using PipelineIterator<RecordsDataset>::PipelineIterator;
 
   absl::Status GetNextInternal(IteratorContext*, std::vector<tf::Tensor>* out, bool* end) override {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     *end = false;
     if (failed_) {
       *end = true;
@@ -94,7 +94,7 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
   }
 
  private:
-  absl::Status open() {
+  absl::Status open() MOX_REQUIRES(mutex_) {
     const RecordSource& source = dataset()->source_;
     std::string path = source.path;
     if (source.cache)
@@ -112,7 +112,7 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
   }
 
   // Whether the record that is broken in the copy is whole in the file, which is read from there on.
-  bool read_behind_copy(tf::tstring* record) {
+  bool read_behind_copy(tf::tstring* record) MOX_REQUIRES(mutex_) {
     const RecordSource& source = dataset()->source_;
     std::unique_ptr<tf::RandomAccessFile> file;
     if (!open_random(source.path, &file).ok()) return false;
@@ -125,10 +125,10 @@ class RecordsDataset::Iterator : public PipelineIterator<RecordsDataset> {
     return true;
   }
 
-  std::mutex mutex_;  // guards what follows
-  std::unique_ptr<RecordFile> file_;
-  std::string copy_;  // the path of the copy that is read; empty: the file itself is
-  bool failed_ = false;
+  Mutex mutex_;
+  std::unique_ptr<RecordFile> file_ MOX_GUARDED_BY(mutex_);
+  std::string copy_ MOX_GUARDED_BY(mutex_);  // the path of the copy that is read; empty: the file itself is
+  bool failed_ MOX_GUARDED_BY(mutex_) = false;
 };
 
 std::unique_ptr<tf::data::IteratorBase> RecordsDataset::MakeIteratorInternal(const std::string& prefix) const {

@@ -3,10 +3,10 @@
 // What is counted are different samples: a broken file of a later epoch, or of the next evaluation, is the same one.
 // The places of a pipeline that can meet one share a counter. With must_deliver, an end without any element is an
 // error: epochs of nothing would be repeated for ever.
-#include <mutex>
 #include <set>
 
 #include "absl/strings/match.h"
+#include "base/mutex.h"
 #include "base/printable.h"
 #include "kernels/op_base.h"
 #include "moxing/log.h"
@@ -36,20 +36,20 @@ class BrokenSamples : public tf::ResourceBase {
 
   enum class Answer { kKnown, kNew, kTooMany };
   Answer add(const std::string& message, int64_t limit) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     if (messages_.count(message)) return Answer::kKnown;
     if (static_cast<int64_t>(messages_.size()) >= limit) return Answer::kTooMany;
     messages_.insert(message);
     return Answer::kNew;
   }
   int64_t count() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     return static_cast<int64_t>(messages_.size());
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::set<std::string> messages_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  std::set<std::string> messages_ MOX_GUARDED_BY(mutex_);
 };
 
 class SkipBrokenDataset : public UnaryDataset {
@@ -100,7 +100,7 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
   }
 
   absl::Status GetNextInternal(IteratorContext* context, std::vector<tf::Tensor>* out, bool* end) override {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(mutex_);
     for (;;) {
       out->clear();
       *end = false;
@@ -123,7 +123,7 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
 
  private:
   // Ok, or the error that ends the pipeline.
-  absl::Status leave_out(const absl::Status& status) {
+  absl::Status leave_out(const absl::Status& status) MOX_REQUIRES(mutex_) {
     const int64_t limit = dataset()->limit_;
     const std::string message = printable(plain_message(status));  // names of files are bytes
     switch (dataset()->broken_->add(message, limit)) {
@@ -145,11 +145,11 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
     return absl::OkStatus();
   }
 
-  std::mutex mutex_;  // guards what follows
-  std::unique_ptr<tf::data::IteratorBase> input_;
-  int64_t skipped_ = 0;
-  bool delivered_ = false;
-  bool told_ = false;
+  Mutex mutex_;
+  std::unique_ptr<tf::data::IteratorBase> input_ MOX_PT_GUARDED_BY(mutex_);
+  int64_t skipped_ MOX_GUARDED_BY(mutex_) = 0;
+  bool delivered_ MOX_GUARDED_BY(mutex_) = false;
+  bool told_ MOX_GUARDED_BY(mutex_) = false;
 };
 
 std::unique_ptr<tf::data::IteratorBase> SkipBrokenDataset::MakeIteratorInternal(const std::string& prefix) const {

@@ -25,17 +25,18 @@ BackgroundLog::BackgroundLog(std::string what, std::chrono::milliseconds pause, 
 
 BackgroundLog::~BackgroundLog() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
   wake_.notify_all();
   thread_.join();
+  MutexLock lock(mu_);
   if (!records_.empty() || dropped_ > 0)
     log_error(std::to_string(records_.size() + dropped_) + " " + what_ + " were not saved: " + last_error_);
 }
 
 void BackgroundLog::add(std::string record) {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   bytes_ += record.size();
   records_.push_back(std::move(record));
   drop_oldest();
@@ -43,7 +44,7 @@ void BackgroundLog::add(std::string record) {
 
 void BackgroundLog::flush() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     wanted_ = true;
   }
   wake_.notify_all();
@@ -62,13 +63,13 @@ void BackgroundLog::report_failure(const std::string& reason) {
   failing_ = true;
 }
 
-void BackgroundLog::write_out(std::unique_lock<std::mutex>& lock) {
+void BackgroundLog::write_out() {
   wanted_ = false;
   if (records_.empty()) return;
   std::vector<std::string> taken;
   taken.swap(records_);
   bytes_ = 0;
-  lock.unlock();
+  mu_.unlock();
   try {
     write_(taken);
     if (failing_) log_info(what_ + " are written again");
@@ -77,7 +78,7 @@ void BackgroundLog::write_out(std::unique_lock<std::mutex>& lock) {
   } catch (const std::exception& e) {
     report_failure(e.what());
   }
-  lock.lock();
+  mu_.lock();
   if (taken.empty()) return;
   taken.insert(taken.end(), std::make_move_iterator(records_.begin()), std::make_move_iterator(records_.end()));
   records_ = std::move(taken);
@@ -87,15 +88,15 @@ void BackgroundLog::write_out(std::unique_lock<std::mutex>& lock) {
 }
 
 void BackgroundLog::work() {
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   while (!stop_) {
-    wake_.wait(lock, [this] { return wanted_ || stop_; });
+    wake_.wait(lock, [this]() MOX_REQUIRES(mu_) { return wanted_ || stop_; });
     if (stop_) break;
-    write_out(lock);
+    write_out();
     const auto pause = failing_ ? std::max<std::chrono::milliseconds>(pause_, kRetryPause) : pause_;
-    wake_.wait_for(lock, pause, [this] { return stop_; });
+    wake_.wait_for(lock, pause, [this]() MOX_REQUIRES(mu_) { return stop_; });
   }
-  write_out(lock);
+  write_out();
 }
 
 }  // namespace mox

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace mox {
 
@@ -29,23 +29,23 @@ class BackgroundLog {
 
  private:
   void work();
-  void write_out(std::unique_lock<std::mutex>& lock);
-  void drop_oldest();
+  void write_out() MOX_REQUIRES(mu_);  // lets go of mu_ while it writes
+  void drop_oldest() MOX_REQUIRES(mu_);
   void report_failure(const std::string& reason);
 
   const std::string what_;
   const std::chrono::milliseconds pause_;
   const Write write_;  // called by the thread only
 
-  std::mutex mu_;
-  std::condition_variable wake_;
-  std::vector<std::string> records_;  // guarded by mu_: not written yet
-  size_t bytes_ = 0;                  // guarded by mu_: of records_
-  size_t dropped_ = 0;                // guarded by mu_
-  bool wanted_ = false;               // guarded by mu_: a flush was asked for
-  bool stop_ = false;                 // guarded by mu_
-  bool failing_ = false;              // used by the thread only
-  std::string last_error_;            // used by the thread, then by the destructor
+  Mutex mu_;
+  CondVar wake_;
+  std::vector<std::string> records_ MOX_GUARDED_BY(mu_);  // not written yet
+  size_t bytes_ MOX_GUARDED_BY(mu_) = 0;                  // of records_
+  size_t dropped_ MOX_GUARDED_BY(mu_) = 0;
+  bool wanted_ MOX_GUARDED_BY(mu_) = false;  // a flush was asked for
+  bool stop_ MOX_GUARDED_BY(mu_) = false;
+  bool failing_ = false;    // used by the thread only
+  std::string last_error_;  // used by the thread, then by the destructor
   std::thread thread_;
 };
 

@@ -55,7 +55,7 @@ CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint bes
 
 CheckpointWriter::~CheckpointWriter() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
   changed_.notify_all();
@@ -63,43 +63,43 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::save(int64_t step, NamedValues values, std::optional<double> metric) {
-  std::unique_lock lock(mu_);
-  changed_.wait(lock, [this] { return !pending_; });
+  MutexLock lock(mu_);
+  changed_.wait(lock, [this]() MOX_REQUIRES(mu_) { return !pending_; });
   values_ = {step, std::move(values), metric};
   pending_ = true;
   changed_.notify_all();
 }
 
 void CheckpointWriter::wait() {
-  std::unique_lock lock(mu_);
-  changed_.wait(lock, [this] { return !pending_; });
+  MutexLock lock(mu_);
+  changed_.wait(lock, [this]() MOX_REQUIRES(mu_) { return !pending_; });
 }
 
 std::string CheckpointWriter::last_saved() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return last_saved_;
 }
 
 std::string CheckpointWriter::last_error() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return last_error_;
 }
 
 std::string CheckpointWriter::last_good() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return last_saved_.empty() ? resumed_from_ : last_saved_;
 }
 
 std::string CheckpointWriter::poison() {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
   return poison_;
 }
 
 void CheckpointWriter::work() {
-  std::unique_lock lock(mu_);
+  MutexLock lock(mu_);
   std::optional<Values> failed;  // tried again until newer ones are given
   for (;;) {
-    const auto wanted = [this] { return pending_ || stop_; };
+    const auto wanted = [this]() MOX_REQUIRES(mu_) { return pending_ || stop_; };
     if (failed)
       changed_.wait_for(lock, kRetryPause, wanted);
     else

@@ -1,15 +1,14 @@
 // Writes checkpoints in the background: training only waits when the one before is not finished yet.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_state.h"
@@ -69,13 +68,14 @@ class CheckpointWriter {
   CheckpointState state_;  // used by the thread only
   BestCheckpoint best_;    // likewise
 
-  std::mutex mu_;
-  std::condition_variable changed_;
-  bool stop_ = false;                    // guarded by mu_
-  bool pending_ = false;                 // guarded by mu_: values_ waits or is being written
-  Values values_;                        // guarded by mu_
-  std::string last_saved_, last_error_;  // guarded by mu_
-  std::string poison_;                   // guarded by mu_
+  Mutex mu_;
+  CondVar changed_;
+  bool stop_ MOX_GUARDED_BY(mu_) = false;
+  bool pending_ MOX_GUARDED_BY(mu_) = false;  // values_ waits or is being written
+  Values values_ MOX_GUARDED_BY(mu_);
+  std::string last_saved_ MOX_GUARDED_BY(mu_);
+  std::string last_error_ MOX_GUARDED_BY(mu_);
+  std::string poison_ MOX_GUARDED_BY(mu_);
   std::thread thread_;
 };
 

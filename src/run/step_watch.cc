@@ -73,7 +73,7 @@ StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double sta
 
 StepWatch::~StepWatch() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stop_ = true;
   }
   wake_.notify_all();
@@ -81,14 +81,14 @@ StepWatch::~StepWatch() {
 }
 
 void StepWatch::watch() {
-  std::unique_lock lock(mu_);
-  while (!wake_.wait_for(lock, kLook, [this] { return stop_; }) && !broke_off_) {
+  MutexLock lock(mu_);
+  while (!wake_.wait_for(lock, kLook, [this]() MOX_REQUIRES(mu_) { return stop_; }) && !broke_off_) {
     look_for_stall();
     look_for_signal(lock);
   }
 }
 
-void StepWatch::look_for_signal(std::unique_lock<std::mutex>& lock) {
+void StepWatch::look_for_signal(MutexLock& lock) {
   if (!SignalGuard::received() || !running_since_) {
     signal_since_ = 0;
     return;
@@ -97,7 +97,8 @@ void StepWatch::look_for_signal(std::unique_lock<std::mutex>& lock) {
   if (seconds(now() - signal_since_) < std::max(kPatience, 2 * longest_)) return;
   broke_off_ = true;
   session_.abort();
-  if (!wake_.wait_for(lock, kLastPatience, [this] { return stop_; })) end_process(SignalGuard::received());
+  if (!wake_.wait_for(lock, kLastPatience, [this]() MOX_REQUIRES(mu_) { return stop_; }))
+    end_process(SignalGuard::received());
 }
 
 // The time in which the process computed nothing, nor waited for a core, is counted: a long step on a slow or busy

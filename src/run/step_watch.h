@@ -2,11 +2,10 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "run/built_graph.h"
 #include "run/engine_session.h"
 
@@ -36,7 +35,7 @@ class StepWatch {
 
  private:
   void watch();
-  void look_for_signal(std::unique_lock<std::mutex>& lock);
+  void look_for_signal(MutexLock& lock) MOX_REQUIRES(mu_);
   void look_for_stall();
 
   const BuiltGraph& graph_;
@@ -45,9 +44,9 @@ class StepWatch {
   std::atomic<int64_t> running_since_{0};  // nanoseconds of the steady clock, 0: nothing runs
   std::atomic<double> longest_{0};         // seconds
   std::atomic<bool> broke_off_{false};
-  std::mutex mu_;
-  std::condition_variable wake_;
-  bool stop_ = false;  // guarded by mu_
+  Mutex mu_;
+  CondVar wake_;
+  bool stop_ MOX_GUARDED_BY(mu_) = false;
   // Of the watching thread alone.
   int64_t signal_since_ = 0, stalled_run_ = 0, last_look_ = 0;
   double cpu_at_last_look_ = 0, idle_seconds_ = 0;

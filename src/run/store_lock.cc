@@ -52,7 +52,7 @@ StoreLock::StoreLock(const std::string& log_dir, Times times)
 
 StoreLock::~StoreLock() {
   {
-    std::lock_guard lock(mu_);
+    MutexLock lock(mu_);
     stopped_ = true;
   }
   wake_.notify_all();
@@ -102,8 +102,8 @@ void StoreLock::watch(const Holder& holder) const {
 }
 
 void StoreLock::beat() {
-  std::unique_lock lock(mu_);
-  while (!wake_.wait_for(lock, milliseconds(times_.beat), [this] { return stopped_; })) {
+  MutexLock lock(mu_);
+  while (!wake_.wait_for(lock, milliseconds(times_.beat), [this]() MOX_REQUIRES(mu_) { return stopped_; })) {
     lock.unlock();
     try {
       const auto holder = read();

@@ -2,12 +2,11 @@
 // life.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
+#include "base/mutex.h"
 #include "moxing/export.h"
 
 namespace mox {
@@ -40,10 +39,10 @@ class MOX_EXPORT StoreLock {
   const Times times_;
   const std::string token_;  // this lock's own
   int beats_ = 0;
-  std::mutex mu_;
-  std::condition_variable wake_;
-  bool stopped_ = false;  // guarded by mu_
-  bool lost_ = false;     // another one has written its name over ours; read after thread_ has ended
+  Mutex mu_;
+  CondVar wake_;
+  bool stopped_ MOX_GUARDED_BY(mu_) = false;
+  bool lost_ = false;  // another one has written its name over ours; read after thread_ has ended
   std::thread thread_;
 };
 

@@ -16,8 +16,8 @@ constexpr auto kLongestWait = std::chrono::seconds(10);
 constexpr auto kJustWritten = std::chrono::seconds(10);
 
 struct WrittenNames {
-  std::mutex mu;
-  std::map<std::string, steady_clock::time_point> when;  // guarded by mu; only files that are open for writing
+  Mutex mu;
+  std::map<std::string, steady_clock::time_point> when MOX_GUARDED_BY(mu);  // only files that are open for writing
 };
 
 WrittenNames& written_names() {
@@ -29,19 +29,19 @@ WrittenNames& written_names() {
 
 void note_written(const std::string& path) {
   WrittenNames& names = written_names();
-  std::lock_guard lock(names.mu);
+  MutexLock lock(names.mu);
   names.when[path] = steady_clock::now();
 }
 
 void forget_written(const std::string& path) {
   WrittenNames& names = written_names();
-  std::lock_guard lock(names.mu);
+  MutexLock lock(names.mu);
   names.when.erase(path);
 }
 
 bool was_just_written(const std::string& path) {
   WrittenNames& names = written_names();
-  std::lock_guard lock(names.mu);
+  MutexLock lock(names.mu);
   const auto found = names.when.find(path);
   return found != names.when.end() && steady_clock::now() - found->second < kJustWritten;
 }
@@ -52,12 +52,13 @@ absl::Status StoreReader::Name(absl::string_view* result) const {
 }
 
 absl::Status StoreReader::Read(uint64_t offset, absl::string_view& result, absl::Span<char> scratch) const {
-  std::lock_guard lock(mu_);
+  MutexLock lock(mu_);
+  file::File& file = file_;
   size_t got = 0;
   const absl::Status status = status_of([&] {
-    if (file_.tell() != static_cast<int64_t>(offset)) file_.seek(static_cast<int64_t>(offset));
+    if (file.tell() != static_cast<int64_t>(offset)) file.seek(static_cast<int64_t>(offset));
     for (int64_t n = 1; got < scratch.size() && n > 0; got += static_cast<size_t>(n))
-      n = file_.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
+      n = file.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
   });
   result = absl::string_view(scratch.data(), got);
   if (status.ok() && got < scratch.size()) return absl::OutOfRangeError("'" + path_ + "': the end of the file");

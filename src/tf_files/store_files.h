@@ -2,9 +2,9 @@
 #pragma once
 
 #include <chrono>
-#include <mutex>
 #include <string>
 
+#include "base/mutex.h"
 #include "moxing/file_stream.h"
 #include "tensorflow/core/platform/file_system.h"
 
@@ -22,8 +22,8 @@ class StoreReader : public tensorflow::RandomAccessFile {
 
  private:
   const std::string path_;
-  mutable std::mutex mu_;
-  mutable file::File file_;  // guarded by mu_
+  mutable Mutex mu_;
+  mutable file::File file_ MOX_GUARDED_BY(mu_);
 };
 
 // Writes an object from its start, or goes on at its end. Each flush makes a whole object, so a writer that flushes
