@@ -2,7 +2,7 @@
 BUILD := build/release
 JOBS ?= 2
 
-.PHONY: all setup setup-test build demo test test-cpp test-python check format clean
+.PHONY: all setup setup-test setup-lint configure build demo test test-cpp test-python check lint lint-all asan tsan format clean
 
 all: build
 
@@ -12,13 +12,17 @@ setup:
 setup-test:
 	@scripts/setup.sh test
 
+setup-lint:
+	@scripts/setup.sh lint
+
+configure: setup
+	@[ -f $(BUILD)/build.ninja ] || cmake --preset release -DMOX_BUILD_PYTHON=ON $(CMAKE_FLAGS)
+
 # One build at a time; the Python extension is part of it, so that the tests need no second build.
-build: setup
-	@[ -f $(BUILD)/build.ninja ] || cmake --preset release -DMOX_BUILD_PYTHON=ON
+build: configure
 	@ninja -C $(BUILD) -j $(JOBS)
 
-demo: setup
-	@[ -f $(BUILD)/build.ninja ] || cmake --preset release -DMOX_BUILD_PYTHON=ON
+demo: configure
 	@ninja -C $(BUILD) -j $(JOBS) mox mox_commands
 	@scripts/demo.sh
 
@@ -32,6 +36,17 @@ test-python:
 
 check:
 	@scripts/check.sh
+
+# clang-tidy on what differs from origin/main (lint-all: on all but the tests), ruff on all Python.
+lint: setup-lint configure
+	@JOBS=$(JOBS) scripts/lint.py
+
+lint-all: setup-lint configure
+	@JOBS=$(JOBS) scripts/lint.py --all
+
+# The tests that run under sanitizers, each in a build tree of its own.
+asan tsan: setup-test
+	@JOBS=$(JOBS) scripts/sanitize.sh $@
 
 format:
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i

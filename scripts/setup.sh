@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building, testing and the demo need: Debian packages and a .venv with TensorFlow. Run it as often as you
 # like: it is done in a second when nothing is missing. Parts that only one room needs are in setup.d/; those that only
-# tests need end in -test.sh and are run by `setup.sh test`.
+# tests or `make lint` need end in -test.sh or -lint.sh and are run by `setup.sh test`, `setup.sh lint`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,7 +33,7 @@ fi
 
 for part in scripts/setup.d/*.sh; do
   case "$part" in
-    *-test.sh) if [ "${1:-}" = test ]; then sh "$part"; fi ;;
+    *-test.sh | *-lint.sh) case "$part" in *-"${1:-none}".sh) sh "$part" ;; esac ;;
     *) sh "$part" ;;
   esac
 done

@@ -106,8 +106,8 @@ def main():
                                "posix", work + "/store"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     env = dict(os.environ, AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="SK", AWS_REGION="us-east-1", AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
                MOX_SILENT_MODE="1")
-    ours = lambda *words: [args.mox, "file", *words]  # noqa: E731
-    theirs = lambda *words: [s5cmd, "--endpoint-url", env["AWS_ENDPOINT_URL"], *words]  # noqa: E731
+    ours = lambda *words: [args.mox, "file", *words]
+    theirs = lambda *words: [s5cmd, "--endpoint-url", env["AWS_ENDPOINT_URL"], *words]
     data, large, store = work + "/data", work + "/large", work + "/store/bench"
     # name: (our command, what it makes, theirs, what it makes, the source to compare with)
     rows = {

@@ -28,7 +28,7 @@ def log_lines(capfd):
     """Call it for the log lines so far, without TensorFlow's own."""
 
     def lines():
-        return [line for line in capfd.readouterr().err.splitlines() if not line[:1] in "IWE" or line.startswith("WARNING: ")]
+        return [line for line in capfd.readouterr().err.splitlines() if line[:1] not in "IWE" or line.startswith("WARNING: ")]
 
     return lines
 

@@ -1,5 +1,4 @@
 """Against the real thing: TensorFlow's checkpoint reader, Saver and SavedModel loader, TensorBoard's event reader."""
-import json
 import os
 import pathlib
 import subprocess

@@ -268,7 +268,7 @@ def test_manual_tfrecord(mox, records):
             sess.run(tf.local_variables_initializer())
             coord = tf.train.Coordinator()
             threads = tf.train.start_queue_runners(coord=coord)
-            for i in range(10):
+            for _ in range(10):
                 image_eval, label_eval = sess.run([image, label])
                 np.testing.assert_array_equal(image_eval[5, 5], plain_image(label_eval, 1, 1)[0, 0])
             coord.request_stop()

@@ -326,7 +326,7 @@ def test_many_threads(server):
             for j in range(10):
                 mf.write(f"s3://python/threads/{i}-{j}", str(i * j))
                 assert mf.read(f"s3://python/threads/{i}-{j}") == str(i * j)
-        except Exception as e:  # noqa: BLE001
+        except Exception as e:
             errors.append(e)
     threads = [threading.Thread(target=work, args=(i,)) for i in range(16)]
     [t.start() for t in threads]

@@ -125,7 +125,7 @@ DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t
   return map(
       scope, range(scope, feeds.first_sample, end, size),
       [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& captured) {
-        const tf::Output begin = element[0];
+        const tf::Output& begin = element[0];
         tf::Output places;
         if (all_full) {
           tf::Tensor steps(tf::DT_INT64, {size});

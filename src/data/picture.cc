@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -74,7 +75,7 @@ void Picture::draw_image(int64_t top, int64_t left, const tf::Tensor& image) {
     for (int64_t x = 0; x < width; ++x)
       for (int64_t c = 0; c < 3; ++c) {
         const float value = values[(y * image.dim_size(1) + x) * channels + (channels == 1 ? 0 : c)];
-        out(top + y, left + x, c) = static_cast<uint8_t>((value - *low) * scale + 0.5f);
+        out(top + y, left + x, c) = static_cast<uint8_t>(std::lround((value - *low) * scale));
       }
 }
 

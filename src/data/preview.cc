@@ -107,7 +107,8 @@ void preview_dataset(const PreviewOptions& options) {
     picture->draw_text(top + out[0].dim_size(0), left, out[0].dim_size(1),
                        label_text(out[1].scalar<int64_t>()(), dataset->class_names()));
   }
-  file::write(options.output_url, encode_png(picture->pixels()));
+  file::write(options.output_url,
+              encode_png(picture->pixels()));  // NOLINT(bugprone-unchecked-optional-access): one sample, or it threw
 }
 
 }  // namespace mox

@@ -120,7 +120,7 @@ RecordFile::Result RecordFile::next(tf::tstring* record, absl::Status* error) {
   }
   if (!has_crc(bytes.substr(0, length), little_endian(bytes, length, kFooter)))
     return broken("the checksum of the data does not fit", error);
-  record->assign(bytes.data(), length);
+  *record = bytes.substr(0, length);
   return Result::kRecord;
 }
 

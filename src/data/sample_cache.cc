@@ -175,7 +175,7 @@ void SampleCache::lock_folder() {
 void SampleCache::remove_abandoned_writes() const {
   std::error_code error;
   for (const auto& item : fs::directory_iterator(join_path(folder_, "writing"), error)) {
-    const pid_t writer = std::atoi(item.path().filename().c_str());
+    const auto writer = static_cast<pid_t>(std::strtol(item.path().filename().c_str(), nullptr, 10));
     if (writer <= 0 || (::kill(writer, 0) != 0 && errno == ESRCH)) fs::remove(item.path(), error);
   }
 }

@@ -91,7 +91,7 @@ void CopyJob::add(CopyItem item) {
   work_.notify_one();
 }
 
-void CopyJob::fail(const std::string& path, std::exception_ptr error) {
+void CopyJob::fail(const std::string& path, const std::exception_ptr& error) {
   ++counters_->failed;
   MutexLock lock(mu_);
   failures_.push_back({path, text_of(error)});

@@ -33,7 +33,7 @@ class CopyJob {
   // Waits while many items are waiting already. Returns at once when the job was given up.
   void add(CopyItem item);
   // Notes a failure of something that never became an item.
-  void fail(const std::string& path, std::exception_ptr error);
+  void fail(const std::string& path, const std::exception_ptr& error);
   // Waits for all items.
   void finish();
   // Given up: the store or the credentials are wrong, each further file would fail too.

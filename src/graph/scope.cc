@@ -81,7 +81,7 @@ Scope Scope::var_scope(tf::DataType force_dtype) const {
 }
 
 Scope Scope::tower(const std::string& name, const std::string& device) const {
-  tf::Scope base = name.empty() ? tf::Scope(*this) : NewSubScope(name);
+  tf::Scope base = name.empty() ? static_cast<const tf::Scope&>(*this) : NewSubScope(name);
   Scope scope = with(device.empty() ? base : base.WithDevice(device));
   scope.tower_ = name;
   return scope;

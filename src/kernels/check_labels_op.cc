@@ -50,7 +50,8 @@ class CheckClassesOp : public CheckLabelsOp {
     const auto labels = context->input(0).flat<T>();
     const auto classes = static_cast<int64_t>(context->input(1).scalar<int32_t>()());
     for (int64_t i = 0; i < labels.size(); ++i) {
-      const auto label = static_cast<int64_t>(labels(i));
+      const auto label =
+          static_cast<int64_t>(labels(i));  // NOLINT(bugprone-signed-char-misuse): int8 labels have signs
       OP_REQUIRES(context, label >= 0 && label < classes,
                   absl::InvalidArgumentError(fmt::format(
                       "label {} of sample {} of the batch is none of the classes, expected 0 to {} ({}); {}", label, i,

@@ -53,12 +53,11 @@ absl::Status StoreReader::Name(absl::string_view* result) const {
 
 absl::Status StoreReader::Read(uint64_t offset, absl::string_view& result, absl::Span<char> scratch) const {
   MutexLock lock(mu_);
-  file::File& file = file_;
   size_t got = 0;
-  const absl::Status status = status_of([&] {
-    if (file.tell() != static_cast<int64_t>(offset)) file.seek(static_cast<int64_t>(offset));
+  const absl::Status status = status_of([&]() MOX_REQUIRES(mu_) {
+    if (file_.tell() != static_cast<int64_t>(offset)) file_.seek(static_cast<int64_t>(offset));
     for (int64_t n = 1; got < scratch.size() && n > 0; got += static_cast<size_t>(n))
-      n = file.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
+      n = file_.read_some(scratch.data() + got, static_cast<int64_t>(scratch.size() - got));
   });
   result = absl::string_view(scratch.data(), got);
   if (status.ok() && got < scratch.size()) return absl::OutOfRangeError("'" + path_ + "': the end of the file");

@@ -76,7 +76,8 @@ def test_what_is_no_pixel_is_no_class(trained, tmp_path, value, kind, words, exp
 
 
 def test_predict_names_a_broken_image(trained, tmp_path):
-    import zlib, struct
+    import zlib
+    import struct
 
     def png(path, pixels):
         chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -50,7 +50,7 @@ def test_kill_9_at_20_random_moments(tmp_path):
     for _ in range(20):
         args = train_args(run, 100000, save_model_steps=interval, log_every_n_steps=1, batch_size=8, keep_checkpoint_max=2)
         process = subprocess.Popen([str(MOX), *args], stderr=subprocess.PIPE, text=True)
-        started, reached, first = None, last, None
+        reached, first = last, None
         deadline = None
         while deadline is None or time.time() < deadline:
             line = process.stderr.readline()

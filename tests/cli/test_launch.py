@@ -242,7 +242,7 @@ else:
 
 def test_bytes_of_any_kind_pass():
     junk = bytes(range(256)) * 40
-    script = f"import sys; sys.stdout.buffer.write(bytes(range(256)) * 40)"
+    script = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 40)"
     done = subprocess.run([str(MOX), "launch", "--workers=1", *py(script)], capture_output=True, timeout=60)
     assert done.returncode == 0
     lines = (b"[worker 0] " + junk).replace(b"\n", b"\n[worker 0] ") + b"\n"

@@ -19,7 +19,7 @@ import zlib
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python/tests"))
-from idx import write_idx  # noqa: E402
+from idx import write_idx
 
 _LAB = "SamAltman618+huaweicloud_ModelArts-Lab"
 _EXAMPLE = "bluehalo666+modelarts-example"

@@ -17,7 +17,6 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np  # noqa: E402
 import tensorflow.compat.v1 as tf  # noqa: E402
-import tf_slim as slim  # noqa: E402
 from nets import nets_factory  # noqa: E402
 
 tf.logging.set_verbosity(tf.logging.ERROR)

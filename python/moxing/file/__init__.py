@@ -1,6 +1,5 @@
 """File operations on local paths and object stores (`s3://bucket/key`; `obs://` is the same), in any mix."""
 import os
-import stat as _stat
 from collections import namedtuple
 
 from moxing import _file

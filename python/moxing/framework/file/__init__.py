@@ -1,2 +1,2 @@
-from moxing.file import *  # noqa: F401,F403
+from moxing.file import *  # noqa: F403
 from moxing.file import set_auth  # noqa: F401

@@ -2,7 +2,7 @@
 from moxing._arguments import set_field
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._fragments import FragmentInitializers, import_mapped, resource_global_step
-from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow._runtime import tf
 
 
 def filled(options, values, who):
