@@ -5,7 +5,11 @@
 #include <string>
 #include <vector>
 
+// GCC 12 sees a member in it that is not set, and tells it though the header is the system's.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include "tensorflow/core/framework/dataset.h"
+#pragma GCC diagnostic pop
 
 namespace mox::data {
 

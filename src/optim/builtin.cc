@@ -1,5 +1,6 @@
 // The table of optimizers: a new one is its factory and a line here.
 #include <algorithm>
+#include <utility>
 
 #include "moxing/error.h"
 #include "optim/slot_optimizer.h"
@@ -38,7 +39,7 @@ std::vector<std::string> optimizer_names() {
 OptimizerFn get_optimizer_fn(const std::string& name, LearningRate learning_rate, const OptimizerOptions& options) {
   for (const Entry& entry : kOptimizers)
     if (name == entry.name)
-      return [make = entry.make, learning_rate, options](const Scope& scope) {
+      return [make = entry.make, learning_rate = std::move(learning_rate), options](const Scope& scope) {
         return make(scope, learning_rate, options);
       };
   std::string known;
