@@ -10,7 +10,7 @@ complain() { echo "check: $*" >&2; failed=1; }
 for binary in $build/lib/libmoxing_file.so $build/bin/mox; do
   if readelf -d "$binary" | grep -q 'NEEDED.*tensorflow'; then complain "$binary links TensorFlow"; fi
 done
-if grep -rlE '#include "tensorflow/' src/base src/file src/launch include/moxing/file.h include/moxing/error.h include/moxing/flags.h 2>/dev/null; then
+if grep -rlE '#include "tensorflow/' src/base src/file src/launch include/moxing/file*.h include/moxing/testing include/moxing/plugin.h include/moxing/error.h include/moxing/flags.h 2>/dev/null; then
   complain "TensorFlow's headers in base or file"
 fi
 
@@ -37,7 +37,7 @@ below passes "base graph"
 below devices "base graph"
 below exchange "base graph devices"
 below nets "base graph layers"
-below preprocess "base graph layers"
+below preprocess "base graph layers nets"
 below optim "base graph layers"
 below data "base file tf_files graph input preprocess"
 below kernels "base file data"

@@ -1,6 +1,10 @@
+// CMakeLists.txt reads the version from here.
 #pragma once
 
 #include "moxing/export.h"
+
+// Of these headers; what is compiled with them fits a library of the same version.
+#define MOXING_VERSION "0.1.0"
 
 namespace mox {
 

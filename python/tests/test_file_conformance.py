@@ -1,4 +1,4 @@
-"""tests/file/conformance_test.cc case by case through Python: what a user may rely on whatever the path begins with. Where
+"""moxing/testing/file_system_conformance.h case by case through Python: what a user may rely on whatever the path begins with. Where
 storages differ, the difference is a field of Storage."""
 import dataclasses
 import re
@@ -308,8 +308,46 @@ def test_copy_and_rename(place):
         mf.copy(place("moved"), place("other"))
 
 
+def test_streams_read_seek_and_write(place):
+    with mf.File(place("f"), "wb") as out:
+        out.write(b"one ")
+        out.write(b"two ")
+        assert out.tell() == 8
+        out.flush()
+        assert mf.read(place("f"), binary=True) == b"one two "
+        out.write(b"three")
+    with mf.File(place("f"), "rb") as f:
+        assert f.read(3) == b"one"
+        assert f.seek(-5, 2) == 8
+        assert f.read() == b"three"
+        assert f.read() == b""
+        assert f.seek(4) == 4
+        assert f.read(4) == b"two "
+    with mf.File(place("f"), "ab") as more:
+        more.write(b"!")
+    assert mf.read(place("f")) == "one two three!"
+    with pytest.raises(FileNotFoundError):
+        mf.File(place("none"), "rb")
+
+
+def test_copy_and_sync_of_folders(place):
+    for name in ["from/a", "from/d/b", "from/d/e/c"]:
+        place.put(name, f"of {name}")
+    mf.make_dirs(place("from/empty"))
+    assert mf.copy_parallel(place("from"), place("to")).files == 3
+    assert mf.list_directory(place("to"), recursive=True) == ["a", "d", "d/b", "d/e", "d/e/c", "empty"]
+    assert mf.read(place("to/d/e/c")) == "of from/d/e/c"
+    assert mf.sync(place("from"), place("to")).files == 0
+    mf.write(place("from/a"), "OF from/a")  # as long as before
+    mf.write(place("to/extra"), "x")
+    summary = mf.sync(place("from"), place("to"), delete_extra=True)
+    assert (summary.files, summary.deleted) == (1, 1)
+    assert mf.read(place("to/a")) == "OF from/a"
+    assert not mf.exists(place("to/extra"))
+
+
 def test_the_two_suites_have_the_same_cases():
-    source = (stores.ROOT / "tests/file/conformance_test.cc").read_text()
-    theirs = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in re.findall(r"TEST_P\(Conformance, (\w+)\)", source)}
+    source = (stores.ROOT / "include/moxing/testing/file_system_conformance.h").read_text()
+    theirs = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in re.findall(r"TEST_P\(FileSystemConformance, (\w+)\)", source)}
     ours = {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {"the_two_suites_have_the_same_cases"}
     assert ours == theirs

@@ -2,6 +2,6 @@
 
 namespace mox {
 
-const char* version() { return MOX_VERSION; }
+const char* version() { return MOXING_VERSION; }
 
 }  // namespace mox

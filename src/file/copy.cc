@@ -119,7 +119,7 @@ CopySummary copy_one(const Location& src, const Stat& st, const Location& dst, c
 
 Location file_target(const Location& src, const Location& dst) {
   if (dst.names_folder() || dst.is_bucket()) return dst.child(base_name(src));
-  if (dst.is_local()) {
+  if (!is_store(dst)) {  // a store can have a file beside a folder of one name
     const auto there = file_system(dst).stat(dst);
     if (there && there->is_directory) return dst.child(base_name(src));
   }
@@ -157,7 +157,7 @@ void append_remote(const std::string& src_url, const std::string& dst_url) {
                                "': refused, nothing was touched: both are the same file");
   if (src.is_local()) {
     append_local(LocalSource(src.path), dst);
-  } else if (dst.is_local()) {
+  } else if (!is_store(src) || !is_store(dst)) {
     constexpr int64_t kBlock = 1 << 20;
     const auto in = file_system(src).open(src, parse_mode("rb"));
     const auto out = file_system(dst).open(dst, parse_mode("ab"));

@@ -12,6 +12,15 @@
 #include "file/s3_listing.h"
 
 namespace mox::file {
+namespace {
+
+void remove_empty_folder(const Location& folder) {
+  bool is_empty = true;
+  file_system(folder).list(folder, /*recursive=*/false, [&](DirEntry&) { return is_empty = false; });
+  if (is_empty) file_system(folder).remove_folder(folder);
+}
+
+}  // namespace
 
 void DestinationIndex::load() {
   const auto note = [this](DirEntry& entry) {
@@ -21,8 +30,12 @@ void DestinationIndex::load() {
       (S_ISLNK(entry.stat.mode) ? links_ : folders_).insert(entry.name);
     return true;
   };
-  if (!dst_.is_local()) {
+  if (is_store(dst_)) {
     list_objects(dst_, /*recursive=*/true, note, /*markers_with_content=*/true);
+    return;
+  }
+  if (!dst_.is_local()) {
+    file_system(dst_).list(dst_, /*recursive=*/true, note);
     return;
   }
   LocalFileSystem().list_inside(dst_, [&](DirEntry& entry) {
@@ -77,10 +90,10 @@ int64_t DestinationIndex::remove_rest(const std::function<void(const Location&, 
     }
   };
   const auto remove_file = [](const Location& extra) {
-    if (extra.is_local())
-      file_system(extra).remove_file(extra);
-    else
+    if (is_store(extra))
       s3::remove_object("sync", extra);  // also one whose key ends with '/'
+    else
+      file_system(extra).remove_file(extra);
   };
   for (const auto& entry : files_) removed += attempt(entry.first, remove_file);
   for (const std::string& link : links_) removed += attempt(link, remove_file);
@@ -88,8 +101,10 @@ int64_t DestinationIndex::remove_rest(const std::function<void(const Location&, 
   // Those below come first.
   for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder)
     attempt(*folder, [](const Location& extra) {
-      if (!extra.is_local())
+      if (is_store(extra))
         s3::remove_object("sync", extra.child(""));
+      else if (!extra.is_local())
+        remove_empty_folder(extra);
       else if (::rmdir(extra.path.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
         throw_errno("sync", extra.path, errno);
     });

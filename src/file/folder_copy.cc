@@ -67,7 +67,7 @@ CopySummary FolderCopy::run() {
     note_ = StateNote::take("copy", src_.str() + "\n" + dst_.str() + "\n" + current_config()->endpoint());
     load_note();
   }
-  if (dst_.is_local()) file_system(dst_).make_folder(dst_, /*parents=*/true);
+  if (!is_store(dst_)) file_system(dst_).make_folder(dst_, /*parents=*/true);
   if (options_.file_list.empty()) {
     add_folder("");
   } else {
@@ -109,8 +109,8 @@ void FolderCopy::add_folder(const std::string& prefix) {
     add_entry(prefix + entry.name, entry, &last_folder);
     return !job_.given_up();
   };
-  const bool found = folder.is_local() ? file_system(folder).list(folder, /*recursive=*/true, visit)
-                                       : list_objects(folder, /*recursive=*/true, visit, /*markers_with_content=*/true);
+  const bool found = is_store(folder) ? list_objects(folder, /*recursive=*/true, visit, /*markers_with_content=*/true)
+                                      : file_system(folder).list(folder, /*recursive=*/true, visit);
   if (!found) throw MoxFileNotExistsException("copy '" + folder.str() + "': no such folder");
   if (!last_folder.empty()) make_folder(last_folder);
 }
@@ -131,17 +131,17 @@ void FolderCopy::add_entry(const std::string& name, const DirEntry& entry, std::
 }
 
 void FolderCopy::make_folder(const std::string& name) {
-  if (dst_.is_local() && !is_safe_relative(name)) return;  // the files in it are told one by one
+  if (!is_store(dst_) && !is_safe_relative(name)) return;  // the files in it are told one by one
   const std::string plain = name.substr(0, name.size() - 1);
   if (options_.delete_extra && there_->blocks(plain, /*is_folder=*/true)) {
     later_.push_back({name, {}, /*is_folder=*/true});
     return;
   }
   try {
-    if (dst_.is_local()) {
-      file_system(dst_).make_folder(dst_.child(name), /*parents=*/true);
-    } else {
+    if (is_store(dst_)) {
       s3::put("copy", dst_.child(name), body_of(""));
+    } else {
+      file_system(dst_).make_folder(dst_.child(name), /*parents=*/true);
     }
   } catch (...) {
     fail(src_.child(name).str(), std::current_exception());
@@ -152,18 +152,18 @@ std::string FolderCopy::why_not(const std::string& name, const Stat& st) const {
   if (src_.is_local() && !S_ISREG(st.mode) && !S_ISLNK(st.mode)) return "this is a pipe, socket or device, not a file";
   if (!source_in_destination_.empty() && name.compare(0, source_in_destination_.size(), source_in_destination_) == 0)
     return "its copy would be in the source itself, at '" + dst_.child(name).str() + "'; copy to another folder";
-  if (!dst_.is_local())
+  if (is_store(dst_))
     return name.empty() && dst_.is_bucket()
                ? "this object's key ends with '/' and it has content: a bucket's root has no "
                  "name for it; copy to a folder in the bucket"
                : "";
   if (name.empty() || name.back() == '/')
-    return "this object's key ends with '/' and it has content: a local disk cannot hold it; copy it to a store, or "
-           "remove it first";
+    return "this object's key ends with '/' and it has content: only a store can hold it; copy it to one, or remove it "
+           "first";
   // A key such as "../../etc/passwd" must not leave the destination.
   if (is_safe_relative(name)) return "";
   return "the name leads outside of the destination folder '" + dst_.str() +
-         "' or is no name on a local disk; nothing was written for it, copy it by itself";
+         "' or is no name there; nothing was written for it, copy it by itself";
 }
 
 void FolderCopy::add_file(const std::string& name, const Stat& st) {
@@ -214,6 +214,7 @@ bool FolderCopy::is_there_by_note(const Location& src, const Stat& st, const Loc
   // The one that was killed may have worked beside it on a file that the source has no more.
   if (dst.is_local()) remove_left_temporaries(parent_of(dst).folder_prefix(), "");
   if (!there || there->is_directory || there->length != st.length) return false;
+  if (there->mtime_nsec == 0) return !differs(src, st, dst, *there);  // a storage without times
   int64_t changed_nsec = there->mtime_nsec;
   struct ::stat local;
   if (dst.is_local() && ::stat(dst.path.c_str(), &local) == 0)  // unlike the time of its content nobody sets it back

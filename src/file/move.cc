@@ -65,6 +65,24 @@ class SourceRemoval {
   int64_t stayed_ = 0;
 };
 
+// The same of a storage that is known by its interface alone.
+int64_t remove_moved(const Location& folder, const MovedFiles& moved) {
+  FileSystem& fs = file_system(folder);
+  std::vector<std::string> gone;
+  fs.list(folder, /*recursive=*/true, [&](DirEntry& entry) {
+    if (entry.is_file() && moved.has(entry.name, entry.stat)) gone.push_back(entry.name);
+    return true;
+  });
+  for (const std::string& name : gone) fs.remove_file(folder.child(name));
+  int64_t stayed = 0;
+  fs.list(folder, /*recursive=*/true, [&](DirEntry& entry) {
+    stayed += entry.is_file();
+    return true;
+  });
+  if (stayed == 0) fs.remove_folder(folder);
+  return stayed;
+}
+
 void move_folder(const Location& src, const Location& dst) {
   check_not_inside("rename", src, dst);
   if (lies_inside(src, dst) && !src.is_local())
@@ -82,6 +100,8 @@ void move_folder(const Location& src, const Location& dst) {
       file_system(src).remove_file(src.as_file());
     else
       stayed = SourceRemoval(moved).run(path, "");
+  } else if (!is_store(src)) {
+    stayed = remove_moved(src, moved);
   } else {
     stayed = remove_objects_below(src, [&](const DirEntry& entry) {
       const bool marker = entry.stat.length == 0 && (entry.name.empty() || entry.name.back() == '/');
@@ -108,7 +128,7 @@ void move_file(const Location& src, const Stat& st, const Location& dst) {
 void rename(const std::string& src_url, const std::string& dst_url, bool bucket) {
   const Location src = parse_path(src_url), dst = parse_path(dst_url);
   const Stat st = need_stat("rename", src);
-  const auto there = dst.is_local() ? file_system(dst).stat(dst) : std::nullopt;
+  const auto there = is_store(dst) ? std::nullopt : file_system(dst).stat(dst);
   if (st.is_directory) refuse_protected("rename", src, bucket, /*through_link=*/false);
   if (st.is_directory || (there && there->is_directory)) refuse_protected("rename", dst, bucket, /*through_link=*/true);
   if (src.is_local() && dst.is_local()) {
@@ -118,6 +138,10 @@ void rename(const std::string& src_url, const std::string& dst_url, bool bucket)
   if (is_same_place(src, dst)) {
     if (!src.is_local()) return;
     throw InvalidArgumentError("rename '" + src.str() + "' to '" + dst.str() + "': both are the same file");
+  }
+  if (!src.is_local() && is_same_storage(src, dst) && !(st.is_directory && (there || lies_inside(dst, src)))) {
+    const Location target = st.is_directory ? dst.as_file() : file_target(src, dst.as_file());
+    if (file_system(src).rename(src.as_file(), target)) return;
   }
   if (st.is_directory)
     move_folder(src, dst);

@@ -5,7 +5,6 @@
 #include "file/file_system.h"
 #include "file/local_file_system.h"
 #include "file/path_guard.h"
-#include "file/s3_client.h"
 #include "moxing/file.h"
 
 namespace mox::file {
@@ -155,7 +154,6 @@ void remove(const std::string& url, bool recursive, bool bucket) {
     throw InvalidArgumentError("remove '" + url + "': this names a whole bucket, which goes only with recursive (-r)");
   if (!location.names_folder()) fs.remove_file(location);
   if (recursive) fs.remove_folder(location);
-  if (location.is_bucket()) s3::remove_bucket("remove", location);
 }
 
 }  // namespace mox::file

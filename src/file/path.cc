@@ -2,23 +2,11 @@
 
 #include <algorithm>
 
+#include "base/registry.h"
 #include "moxing/error.h"
 
 namespace mox::file {
 namespace {
-
-constexpr std::string_view kStoreSchemes[] = {"s3", "obs"};
-
-// "s3" of "s3://…"; "" when there is no scheme.
-std::string scheme_of(const std::string& url) {
-  const size_t end = url.find("://");
-  if (end == std::string::npos || end == 0) return "";
-  const auto in_scheme = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
-  };
-  if (!std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), in_scheme)) return "";
-  return url.substr(0, end);
-}
 
 void check_bucket(const std::string& bucket, const std::string& url) {
   const auto allowed = [](char c) {
@@ -37,6 +25,22 @@ std::string without_trailing_slashes(std::string text) {
 }
 
 }  // namespace
+
+std::string scheme_of(const std::string& url) {
+  const size_t end = url.find("://");
+  if (end == std::string::npos || end == 0) return "";
+  const auto in_scheme = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
+  };
+  if (!std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), in_scheme)) return "";
+  return url.substr(0, end);
+}
+
+bool is_store(const Location& location) { return location.scheme == "s3" || location.scheme == "obs"; }
+
+bool is_same_storage(const Location& a, const Location& b) {
+  return a.scheme == b.scheme || (is_store(a) && is_store(b));
+}
 
 bool Location::names_folder() const {
   const std::string& text = is_local() ? path : key;
@@ -89,15 +93,16 @@ Location parse_path(const std::string& url) {
     if (result.path.empty()) throw InvalidArgumentError("the path '" + url + "' is empty after file://");
     return result;
   }
-  if (std::find(std::begin(kStoreSchemes), std::end(kStoreSchemes), scheme) == std::end(kStoreSchemes))
-    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme +
-                               "'; known are s3, obs, file and none (local)");
+  const std::vector<std::string> known = file_system_schemes();
+  if (std::find(known.begin(), known.end(), scheme) == known.end())
+    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme + "'; known are " + listed(known) +
+                               ", file and none (local)");
   result.scheme = scheme;
   const std::string rest = url.substr(scheme.size() + 3);
   const size_t slash = rest.find('/');
   result.bucket = rest.substr(0, slash);
   if (slash != std::string::npos) result.key = rest.substr(slash + 1);
-  check_bucket(result.bucket, url);
+  if (is_store(result)) check_bucket(result.bucket, url);
   return result;
 }
 

@@ -1,30 +1,20 @@
-// Paths: local, or scheme://bucket/key.
+// What is done with paths: local, or scheme://bucket/key.
 #pragma once
 
 #include <string>
 #include <string_view>
 
+#include "moxing/file_system.h"
+
 namespace mox::file {
 
-struct Location {
-  std::string scheme;  // "" for a local path
-  std::string bucket;  // object stores only
-  std::string key;     // object stores: without the leading '/'; a trailing '/' is kept
-  std::string path;    // local: as given, less a file:// prefix
+// "s3" of "s3://…"; "" when there is no scheme.
+std::string scheme_of(const std::string& path);
 
-  bool is_local() const { return scheme.empty(); }
-  bool is_bucket() const { return !is_local() && key.empty(); }
-  // The caller wrote a trailing '/': a folder is meant.
-  bool names_folder() const;
-  // As a user writes it.
-  std::string str() const;
-  // A copy that names `name` below this folder.
-  Location child(std::string_view name) const;
-  // The key (or the path) with exactly one trailing '/'; "" for the root of a bucket.
-  std::string folder_prefix() const;
-  // Without trailing '/'.
-  Location as_file() const;
-};
+// s3:// and obs://, which transfers know in particular (parts, checksums, copies inside the store).
+bool is_store(const Location& location);
+// One storage serves both.
+bool is_same_storage(const Location& a, const Location& b);
 
 // InvalidArgumentError for an empty path, an unknown scheme, a missing or malformed bucket, or a NUL inside.
 Location parse_path(const std::string& url);

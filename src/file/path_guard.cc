@@ -142,7 +142,7 @@ void refuse_protected(const char* operation, const Location& what, bool whole_bu
 }
 
 bool is_same_place(const Location& a, const Location& b) {
-  if (a.is_local() != b.is_local()) return false;
+  if (!is_same_storage(a, b)) return false;
   if (!a.is_local()) return a.bucket == b.bucket && a.as_file().key == b.as_file().key;
   struct ::stat of_a, of_b;
   return ::stat(a.path.c_str(), &of_a) == 0 && ::stat(b.path.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
@@ -150,7 +150,7 @@ bool is_same_place(const Location& a, const Location& b) {
 }
 
 bool lies_inside(const Location& inner, const Location& outer) {
-  if (inner.is_local() != outer.is_local()) return false;
+  if (!is_same_storage(inner, outer)) return false;
   if (inner.is_local()) return is_at_or_below(resolved_path(inner.path), resolved_path(outer.path));
   const std::string below = inner.folder_prefix(), above = outer.folder_prefix();
   return inner.bucket == outer.bucket && below.compare(0, above.size(), above) == 0;

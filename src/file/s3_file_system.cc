@@ -119,6 +119,9 @@ void S3FileSystem::remove_file(const Location& location) {
   s3::remove_object("remove", location);
 }
 
-void S3FileSystem::remove_folder(const Location& location) { remove_objects_below(location); }
+void S3FileSystem::remove_folder(const Location& location) {
+  remove_objects_below(location);
+  if (location.is_bucket()) s3::remove_bucket("remove", location);
+}
 
 }  // namespace mox::file

@@ -41,10 +41,16 @@ void for_each_block(const std::string& path, const Update& update) {
 uint32_t crc_of(const char* operation, const Location& file) {
   uint32_t crc = 0;
   const auto update = [&](const char* data, size_t size) { crc = crc32c(crc, data, size); };
-  if (file.is_local())
+  if (file.is_local()) {
     for_each_block(file.path, update);
-  else
+  } else if (is_store(file)) {
     s3::get(operation, file, {}, nullptr, update);
+  } else {
+    const auto in = file_system(file).open(file, parse_mode("rb"));
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kBlock);
+    while (const int64_t got = in->read(buffer.get(), kBlock)) update(buffer.get(), static_cast<size_t>(got));
+    in->close();
+  }
   return crc;
 }
 
@@ -101,9 +107,9 @@ void take_over_time(const std::string& path, int64_t mtime_nsec) {
   ::utimensat(AT_FDCWD, path.c_str(), times, 0);
 }
 
-// Listings tell parts of a second that the time of a download does not have.
+// Listings of stores tell parts of a second that the time of a download does not have.
 int64_t time_of_copy(const Location& src, int64_t mtime_nsec) {
-  return src.is_local() ? mtime_nsec : mtime_nsec / kSecond * kSecond;
+  return is_store(src) ? mtime_nsec / kSecond * kSecond : mtime_nsec;
 }
 
 [[noreturn]] void throw_not_moved(const char* operation, const Location& src, const Location& dst,
@@ -114,9 +120,9 @@ int64_t time_of_copy(const Location& src, int64_t mtime_nsec) {
 
 // `now`: what the store says of the source now.
 bool is_unchanged(const Location& src, const Stat& st, const std::optional<s3::ObjectInfo>& now) {
-  if (src.is_local()) {
+  if (!is_store(src)) {
     const auto there = file_system(src).stat(src);
-    return there && there->length == st.length && there->mtime_nsec == st.mtime_nsec;
+    return there && there->length == st.length && there->mtime_nsec == st.mtime_nsec && there->etag == st.etag;
   }
   const bool other_etag = now && !st.etag.empty() && !now->etag.empty() &&
                           s3::without_weak_mark(now->etag) != s3::without_weak_mark(st.etag);
@@ -137,14 +143,17 @@ Listed compare_listed(const Location& src, const Stat& src_stat, const Location&
     // Within one moment several contents can have one time.
     return time == dst_stat.mtime_nsec && settled_time(time) == time ? Listed::kSame : Listed::kUnknown;
   }
-  if (!src.is_local() && !src_stat.etag.empty() && src_stat.etag == dst_stat.etag) return Listed::kSame;
+  if (is_same_storage(src, dst) && !src_stat.etag.empty() && src_stat.etag == dst_stat.etag) return Listed::kSame;
   return Listed::kUnknown;
 }
 
 bool differs(const Location& src, const Stat& src_stat, const Location& dst, const Stat& dst_stat) {
-  if (src.is_local() && !dst.is_local()) return upload_differs(src, src_stat, dst, dst_stat);
+  const bool only_streams = (!src.is_local() && !is_store(src)) || (!dst.is_local() && !is_store(dst));
+  if (src.is_local() && is_store(dst)) return upload_differs(src, src_stat, dst, dst_stat);
   bool same = false;
-  if (src.is_local()) {
+  if (only_streams) {
+    same = crc_of("sync", src) == crc_of("sync", dst);
+  } else if (src.is_local()) {
     same = same_local_content(src.path, dst.path);
   } else {
     const auto from = s3::head("sync", src);
@@ -156,18 +165,18 @@ bool differs(const Location& src, const Stat& src_stat, const Location& dst, con
     }
     same = matches(dst.path, *from).value_or(false);
   }
-  if (same) take_over_time(dst.path, time_of_copy(src, src_stat.mtime_nsec));
+  if (same && dst.is_local()) take_over_time(dst.path, time_of_copy(src, src_stat.mtime_nsec));
   return !same;
 }
 
 void check_moved(const char* operation, const Location& src, const Stat& st, const Location& dst) {
-  const auto from = src.is_local() ? std::nullopt : s3::head(operation, src);
-  const auto to = dst.is_local() ? std::nullopt : s3::head(operation, dst);
+  const auto from = is_store(src) ? s3::head(operation, src) : std::nullopt;
+  const auto to = is_store(dst) ? s3::head(operation, dst) : std::nullopt;
   if (!is_unchanged(src, st, from)) throw_not_moved(operation, src, dst, "the source changed while it was copied");
-  const auto copied = dst.is_local() ? file_system(dst).stat(dst) : std::nullopt;
-  if (dst.is_local() ? !copied || copied->is_directory : !to)
+  const auto copied = is_store(dst) ? std::nullopt : file_system(dst).stat(dst);
+  if (is_store(dst) ? !to : !copied || copied->is_directory)
     throw_not_moved(operation, src, dst, "nothing is at the destination after the copy");
-  const int64_t size = dst.is_local() ? copied->length : to->size;
+  const int64_t size = is_store(dst) ? to->size : copied->length;
   if (size != st.length)
     throw_not_moved(
         operation, src, dst,
@@ -175,8 +184,10 @@ void check_moved(const char* operation, const Location& src, const Stat& st, con
   std::optional<bool> same;
   if (from && to)
     same = matches(*from, *to);
-  else if (from || to)
-    same = from ? matches(dst.path, *from) : matches(src.path, *to);
+  else if (from && dst.is_local())
+    same = matches(dst.path, *from);
+  else if (to && src.is_local())
+    same = matches(src.path, *to);
   // An ETag may look like an MD5 and be none (encryption, other stores): then the bytes themselves are compared.
   const bool has_crc = (!from || !from->crc32c.empty()) && (!to || !to->crc32c.empty());
   if (!same.value_or(true) && (has_crc || crc_of(operation, src) != crc_of(operation, dst)))

@@ -2,6 +2,8 @@
 
 #include "file/config.h"
 #include "file/copy_local.h"
+#include "file/file_system.h"
+#include "file/local_file_system.h"
 #include "file/s3_client.h"
 #include "file/s3_transfer.h"
 
@@ -71,6 +73,54 @@ class LargeStoreCopy : public Transfer {
   std::vector<S3Part> parts_;
 };
 
+// What is not known better: through the calling thread's memory.
+class StreamCopy : public Transfer {
+ public:
+  StreamCopy(const Location& src, const Stat& st, const Location& dst, CopyCounters* counters)
+      : src_(src), st_(st), dst_(dst), counters_(counters) {}
+  void run_part(int) override {
+    const auto in = file_system(src_).open(src_, parse_mode("rb"));
+    if (dst_.is_local()) {
+      AtomicFile out(dst_.path, "");
+      pump(*in, [&](const char* data, int64_t size) { write_fully(out.fd(), data, size, dst_.path); });
+      out.commit(st_.mtime_nsec);
+    } else {
+      const auto out = file_system(dst_).open(dst_, parse_mode("wb"));
+      pump(*in, [&](const char* data, int64_t size) { out->write(data, size); });
+      out->close();
+    }
+  }
+
+ private:
+  template <typename Write>
+  void pump(Stream& in, const Write& write) {
+    constexpr int64_t kBlock = 1 << 20;
+    const auto buffer = std::make_unique_for_overwrite<char[]>(kBlock);
+    int64_t total = 0;
+    while (const int64_t got = in.read(buffer.get(), kBlock)) {
+      write(buffer.get(), got);
+      counters_->bytes += got;
+      total += got;
+    }
+    in.close();
+    // What changed meanwhile may be half of the one and half of the other.
+    const auto now = file_system(src_).stat(src_);
+    const bool sizes_fit = total == st_.length || (src_.is_local() && st_.length == 0);  // files of /proc tell none
+    if (now && sizes_fit && now->length == st_.length && (is_store(src_) || now->mtime_nsec == st_.mtime_nsec)) return;
+    throw MoxFileReadException("copy '" + src_.str() + "': the file changed while it was copied: it had " +
+                                   std::to_string(st_.length) + " bytes, " + std::to_string(total) +
+                                   " were read; copy it again",
+                               {});
+  }
+
+  Location src_;
+  Stat st_;
+  Location dst_;
+  CopyCounters* counters_;
+};
+
+bool is_known(const Location& location) { return location.is_local() || is_store(location); }
+
 }  // namespace
 
 std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, const Location& dst,
@@ -81,6 +131,7 @@ std::unique_ptr<Transfer> make_store_copy(const Location& src, const Stat& st, c
 
 std::unique_ptr<Transfer> make_transfer(const Location& src, const Stat& st, const Location& dst,
                                         CopyCounters* counters, bool keep_time) {
+  if (!is_known(src) || !is_known(dst)) return std::make_unique<StreamCopy>(src, st, dst, counters);
   if (src.is_local() && dst.is_local()) return std::make_unique<LocalTransfer>(src, dst, counters, keep_time);
   if (src.is_local()) return make_upload(src, st, dst, counters);
   if (dst.is_local()) return make_download(src, st, dst, counters);

@@ -3,6 +3,8 @@
 #include <cerrno>
 
 #include "moxing/file.h"
+#include "moxing/file_system.h"
+#include "moxing/log.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/platform/file_system_helper.h"
 #include "tf_files/store_files.h"
@@ -155,8 +157,21 @@ absl::Status StoreFileSystem::HasAtomicMove(const std::string&, bool* has_atomic
   return absl::OkStatus();
 }
 
-// The one place where TensorFlow itself asks for static registration: a scheme must be known before any graph runs.
-REGISTER_FILE_SYSTEM("s3", StoreFileSystem);
-REGISTER_FILE_SYSTEM("obs", StoreFileSystem);
+namespace {
+
+// The one thing that happens when the library is loaded: a scheme must be known before any graph runs, also to a
+// program that calls none of our functions. What is registered later follows then.
+[[maybe_unused]] const bool kWatching = [] {
+  file::watch_file_systems([](const std::string& scheme) {
+    const absl::Status status = tf::Env::Default()->RegisterFileSystem(scheme, [] { return new StoreFileSystem; });
+    if (!status.ok())
+      log_warning("TensorFlow serves " + scheme +
+                  ":// itself: its readers and checkpoints do not use the file system " +
+                  "that was registered with MoXing (" + std::string(status.message()) + ")");
+  });
+  return true;
+}();
+
+}  // namespace
 
 }  // namespace mox::tf_files

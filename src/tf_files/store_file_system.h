@@ -1,5 +1,5 @@
-// s3:// and obs:// for TensorFlow's own readers, writers, checkpoints, summaries and tf.io.gfile. Registered when the
-// library is loaded.
+// s3://, obs:// and what register_file_system brings, for TensorFlow's own readers, writers, checkpoints, summaries and
+// tf.io.gfile. Registered when the library is loaded, or the file system is.
 #pragma once
 
 #include <memory>

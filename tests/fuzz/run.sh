@@ -26,7 +26,7 @@ for target in ${*:-xml path jpeg cluster npy labels records checkpoint}; do
         -isystem $tensorflow/include -L$tensorflow -Wl,-rpath,$tensorflow -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2"
       longest=65536 seeds=tests/fuzz/seeds/records/* ;;
     xml | path)
-      sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc src/base/printable.cc -lpugixml -lfmt"
+      sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc src/base/printable.cc src/base/registry.cc -lpugixml -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/$target/* ;;
     cluster)
       sources="src/base/tf_config.cc src/base/json_text.cc src/base/printable.cc src/base/error.cc -lfmt"

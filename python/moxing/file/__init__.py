@@ -12,7 +12,7 @@ from moxing.file.errors import (CopyError, MoxFileNameDuplicateException, MoxFil
                                 MoxFileRespException)
 
 __all__ = ["File", "append", "append_remote", "copy", "copy_once_per_host", "copy_parallel", "exists", "get_size", "glob",
-           "is_directory", "list_directory", "make_dirs", "mk_dir", "read", "remove", "rename", "scan_dir", "set_auth", "shift",
+           "is_directory", "list_directory", "load_plugin", "make_dirs", "mk_dir", "read", "remove", "rename", "scan_dir", "set_auth", "shift",
            "stat", "sync", "walk", "write", "CopyError", "MoxFileNameDuplicateException", "MoxFileNotExistsException",
            "MoxFileReadException", "MoxFileRespException"]
 
@@ -69,6 +69,12 @@ _NAME = Text()
 _LIMITS = _file.auth_limits
 
 CopySummary = namedtuple("CopySummary", "files bytes skipped deleted seconds failed")
+
+
+@_checked
+def load_plugin(path: _PATH):
+    """Loads a library that brings file systems (docs/adding.md); one that brings more is moxing.tensorflow.load_plugin's."""
+    _file.load_plugin(_encode(path))
 
 
 @_checked

@@ -1,5 +1,7 @@
 import os
 
+from moxing import _file
+
 
 def encode(url):
     """What the extension takes: bytes, from str, bytes or os.PathLike."""
@@ -7,9 +9,10 @@ def encode(url):
 
 
 def is_remote(path):
-    """Whether a path is one of an object store; anything that is no path is not."""
+    """Whether a path is one of an object store, or of a registered file system; anything that is no path is not."""
     if isinstance(path, os.PathLike):
         path = os.fspath(path)
-    if isinstance(path, bytes):
-        return path.startswith((b"s3://", b"obs://"))
-    return isinstance(path, str) and path.startswith(("s3://", "obs://"))
+    if not isinstance(path, (str, bytes)):
+        return False
+    mark = b"://" if isinstance(path, bytes) else "://"
+    return mark in path and _file.is_remote(os.fsencode(path))

@@ -6,6 +6,7 @@
 #include "moxing/hooks.h"
 #include "moxing/log.h"
 #include "moxing/mode_keys.h"
+#include "moxing/plugin.h"
 #include "moxing/version.h"
 #include "run/past_end.h"
 
@@ -101,6 +102,8 @@ void bind_base(nb::module_& m) {
   m.def("set_flag", [](const std::string& name, const FlagValue& value) { set_flag(name, value); });
   m.def("reset_flags", &reset_flags);
   m.def("parse_flags", &parse_flags);
+  m.def("load_plugin", &load_plugin, nb::call_guard<nb::gil_scoped_release>());
+  m.def("load_plugins_of_environment", &load_plugins_of_environment, nb::call_guard<nb::gil_scoped_release>());
   m.def("get_help", &get_help);
   m.def("parse_mode", [](const std::string& name) { return std::string(to_string(parse_mode(name))); });
 }

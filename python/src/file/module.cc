@@ -10,6 +10,8 @@
 #include "file/config.h"
 #include "moxing/file.h"
 #include "moxing/file_stream.h"
+#include "moxing/file_system.h"
+#include "moxing/plugin.h"
 #include "string_caster.h"
 
 namespace nb = nanobind;
@@ -284,6 +286,8 @@ NB_MODULE(_file, m) {
   m.def("copy_parallel", copy_tree<file::copy_parallel>);
   m.def("sync", copy_tree<sync_tree>);
   m.def("copy_once_per_host", copy_tree<file::copy_once_per_host>);
+  m.def("is_remote", [](const nb::bytes& url) { return file::is_remote(path_of(url)); });
+  m.def("load_plugin", [](const nb::bytes& path) { without_gil([&] { mox::load_plugin(path_of(path)); }); });
   m.def("set_auth", set_auth);
   nb::dict limits;  // of set_auth's numbers: name -> (least, largest)
   for (const file::NumberLimit& limit : file::auth_limits())
