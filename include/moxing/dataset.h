@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ struct DatasetOptions {
   bool remove_cache_on_finish = true;  // false: the next run uses it again
 };
 
+// Subclass it for samples of any kind: keys, num_samples, class_names and build, which makes the pipeline of the
+// functions in dataset_graph.h.
 class MOX_EXPORT Dataset {
  public:
   virtual ~Dataset();
@@ -47,7 +50,10 @@ class MOX_EXPORT Dataset {
   virtual std::vector<std::string> class_names() const = 0;
 
  protected:
-  struct Pipeline;  // data/pipeline.h: the dataset node that has one component a key
+  struct Pipeline;  // dataset_graph.h: the dataset node that has one component a key
+  // Adds the pipeline to the graph of `scope`: elements are samples, of the keys asked for in their order (each is one
+  // of keys()), or batches where the data set's options say so. What repeats, shuffles, shards and resumes is the
+  // data set's to add; checked_order and sample_numbers do all four.
   virtual Pipeline build(const Scope& scope, const std::vector<std::string>& keys) = 0;
 };
 
@@ -71,5 +77,15 @@ MOX_EXPORT std::vector<std::string> dataset_names();
 // are broken. Keys: image, label.
 MOX_EXPORT std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string& split_name,
                                                 const std::string& dataset_dir, const DatasetOptions& options = {});
+
+// Opens the data set's split, which is one of meta.splits_to_sizes. Needs the keys image (uint8, [height, width, 1 or
+// 3]) and label (an integer scalar) to be trained on by `mox train`.
+using DatasetOpener =
+    std::function<std::unique_ptr<Dataset>(const DatasetMeta& meta, const std::string& split_name,
+                                           const std::string& dataset_dir, const DatasetOptions& options)>;
+// From then on get_dataset, get_dataset_meta, --dataset_name and Python know meta.name. From any thread.
+// InvalidArgumentError when the name is taken (it tells by whom) or cannot be one, when `meta` has no split, no classes
+// or an image_shape that is not three numbers, or `open` is empty.
+MOX_EXPORT void register_dataset(const DatasetMeta& meta, DatasetOpener open);
 
 }  // namespace mox

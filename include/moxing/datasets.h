@@ -3,6 +3,7 @@
 
 #include "moxing/convert.h"
 #include "moxing/dataset.h"
+#include "moxing/dataset_graph.h"
 #include "moxing/image_dataset.h"
 #include "moxing/metadata.h"
 #include "moxing/preview.h"

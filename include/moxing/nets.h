@@ -103,10 +103,27 @@ struct ModelMeta {
   int default_labels_offset = 0;            // 1: the network's classes leave out ImageNet's background class
   std::string default_logits_pattern = {};  // matches the variables of the last layer, for checkpoint_exclude_patterns
   int default_channels = 3;
+  std::string default_preprocessing = {};  // vgg, inception, … (preprocessing.h): of its images; "": none is known
 };
 MOX_EXPORT ModelMeta get_model_meta(const std::string& name);
 
-// All names, in the order of the manual.
+// All names: MoXing's in the order of the manual, then the registered ones.
 MOX_EXPORT std::vector<std::string> network_names();
+
+// How a network is to be built, as get_model_fn was asked.
+struct NetworkParams {
+  std::string name;          // under which it was asked for
+  bool is_training = false;  // TRAIN: batch norm uses the batch, dropout is active
+  int num_classes = 0;
+  ModelFnOptions options;
+};
+// Adds a network to the graph of `scope`. `images` are [batch, height, width, channels], for data_format NCHW
+// [batch, channels, height, width]; of a floating point type. What it throws reaches the caller of the network.
+using NetworkBuilder =
+    std::function<NetworkOutput(const Scope& scope, const tensorflow::Output& images, const NetworkParams& params)>;
+// From then on get_model_fn, get_model_meta, `mox nets`, `mox train` and Python know `name`. From any thread.
+// InvalidArgumentError when the name is taken (it tells by whom) or cannot be one, when a number of `meta` is out of
+// range, or `build` is empty.
+MOX_EXPORT void register_network(const std::string& name, const ModelMeta& meta, NetworkBuilder build);
 
 }  // namespace mox

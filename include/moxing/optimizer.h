@@ -109,11 +109,18 @@ struct OptimizerOptions {
   std::vector<std::string> exclude_from_weight_decay = {};
 };
 
-// The built-in optimizer `name`. InvalidArgumentError that lists the known ones for another name.
+// The optimizer `name`, MoXing's or a registered one. InvalidArgumentError that lists the known ones for another name.
 MOX_EXPORT OptimizerFn get_optimizer_fn(const std::string& name, LearningRate learning_rate,
                                         const OptimizerOptions& options = {});
 // The names that get_optimizer_fn knows, sorted.
 MOX_EXPORT std::vector<std::string> optimizer_names();
+
+// Makes an optimizer in the graph of `scope`; each reads of the options what it needs.
+using OptimizerFactory = std::function<std::unique_ptr<Optimizer>(const Scope& scope, const LearningRate& learning_rate,
+                                                                  const OptimizerOptions& options)>;
+// From then on get_optimizer_fn, --optimizer and Python know `name`; most derive from SlotOptimizer (slot_optimizer.h).
+// From any thread. InvalidArgumentError when the name is taken (it tells by whom) or cannot be one, or `make` is empty.
+MOX_EXPORT void register_optimizer(const std::string& name, OptimizerFactory make);
 
 struct OptimizerWrapperOptions {
   // lars: gradient := ratio * |w| / (|g| + weight_decay * |w|) * (g + weight_decay * w), for each variable.

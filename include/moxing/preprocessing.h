@@ -41,4 +41,18 @@ MOX_EXPORT PreprocessingMeta get_preprocessing_meta(const std::string& name);
 // The names that get_data_augmentation_fn knows, sorted.
 MOX_EXPORT std::vector<std::string> preprocessing_names();
 
+// What a preprocessing is to make of an image, as get_data_augmentation_fn was asked.
+struct PreprocessingRequest {
+  bool training;      // TRAIN: random; the same image gives the same result otherwise
+  int height, width;  // of the output, pixels
+  AugmentationOptions options;
+};
+// One image [height, width, channels] -> a float image [request.height, request.width, channels].
+using PreprocessingBuilder = std::function<tensorflow::Output(const Scope& scope, const tensorflow::Output& image,
+                                                              const PreprocessingRequest& request)>;
+// From then on get_data_augmentation_fn, --preprocessing_name and ModelMeta::default_preprocessing know `name`. From
+// any thread. InvalidArgumentError when the name is taken (it tells by whom) or cannot be one, when default_image_size
+// is out of range, or `build` is empty.
+MOX_EXPORT void register_preprocessing(const std::string& name, int default_image_size, PreprocessingBuilder build);
+
 }  // namespace mox

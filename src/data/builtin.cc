@@ -1,6 +1,8 @@
 // The table of built-in data sets: a new one is a line here and a function that opens it.
 #include "data/builtin.h"
 
+#include "base/limits.h"
+#include "base/registry.h"
 #include "data/idx.h"
 #include "data/memory_dataset.h"
 #include "data/pipeline.h"
@@ -21,21 +23,45 @@ const std::vector<std::string> kThings = {"airplane", "automobile", "bird",  "ca
                                           "dog",      "frog",       "horse", "ship", "truck"};
 const std::vector<std::string> kFlowers = {"daisy", "dandelion", "roses", "sunflowers", "tulips"};
 
-const std::vector<BuiltinDataset>& builtin_datasets() {
-  static const std::vector<BuiltinDataset> table = {
-      {{"mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kDigits}, open_idx},
-      {{"fashion_mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kClothes}, open_idx},
-      {{"cifar10", {{"train", 50000}, {"test", 10000}}, 10, {32, 32, 3}, kThings}, open_cifar10},
+struct RegisteredDataset {
+  DatasetMeta meta;
+  DatasetOpener open;
+};
+
+// The files as published, or as TF-slim converts them.
+DatasetOpener or_converted(DatasetOpener open) {
+  return [open = std::move(open)](const DatasetMeta& meta, const std::string& split, const std::string& dir,
+                                  const DatasetOptions& options) {
+    if (auto converted = open_converted(meta, split, dir, options)) return converted;
+    return open(meta, split, dir, options);
+  };
+}
+
+std::vector<RegisteredDataset> builtin_datasets() {
+  return {
+      {{"mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kDigits}, or_converted(open_idx)},
+      {{"fashion_mnist", {{"train", 60000}, {"test", 10000}}, 10, {28, 28, 1}, kClothes}, or_converted(open_idx)},
+      {{"cifar10", {{"train", 50000}, {"test", 10000}}, 10, {32, 32, 3}, kThings}, or_converted(open_cifar10)},
       {{"flowers", {{"train", 3320}, {"validation", 350}}, 5, {-1, -1, 3}, kFlowers}, open_slim_records},
       {{"imagenet", {{"train", 1281167}, {"validation", 50000}}, 1001, {-1, -1, 3}, {}}, open_slim_records},
   };
-  return table;
 }
 
-const BuiltinDataset& find_builtin(const std::string& name) {
-  for (const auto& dataset : builtin_datasets())
-    if (dataset.meta.name == name) return dataset;
-  throw InvalidArgumentError("there is no built-in data set '" + name + "'; there are: " + join_names(dataset_names()));
+Registry<RegisteredDataset>& registry() {
+  static auto* all = [] {
+    auto* filling = new Registry<RegisteredDataset>("data set");
+    for (RegisteredDataset& dataset : builtin_datasets()) {
+      const std::string name = dataset.meta.name;
+      filling->add(name, std::move(dataset), kBuiltIn);
+    }
+    return filling;
+  }();
+  return *all;
+}
+
+const RegisteredDataset& find_dataset(const std::string& name) {
+  if (const RegisteredDataset* found = registry().find(name)) return *found;
+  throw InvalidArgumentError("there is no built-in data set '" + name + "'; there are: " + listed(dataset_names()));
 }
 
 // The file as published or unpacked.
@@ -129,21 +155,29 @@ int64_t DatasetMeta::split_size(const std::string& split_name) const {
                              "'; it has: " + data::join_names(names));
 }
 
-DatasetMeta get_dataset_meta(const std::string& name) { return data::find_builtin(name).meta; }
+DatasetMeta get_dataset_meta(const std::string& name) { return data::find_dataset(name).meta; }
 
-std::vector<std::string> dataset_names() {
-  std::vector<std::string> names;
-  for (const auto& dataset : data::builtin_datasets()) names.push_back(dataset.meta.name);
-  return names;
-}
+std::vector<std::string> dataset_names() { return data::registry().names(); }
 
 std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string& split_name,
                                      const std::string& dataset_dir, const DatasetOptions& options) {
-  const data::BuiltinDataset& dataset = data::find_builtin(name);
+  const data::RegisteredDataset& dataset = data::find_dataset(name);
   dataset.meta.split_size(split_name);
-  if (dataset.meta.image_shape[0] > 0)
-    if (auto converted = data::open_converted(dataset.meta, split_name, dataset_dir, options)) return converted;
-  return dataset.open(dataset.meta, split_name, dataset_dir, options);
+  auto opened = dataset.open(dataset.meta, split_name, dataset_dir, options);
+  if (!opened) throw InvalidArgumentError("data set '" + name + "': the function that opens it returned none");
+  return opened;
+}
+
+void register_dataset(const DatasetMeta& meta, DatasetOpener open) {
+  const std::string who = "register_dataset('" + meta.name + "'): ";
+  if (!open) throw InvalidArgumentError(who + "the function that opens it is empty");
+  if (meta.splits_to_sizes.empty())
+    throw InvalidArgumentError(who + "splits_to_sizes is empty; expected one split or more, the one to train on first");
+  check_integer(who + "num_classes", meta.num_classes, 1, kMaxClasses);
+  if (meta.image_shape.size() != 3)
+    throw InvalidArgumentError(who + "image_shape has " + std::to_string(meta.image_shape.size()) +
+                               " numbers, expected height, width and channels; -1 where images differ");
+  data::registry().add(meta.name, {meta, std::move(open)});
 }
 
 }  // namespace mox

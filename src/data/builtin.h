@@ -8,14 +8,6 @@
 
 namespace mox::data {
 
-using OpenFn = std::unique_ptr<Dataset> (*)(const DatasetMeta& meta, const std::string& split, const std::string& dir,
-                                            const DatasetOptions& options);
-
-struct BuiltinDataset {
-  DatasetMeta meta;
-  OpenFn open;
-};
-
 // MNIST's four idx files, packed or not.
 std::unique_ptr<Dataset> open_idx(const DatasetMeta& meta, const std::string& split, const std::string& dir,
                                   const DatasetOptions& options);

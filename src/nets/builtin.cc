@@ -1,7 +1,7 @@
-// The table of networks: name, image size, labels offset, variables of the last layer, channels, function.
-#include "nets/builtin.h"
-
+// The table of networks: name, image size, labels offset, variables of the last layer, channels, preprocessing,
+// function.
 #include "base/limits.h"
+#include "base/registry.h"
 #include "layers/layout.h"
 #include "moxing/error.h"
 #include "nets/families.h"
@@ -16,65 +16,87 @@ namespace nets {
 namespace {
 
 // clang-format off
-constexpr Network kNetworks[] = {
-    // name, image size, labels offset, logits pattern, channels, function
-    {"alexnet_v2", 224, 1, "fc8", 3, alexnet_v2},
-    {"cifarnet", 32, 0, "logits", 3, cifarnet},
-    {"overfeat", 231, 1, "fc8", 3, overfeat},
-    {"vgg_a", 224, 1, "fc8", 3, vgg},
-    {"vgg_16", 224, 1, "fc8", 3, vgg},
-    {"vgg_19", 224, 1, "fc8", 3, vgg},
-    {"vgg_a_bn", 224, 1, "fc8", 3, vgg},
-    {"vgg_16_bn", 224, 1, "fc8", 3, vgg},
-    {"vgg_19_bn", 224, 1, "fc8", 3, vgg},
-    {"inception_v1", 224, 0, "Logits", 3, inception_v1},
-    {"inception_v2", 224, 0, "Logits", 3, inception_v2},
-    {"inception_v3", 299, 0, "Logits", 3, inception_v3},
-    {"inception_v4", 299, 0, "Logits", 3, inception_v4},
-    {"inception_resnet_v2", 299, 0, "Logits", 3, inception_resnet_v2},
-    {"lenet", 28, 0, "fc4", 1, lenet},
-    {"resnet_v1_18", 224, 1, "logits", 3, resnet_v1_18},
-    {"resnet_v1_50", 224, 1, "logits", 3, resnet_v1},
-    {"resnet_v1_50_8k", 224, 1, "logits", 3, resnet_v1},
-    {"resnet_v1_101", 224, 1, "logits", 3, resnet_v1},
-    {"resnet_v1_152", 224, 1, "logits", 3, resnet_v1},
-    {"resnet_v1_200", 224, 1, "logits", 3, resnet_v1},
-    {"resnet_v2_50", 224, 1, "logits", 3, resnet_v2},
-    {"resnet_v2_101", 224, 1, "logits", 3, resnet_v2},
-    {"resnet_v2_152", 224, 1, "logits", 3, resnet_v2},
-    {"resnet_v2_200", 224, 1, "logits", 3, resnet_v2},
-    {"resnext_b_50", 224, 1, "logits", 3, resnext},
-    {"resnext_b_101", 224, 1, "logits", 3, resnext},
-    {"resnext_c_50", 224, 1, "logits", 3, resnext},
-    {"resnext_c_101", 224, 1, "logits", 3, resnext},
-    {"pvanet", 224, 0, "logits", 3, pvanet},
-    {"mobilenet_v1", 224, 0, "Logits", 3, mobilenet_v1},
-    {"mobilenet_v1_075", 224, 0, "Logits", 3, mobilenet_v1},
-    {"mobilenet_v1_050", 224, 0, "Logits", 3, mobilenet_v1},
-    {"mobilenet_v1_025", 224, 0, "Logits", 3, mobilenet_v1},
-    {"mobilenet_v2", 224, 0, "Logits", 3, mobilenet_v2},
-    {"mobilenet_v2_140", 224, 0, "Logits", 3, mobilenet_v2},
-    {"mobilenet_v2_035", 224, 0, "Logits", 3, mobilenet_v2},
-    {"resnet_v1_20", 32, 1, "logits", 3, resnet_v1_cifar},
-    {"resnet_v1_110", 32, 1, "logits", 3, resnet_v1_cifar},
-    {"nasnet_cifar", 32, 0, "FC", 3, nasnet_family},
-    {"nasnet_mobile", 224, 0, "FC", 3, nasnet_family},
-    {"nasnet_large", 331, 0, "FC", 3, nasnet_family},
-    {"pnasnet_large", 331, 0, "FC", 3, nasnet_family},
-    {"pnasnet_mobile", 224, 0, "FC", 3, nasnet_family},
+struct BuiltIn {
+  const char* name;
+  int image_size, labels_offset;
+  const char* logits_pattern;
+  int channels;
+  const char* preprocessing;
+  BuildFn* build;
+};
+
+constexpr BuiltIn kNetworks[] = {
+    // name, image size, labels offset, logits pattern, channels, preprocessing, function
+    {"alexnet_v2", 224, 1, "fc8", 3, "vgg", alexnet_v2},
+    {"cifarnet", 32, 0, "logits", 3, "cifarnet", cifarnet},
+    {"overfeat", 231, 1, "fc8", 3, "vgg", overfeat},
+    {"vgg_a", 224, 1, "fc8", 3, "vgg", vgg},
+    {"vgg_16", 224, 1, "fc8", 3, "vgg", vgg},
+    {"vgg_19", 224, 1, "fc8", 3, "vgg", vgg},
+    {"vgg_a_bn", 224, 1, "fc8", 3, "vgg", vgg},
+    {"vgg_16_bn", 224, 1, "fc8", 3, "vgg", vgg},
+    {"vgg_19_bn", 224, 1, "fc8", 3, "vgg", vgg},
+    {"inception_v1", 224, 0, "Logits", 3, "inception", inception_v1},
+    {"inception_v2", 224, 0, "Logits", 3, "inception", inception_v2},
+    {"inception_v3", 299, 0, "Logits", 3, "inception", inception_v3},
+    {"inception_v4", 299, 0, "Logits", 3, "inception", inception_v4},
+    {"inception_resnet_v2", 299, 0, "Logits", 3, "inception", inception_resnet_v2},
+    {"lenet", 28, 0, "fc4", 1, "lenet", lenet},
+    {"resnet_v1_18", 224, 1, "logits", 3, "vgg", resnet_v1_18},
+    {"resnet_v1_50", 224, 1, "logits", 3, "vgg", resnet_v1},
+    {"resnet_v1_50_8k", 224, 1, "logits", 3, "vgg", resnet_v1},
+    {"resnet_v1_101", 224, 1, "logits", 3, "vgg", resnet_v1},
+    {"resnet_v1_152", 224, 1, "logits", 3, "vgg", resnet_v1},
+    {"resnet_v1_200", 224, 1, "logits", 3, "vgg", resnet_v1},
+    {"resnet_v2_50", 224, 1, "logits", 3, "vgg", resnet_v2},
+    {"resnet_v2_101", 224, 1, "logits", 3, "vgg", resnet_v2},
+    {"resnet_v2_152", 224, 1, "logits", 3, "vgg", resnet_v2},
+    {"resnet_v2_200", 224, 1, "logits", 3, "vgg", resnet_v2},
+    {"resnext_b_50", 224, 1, "logits", 3, "vgg", resnext},
+    {"resnext_b_101", 224, 1, "logits", 3, "vgg", resnext},
+    {"resnext_c_50", 224, 1, "logits", 3, "vgg", resnext},
+    {"resnext_c_101", 224, 1, "logits", 3, "vgg", resnext},
+    {"pvanet", 224, 0, "logits", 3, "pvanet", pvanet},
+    {"mobilenet_v1", 224, 0, "Logits", 3, "inception", mobilenet_v1},
+    {"mobilenet_v1_075", 224, 0, "Logits", 3, "inception", mobilenet_v1},
+    {"mobilenet_v1_050", 224, 0, "Logits", 3, "inception", mobilenet_v1},
+    {"mobilenet_v1_025", 224, 0, "Logits", 3, "inception", mobilenet_v1},
+    {"mobilenet_v2", 224, 0, "Logits", 3, "inception", mobilenet_v2},
+    {"mobilenet_v2_140", 224, 0, "Logits", 3, "inception", mobilenet_v2},
+    {"mobilenet_v2_035", 224, 0, "Logits", 3, "inception", mobilenet_v2},
+    {"resnet_v1_20", 32, 1, "logits", 3, "cifarnet", resnet_v1_cifar},
+    {"resnet_v1_110", 32, 1, "logits", 3, "cifarnet", resnet_v1_cifar},
+    {"nasnet_cifar", 32, 0, "FC", 3, "cifarnet", nasnet_family},
+    {"nasnet_mobile", 224, 0, "FC", 3, "inception", nasnet_family},
+    {"nasnet_large", 331, 0, "FC", 3, "inception", nasnet_family},
+    {"pnasnet_large", 331, 0, "FC", 3, "inception", nasnet_family},
+    {"pnasnet_mobile", 224, 0, "FC", 3, "inception", nasnet_family},
 };
 // clang-format on
 
-}  // namespace
+struct Network {
+  ModelMeta meta;
+  NetworkBuilder build;
+};
 
-const Network& find_network(const std::string& name) {
-  for (const Network& network : kNetworks)
-    if (name == network.name) return network;
-  std::string known;
-  for (const Network& network : kNetworks) known += std::string(known.empty() ? "" : ", ") + network.name;
-  throw InvalidArgumentError("there is no network '" + name + "'; there are: " + known);
+Registry<Network>& registry() {
+  static auto* all = [] {
+    auto* filling = new Registry<Network>("network");
+    for (const BuiltIn& n : kNetworks)
+      filling->add(n.name, {{n.image_size, n.labels_offset, n.logits_pattern, n.channels, n.preprocessing}, n.build},
+                   kBuiltIn);
+    return filling;
+  }();
+  return *all;
 }
 
+// Stays where it is.
+const Network& find_network(const std::string& name) {
+  if (const Network* found = registry().find(name)) return *found;
+  throw InvalidArgumentError("there is no network '" + name + "'; there are: " + listed(registry().names()));
+}
+
+}  // namespace
 }  // namespace nets
 
 namespace {
@@ -155,15 +177,17 @@ NetworkFn get_model_fn(const std::string& name, ModeKeys run_mode, int num_class
   };
 }
 
-ModelMeta get_model_meta(const std::string& name) {
-  const nets::Network& network = nets::find_network(name);
-  return {network.image_size, network.labels_offset, network.logits_pattern, network.channels};
-}
+ModelMeta get_model_meta(const std::string& name) { return nets::find_network(name).meta; }
 
-std::vector<std::string> network_names() {
-  std::vector<std::string> names;
-  for (const nets::Network& network : nets::kNetworks) names.push_back(network.name);
-  return names;
+std::vector<std::string> network_names() { return nets::registry().names(); }
+
+void register_network(const std::string& name, const ModelMeta& meta, NetworkBuilder build) {
+  const std::string who = "register_network('" + name + "'): ";
+  if (!build) throw InvalidArgumentError(who + "the function that builds it is empty");
+  check_integer(who + "default_image_size", meta.default_image_size, 1, kMaxImageSide);
+  check_integer(who + "default_labels_offset", meta.default_labels_offset, 0, kMaxClasses);
+  check_integer(who + "default_channels", meta.default_channels, 1, kMaxImageSide);
+  nets::registry().add(name, {meta, std::move(build)});
 }
 
 }  // namespace mox

@@ -10,13 +10,7 @@
 
 namespace mox::nets {
 
-// How a network is to be built; the same for every family.
-struct Params {
-  std::string name;  // the key in the table
-  bool is_training = false;
-  int num_classes = 0;
-  ModelFnOptions options;
-};
+using Params = NetworkParams;
 
 // A network being built: the family's defaults for its layers (TF-slim's arg_scope), and its end points.
 class Net {

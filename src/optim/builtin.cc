@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/registry.h"
 #include "moxing/error.h"
 #include "optim/slot_optimizer.h"
 
@@ -9,13 +10,13 @@ namespace mox {
 
 namespace {
 
-struct Entry {
+struct BuiltIn {
   const char* name;
-  OptimizerFactory make;
+  MakeOptimizer* make;
 };
 
 // clang-format off
-constexpr Entry kOptimizers[] = {  // sorted: an error lists them in this order
+constexpr BuiltIn kOptimizers[] = {
     {"adadelta", make_adadelta},
     {"adagrad", make_adagrad},
     {"adam", make_adam},
@@ -28,23 +29,38 @@ constexpr Entry kOptimizers[] = {  // sorted: an error lists them in this order
 };
 // clang-format on
 
+Registry<OptimizerFactory>& registry() {
+  static auto* all = [] {
+    auto* filling = new Registry<OptimizerFactory>("optimizer");
+    for (const BuiltIn& o : kOptimizers) filling->add(o.name, o.make, kBuiltIn);
+    return filling;
+  }();
+  return *all;
+}
+
 }  // namespace
 
 std::vector<std::string> optimizer_names() {
-  std::vector<std::string> names;
-  for (const Entry& entry : kOptimizers) names.push_back(entry.name);
+  std::vector<std::string> names = registry().names();
+  std::sort(names.begin(), names.end());
   return names;
 }
 
 OptimizerFn get_optimizer_fn(const std::string& name, LearningRate learning_rate, const OptimizerOptions& options) {
-  for (const Entry& entry : kOptimizers)
-    if (name == entry.name)
-      return [make = entry.make, learning_rate = std::move(learning_rate), options](const Scope& scope) {
-        return make(scope, learning_rate, options);
-      };
-  std::string known;
-  for (const Entry& entry : kOptimizers) known += std::string(known.empty() ? "" : ", ") + entry.name;
-  throw InvalidArgumentError("get_optimizer_fn: unknown optimizer '" + name + "'; there are: " + known);
+  const OptimizerFactory* make = registry().find(name);
+  if (!make)
+    throw InvalidArgumentError("get_optimizer_fn: unknown optimizer '" + name +
+                               "'; there are: " + listed(optimizer_names()));
+  return [make, name, learning_rate = std::move(learning_rate), options](const Scope& scope) {
+    std::unique_ptr<Optimizer> optimizer = (*make)(scope, learning_rate, options);
+    if (!optimizer) throw InvalidArgumentError("optimizer '" + name + "': the function that makes it returned none");
+    return optimizer;
+  };
+}
+
+void register_optimizer(const std::string& name, OptimizerFactory make) {
+  if (!make) throw InvalidArgumentError("register_optimizer('" + name + "'): the function that makes it is empty");
+  registry().add(name, std::move(make));
 }
 
 }  // namespace mox

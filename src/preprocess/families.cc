@@ -1,11 +1,13 @@
-// Which family and size belong to which network: the manual's PreprocessingKeys.
+// The table of preprocessing, and which of them belongs to which network: the manual's PreprocessingKeys.
 #include "preprocess/families.h"
 
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/registry.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "moxing/nets.h"
 
 namespace mox {
 
@@ -13,81 +15,49 @@ namespace tf = tensorflow;
 
 namespace {
 
-struct FamilyEntry {
-  const char* name;
-  preprocess::Family build;
-};
-
-constexpr FamilyEntry kCifarnet = {"cifarnet_preprocessing", preprocess::cifarnet};
-constexpr FamilyEntry kInception = {"inception_preprocessing", preprocess::inception};
-constexpr FamilyEntry kLenet = {"lenet_preprocessing", preprocess::lenet};
-constexpr FamilyEntry kPvanet = {"pvanet_preprocessing", preprocess::pvanet};
-constexpr FamilyEntry kVgg = {"vgg_preprocessing", preprocess::vgg};
-
-struct NetworkEntry {
-  const char* name;
-  const FamilyEntry& family;
+struct Preprocessing {
+  std::string family;
   int image_size;
+  PreprocessingBuilder build;
 };
 
-// clang-format off
-constexpr NetworkEntry kNetworks[] = {  // sorted: an error lists them in this order
-    {"alexnet_v2", kVgg, 224},
-    {"cifarnet", kCifarnet, 32},
-    {"inception", kInception, 299},
-    {"inception_resnet_v2", kInception, 299},
-    {"inception_v1", kInception, 224},
-    {"inception_v2", kInception, 224},
-    {"inception_v3", kInception, 299},
-    {"inception_v4", kInception, 299},
-    {"lenet", kLenet, 28},
-    {"mobilenet_v1", kInception, 224},
-    {"mobilenet_v1_025", kInception, 224},
-    {"mobilenet_v1_050", kInception, 224},
-    {"mobilenet_v1_075", kInception, 224},
-    {"mobilenet_v2", kInception, 224},
-    {"mobilenet_v2_035", kInception, 224},
-    {"mobilenet_v2_140", kInception, 224},
-    {"nasnet_cifar", kCifarnet, 32},
-    {"nasnet_large", kInception, 331},
-    {"nasnet_mobile", kInception, 224},
-    {"overfeat", kVgg, 224},
-    {"pnasnet_large", kInception, 331},
-    {"pnasnet_mobile", kInception, 224},
-    {"pvanet", kPvanet, 224},
-    {"resnet_v1_101", kVgg, 224},
-    {"resnet_v1_110", kCifarnet, 32},
-    {"resnet_v1_152", kVgg, 224},
-    {"resnet_v1_18", kVgg, 224},
-    {"resnet_v1_20", kCifarnet, 32},
-    {"resnet_v1_200", kVgg, 224},
-    {"resnet_v1_50", kVgg, 224},
-    {"resnet_v1_50_8k", kVgg, 224},
-    {"resnet_v2_101", kVgg, 224},
-    {"resnet_v2_152", kVgg, 224},
-    {"resnet_v2_200", kVgg, 224},
-    {"resnet_v2_50", kVgg, 224},
-    {"resnext_b_101", kVgg, 224},
-    {"resnext_b_50", kVgg, 224},
-    {"resnext_c_101", kVgg, 224},
-    {"resnext_c_50", kVgg, 224},
-    {"vgg", kVgg, 224},
-    {"vgg_16", kVgg, 224},
-    {"vgg_16_bn", kVgg, 224},
-    {"vgg_19", kVgg, 224},
-    {"vgg_19_bn", kVgg, 224},
-    {"vgg_a", kVgg, 224},
-    {"vgg_a_bn", kVgg, 224},
-};
-// clang-format on
+Registry<Preprocessing>& registry() {
+  static auto* all = [] {
+    auto* filling = new Registry<Preprocessing>("preprocessing");
+    const auto add = [&](const char* name, const char* family, int image_size, preprocess::Family* build) {
+      filling->add(name, {family, image_size, build}, kBuiltIn);
+    };
+    add("cifarnet", "cifarnet_preprocessing", 32, preprocess::cifarnet);
+    add("inception", "inception_preprocessing", 299, preprocess::inception);
+    add("lenet", "lenet_preprocessing", 28, preprocess::lenet);
+    add("pvanet", "pvanet_preprocessing", 224, preprocess::pvanet);
+    add("vgg", "vgg_preprocessing", 224, preprocess::vgg);
+    add("overfeat", "vgg_preprocessing", 224, preprocess::vgg);  // the network's own size is 231
+    return filling;
+  }();
+  return *all;
+}
 
-const NetworkEntry& find_network(const std::string& name) {
-  for (const NetworkEntry& entry : kNetworks)
-    if (name == entry.name) return entry;
-  std::string known;
-  for (const NetworkEntry& entry : kNetworks) known += std::string(known.empty() ? "" : ", ") + entry.name;
-  throw InvalidArgumentError("get_data_augmentation_fn: no preprocessing is known for network '" + name +
-                             "'; there are: " + known);
+bool is_network(const std::string& name) {
+  const std::vector<std::string> names = network_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Of a preprocessing's own name, or of the network that names it.
+Preprocessing find_preprocessing(const std::string& name) {
+  if (const Preprocessing* found = registry().find(name)) return *found;
+  if (!is_network(name))
+    throw InvalidArgumentError("get_data_augmentation_fn: no preprocessing is known for network '" + name +
+                               "'; there are: " + listed(preprocessing_names()));
+  const ModelMeta network = get_model_meta(name);
+  const Preprocessing* found = registry().find(network.default_preprocessing);
+  if (!found)
+    throw InvalidArgumentError("get_data_augmentation_fn: network '" + name + "' was registered with " +
+                               (network.default_preprocessing.empty()
+                                    ? "no default_preprocessing"
+                                    : "the unknown preprocessing '" + network.default_preprocessing + "'") +
+                               "; name another one (--preprocessing_name); there are: " + listed(registry().names()));
+  return {found->family, network.default_image_size, found->build};
 }
 
 int output_side(const char* which, int asked, int by_default) {
@@ -113,11 +83,11 @@ void check_image(const Scope& scope, const tf::Output& image, const std::string&
 
 AugmentationFn get_data_augmentation_fn(const std::string& name, ModeKeys run_mode, int output_height, int output_width,
                                         const AugmentationOptions& options) {
-  const NetworkEntry& network = find_network(name);
+  const Preprocessing found = find_preprocessing(name);
   const preprocess::Request request = {run_mode == ModeKeys::TRAIN,
-                                       output_side("output_height", output_height, network.image_size),
-                                       output_side("output_width", output_width, network.image_size), options};
-  return [request, name, build = network.family.build](const Scope& parent, const tf::Output& image) {
+                                       output_side("output_height", output_height, found.image_size),
+                                       output_side("output_width", output_width, found.image_size), options};
+  return [request, name, build = found.build](const Scope& parent, const tf::Output& image) {
     const Scope scope = parent.with(parent.NewSubScope("preprocess_" + name));
     check(scope, "preprocessing of " + name);
     check_image(scope, image, name);
@@ -128,14 +98,24 @@ AugmentationFn get_data_augmentation_fn(const std::string& name, ModeKeys run_mo
 }
 
 PreprocessingMeta get_preprocessing_meta(const std::string& name) {
-  const NetworkEntry& network = find_network(name);
-  return {network.family.name, network.image_size};
+  const Preprocessing found = find_preprocessing(name);
+  return {found.family, found.image_size};
 }
 
 std::vector<std::string> preprocessing_names() {
-  std::vector<std::string> names;
-  for (const NetworkEntry& entry : kNetworks) names.push_back(entry.name);
+  std::vector<std::string> names = registry().names();
+  for (const std::string& network : network_names())
+    if (registry().find(get_model_meta(network).default_preprocessing)) names.push_back(network);
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
+}
+
+void register_preprocessing(const std::string& name, int default_image_size, PreprocessingBuilder build) {
+  const std::string who = "register_preprocessing('" + name + "'): ";
+  if (!build) throw InvalidArgumentError(who + "the function that builds it is empty");
+  check_integer(who + "default_image_size", default_image_size, 1, kMaxImageSide);
+  registry().add(name, {name, default_image_size, std::move(build)});
 }
 
 }  // namespace mox

@@ -5,18 +5,10 @@
 
 namespace mox::preprocess {
 
-struct Request {
-  bool training;
-  int height, width;  // of the output, pixels
-  AugmentationOptions options;
-};
+using Request = PreprocessingRequest;
 
-using Family = tensorflow::Output (*)(const Scope&, const tensorflow::Output& image, const Request&);
+using Family = tensorflow::Output(const Scope& scope, const tensorflow::Output& image, const Request& request);
 
-tensorflow::Output cifarnet(const Scope& scope, const tensorflow::Output& image, const Request& request);
-tensorflow::Output inception(const Scope& scope, const tensorflow::Output& image, const Request& request);
-tensorflow::Output lenet(const Scope& scope, const tensorflow::Output& image, const Request& request);
-tensorflow::Output pvanet(const Scope& scope, const tensorflow::Output& image, const Request& request);
-tensorflow::Output vgg(const Scope& scope, const tensorflow::Output& image, const Request& request);
+Family cifarnet, inception, lenet, pvanet, vgg;
 
 }  // namespace mox::preprocess

@@ -18,8 +18,9 @@ using CommandFn = int (*)(const std::vector<std::string>& args);
 
 struct Command {
   const char* name;
-  const char* summary;  // one line for `mox --help`
-  CommandFn run;        // nullptr: lives in the engine's command library
+  const char* summary;           // one line for `mox --help`
+  CommandFn run;                 // nullptr: lives in the engine's command library
+  bool starts_programs = false;  // launch, script: plugins are for what they start
 };
 
 // main.cc: the commands of the program.
@@ -37,7 +38,15 @@ int run_file(const std::vector<std::string>& args);
 // launch_command.cc
 int run_launch(const std::vector<std::string>& args);
 
-// engine_loader.cc: loads the command library and runs `name` of it.
+// plugins.cc: takes --plugin=LIBRARY (or --plugin LIBRARY; several) out of the words before "--" and loads them, after
+// those of MOX_PLUGINS; for a command that starts other programs they join that variable instead. InvalidArgumentError.
+void take_plugins(const Command& command, std::vector<std::string>* args);
+
+// engine_loader.cc: loads the command library, once. Error when it cannot be.
+void load_engine();
+// dlopen without the greeting of TensorFlow, where that comes along; nullptr as dlopen.
+void* load_quietly(const std::string& path, int flags);
+// The same and runs `name` of it.
 int run_engine_command(const std::string& name, const std::vector<std::string>& args);
 
 }  // namespace mox::cli

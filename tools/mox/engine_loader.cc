@@ -38,21 +38,29 @@ class QuietStderr {
   int saved_ = -1;
 };
 
-void* load(const std::string& path) {
-  QuietStderr quiet;
-  return dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL);
+void* engine() {
+  static void* library = nullptr;
+  if (!library) library = load_quietly(command_library(), RTLD_LAZY | RTLD_GLOBAL);
+  if (!library)
+    throw Error("cannot load the engine: " + std::string(dlerror()) + "; is tensorflow-cpu 2.21.0 installed?");
+  return library;
 }
 
 }  // namespace
 
+void* load_quietly(const std::string& path, int flags) {
+  QuietStderr quiet;
+  return dlopen(path.c_str(), flags);
+}
+
+void load_engine() { engine(); }
+
 int run_engine_command(const std::string& name, const std::vector<std::string>& args) {
-  const std::string path = command_library();
-  void* library = load(path);
-  if (!library)
-    throw Error("cannot load the engine: " + std::string(dlerror()) + "; is tensorflow-cpu 2.21.0 installed?");
+  void* library = engine();
   using Entry = int (*)(const std::string&, const std::vector<std::string>&);
   auto entry = reinterpret_cast<Entry>(dlsym(library, "mox_run_command"));
-  if (!entry) throw Error(path + " does not fit this program: " + dlerror() + "; install both from one build");
+  if (!entry)
+    throw Error(command_library() + " does not fit this program: " + dlerror() + "; install both from one build");
   return entry(name, args);
 }
 

@@ -24,8 +24,8 @@ constexpr Command kCommands[] = {
     {"nets", "list the built-in networks, or show one", nullptr},
     {"lr", "show or draw a learning rate strategy", nullptr},
     {"data", "convert, split, stat and preview data sets", nullptr},
-    {"launch", "start the processes of a cluster, here or by ssh", mox::cli::run_launch},
-    {"script", "run a TensorFlow 1 script of MoXing as it is", mox::cli::run_script},
+    {"launch", "start the processes of a cluster, here or by ssh", mox::cli::run_launch, true},
+    {"script", "run a TensorFlow 1 script of MoXing as it is", mox::cli::run_script, true},
     {"flags", "list MoXing's own flags, their defaults and values", mox::cli::run_flags},
     {"file", "ls, cat, cp, sync, mv, rm, … on local and s3:// paths", mox::cli::run_file},
 };
@@ -36,11 +36,15 @@ void print_help(std::FILE* out) {
                "[OPTIONS]\n\nCommands:\n",
                mox::version());
   for (const Command& c : kCommands) std::fprintf(out, "  %-9s %s\n", c.name, c.summary);
-  std::fprintf(out, "\n`mox COMMAND --help` tells more. `mox --version` prints the version.\n");
+  std::fprintf(
+      out,
+      "\nEvery command takes --plugin=LIBRARY: networks, optimizers, data sets, preprocessing and file systems "
+      "of your own.\n`mox COMMAND --help` tells more. `mox --version` prints the version.\n");
 }
 
-int run_command(const Command& command, const std::vector<std::string>& args) {
+int run_command(const Command& command, std::vector<std::string> args) {
   try {
+    mox::cli::take_plugins(command, &args);
     return command.run ? command.run(args) : mox::cli::run_engine_command(command.name, args);
   } catch (const mox::InvalidArgumentError& e) {
     std::fprintf(stderr, "mox %s: %s\n", command.name, e.what());

@@ -15,6 +15,7 @@ from moxing.tensorflow.executor import (AggregativeSessionRunHook, EarlyStopping
 from moxing.tensorflow.executor.flags import take_flags_from_command_line
 from moxing.tensorflow.nets import NetworkKeys, default_preprocess_fn, get_model_fn, get_model_meta
 from moxing.tensorflow.optimizer import get_optimizer_fn, get_optimizer_wrapper_fn, learning_rate_scheduler
+from moxing.tensorflow.plugins import load_plugin
 from moxing.tensorflow.preprocessing import PreprocessingKeys, get_data_augmentation_fn
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
     "FeedSessionRunHook", "InvalidArgumentError", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "NetworkKeys",
     "NotFoundError", "PlateauLREarlyStoppingHook", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError",
     "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn", "get_flag", "get_help", "get_model_fn",
-    "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "learning_rate_scheduler", "run",
+    "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "learning_rate_scheduler", "load_plugin", "run",
     "set_flag", "var_scope", *datasets.__all__,
 ]
 

@@ -53,6 +53,8 @@ except ImportError as e:
         f"moxing's engine does not load with TensorFlow {tf.__version__} ({e}); it is built for one version: "
         "install the TensorFlow that it was built with, or build moxing again with this one (pip install .)") from e
 
+engine.load_plugins_of_environment()
+
 
 @plain.register(tf.Tensor)
 def _(value):

@@ -10,8 +10,17 @@ from moxing.tensorflow._runtime import engine
 ModelMeta = collections.namedtuple(
     "ModelMeta", ["default_image_size", "default_labels_offset", "default_logits_pattern", "default_channels"])
 
-# LENET = 'lenet', …: every network that there is.
-NetworkKeys = type("NetworkKeys", (), {name.upper(): name for name in engine.network_names()})
+
+class NetworkKeys:
+    """LENET = 'lenet', …: every network that there is."""
+
+
+def note_network_keys():
+    for name in engine.network_names():
+        setattr(NetworkKeys, name.upper(), name)
+
+
+note_network_keys()
 
 
 @checked

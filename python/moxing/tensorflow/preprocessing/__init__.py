@@ -5,9 +5,17 @@ from moxing.tensorflow._fragments import image_tensor, import_fragment, shape_li
 from moxing.tensorflow._graph_state import fragment_seed
 from moxing.tensorflow._runtime import engine
 
-# LENET = 'lenet_preprocessing', …
-PreprocessingKeys = type("PreprocessingKeys", (),
-                         {name.upper(): engine.preprocessing_meta(name)[0] for name in engine.preprocessing_names()})
+
+class PreprocessingKeys:
+    """LENET = 'lenet_preprocessing', …"""
+
+
+def note_preprocessing_keys():
+    for name in engine.preprocessing_names():
+        setattr(PreprocessingKeys, name.upper(), engine.preprocessing_meta(name)[0])
+
+
+note_preprocessing_keys()
 
 
 @checked
