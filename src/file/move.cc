@@ -130,7 +130,8 @@ void rename(const std::string& src_url, const std::string& dst_url, bool bucket)
   const Stat st = need_stat("rename", src);
   const auto there = is_store(dst) ? std::nullopt : file_system(dst).stat(dst);
   if (st.is_directory) refuse_protected("rename", src, bucket, /*through_link=*/false);
-  if (st.is_directory || (there && there->is_directory)) refuse_protected("rename", dst, bucket, /*through_link=*/true);
+  if (st.is_directory || (dst.is_local() && there && there->is_directory))
+    refuse_protected("rename", dst, bucket, /*through_link=*/true);
   if (src.is_local() && dst.is_local()) {
     if (::rename(src.path.c_str(), dst.path.c_str()) == 0) return;
     if (errno != EXDEV) throw_errno("rename", src.path + "' to '" + dst.path, errno);

@@ -172,3 +172,58 @@ def test_python_without_tensorflow_takes_file_systems(project):
             "assert 'tensorflow' not in sys.modules")
     assert "hello from memory" in run(sys.executable, "-c", code, project / "build/libmemory_files.so",
                                       env={**os.environ, "PYTHONPATH": str(BUILD / "python")})
+
+
+BETWEEN_STORAGES = """
+import os, sys
+import moxing as mox
+
+mf, disk = mox.file, sys.argv[2]
+mf.load_plugin(sys.argv[1])
+tree = ["a", "d", "d/b", "d/e", "d/e/c", "empty"]
+os.makedirs(disk + "/src/d/e")
+os.makedirs(disk + "/src/empty")
+for name in ["a", "d/b", "d/e/c"]:
+    mf.write(disk + "/src/" + name, "of " + name)
+assert mf.copy_parallel(disk + "/src", "mem://x/dst").files == 3
+assert mf.list_directory("mem://x/dst", recursive=True) == tree
+assert mf.sync(disk + "/src", "mem://x/dst").files == 0
+assert mf.copy_parallel("mem://x/dst", disk + "/back").files == 3
+assert mf.sync("mem://x/dst", disk + "/back").files == 0
+mf.write(disk + "/back/a", "OF a")
+mf.write(disk + "/back/extra", "1")
+done = mf.sync("mem://x/dst", disk + "/back", delete_extra=True)
+assert (done.files, done.deleted, mf.read(disk + "/back/a")) == (1, 1, "of a")
+mf.rename(disk + "/back", "mem://x/moved")
+assert not os.path.exists(disk + "/back") and mf.list_directory("mem://x/moved", recursive=True) == tree
+mf.rename("mem://x/moved", disk + "/again")
+assert not mf.exists("mem://x/moved") and mf.list_directory(disk + "/again", recursive=True) == tree
+mf.rename(disk + "/again/a", "mem://x/")
+mf.append_remote("mem://x/a", disk + "/again/d/b")
+mf.append_remote(disk + "/again/d/b", "mem://x/a")
+assert mf.read("mem://x/a") == "of aof d/bof a"
+mf.rename("mem://x/a", "mem://x/dst")  # into the folder
+mf.rename("mem://x/dst/d", "mem://y/d")
+assert mf.list_directory("mem://x/dst") == ["a", "empty"] and mf.read("mem://y/d/e/c") == "of d/e/c"
+mf.write("mem://z/f/../../evil", "evil")
+mf.write("mem://z/f/ok", "ok")
+for refused in [lambda: mf.copy_parallel("mem://z/f", disk + "/out"), lambda: mf.rename("mem://z/f", "mem://z/f/g"),
+                lambda: mf.copy_parallel("mem://z", "mem://z/f"), lambda: mf.remove("mem://z", recursive=True)]:
+    try:
+        refused()
+    except mox.errors.Error as e:
+        print(e)
+    else:
+        raise AssertionError("not refused")
+assert os.listdir(disk + "/out") == ["ok"] and not os.path.exists(disk + "/evil")
+mf.remove("mem://z", recursive=True, bucket=True)
+assert not mf.exists("mem://z")
+mf.shift("os", "mox")
+assert os.listdir("mem://y/d") == ["b", "e"] and open("mem://y/d/b").read() == "of d/b"
+"""
+
+
+def test_files_go_between_a_plugins_storage_and_the_disk(project, tmp_path):
+    out = run(sys.executable, "-c", BETWEEN_STORAGES, project / "build/libmemory_files.so", tmp_path,
+              env={**os.environ, "PYTHONPATH": str(BUILD / "python")})
+    assert "the name leads outside of the destination folder" in out
