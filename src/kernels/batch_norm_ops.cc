@@ -95,11 +95,9 @@ struct Rows {
 void for_each_part(tf::OpKernelContext* context, const Rows& rows, const std::function<void(int64_t)>& work) {
   tf::thread::ThreadPool* pool = context->device()->tensorflow_cpu_worker_threads()->workers;
   using Parameters = tf::thread::ThreadPool::SchedulingParams;
-  pool->ParallelFor(rows.parts,
-                    Parameters(tf::thread::ThreadPool::SchedulingStrategy::kFixedBlockSize, std::nullopt, 1),
-                    [&](int64_t first, int64_t last) {
-                      for (int64_t part = first; part < last; ++part) work(part);
-                    });
+  pool->ParallelFor(rows.parts, Parameters::Fixed(1), [&](int64_t first, int64_t last) {
+    for (int64_t part = first; part < last; ++part) work(part);
+  });
 }
 
 absl::Status check_image(const tf::Tensor& x) {

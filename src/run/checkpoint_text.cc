@@ -130,8 +130,10 @@ class Parser {
       std::string text;
       for (; !at_end() && (peek() == '"' || peek() == '\''); skip()) quoted(&text);  // neighbours are one
       if (is_latest || is_one) check_path(text);
-      if (is_latest) state_.latest = std::move(text);
-      if (is_one) state_.all.push_back(std::move(text));
+      if (is_latest)
+        state_.latest = std::move(text);
+      else if (is_one)
+        state_.all.push_back(std::move(text));
       return;
     }
     const size_t start = at_;
@@ -249,8 +251,11 @@ std::string format_checkpoint_text(const CheckpointText& state) {
   std::string text;
   if (!state.latest.empty()) text += "model_checkpoint_path: " + in_quotes(state.latest) + "\n";
   for (const std::string& path : state.all) text += "all_model_checkpoint_paths: " + in_quotes(path) + "\n";
-  if (!state.saving.empty()) text += std::string("# ") + kSaving + in_quotes(state.saving) + "\n";
-  for (const std::string& path : state.removing) text += std::string("# ") + kRemoving + in_quotes(path) + "\n";
+  const auto comment = [&](const char* word, const std::string& path) {
+    text.append("# ").append(word).append(in_quotes(path)).append("\n");
+  };
+  if (!state.saving.empty()) comment(kSaving, state.saving);
+  for (const std::string& path : state.removing) comment(kRemoving, path);
   return text;
 }
 
