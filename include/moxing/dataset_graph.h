@@ -34,8 +34,11 @@ MOX_EXPORT DatasetNode tensor_slices(const Scope& scope, const std::vector<tenso
 // Picks from a buffer of that many elements, in the order of the two seeds.
 MOX_EXPORT DatasetNode shuffle(const Scope& scope, const DatasetNode& input, const tensorflow::Output& buffer_size,
                                const tensorflow::Output& seed, const tensorflow::Output& seed2);
+// Elements joined along a new first dimension, `size` at a time; the last ones, when they are fewer, unless dropped.
 MOX_EXPORT DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder);
+// The rows of each element, one by one.
 MOX_EXPORT DatasetNode unbatch(const Scope& scope, const DatasetNode& input);
+// That many elements are made ahead of who takes them.
 MOX_EXPORT DatasetNode prefetch(const Scope& scope, const DatasetNode& input, int64_t elements);
 
 // Builds the body of a map in a graph of its own; `captured` are the outer tensors, same order.
@@ -47,6 +50,7 @@ struct MapOptions {
   int64_t parallel = 0;                      // > 0: that many elements at once
   bool deterministic = true;                 // keep the order when elements are made in parallel
 };
+// What `body` makes of each element.
 MOX_EXPORT DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& body,
                            const MapOptions& options = {});
 // The elements of the data sets that `body` makes of each element, one after the other.

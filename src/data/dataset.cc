@@ -25,6 +25,12 @@ std::vector<tf::Output> Dataset::get(const Scope& scope, const std::vector<std::
       throw InvalidArgumentError("the data set has no '" + key + "'; it has: " + data::join_names(known));
   const Scope inner = scope.with(scope.NewSubScope("input"));
   const Pipeline pipeline = build(inner, wanted);
+  const size_t components = pipeline.node.types.size();
+  if (!pipeline.node.variant.node() || components != wanted.size() || pipeline.node.shapes.size() != components)
+    throw InvalidArgumentError(
+        "the data set's build returned a pipeline of " + std::to_string(components) + " components and " +
+        std::to_string(pipeline.node.shapes.size()) +
+        " shapes, expected one of each for every key that it was asked for: " + data::join_names(wanted));
   // Another one of the same input, without names, does not take them away.
   if (auto names = class_names(); !names.empty()) scope.state().text_collections["class_names"] = std::move(names);
   scope.state().text_collections["num_samples"] = {std::to_string(num_samples())};

@@ -173,6 +173,8 @@ NetworkFn get_model_fn(const std::string& name, ModeKeys run_mode, int num_class
     if (o.data_format == "NCHW") x = layers::nhwc_to_nchw(scope, x);
     NetworkOutput output = network.build(scope, x, params);
     check(scope, "building network " + params.name);
+    if (!output.logits.node())
+      throw InvalidArgumentError("network " + params.name + ": the function that builds it returned no logits");
     return output;
   };
 }

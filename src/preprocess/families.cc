@@ -93,6 +93,8 @@ AugmentationFn get_data_augmentation_fn(const std::string& name, ModeKeys run_mo
     check_image(scope, image, name);
     const tf::Output result = build(scope, image, request);
     check(scope, "preprocessing of " + name);
+    if (!result.node())
+      throw InvalidArgumentError("preprocessing of " + name + ": the function that builds it returned no image");
     return result;
   };
 }
