@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cstdlib>
 #include <string>
 
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -40,8 +39,7 @@ std::optional<Number> number_of(const char* name, Number low, Number high, const
 std::optional<bool> bool_in_environment(const char* name) {
   const std::optional<std::string> text = text_of(name);
   if (!text) return std::nullopt;
-  std::string lower = *text;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = lower_case(*text);
   if (lower == "1" || lower == "true" || lower == "yes" || lower == "on") return true;
   if (lower == "0" || lower == "false" || lower == "no" || lower == "off") return false;
   reject(name, *text, "true or false");

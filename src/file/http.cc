@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "base/mutex.h"
+#include "base/text.h"
 #include "moxing/version.h"
 
 namespace mox::file {
@@ -100,8 +101,7 @@ void take_header_line(std::string_view line, HttpResponse* response, bool* head_
   }
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
-  std::string name(line.substr(0, colon));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::string name = lower_case(line.substr(0, colon));
   std::string_view value = line.substr(colon + 1);
   const char* spaces = " \t\r\n";
   const size_t first = value.find_first_not_of(spaces);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/registry.h"
+#include "base/url.h"
 #include "moxing/error.h"
 
 namespace mox::file {
@@ -83,25 +84,24 @@ Location parse_path(const std::string& url) {
   if (url.empty()) throw InvalidArgumentError("the path is empty; give a local path or s3://bucket/key");
   if (url.find('\0') != std::string::npos) throw InvalidArgumentError("a path holds a NUL character");
   Location result;
-  const std::string scheme = scheme_of(url);
-  if (scheme.empty()) {
+  if (!has_scheme(url)) {
     result.path = url;
     return result;
   }
+  const auto [scheme, rest] = split_url(url);
   if (scheme == "file") {
-    result.path = url.substr(7);
+    result.path = rest;
     if (result.path.empty()) throw InvalidArgumentError("the path '" + url + "' is empty after file://");
     return result;
   }
   const std::vector<std::string> known = file_system_schemes();
   if (std::find(known.begin(), known.end(), scheme) == known.end())
-    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme + "'; known are " + listed(known) +
-                               ", file and none (local)");
+    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + std::string(scheme) + "'; known are " +
+                               listed(known) + ", file and none (local)");
   result.scheme = scheme;
-  const std::string rest = url.substr(scheme.size() + 3);
   const size_t slash = rest.find('/');
   result.bucket = rest.substr(0, slash);
-  if (slash != std::string::npos) result.key = rest.substr(slash + 1);
+  if (slash != std::string_view::npos) result.key = rest.substr(slash + 1);
   if (is_store(result)) check_bucket(result.bucket, url);
   return result;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/printable.h"
+#include "base/url.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "run/checkpoint_state.h"
@@ -36,7 +37,7 @@ std::vector<std::string> names_in(const std::string& dir) {
 
 // A link is removed, not what it leads to.
 void remove_folder(const std::string& path) {
-  if (path.find("://") == std::string::npos) {
+  if (!has_scheme(path)) {
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
     return;
@@ -46,7 +47,7 @@ void remove_folder(const std::string& path) {
 }
 
 int lock_folder(const std::string& dir, int how) {
-  if (dir.find("://") != std::string::npos) return -1;
+  if (has_scheme(dir)) return -1;
   const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || flock(fd, how) == 0) return fd;
   close(fd);
