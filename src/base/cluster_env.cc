@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 
 #include "base/host.h"
 #include "base/limits.h"
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -21,10 +21,10 @@ constexpr int64_t kLowestPort = 20000, kPortBlocks = 150, kPortsOfJob = 64;  // 
   throw InvalidArgumentError(where + ": " + why + "; " + advice);
 }
 
-// The decimal number that `text` is; nothing else may stand there.
 bool read_number(std::string_view text, int64_t* value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+  const std::optional<int64_t> number = parse_whole<int64_t>(text);
+  *value = number.value_or(0);
+  return number.has_value();
 }
 
 class Variables {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstdlib>
 #include <string>
 
@@ -26,10 +25,8 @@ template <typename Number>
 std::optional<Number> number_of(const char* name, Number low, Number high, const char* kind) {
   const std::optional<std::string> text = text_of(name);
   if (!text) return std::nullopt;
-  Number number{};
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  const bool whole = error == std::errc() && end == text->data() + text->size();
-  if (!whole || !(number >= low && number <= high))  // nan does not fit
+  const std::optional<Number> number = parse_whole<Number>(*text);
+  if (!number || !(*number >= low && *number <= high))  // nan does not fit
     reject(name, *text, fmt::format("{} from {} to {}", kind, low, high));
   return number;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <map>
 
@@ -12,6 +11,7 @@
 #include "base/mutex.h"
 #include "base/pattern.h"
 #include "base/printable.h"
+#include "base/text.h"
 #include "base/tf_config.h"
 #include "moxing/error.h"
 
@@ -48,11 +48,8 @@ const FlagInfo& known(const std::string& name) {
 
 template <typename Number>
 Number parse_number(const FlagInfo& flag, const std::string& text) {
-  Number value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) reject(flag, text);
-  return value;
+  if (const std::optional<Number> value = parse_whole<Number>(text)) return *value;
+  reject(flag, text);
 }
 
 bool is_word(const FlagInfo& flag, const std::string& text) {

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <charconv>
+#include "base/text.h"
 
 namespace mox {
 
@@ -16,10 +16,8 @@ bool is_host_and_port(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0 || text.find_first_of(" ,\t\n/") != std::string_view::npos)
     return false;
-  int port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, port);
-  return error == std::errc() && stop == end && port >= 1 && port <= 65535;
+  const std::optional<int> port = parse_whole<int>(text.substr(colon + 1));
+  return port && *port >= 1 && *port <= 65535;
 }
 
 }  // namespace mox

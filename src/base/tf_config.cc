@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <charconv>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/host.h"
 #include "base/json_text.h"
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -62,9 +62,7 @@ int64_t index_in(const json* task) {
   if (!given) return 0;
   int64_t index = -1;
   if (given->is_string()) {
-    const std::string text = given->get<std::string>();
-    const char* const end = text.data() + text.size();
-    if (std::from_chars(text.data(), end, index).ptr != end || text.empty()) index = -1;
+    index = parse_whole<int64_t>(given->get<std::string>()).value_or(-1);
   } else if (given->is_number_unsigned() && given->get<uint64_t>() <= kMaxTask) {
     index = given->get<int64_t>();
   }

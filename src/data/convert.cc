@@ -49,7 +49,7 @@ std::string make_record(const ImageFile& image, const std::string& class_name, c
   tf::Example example;
   set_bytes(&example, "image/encoded", content);
   set_bytes(&example, "image/format", lower_case(data::to_string(info.format)));
-  set_bytes(&example, "image/filename", data::base_name(image.name));
+  set_bytes(&example, "image/filename", base_name(image.name));
   set_number(&example, "image/height", info.height);
   set_number(&example, "image/width", info.width);
   set_number(&example, "image/class/label", image.label);

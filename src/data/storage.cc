@@ -116,8 +116,6 @@ bool is_same_or_below(const std::string& path, const std::string& folder) {
   return whole(path).rfind(whole(folder), 0) == 0;
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 std::string read_whole_file(const std::string& path, int64_t most) {
   std::string content;
   if (has_scheme(path)) {

@@ -33,8 +33,6 @@ void remove_folder(const std::string& folder);
 std::string join_path(const std::string& folder, const std::string& name);
 // Whether `path` is the folder, or in it; links of local paths are followed.
 bool is_same_or_below(const std::string& path, const std::string& folder);
-// What is after the last '/'.
-std::string base_name(const std::string& path);
 
 // Whether it ends as the names of images do.
 MOX_EXPORT bool has_image_extension(const std::string& name);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 
 #include "base/text.h"
 #include "base/url.h"
@@ -55,11 +54,8 @@ Endpoint parse_endpoint(const std::string& name, const std::string& given) {
   const bool has_port = colon != std::string::npos && host.find(']', colon) == std::string::npos;
   if (!is_host(has_port ? host.substr(0, colon) : host)) throw_bad(name, text, "it has no host's name");
   if (has_port) {
-    int port = 0;
-    const char* end = host.data() + host.size();
-    const auto [rest, error] = std::from_chars(host.data() + colon + 1, end, port);
-    if (error != std::errc() || rest != end || port < 1 || port > 65535)
-      throw_bad(name, text, "the port '" + host.substr(colon + 1) + "' is not in 1..65535");
+    const int port = parse_whole<int>(std::string_view(host).substr(colon + 1)).value_or(0);
+    if (port < 1 || port > 65535) throw_bad(name, text, "the port '" + host.substr(colon + 1) + "' is not in 1..65535");
     host = host.substr(0, colon + 1) + std::to_string(port);
   }
   result.host = host;

@@ -293,10 +293,8 @@ std::string HttpResponse::header(const std::string& name) const {
 }
 
 int64_t HttpResponse::number(const std::string& name) const {
-  const std::string text = header(name);
-  int64_t value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && value >= 0 ? value : -1;
+  const int64_t value = parse_whole<int64_t>(header(name)).value_or(-1);
+  return value >= 0 ? value : -1;
 }
 
 HttpResult http_perform(const HttpRequest& request, const Config& config) {

@@ -27,15 +27,7 @@ std::string without_trailing_slashes(std::string text) {
 
 }  // namespace
 
-std::string scheme_of(const std::string& url) {
-  const size_t end = url.find("://");
-  if (end == std::string::npos || end == 0) return "";
-  const auto in_scheme = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
-  };
-  if (!std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), in_scheme)) return "";
-  return url.substr(0, end);
-}
+std::string scheme_of(const std::string& url) { return has_scheme(url) ? std::string(split_url(url).scheme) : ""; }
 
 bool is_store(const Location& location) { return location.scheme == "s3" || location.scheme == "obs"; }
 

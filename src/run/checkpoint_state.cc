@@ -5,6 +5,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "base/text.h"
 #include "base/url.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -25,8 +26,6 @@ constexpr char kIndexSuffix[] = ".index";
 using Names = std::set<std::string>;
 
 bool is_absolute(const std::string& path) { return path[0] == '/' || has_scheme(path); }
-
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // One spelling for one folder, without looking at it.
 std::string folder_key(std::string dir) {

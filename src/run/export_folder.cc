@@ -29,12 +29,6 @@ namespace {
 constexpr std::string_view kTemporary = ".exporting-";
 constexpr int64_t kSecondsADay = 24 * 60 * 60;
 
-std::vector<std::string> names_in(const std::string& dir) {
-  std::vector<std::string> names;
-  if (!tf::Env::Default()->GetChildren(dir, &names).ok()) names.clear();
-  return names;
-}
-
 // A link is removed, not what it leads to.
 void remove_folder(const std::string& path) {
   if (!has_scheme(path)) {
@@ -67,7 +61,7 @@ bool is_dead(const std::string& mark) {
 
 void remove_dead(const std::string& log_dir, bool atomic) {
   tf::Env* env = tf::Env::Default();
-  for (const std::string& name : names_in(log_dir)) {
+  for (const std::string& name : names_found_in(log_dir)) {
     if (name.compare(0, kTemporary.size(), kTemporary) != 0) continue;
     const std::string path = tf::io::JoinPath(log_dir, name);
     if (atomic) {
@@ -99,7 +93,7 @@ std::string export_dir(const std::string& log_dir, const std::string& version) {
   check_version(version);
   if (version != "-1") return tf::io::JoinPath(log_dir, version);
   int64_t highest = 0;
-  for (const std::string& entry : names_in(log_dir)) {
+  for (const std::string& entry : names_found_in(log_dir)) {
     const std::string name = entry.substr(0, entry.find('/'));
     int64_t number = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
