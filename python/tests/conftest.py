@@ -68,3 +68,23 @@ def records(folders, tmp_path_factory):
     base = str(tmp_path_factory.mktemp("tfrecord"))
     assert mox.folders_to_tfrecord(folders, base, num_shards=3) == (24, 3, 0)
     return base
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A real object store with the bucket `python`, which mox.file uses."""
+    import moxing as mox
+    import stores
+    with stores.Store("versitygw", tmp_path_factory.mktemp("store")) as store:
+        store.use(mox.file, retry=2)
+        mox.file.make_dirs("s3://python")
+        yield store
+
+
+@pytest.fixture
+def shifted():
+    """os, open and others take s3 paths, too."""
+    import moxing as mox
+    mox.file.shift("os", "mox")
+    yield
+    mox.file.shift("mox", "os")

@@ -46,3 +46,24 @@ def write_records(path, examples):
         for example in examples:
             features = {key: feature(values) for key, values in example.items()}
             writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+def train(mox, input_fn, tmp_path, steps=6, batch_size=4, auto_batch=True, num_classes=3):
+    """Trains a linear classifier; returns what it was fed."""
+    fed = []
+
+    def model_fn(inputs, mode):
+        images, labels = inputs
+        flat = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
+        logits = tf.matmul(flat, tf.get_variable("w", [3, num_classes]))
+        if labels.dtype == tf.float32:
+            loss = tf.losses.softmax_cross_entropy(labels, logits)
+        else:
+            loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss}, output_info={"images": images, "labels": labels})
+
+    result = mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("sgd", 0.0),
+                     run_mode=mox.ModeKeys.TRAIN, batch_size=batch_size, auto_batch=auto_batch, log_dir=str(tmp_path / "log"),
+                     max_number_of_steps=steps, output_fn=fed.extend, output_every_n_steps=1)
+    assert result.steps == steps
+    return fed

@@ -4,18 +4,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
 
-#include "base/json_text.h"
+#include "base/host.h"
 #include "base/limits.h"
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox {
 namespace {
-
-using nlohmann::json;
 
 constexpr int64_t kMaxRanks = 1 << 16;
 constexpr int64_t kLowestPort = 20000, kPortBlocks = 150, kPortsOfJob = 64;  // below the ports that Linux gives out
@@ -24,92 +21,11 @@ constexpr int64_t kLowestPort = 20000, kPortBlocks = 150, kPortsOfJob = 64;  // 
   throw InvalidArgumentError(where + ": " + why + "; " + advice);
 }
 
-// The decimal number that `text` is; nothing else may stand there.
 bool read_number(std::string_view text, int64_t* value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+  const std::optional<int64_t> number = parse_whole<int64_t>(text);
+  *value = number.value_or(0);
+  return number.has_value();
 }
-
-bool is_address(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  int64_t port = 0;
-  return colon != std::string::npos && colon > 0 && read_number(std::string_view(text).substr(colon + 1), &port) &&
-         port >= 1 && port <= 65535 && text.find_first_of(" ,\t\n/") == std::string::npos;
-}
-
-// TF_CONFIG.
-
-constexpr size_t kShown = 500;  // bytes of a text in an error
-constexpr const char* kTfConfig = "the environment variable TF_CONFIG";
-constexpr const char* kTfConfigForm =
-    R"(expected {"cluster": {"worker": ["host:port", …], "ps": […]}, "task": {"type": "worker", "index": 0}})";
-
-// A value in an error; writing a deeply nested one would recurse.
-std::string shown(const json& value) { return value.is_structured() ? value.type_name() : json_text(value); }
-
-std::vector<std::string> hosts_in(const json& cluster, const char* job) {
-  std::vector<std::string> hosts;
-  const auto found = cluster.find(job);
-  if (found == cluster.end() || found->is_null()) return hosts;
-  const std::string where = std::string("cluster.") + job;
-  if (!found->is_array()) reject(kTfConfig, where + " is no list", kTfConfigForm);
-  for (const json& host : *found) {
-    if (!host.is_string() || !is_address(host.get<std::string>()))
-      reject(kTfConfig, where + " has " + shown(host) + " in it, which is no \"host:port\"", kTfConfigForm);
-    hosts.push_back(host.get<std::string>());
-  }
-  return hosts;
-}
-
-// Kubeflow writes the index as a number, some write it as a text.
-int64_t index_in(const json& task) {
-  const auto found = task.find("index");
-  int64_t index = 0;
-  if (found == task.end() || found->is_null()) return 0;
-  const bool right = found->is_string() ? read_number(found->get<std::string>(), &index) : found->is_number_integer();
-  if (right && !found->is_string()) index = found->get<int64_t>();
-  if (!right || index < 0) reject(kTfConfig, "task.index is " + shown(*found), "expected 0, 1, 2 …");
-  return index;
-}
-
-void check_index(int64_t index, size_t count, const std::string& type) {
-  if (index < static_cast<int64_t>(count)) return;
-  reject(kTfConfig, fmt::format("task.index is {}, but cluster.{} has {} hosts", index, type, count),
-         count ? fmt::format("expected 0 to {}", count - 1) : "expected this task in the cluster, too");
-}
-
-void place_task(const json& description, size_t chiefs, ClusterTask* task) {
-  const auto type_field = description.find("type");
-  if (type_field != description.end() && !type_field->is_string())
-    reject(kTfConfig, "task.type is " + shown(*type_field), kTfConfigForm);
-  const std::string type = type_field == description.end() ? "worker" : type_field->get<std::string>();
-  const int64_t index = index_in(description);
-  task->task_index = index;
-  if (type == "chief" || type == "master") {
-    check_index(index, chiefs, type);
-  } else if (type == "worker") {
-    // A process alone may leave out the cluster.
-    const size_t workers = task->worker_hosts.size() - chiefs;
-    if (!task->worker_hosts.empty() || index > 0) check_index(index, workers, type);
-    task->task_index = index + static_cast<int64_t>(chiefs);
-  } else if (type == "ps") {
-    task->job_name = type;
-    check_index(index, task->ps_hosts.size(), type);
-  } else if (type == "evaluator") {
-    task->job_name = type;
-  } else {
-    reject(kTfConfig, "task.type is '" + type + "'", "expected chief, master, worker, ps or evaluator");
-  }
-}
-
-const json& object_in(const json& config, const char* name, const json& empty) {
-  const auto found = config.find(name);
-  if (found == config.end() || found->is_null()) return empty;
-  if (!found->is_object()) reject(kTfConfig, std::string(name) + " is no object", kTfConfigForm);
-  return *found;
-}
-
-// Ranks.
 
 class Variables {
  public:
@@ -149,7 +65,7 @@ struct Ranks {
 void add_ports(int64_t first, std::vector<std::string>* hosts) {
   std::vector<std::pair<std::string, int64_t>> used;
   for (std::string& host : *hosts) {
-    if (is_address(host)) continue;
+    if (is_host_and_port(host)) continue;
     int64_t* count = nullptr;
     for (auto& [name, ports] : used)
       if (name == host) count = &ports;
@@ -213,22 +129,6 @@ std::vector<std::string> with_choice(const std::string& list, const std::vector<
 }
 
 }  // namespace
-
-ClusterTask cluster_from_tf_config(const std::string& text) {
-  const json config = parse_json(text, false);
-  if (!config.is_object()) reject(kTfConfig, "it is no JSON object: " + text.substr(0, kShown), kTfConfigForm);
-  const json empty = json::object();
-  const json& cluster = object_in(config, "cluster", empty);
-  ClusterTask task;
-  task.worker_hosts = hosts_in(cluster, "chief");
-  if (task.worker_hosts.empty()) task.worker_hosts = hosts_in(cluster, "master");
-  const size_t chiefs = task.worker_hosts.size();
-  if (chiefs > 1) reject(kTfConfig, fmt::format("there are {} chiefs", chiefs), "expected one");
-  for (std::string& host : hosts_in(cluster, "worker")) task.worker_hosts.push_back(std::move(host));
-  task.ps_hosts = hosts_in(cluster, "ps");
-  place_task(object_in(config, "task", empty), chiefs, &task);
-  return task;
-}
 
 ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankOptions& options) {
   const Variables variables(environment);

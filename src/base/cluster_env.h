@@ -1,4 +1,4 @@
-// What the environment says of the cluster that this process belongs to: TF_CONFIG, Slurm, Open MPI, PMI.
+// What the environment says of the cluster that this process belongs to: Slurm, Open MPI, PMI (TF_CONFIG: tf_config.h).
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,6 @@ struct ClusterTask {
   int64_t task_index = 0;
   std::vector<std::string> ps_hosts, worker_hosts;  // "host:port"; a chief (or master) is the first worker
 };
-
-// From the value of TF_CONFIG, as Kubeflow and others write it. InvalidArgumentError that says what is wrong in it.
-MOX_EXPORT ClusterTask cluster_from_tf_config(const std::string& text);
 
 // How ranks become tasks: ranks 0 … N-P-1 are workers, the last P parameter servers.
 struct RankOptions {

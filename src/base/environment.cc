@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cstdlib>
 #include <string>
 
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -27,10 +25,8 @@ template <typename Number>
 std::optional<Number> number_of(const char* name, Number low, Number high, const char* kind) {
   const std::optional<std::string> text = text_of(name);
   if (!text) return std::nullopt;
-  Number number{};
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  const bool whole = error == std::errc() && end == text->data() + text->size();
-  if (!whole || !(number >= low && number <= high))  // nan does not fit
+  const std::optional<Number> number = parse_whole<Number>(*text);
+  if (!number || !(*number >= low && *number <= high))  // nan does not fit
     reject(name, *text, fmt::format("{} from {} to {}", kind, low, high));
   return number;
 }
@@ -40,8 +36,7 @@ std::optional<Number> number_of(const char* name, Number low, Number high, const
 std::optional<bool> bool_in_environment(const char* name) {
   const std::optional<std::string> text = text_of(name);
   if (!text) return std::nullopt;
-  std::string lower = *text;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = lower_case(*text);
   if (lower == "1" || lower == "true" || lower == "yes" || lower == "on") return true;
   if (lower == "0" || lower == "false" || lower == "no" || lower == "off") return false;
   reject(name, *text, "true or false");

@@ -41,7 +41,7 @@ FlagInfo not_offered(FlagInfo flag) {
 
 }  // namespace
 
-// A flag is a line here.
+// What a flag is called, takes and is for; whoever heeds it asks for it by name (get_flag).
 const std::vector<FlagInfo>& flag_table() {
   static const auto* flags = new std::vector<FlagInfo>{
       integer("num_gpus", 1, 1, kMaxDevices, "devices that this process trains on (CPU devices where there is no GPU)"),

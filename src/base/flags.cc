@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <map>
 
 #include "base/flag_table.h"
+#include "base/host.h"
 #include "base/mutex.h"
 #include "base/pattern.h"
 #include "base/printable.h"
+#include "base/text.h"
 #include "base/tf_config.h"
 #include "moxing/error.h"
 
@@ -47,11 +48,8 @@ const FlagInfo& known(const std::string& name) {
 
 template <typename Number>
 Number parse_number(const FlagInfo& flag, const std::string& text) {
-  Number value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) reject(flag, text);
-  return value;
+  if (const std::optional<Number> value = parse_whole<Number>(text)) return *value;
+  reject(flag, text);
 }
 
 bool is_word(const FlagInfo& flag, const std::string& text) {
@@ -65,15 +63,6 @@ FlagValue parse(const FlagInfo& flag, const std::string& text) {
   if (text == "true" || text == "True" || text == "1") return true;
   if (text == "false" || text == "False" || text == "0") return false;
   reject(flag, text);
-}
-
-bool is_host_and_port(const std::string& entry) {
-  const size_t colon = entry.rfind(':');
-  if (colon == std::string::npos || colon == 0 || entry.find_first_of(" \t\n") != std::string::npos) return false;
-  const char *begin = entry.data() + colon + 1, *end = entry.data() + entry.size();
-  int port = 0;
-  const auto [stop, error] = std::from_chars(begin, end, port);
-  return error == std::errc() && stop == end && port >= 1 && port <= 65535;
 }
 
 void check_text(const FlagInfo& flag, const std::string& text) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <stop_token>
 
 #include "base/thread_annotations.h"
 
@@ -52,11 +53,22 @@ class CondVar {
     return condition_.wait_for(lock.lock_, time, condition);
   }
 
+  // The same for a WorkerThread; they end, too, when it is to stop. Whether the condition held.
+  template <typename Condition>
+  bool wait(MutexLock& lock, const std::stop_token& stop, Condition condition) {
+    return condition_.wait(lock.lock_, stop, condition);
+  }
+  template <typename Rep, typename Period, typename Condition>
+  bool wait_for(MutexLock& lock, const std::stop_token& stop, const std::chrono::duration<Rep, Period>& time,
+                Condition condition) {
+    return condition_.wait_for(lock.lock_, stop, time, condition);
+  }
+
   void notify_one() { condition_.notify_one(); }
   void notify_all() { condition_.notify_all(); }
 
  private:
-  std::condition_variable condition_;
+  std::condition_variable_any condition_;
 };
 
 }  // namespace mox

@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/host.h"
 #include "base/json_text.h"
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -27,20 +29,20 @@ struct Wrong {
 std::string shown(const json& value) { return value.is_structured() ? value.type_name() : json_text(value); }
 
 // The member of an object; null when it is missing.
-const json* member(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
+const json* member(const json* object, const char* name) {
+  if (!object) return nullptr;
+  const auto found = object->find(name);
+  return found == object->end() || found->is_null() ? nullptr : &*found;
 }
 
 const json* object_member(const json& object, const char* name) {
-  const json* value = member(object, name);
+  const json* value = member(&object, name);
   if (value && !value->is_object()) throw Wrong{fmt::format("its {} is {}, expected an object", name, shown(*value))};
   return value;
 }
 
-Hosts hosts_of(const json& config, const char* job) {
-  const json* cluster = object_member(config, "cluster");
-  const json* hosts = cluster ? member(*cluster, job) : nullptr;
+Hosts hosts_in(const json* cluster, const char* job) {
+  const json* hosts = member(cluster, job);
   if (!hosts) return {};
   const auto wrong = [&](const json& value) {
     return Wrong{fmt::format("its cluster.{} has {}, expected a list of \"host:port\"", job, shown(value))};
@@ -48,48 +50,81 @@ Hosts hosts_of(const json& config, const char* job) {
   if (!hosts->is_array()) throw wrong(*hosts);
   Hosts result;
   for (const json& host : *hosts) {
-    if (!host.is_string()) throw wrong(host);
+    if (!host.is_string() || !is_host_and_port(host.get<std::string>())) throw wrong(host);
     result.push_back(host.get<std::string>());
   }
   return result;
 }
 
-int64_t index_of(const json& task) {
-  const json* index = member(task, "index");
-  if (!index) return 0;
-  const bool fits = index->is_number_unsigned() && index->get<uint64_t>() <= kMaxTask;
-  if (!fits)
-    throw Wrong{fmt::format("its task.index is {}, expected an integer from 0 to {}", shown(*index), kMaxTask)};
-  return static_cast<int64_t>(index->get<uint64_t>());
-}
-
-std::optional<FlagValue> value_in(const json& config, const std::string& flag) {
-  Hosts chiefs = hosts_of(config, "chief");
-  if (chiefs.empty()) chiefs = hosts_of(config, "master");
-  if (flag == "ps_hosts") return fmt::format("{}", fmt::join(hosts_of(config, "ps"), ","));
-  if (flag == "worker_hosts") {
-    Hosts workers = chiefs;
-    for (const std::string& host : hosts_of(config, "worker")) workers.push_back(host);
-    return fmt::format("{}", fmt::join(workers, ","));
+// Kubeflow writes the index as a number, some write it as a text.
+int64_t index_in(const json* task) {
+  const json* given = member(task, "index");
+  if (!given) return 0;
+  int64_t index = -1;
+  if (given->is_string()) {
+    index = parse_whole<int64_t>(given->get<std::string>()).value_or(-1);
+  } else if (given->is_number_unsigned() && given->get<uint64_t>() <= kMaxTask) {
+    index = given->get<int64_t>();
   }
-  const json* task = object_member(config, "task");
-  if (!task) return std::nullopt;
-  const json* given = member(*task, "type");
-  if (given && !given->is_string())
-    throw Wrong{fmt::format("its task.type is {}, expected \"chief\", \"worker\" or \"ps\"", shown(*given))};
-  const std::string type = given ? given->get<std::string>() : "worker";
-  const bool chief = type == "chief" || type == "master";
-  if (flag == "job_name") return chief ? "worker" : type;
-  return type == "worker" ? index_of(*task) + static_cast<int64_t>(chiefs.size()) : index_of(*task);
+  if (index < 0 || index > kMaxTask)
+    throw Wrong{fmt::format("its task.index is {}, expected an integer from 0 to {}", shown(*given), kMaxTask)};
+  return index;
 }
 
-}  // namespace
+std::string type_in(const json* task) {
+  const json* given = member(task, "type");
+  if (!given) return "worker";
+  const std::string type = given->is_string() ? given->get<std::string>() : "";
+  for (const char* known : {"chief", "master", "worker", "ps", "evaluator"})
+    if (type == known) return type;
+  throw Wrong{fmt::format(R"(its task.type is {}, expected "chief", "worker" or "ps")", shown(*given))};
+}
 
-std::optional<FlagValue> value_in_cluster_text(const std::string& text, const std::string& flag) {
+void check_index(int64_t index, size_t count, const std::string& type) {
+  if (index < static_cast<int64_t>(count)) return;
+  throw Wrong{fmt::format("its task.index is {}, but cluster.{} has {} hosts, expected {}", index, type, count,
+                          count ? fmt::format("an index from 0 to {}", count - 1) : "this task among them")};
+}
+
+struct Parsed {
+  ClusterTask cluster;
+  bool has_task = false;
+};
+
+Parsed parse(const json& config) {
+  const json *cluster = object_member(config, "cluster"), *task = object_member(config, "task");
+  Parsed result;
+  ClusterTask& out = result.cluster;
+  result.has_task = task != nullptr;
+  out.worker_hosts = hosts_in(cluster, "chief");
+  if (out.worker_hosts.empty()) out.worker_hosts = hosts_in(cluster, "master");
+  const size_t chiefs = out.worker_hosts.size();
+  if (chiefs > 1) throw Wrong{fmt::format("its cluster has {} chiefs, expected one", chiefs)};
+  const Hosts workers = hosts_in(cluster, "worker");
+  out.worker_hosts.insert(out.worker_hosts.end(), workers.begin(), workers.end());
+  out.ps_hosts = hosts_in(cluster, "ps");
+
+  const std::string type = type_in(task);
+  out.task_index = index_in(task);
+  if (type == "ps" || type == "evaluator") out.job_name = type;
+  // A process alone may leave out the cluster.
+  const bool alone = out.worker_hosts.empty() && out.task_index == 0;
+  if (type == "chief" || type == "master") {
+    if (!alone) check_index(out.task_index, chiefs, type);
+  } else if (type == "worker") {
+    if (!alone) check_index(out.task_index, workers.size(), type);
+    out.task_index += static_cast<int64_t>(chiefs);
+  } else if (type == "ps") {
+    check_index(out.task_index, out.ps_hosts.size(), type);
+  }
+  return result;
+}
+
+Parsed parse(const std::string& text) {
   std::string why;
   try {
     const json config = parse_json(text);
-    if (config.is_object()) return value_in(config, flag);
+    if (config.is_object()) return parse(config);
     why = "it is no JSON object";
   } catch (const json::exception& e) {
     why = "it is no JSON: " + json_problem(e);
@@ -101,11 +136,20 @@ std::optional<FlagValue> value_in_cluster_text(const std::string& text, const st
                              "; correct or unset it");
 }
 
+}  // namespace
+
+ClusterTask cluster_from_tf_config(const std::string& text) { return parse(text).cluster; }
+
 std::optional<FlagValue> value_in_tf_config(const std::string& flag) {
   if (flag != "job_name" && flag != "task_index" && flag != "ps_hosts" && flag != "worker_hosts") return std::nullopt;
   const char* text = std::getenv("TF_CONFIG");
   if (!text || !*text) return std::nullopt;
-  return value_in_cluster_text(text, flag);
+  const auto [cluster, has_task] = parse(std::string(text));
+  if (flag == "ps_hosts") return fmt::format("{}", fmt::join(cluster.ps_hosts, ","));
+  if (flag == "worker_hosts") return fmt::format("{}", fmt::join(cluster.worker_hosts, ","));
+  if (!has_task) return std::nullopt;
+  if (flag == "job_name") return cluster.job_name;
+  return cluster.task_index;
 }
 
 }  // namespace mox

@@ -4,15 +4,18 @@
 #include <optional>
 #include <string>
 
+#include "base/cluster_env.h"
 #include "moxing/flags.h"
 
 namespace mox {
 
-// What it says for the flags job_name, task_index, ps_hosts and worker_hosts; nothing for others, or when it is not
-// set. A chief (or master) is the first worker. InvalidArgumentError when it cannot be read.
-std::optional<FlagValue> value_in_tf_config(const std::string& flag);
+// From the value of TF_CONFIG, as Kubeflow and others write it: {"cluster": {"worker": ["host:port", …], "ps": […]},
+// "task": {"type": "worker", "index": 0}}. A chief (or master) is the first worker. InvalidArgumentError that names the
+// field, what it has, what is expected, and shows the text.
+MOX_EXPORT ClusterTask cluster_from_tf_config(const std::string& text);
 
-// The same of a text, which is not empty.
-std::optional<FlagValue> value_in_cluster_text(const std::string& text, const std::string& flag);
+// What TF_CONFIG says for the flags job_name, task_index, ps_hosts and worker_hosts; nothing for others, for what it
+// leaves out, or when it is not set. InvalidArgumentError as cluster_from_tf_config.
+std::optional<FlagValue> value_in_tf_config(const std::string& flag);
 
 }  // namespace mox

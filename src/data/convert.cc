@@ -6,6 +6,8 @@
 
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "base/text.h"
+#include "base/url.h"
 #include "data/image_example.h"
 #include "data/image_info.h"
 #include "data/labels_file.h"
@@ -34,11 +36,6 @@ constexpr uint32_t kShuffleSeed = 7;  // any: the same order each time
 constexpr size_t kChunk = 256;
 constexpr int64_t kChunkBytes = 64 << 20;
 
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
 void set_bytes(tf::Example* example, const std::string& key, const std::string& value) {
   (*example->mutable_features()->mutable_feature())[key].mutable_bytes_list()->add_value(value);
 }
@@ -51,8 +48,8 @@ std::string make_record(const ImageFile& image, const std::string& class_name, c
                         const data::ImageInfo& info) {
   tf::Example example;
   set_bytes(&example, "image/encoded", content);
-  set_bytes(&example, "image/format", lower(data::to_string(info.format)));
-  set_bytes(&example, "image/filename", data::base_name(image.name));
+  set_bytes(&example, "image/format", lower_case(data::to_string(info.format)));
+  set_bytes(&example, "image/filename", base_name(image.name));
   set_number(&example, "image/height", info.height);
   set_number(&example, "image/width", info.width);
   set_number(&example, "image/class/label", image.label);
@@ -65,7 +62,7 @@ class ShardWriter {
  public:
   explicit ShardWriter(std::string path)
       : path_(std::move(path)),
-        remote_(data::is_remote(path_)),
+        remote_(has_scheme(path_)),
         temporary_(remote_ ? path_ : path_ + ".tmp"),
         file_(temporary_, "wb") {}
   ~ShardWriter() {
@@ -242,7 +239,7 @@ class ImageWriter {
   void add(data::ImageExample image) {
     const std::string number = std::to_string(count_++);
     if (image.file_name.empty())
-      image.file_name = number + "." + lower(data::to_string(data::image_format(image.encoded)));
+      image.file_name = number + "." + lower_case(data::to_string(data::image_format(image.encoded)));
     while (!names_.insert(image.class_text + "/" + image.file_name).second)
       image.file_name = number + "-" + image.file_name;
     waiting_bytes_ += static_cast<int64_t>(image.encoded.size());

@@ -4,6 +4,7 @@
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "tensorflow/cc/ops/array_ops.h"
 #include "tensorflow/core/framework/dataset_options.pb.h"
 #include "tensorflow/core/framework/graph_to_functiondef.h"
 
@@ -12,16 +13,15 @@ namespace mox::data {
 namespace tf = tensorflow;
 using NodeOut = tf::NodeBuilder::NodeOut;
 
-namespace {
-
-// Adds the node, with the scope's device and control dependencies, and infers its shapes.
-tf::Node* finish(const Scope& scope, tf::NodeBuilder& builder) {
+tf::Node* add_node(const Scope& scope, tf::NodeBuilder& builder) {
   scope.UpdateBuilder(&builder);
   tf::Node* node = nullptr;
   throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
   throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
   return node;
 }
+
+namespace {
 
 tf::NodeBuilder builder_for(const Scope& scope, const char* op) {
   return tf::NodeBuilder(scope.GetUniqueNameForOp(op), op);
@@ -76,7 +76,7 @@ DatasetNode dataset_op(const Scope& scope, const DatasetNode* input, const OpSpe
     if (attr.name() == "output_types") builder.Attr("output_types", node.types);
     if (attr.name() == "output_shapes") builder.Attr("output_shapes", node.shapes);
   }
-  node.variant = tf::Output(finish(scope, builder), 0);
+  node.variant = tf::Output(add_node(scope, builder), 0);
   return node;
 }
 
@@ -101,7 +101,7 @@ DatasetNode tensor_slices(const Scope& scope, const std::vector<tf::Output>& com
   }
   auto builder = builder_for(scope, "TensorSliceDataset");
   builder.Input(outs(components)).Attr("Toutput_types", node.types).Attr("output_shapes", node.shapes);
-  node.variant = tf::Output(finish(scope, builder), 0);
+  node.variant = tf::Output(add_node(scope, builder), 0);
   return node;
 }
 
@@ -115,7 +115,7 @@ DatasetNode shuffle(const Scope& scope, const DatasetNode& input, const tf::Outp
       .Attr("reshuffle_each_iteration", false)
       .Attr("output_types", input.types)
       .Attr("output_shapes", input.shapes);
-  return {tf::Output(finish(scope, builder), 0), input.types, input.shapes};
+  return {tf::Output(add_node(scope, builder), 0), input.types, input.shapes};
 }
 
 DatasetNode batch(const Scope& scope, const DatasetNode& input, int64_t size, bool drop_remainder) {
@@ -157,7 +157,7 @@ DatasetNode unrewritten(const Scope& scope, const DatasetNode& input) {
       .Attr("serialized_options", options.SerializeAsString())
       .Attr("output_types", input.types)
       .Attr("output_shapes", input.shapes);
-  return {tf::Output(finish(scope, builder), 0), input.types, input.shapes};
+  return {tf::Output(add_node(scope, builder), 0), input.types, input.shapes};
 }
 
 BodyFunction add_function(const Scope& scope, const DatasetNode& input, const MapBody& body,
@@ -168,7 +168,7 @@ BodyFunction add_function(const Scope& scope, const DatasetNode& input, const Ma
   auto add_arg = [&](tf::DataType type, const tf::PartialTensorShape& shape) {
     auto builder = builder_for(inner, "_Arg");
     builder.Attr("T", type).Attr("index", static_cast<int>(args.size()));
-    tf::Node* node = finish(inner, builder);
+    tf::Node* node = add_node(inner, builder);
     auto* context = inner.state().refiner.GetContext(node);
     tf::shape_inference::ShapeHandle handle;
     throw_if_error(context->MakeShapeFromPartialTensorShape(shape, &handle), "building the input pipeline");
@@ -188,7 +188,7 @@ BodyFunction add_function(const Scope& scope, const DatasetNode& input, const Ma
   for (size_t i = 0; i < results.size(); ++i) {
     auto builder = builder_for(inner, "_Retval");
     builder.Input(out(results[i])).Attr("T", results[i].type()).Attr("index", static_cast<int>(i));
-    finish(inner, builder);
+    add_node(inner, builder);
     function.types.push_back(results[i].type());
     function.shapes.push_back(partial_shape(inner, results[i]));
   }
@@ -218,7 +218,18 @@ DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& bod
       .Attr("Targuments", types_of(options.captured))
       .Attr("output_types", function.types)
       .Attr("output_shapes", function.shapes);
-  return {tf::Output(finish(scope, builder), 0), function.types, function.shapes};
+  return {tf::Output(add_node(scope, builder), 0), function.types, function.shapes};
+}
+
+DatasetNode rows_of(const Scope& scope, const DatasetNode& numbers, const MapOptions& columns) {
+  return map(
+      scope, numbers,
+      [](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
+        std::vector<tf::Output> outputs;
+        for (const tf::Output& tensor : tensors) outputs.push_back(tf::ops::GatherV2(s, tensor, element[0], 0));
+        return outputs;
+      },
+      columns);
 }
 
 DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMapBody& body,
@@ -238,7 +249,7 @@ DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMap
       .Attr("Targuments", types_of(captured))
       .Attr("output_types", inner.types)
       .Attr("output_shapes", inner.shapes);
-  return {tf::Output(finish(scope, builder), 0), inner.types, inner.shapes};
+  return {tf::Output(add_node(scope, builder), 0), inner.types, inner.shapes};
 }
 
 tf::Output not_empty(const Scope& scope, const tf::Output& element, const tf::Output& name, const std::string& what) {
@@ -246,7 +257,7 @@ tf::Output not_empty(const Scope& scope, const tf::Output& element, const tf::Ou
   if (shape.IsFullyDefined() && shape.num_elements() > 0) return element;
   auto builder = builder_for(scope, "MoxCheckElement");
   builder.Input(out(element)).Input(out(name)).Attr("what", what);
-  return tf::Output(finish(scope, builder), 0);
+  return tf::Output(add_node(scope, builder), 0);
 }
 
 tf::Output fed_tensor(const Scope& scope, const std::string& name, const tf::Tensor& value) {
@@ -255,7 +266,7 @@ tf::Output fed_tensor(const Scope& scope, const std::string& name, const tf::Ten
   tf::PartialTensorShape shape(value.shape());
   if (shape.dims() > 0) shape.set_dim(0, -1);
   builder.Attr("dtype", value.dtype()).Attr("shape", shape);
-  tf::Node* node = finish(scope, builder);
+  tf::Node* node = add_node(scope, builder);
   scope.state().iterator_feeds.emplace_back(node->name(), value);
   return tf::Output(node, 0);
 }
@@ -268,13 +279,13 @@ std::vector<tf::Output> iterate(const Scope& scope, const DatasetNode& input) {
       .Attr("container", "")
       .Attr("output_types", input.types)
       .Attr("output_shapes", input.shapes);
-  tf::Node* handle = finish(scope, iterator);
+  tf::Node* handle = add_node(scope, iterator);
   auto make = builder_for(scope, "MakeIterator");
   make.Input(out(input.variant)).Input(handle);
-  scope.state().iterator_initializers.push_back(finish(scope, make)->name());
+  scope.state().iterator_initializers.push_back(add_node(scope, make)->name());
   auto next = builder_for(scope, "IteratorGetNext");
   next.Input(handle).Attr("output_types", input.types).Attr("output_shapes", input.shapes);
-  tf::Node* node = finish(scope, next);
+  tf::Node* node = add_node(scope, next);
   std::vector<tf::Output> outputs;
   for (size_t i = 0; i < input.types.size(); ++i) outputs.emplace_back(node, static_cast<int>(i));
   return outputs;

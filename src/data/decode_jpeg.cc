@@ -1,8 +1,11 @@
 #include "data/decode_jpeg.h"
 
 #include <csetjmp>
+#include <cstdio>  // jpeglib.h needs it before it
 
-#include "data/jpeg_huffman.h"
+// The headers of the library that is linked, not TensorFlow's.
+#include <jpeglib.h>
+
 #include "data/nearest.h"
 
 namespace mox::data {
@@ -29,7 +32,6 @@ void leave_on_warning(j_common_ptr info, int level) {
 struct Kept {
   std::vector<int64_t> rows, columns;
   std::vector<uint8_t> line;  // one row of the source, from its second byte on
-  JpegHuffman huffman;
 };
 
 bool is_common(const jpeg_decompress_struct& info) {
@@ -86,7 +88,6 @@ bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view
   info->out_color_space = options.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
   info->dct_method = JDCT_IFAST;
   jpeg_start_decompress(info);
-  const bool ours = kept->huffman.take_over(info);
   const int64_t height = info->output_height, width = info->output_width;
   const bool resize = options.height > 0;
   uint8_t* out = resize ? allocate(options.height, options.width) : allocate(height, width);
@@ -100,7 +101,7 @@ bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view
     read_all(info, out);
   }
   jpeg_finish_decompress(info);  // reads to the end: what is cut off there is a warning, too
-  return !ours || kept->huffman.used_all();
+  return true;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The common JPEG files, decoded row by row: only the rows that nearest neighbour takes become colours, and the whole
-// image is never in memory.
+// The common JPEG files, decoded row by row: where the image is resized, only the rows that nearest neighbour takes
+// become colours, and the pixels of the whole image are never in memory.
 #pragma once
 
 #include "data/decode_image.h"

@@ -111,14 +111,6 @@ DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded,
   return batch(scope, node, options.batch_size, options.drop_remainder);
 }
 
-tf::Output finish(const Scope& scope, tf::NodeBuilder& builder) {
-  scope.UpdateBuilder(&builder);
-  tf::Node* node = nullptr;
-  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
-  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
-  return tf::Output(node, 0);
-}
-
 int64_t reader_number(const RawDatasetOptions& options, const std::string& key, int64_t fallback) {
   const auto found = options.reader_kwargs.find(key);
   return found == options.reader_kwargs.end() ? fallback : found->second;
@@ -170,19 +162,19 @@ tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Outpu
     check_integer("the width of an image", size->width, 1, kMaxImageSide);
   }
   if (size) builder.Attr("height", size->height).Attr("width", size->width);
-  return finish(scope, builder);
+  return tf::Output(add_node(scope, builder), 0);
 }
 
 tf::Output checked_label(const Scope& scope, const tf::Output& label, const tf::Output& name, int64_t num_classes) {
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("check_label"), "MoxCheckLabel");
   builder.Input(label.node(), label.index()).Input(name.node(), name.index()).Attr("num_classes", num_classes);
-  return finish(scope, builder);
+  return tf::Output(add_node(scope, builder), 0);
 }
 
 tf::Output checked_image(const Scope& scope, const tf::Output& content, const tf::Output& name) {
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("check_image"), "MoxCheckImage");
   builder.Input(content.node(), content.index()).Input(name.node(), name.index());
-  return finish(scope, builder);
+  return tf::Output(add_node(scope, builder), 0);
 }
 
 DatasetNode image_stages(const Scope& scope, const DatasetNode& encoded, const ImageDatasetOptions& options,
@@ -241,14 +233,7 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
                       fed_tensor(scope, "image_versions", versions)};
   for (const auto& tensor : raw.extra) columns.captured.push_back(fed_tensor(scope, "image_labels", tensor));
   DatasetNode node = sample_numbers(scope, order, std::min(kNamesPerStep, count), false);
-  node = map(
-      scope, node,
-      [](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
-        std::vector<tf::Output> outputs;
-        for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
-        return outputs;
-      },
-      columns);
+  node = rows_of(scope, node, columns);
   node = unbatch(scope, node);
   DatasetNode out = node;
   out.types.erase(out.types.begin() + 1, out.types.begin() + 3);

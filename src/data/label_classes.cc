@@ -84,11 +84,7 @@ tf::Output class_of_label(const Scope& scope, const tf::Output& label, const tf:
       .Attr("num_labels", map.num_labels)
       .Attr("by_name", map.by_name)
       .Attr("classes", map.classes);
-  scope.UpdateBuilder(&builder);
-  tf::Node* node = nullptr;
-  throw_if_error(builder.Finalize(scope.graph(), &node), "building the input pipeline");
-  throw_if_error(scope.DoShapeInference(node), "building the input pipeline");
-  return tf::Output(node, 0);
+  return tf::Output(add_node(scope, builder), 0);
 }
 
 }  // namespace mox::data

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/limits.h"
+#include "base/text.h"
 #include "data/names.h"
 #include "data/storage.h"
 #include "moxing/error.h"
@@ -12,14 +13,6 @@
 namespace mox::data {
 
 namespace {
-
-constexpr char kBlank[] = " \t\r\n";
-
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
-}
 
 struct Line {
   size_t number;  // from 1

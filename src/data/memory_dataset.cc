@@ -33,14 +33,7 @@ Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std
         static_cast<double>(rows) * static_cast<double>(tensor.TotalBytes()) / static_cast<double>(num_samples()),
         "lower batch_size");
   DatasetNode node = sample_numbers(scope, order, rows, batches && options_.drop_remainder);
-  node = map(
-      scope, node,
-      [](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
-        std::vector<tf::Output> outputs;
-        for (const auto& tensor : tensors) outputs.push_back(ops::GatherV2(s, tensor, element[0], 0));
-        return outputs;
-      },
-      map_options);
+  node = rows_of(scope, node, map_options);
   const int64_t ahead = std::max<int64_t>(1, options_.capacity / rows);
   node = prefetch(scope, node, ahead);
   if (!batches) node = unbatch(scope, node);

@@ -6,6 +6,9 @@
 #include <cstring>
 #include <vector>
 
+#include "moxing/error.h"
+#include "tensorflow/core/lib/png/png_io.h"
+
 namespace mox::data {
 
 namespace tf = tensorflow;
@@ -89,6 +92,16 @@ void Picture::draw_text(int64_t top, int64_t left, int64_t width, const std::str
         if (dots[y / kDot * kDotsWide + x / kDot] == '1')
           for (int64_t c = 0; c < 3; ++c) out(top + kDot + y, left + static_cast<int64_t>(i) * step + x, c) = 255;
   }
+}
+
+std::string encode_png(const tf::Tensor& pixels) {
+  constexpr int kChannels = 3, kBits = 8, kDefaultCompression = -1;
+  const int height = static_cast<int>(pixels.dim_size(0)), width = static_cast<int>(pixels.dim_size(1));
+  std::string file;
+  if (!tf::png::WriteImageToBuffer(pixels.data(), width, height, width * kChannels, kChannels, kBits,
+                                   kDefaultCompression, &file, nullptr))
+    throw Error("a picture of " + std::to_string(height) + "x" + std::to_string(width) + " cannot be written as PNG");
+  return file;
 }
 
 }  // namespace mox::data

@@ -10,13 +10,11 @@
 #include "moxing/image_dataset.h"
 #include "moxing/preprocessing.h"
 #include "moxing/tfrecord.h"
-#include "tensorflow/cc/ops/image_ops.h"
 #include "tensorflow/core/public/session.h"
 
 namespace mox {
 
 namespace tf = tensorflow;
-namespace ops = tensorflow::ops;
 
 namespace {
 
@@ -60,15 +58,6 @@ std::unique_ptr<tf::Session> start_session(const Scope& scope) {
   return session;
 }
 
-std::string encode_png(const tf::Tensor& pixels) {
-  const Scope scope = Scope::new_root();
-  const tf::Output image = data::fed_tensor(scope, "pixels", pixels);
-  const tf::Output png = ops::EncodePng(scope, image);
-  std::vector<tf::Tensor> out;
-  throw_if_error(start_session(scope)->Run({{image.name(), pixels}}, {png.name()}, {}, &out), "encoding the preview");
-  return std::string(out[0].scalar<tf::tstring>()());
-}
-
 std::string label_text(int64_t label, const std::vector<std::string>& names) {
   const std::string number = std::to_string(label);
   return label >= 0 && label < static_cast<int64_t>(names.size()) ? number + " " + names[label] : number;
@@ -107,8 +96,9 @@ void preview_dataset(const PreviewOptions& options) {
     picture->draw_text(top + out[0].dim_size(0), left, out[0].dim_size(1),
                        label_text(out[1].scalar<int64_t>()(), dataset->class_names()));
   }
-  file::write(options.output_url,
-              encode_png(picture->pixels()));  // NOLINT(bugprone-unchecked-optional-access): one sample, or it threw
+  file::write(
+      options.output_url,
+      data::encode_png(picture->pixels()));  // NOLINT(bugprone-unchecked-optional-access): one sample, or it threw
 }
 
 }  // namespace mox

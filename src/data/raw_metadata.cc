@@ -2,6 +2,7 @@
 #include <set>
 
 #include "base/limits.h"
+#include "base/text.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/pipeline.h"
@@ -141,12 +142,12 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
 
 std::string MultilabelClassificationRawMetadata::label_path(const ImageFile& image) const {
   return data::join_path(data::join_path(base_dir_, options_.labels_sub_dir),
-                         data::base_name(image.name) + "." + options_.labels_extension);
+                         base_name(image.name) + "." + options_.labels_extension);
 }
 
 bool MultilabelClassificationRawMetadata::has_label_file(const ImageFile& image) const {
   return std::binary_search(label_files_.begin(), label_files_.end(),
-                            data::base_name(image.name) + "." + options_.labels_extension);
+                            base_name(image.name) + "." + options_.labels_extension);
 }
 
 }  // namespace mox

@@ -63,11 +63,7 @@ DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRec
       .Attr("Targuments", tf::DataTypeVector{})
       .Attr("output_types", node.types)
       .Attr("output_shapes", node.shapes);
-  scope.UpdateBuilder(&builder);
-  tf::Node* made = nullptr;
-  throw_if_error(builder.Finalize(scope.graph(), &made), "building the input pipeline");
-  throw_if_error(scope.DoShapeInference(made), "building the input pipeline");
-  node.variant = tf::Output(made, 0);
+  node.variant = tf::Output(add_node(scope, builder), 0);
   return node;
 }
 
@@ -220,11 +216,7 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
   // The op that takes names puts them into its messages; it takes a batch.
   tf::NodeBuilder check(scope.GetUniqueNameForOp("check_example"), "MoxCheckExample");
   check.Input(record.node(), record.index()).Input(name.node(), name.index());
-  scope.UpdateBuilder(&check);
-  tf::Node* checked = nullptr;
-  throw_if_error(check.Finalize(scope.graph(), &checked), "building the parser of records");
-  throw_if_error(scope.DoShapeInference(checked), "building the parser of records");
-  const tf::Output one_record = ops::ExpandDims(scope, tf::Output(checked, 0), 0),
+  const tf::Output one_record = ops::ExpandDims(scope, tf::Output(add_node(scope, check), 0), 0),
                    one_name = ops::ExpandDims(scope, name, 0);
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("parse"), "ParseExample");
   builder.Input(one_record.node())
@@ -237,10 +229,7 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
       .Attr("sparse_types", sparse_types)
       .Attr("Tdense", dense_types)
       .Attr("dense_shapes", shapes);
-  scope.UpdateBuilder(&builder);
-  tf::Node* node = nullptr;
-  throw_if_error(builder.Finalize(scope.graph(), &node), "building the parser of records");
-  throw_if_error(scope.DoShapeInference(node), "building the parser of records");
+  tf::Node* node = add_node(scope, builder);
   // Outputs: indices, values and shapes of the sparse ones, then the dense ones.
   ParsedFeatures parsed;
   const int n = static_cast<int>(sparse.size());

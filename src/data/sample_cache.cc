@@ -15,6 +15,7 @@
 
 #include "base/crc32c.h"
 #include "base/mutex.h"
+#include "base/url.h"
 #include "data/storage.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -89,7 +90,7 @@ std::string hash_name(const std::string& key) {
 }
 
 std::string resolve(const std::string& dir) {
-  if (is_remote(dir)) throw InvalidArgumentError("cache_dir is " + dir + ", expected a folder on a local disk");
+  if (has_scheme(dir)) throw InvalidArgumentError("cache_dir is " + dir + ", expected a folder on a local disk");
   if (dir != "ENV") return dir;
   const char* path = std::getenv("DLS_LOCAL_CACHE_PATH");
   if (!path || !*path)

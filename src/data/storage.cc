@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <map>
 
+#include "base/text.h"
+#include "base/url.h"
 #include "file/glob.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -99,11 +101,6 @@ std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_ou
 
 }  // namespace
 
-bool is_remote(const std::string& path) {
-  const size_t end = path.find("://");
-  return end != std::string::npos && end > 0 && path.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789+-") == end;
-}
-
 std::string join_path(const std::string& folder, const std::string& name) {
   if (folder.empty() || folder.back() == '/') return folder + name;
   return folder + "/" + name;
@@ -112,19 +109,16 @@ std::string join_path(const std::string& folder, const std::string& name) {
 bool is_same_or_below(const std::string& path, const std::string& folder) {
   const auto whole = [](const std::string& name) {
     std::error_code error;
-    std::string text = is_remote(name) ? name : fs::weakly_canonical(fs::absolute(name, error), error).string();
+    std::string text = has_scheme(name) ? name : fs::weakly_canonical(fs::absolute(name, error), error).string();
     while (!text.empty() && text.back() == '/') text.pop_back();
-    if (text.rfind("obs://", 0) == 0) text.replace(0, 3, "s3");
-    return text + "/";
+    return as_s3(std::move(text)) + "/";
   };
   return whole(path).rfind(whole(folder), 0) == 0;
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 std::string read_whole_file(const std::string& path, int64_t most) {
   std::string content;
-  if (is_remote(path)) {
+  if (has_scheme(path)) {
     file::read_to(path, [&](int64_t bytes) {
       if (bytes > most) reject_size(path, bytes, most);
       content.resize(static_cast<size_t>(bytes));
@@ -141,7 +135,7 @@ absl::Status read_into(const std::string& path, tf::tstring* content) {
   const auto failed = [&](const absl::Status& status) {
     return absl::Status(status.code(), "data file " + path + " cannot be read: " + std::string(status.message()));
   };
-  if (is_remote(path)) {
+  if (has_scheme(path)) {
     return tf_files::status_of([&] {
       file::read_to(path, [&](int64_t bytes) {
         if (bytes > kMostFileBytes) reject_size(path, bytes, kMostFileBytes);
@@ -191,9 +185,7 @@ void remove_folder(const std::string& folder) { file::remove(folder, /*recursive
 bool has_image_extension(const std::string& name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string::npos) return false;
-  std::string extension = name.substr(dot + 1);
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
+  const std::string extension = lower_case(name.substr(dot + 1));
   for (const char* known : {"jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp"})
     if (extension == known) return true;
   return false;
@@ -220,7 +212,7 @@ std::string LeftOut::text() const {
 std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out) {
   LeftOut ignored;
   if (!left_out) left_out = &ignored;
-  auto entries = is_remote(folder) ? list_remote(folder, left_out) : list_local(folder, left_out);
+  auto entries = has_scheme(folder) ? list_remote(folder, left_out) : list_local(folder, left_out);
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return entries;
 }
@@ -231,7 +223,7 @@ std::vector<FolderEntry> matching_files(const std::string& folder, const std::ve
   for (const std::string& pattern : patterns) {
     const size_t name_at = pattern.rfind('/') + 1;  // 0 when there is none
     const std::string part = pattern.substr(0, name_at), names = pattern.substr(name_at);
-    if (is_remote(pattern) || part[0] == '/')
+    if (has_scheme(pattern) || part[0] == '/')
       throw InvalidArgumentError("file_pattern '" + pattern +
                                  "' names a place of its own; give its folder as the data "
                                  "folder, which is " +
@@ -256,7 +248,7 @@ std::string records_pattern(const std::string& folder) {
 
 absl::Status open_random(const std::string& path, std::unique_ptr<tf::RandomAccessFile>* file) {
   constexpr int64_t kReadAhead = 8 << 20;  // of each object: a pipeline reads several at once
-  if (!is_remote(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
+  if (!has_scheme(path)) return tf::Env::Default()->NewRandomAccessFile(path, file);
   return tf_files::status_of([&] { *file = std::make_unique<tf_files::StoreReader>(path, kReadAhead); });
 }
 

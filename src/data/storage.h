@@ -17,8 +17,6 @@ namespace mox::data {
 constexpr int64_t kMostFileBytes = std::numeric_limits<int32_t>::max();
 constexpr int64_t kMostTextBytes = 64 << 20;  // of a list of names
 
-// Whether it is an object's: "scheme://…". A local path may have "://" in a name.
-bool is_remote(const std::string& path);
 // The content of the file at `path`. NotFoundError when it is missing, DataError when it cannot be read, is no file or
 // has more than `most` bytes.
 std::string read_whole_file(const std::string& path, int64_t most = kMostFileBytes);
@@ -35,8 +33,6 @@ void remove_folder(const std::string& folder);
 std::string join_path(const std::string& folder, const std::string& name);
 // Whether `path` is the folder, or in it; links of local paths are followed.
 bool is_same_or_below(const std::string& path, const std::string& folder);
-// What is after the last '/'.
-std::string base_name(const std::string& path);
 
 // Whether it ends as the names of images do.
 MOX_EXPORT bool has_image_extension(const std::string& name);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/url.h"
 #include "moxing/file.h"
 
 namespace mox::file {
@@ -27,7 +28,7 @@ struct Config {
   std::string ca_bundle;  // "" : curl's own choice
 
   // "http://host:port": what errors name.
-  std::string endpoint() const { return (is_secure ? "https://" : "http://") + host; }
+  std::string endpoint() const { return http_url(host, is_secure); }
 };
 
 // The current settings; a request in flight keeps the ones it began with.

@@ -75,7 +75,7 @@ bool CopyJob::given_up() {
 
 // Threads come as items do: a copy of two files starts two.
 void CopyJob::start_threads() {
-  if (static_cast<int>(workers_.size()) < threads_) workers_.emplace_back([this] { work(); });
+  if (static_cast<int>(workers_.size()) < threads_) workers_.emplace_back("mox_copy", [this](const auto&) { work(); });
 }
 
 void CopyJob::add(CopyItem item) {
@@ -111,13 +111,13 @@ void CopyJob::finish() {
   }
   work_.notify_all();
   for (size_t i = 0;; ++i) {  // a worker may start another one for the parts of a large file
-    std::thread worker;
+    WorkerThread worker;
     {
       MutexLock lock(mu_);
       if (i >= workers_.size()) break;
       worker = std::move(workers_[i]);
     }
-    if (worker.joinable()) worker.join();
+    worker.join();
   }
 }
 

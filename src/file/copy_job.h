@@ -5,10 +5,10 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "file/progress.h"
 #include "file/transfer.h"
 
@@ -68,7 +68,7 @@ class CopyJob {
   std::vector<CopyFailure> failures_ MOX_GUARDED_BY(mu_);
   std::exception_ptr first_error_ MOX_GUARDED_BY(mu_);
   std::exception_ptr fatal_error_ MOX_GUARDED_BY(mu_);
-  std::vector<std::thread> workers_ MOX_GUARDED_BY(mu_);
+  std::vector<WorkerThread> workers_ MOX_GUARDED_BY(mu_);
 };
 
 }  // namespace mox::file

@@ -2,29 +2,17 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 
+#include "base/text.h"
+#include "base/url.h"
 #include "moxing/error.h"
 
 namespace mox::file {
 namespace {
 
-std::string trimmed(const std::string& text) {
-  const char* blanks = " \t\r\n\v\f";
-  const size_t first = text.find_first_not_of(blanks);
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 // Without "user:password@".
 std::string without_user(const std::string& text) {
-  const size_t scheme = text.find("://");
-  const size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  const size_t begin = text.size() - split_url(text).rest.size();
   const size_t at = text.rfind('@');
   return at == std::string::npos || at < begin ? text : text.substr(0, begin) + "***" + text.substr(at);
 }
@@ -48,12 +36,12 @@ Endpoint parse_endpoint(const std::string& name, const std::string& given) {
   const std::string text = trimmed(given);
   Endpoint result;
   if (text.empty()) return result;
-  std::string host = text;
-  if (const size_t scheme = text.find("://"); scheme != std::string::npos) {
-    const std::string which = lower(text.substr(0, scheme));
+  const auto [scheme, rest] = split_url(text);
+  std::string host(rest);
+  if (!scheme.empty()) {
+    const std::string which = lower_case(scheme);
     if (which != "http" && which != "https") throw_bad(name, text, "the scheme '" + which + "' is no store's");
     result.is_secure = which == "https";
-    host = text.substr(scheme + 3);
   }
   if (host.find('@') != std::string::npos)
     throw_bad(name, text, "a user and a password have no place here: give ak and sk");
@@ -61,16 +49,13 @@ Endpoint parse_endpoint(const std::string& name, const std::string& given) {
   while (!host.empty() && host.back() == '/') host.pop_back();
   if (const size_t slash = host.find('/'); slash != std::string::npos)
     throw_bad(name, text, "it has the path '" + host.substr(slash) + "', and stores below a path are not offered");
-  host = lower(host);
+  host = lower_case(host);
   const size_t colon = host.rfind(':');
   const bool has_port = colon != std::string::npos && host.find(']', colon) == std::string::npos;
   if (!is_host(has_port ? host.substr(0, colon) : host)) throw_bad(name, text, "it has no host's name");
   if (has_port) {
-    int port = 0;
-    const char* end = host.data() + host.size();
-    const auto [rest, error] = std::from_chars(host.data() + colon + 1, end, port);
-    if (error != std::errc() || rest != end || port < 1 || port > 65535)
-      throw_bad(name, text, "the port '" + host.substr(colon + 1) + "' is not in 1..65535");
+    const int port = parse_whole<int>(std::string_view(host).substr(colon + 1)).value_or(0);
+    if (port < 1 || port > 65535) throw_bad(name, text, "the port '" + host.substr(colon + 1) + "' is not in 1..65535");
     host = host.substr(0, colon + 1) + std::to_string(port);
   }
   result.host = host;

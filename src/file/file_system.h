@@ -1,4 +1,5 @@
-// Which storage serves a path; operations.cc, copy.cc and the streams are written against FileSystem only.
+// Which storage serves a path: operations, copies of folders and open files reach it through FileSystem. How bytes go
+// from one kind to another is not in here (transfer.h).
 #pragma once
 
 #include "file/path.h"

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/printable.h"
+#include "base/text.h"
 #include "file/config.h"
 #include "file/file_system.h"
 #include "file/left_temporaries.h"
@@ -23,8 +24,6 @@ std::string note_line(const std::string& name, const Stat& st) {
   return percent_encode(name, true) + " " + std::to_string(st.length) + " " + std::to_string(st.mtime_nsec) + " " +
          st.etag + "\n";
 }
-
-std::string base_of(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
 // Where `inner` lies in `outer`: "a/b/"; "" when it does not.
 std::string place_in(const Location& inner, const Location& outer) {
@@ -125,7 +124,7 @@ void FolderCopy::add_entry(const std::string& name, const DirEntry& entry, std::
   if (entry.is_dir()) {
     *last_folder = name + "/";
     if (there_) there_->take_folder(name);
-  } else if (!src_.is_local() || !is_temporary_name(base_of(name))) {  // else: not a file yet, or no more
+  } else if (!src_.is_local() || !is_temporary_name(mox::base_name(name))) {  // else: not a file yet, or no more
     add_file(name, entry.stat);
   }
 }

@@ -1,7 +1,8 @@
 #include "file/host_family.h"
 
 #include <algorithm>
-#include <cctype>
+
+#include "base/text.h"
 
 namespace mox::file {
 namespace {
@@ -17,11 +18,6 @@ bool is_address(const std::string& name) {
 }
 
 }  // namespace
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
 
 std::pair<std::string, std::string> split_port(const std::string& host) {
   const size_t colon = host.rfind(':');

@@ -6,8 +6,6 @@
 
 namespace mox::file {
 
-std::string lower_case(std::string text);
-
 // "a.b:80" is {"a.b", ":80"}.
 std::pair<std::string, std::string> split_port(const std::string& host);
 

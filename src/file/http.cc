@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "base/mutex.h"
+#include "base/text.h"
 #include "moxing/version.h"
 
 namespace mox::file {
@@ -100,8 +101,7 @@ void take_header_line(std::string_view line, HttpResponse* response, bool* head_
   }
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return;
-  std::string name(line.substr(0, colon));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::string name = lower_case(line.substr(0, colon));
   std::string_view value = line.substr(colon + 1);
   const char* spaces = " \t\r\n";
   const size_t first = value.find_first_not_of(spaces);
@@ -293,10 +293,8 @@ std::string HttpResponse::header(const std::string& name) const {
 }
 
 int64_t HttpResponse::number(const std::string& name) const {
-  const std::string text = header(name);
-  int64_t value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && value >= 0 ? value : -1;
+  const int64_t value = parse_whole<int64_t>(header(name)).value_or(-1);
+  return value >= 0 ? value : -1;
 }
 
 HttpResult http_perform(const HttpRequest& request, const Config& config) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/text.h"
 #include "file/local_file_system.h"
 #include "file/state_folder.h"
 
@@ -125,7 +126,7 @@ void remove_left_temporaries(const std::string& target, const std::string& suffi
 }
 
 void remove_left_part(const std::string& path) {
-  if (is_part_name(path.substr(path.rfind('/') + 1))) remove_if_unlocked(path);
+  if (is_part_name(mox::base_name(path))) remove_if_unlocked(path);
 }
 
 }  // namespace mox::file

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/registry.h"
+#include "base/url.h"
 #include "moxing/error.h"
 
 namespace mox::file {
@@ -26,15 +27,7 @@ std::string without_trailing_slashes(std::string text) {
 
 }  // namespace
 
-std::string scheme_of(const std::string& url) {
-  const size_t end = url.find("://");
-  if (end == std::string::npos || end == 0) return "";
-  const auto in_scheme = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
-  };
-  if (!std::all_of(url.begin(), url.begin() + static_cast<std::ptrdiff_t>(end), in_scheme)) return "";
-  return url.substr(0, end);
-}
+std::string scheme_of(const std::string& url) { return has_scheme(url) ? std::string(split_url(url).scheme) : ""; }
 
 bool is_store(const Location& location) { return location.scheme == "s3" || location.scheme == "obs"; }
 
@@ -83,25 +76,24 @@ Location parse_path(const std::string& url) {
   if (url.empty()) throw InvalidArgumentError("the path is empty; give a local path or s3://bucket/key");
   if (url.find('\0') != std::string::npos) throw InvalidArgumentError("a path holds a NUL character");
   Location result;
-  const std::string scheme = scheme_of(url);
-  if (scheme.empty()) {
+  if (!has_scheme(url)) {
     result.path = url;
     return result;
   }
+  const auto [scheme, rest] = split_url(url);
   if (scheme == "file") {
-    result.path = url.substr(7);
+    result.path = rest;
     if (result.path.empty()) throw InvalidArgumentError("the path '" + url + "' is empty after file://");
     return result;
   }
   const std::vector<std::string> known = file_system_schemes();
   if (std::find(known.begin(), known.end(), scheme) == known.end())
-    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + scheme + "'; known are " + listed(known) +
-                               ", file and none (local)");
+    throw InvalidArgumentError("path '" + url + "': unknown scheme '" + std::string(scheme) + "'; known are " +
+                               listed(known) + ", file and none (local)");
   result.scheme = scheme;
-  const std::string rest = url.substr(scheme.size() + 3);
   const size_t slash = rest.find('/');
   result.bucket = rest.substr(0, slash);
-  if (slash != std::string::npos) result.key = rest.substr(slash + 1);
+  if (slash != std::string_view::npos) result.key = rest.substr(slash + 1);
   if (is_store(result)) check_bucket(result.bucket, url);
   return result;
 }

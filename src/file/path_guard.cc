@@ -12,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/text.h"
 #include "file/local_file_system.h"
 #include "moxing/error.h"
 
@@ -95,7 +96,7 @@ std::string mount_at_or_below(const std::string& folder) {
 std::string last_component(const std::string& path) {
   std::string text = path;
   while (text.size() > 1 && text.back() == '/') text.pop_back();
-  return text.substr(text.rfind('/') + 1);
+  return mox::base_name(text);
 }
 
 }  // namespace

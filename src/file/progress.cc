@@ -38,7 +38,7 @@ std::string human_bytes(int64_t bytes) {
 
 Progress::Progress(const CopyCounters& counters, std::string title, bool quiet)
     : counters_(counters), title_(std::move(title)), terminal_(::isatty(STDERR_FILENO) == 1) {
-  if (!quiet && !silent_mode()) thread_ = std::thread([this] { run(); });
+  if (!quiet && !silent_mode()) thread_ = WorkerThread("mox_progress", [this](const auto& stop) { run(stop); });
 }
 
 Progress::~Progress() { stop(); }
@@ -49,12 +49,7 @@ void Progress::add_total(int64_t files, int64_t bytes) {
 }
 
 void Progress::stop() {
-  {
-    MutexLock lock(mu_);
-    stopped_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  thread_.stop();
   if (drawn_) std::fputs("\r\033[K", stderr);
   drawn_ = false;
 }
@@ -74,11 +69,9 @@ std::string Progress::line() const {
   return text;
 }
 
-void Progress::run() {
-  MutexLock lock(mu_);
-  if (wake_.wait_for(lock, terminal_ ? kFirstSight : kLogEvery, [this]() MOX_REQUIRES(mu_) { return stopped_; }))
-    return;
-  while (!stopped_) {
+void Progress::run(const std::stop_token& stop) {
+  const std::chrono::milliseconds first = terminal_ ? kFirstSight : kLogEvery, next = terminal_ ? kRedraw : kLogEvery;
+  for (auto pause = first; sleep_unless_stopped(stop, pause); pause = next) {
     if (terminal_) {
       std::fprintf(stderr, "\r%s\033[K", line().c_str());
       std::fflush(stderr);
@@ -86,8 +79,6 @@ void Progress::run() {
     } else {
       log_info(line());
     }
-    wake_.wait_for(lock, terminal_ ? kRedraw : std::chrono::milliseconds(kLogEvery),
-                   [this]() MOX_REQUIRES(mu_) { return stopped_; });
   }
 }
 

@@ -4,9 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <string>
-#include <thread>
 
-#include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "file/transfer.h"
 
 namespace mox::file {
@@ -25,7 +24,7 @@ class Progress {
   void stop();
 
  private:
-  void run();
+  void run(const std::stop_token& stop);
   std::string line() const;
 
   const CopyCounters& counters_;
@@ -34,11 +33,8 @@ class Progress {
   std::atomic<int64_t> total_files_{0}, total_bytes_{0};
   std::atomic<bool> final_{false};
   bool terminal_ = false;
-  bool drawn_ = false;
-  Mutex mu_;
-  CondVar wake_;
-  bool stopped_ MOX_GUARDED_BY(mu_) = false;
-  std::thread thread_;
+  bool drawn_ = false;  // used by the thread, then by stop()
+  WorkerThread thread_;
 };
 
 // "3.5 MiB"

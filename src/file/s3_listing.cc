@@ -156,7 +156,7 @@ class EntryMaker {
 
  private:
   std::string path_of(const std::string& name) const {
-    return folder_.scheme + "://" + folder_.bucket + "/" + prefix_ + name;
+    return Location{folder_.scheme, folder_.bucket, prefix_ + name, ""}.str();
   }
 
   const Location& folder_;

@@ -57,7 +57,7 @@ HttpRequest signed_request(const S3Call& call, const Config& config, const Route
   for (const auto& [name, value] : input.headers) request.header_lines.push_back(name + ": " + value);
   request.header_lines.push_back("Host: " + input.host);
   request.method = call.method;
-  request.url = (config.is_secure ? "https://" : "http://") + input.host + percent_encode(input.path, true);
+  request.url = http_url(input.host, config.is_secure) + percent_encode(input.path, true);
   if (const std::string query = encode_query(input.query); !query.empty()) request.url += "?" + query;
   request.body = call.body;
   request.on_headers = call.on_headers;

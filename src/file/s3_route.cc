@@ -6,6 +6,8 @@
 #include <map>
 
 #include "base/mutex.h"
+#include "base/text.h"
+#include "base/url.h"
 #include "file/host_family.h"
 #include "moxing/log.h"
 
@@ -50,9 +52,9 @@ Redirection redirection_of(const Config& config, const std::string& bucket, cons
   if (response.status != 301 && response.status != 307) return {};
   std::string text = error.endpoint.empty() ? response.header("location") : error.endpoint;
   Redirection result;
-  if (const size_t scheme = text.find("://"); scheme != std::string::npos) {
-    result.other_scheme = lower_case(text.substr(0, scheme)) != (config.is_secure ? "https" : "http");
-    text.erase(0, scheme + 3);
+  if (const auto [scheme, rest] = split_url(text); !scheme.empty()) {
+    result.other_scheme = lower_case(scheme) != (config.is_secure ? "https" : "http");
+    text = std::string(rest);
   } else if (!text.empty() && text[0] == '/') {
     return {};
   }

@@ -1,38 +1,14 @@
 #include "file/sigv4.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <charconv>
 #include <ctime>
 
 #include "base/mutex.h"
-#include "moxing/error.h"
+#include "file/checksum.h"
 
 namespace mox::file {
 namespace {
-
-using Sha256 = std::array<unsigned char, 32>;
-
-std::string_view as_view(const Sha256& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-// Of `a` followed by `b`. OpenSSL's one-call functions look the algorithm up each time, which takes longer than the
-// hash of a few hundred bytes.
-Sha256 sha256(std::string_view a, std::string_view b) {
-  struct Context {
-    EVP_MD_CTX* context = EVP_MD_CTX_new();
-    ~Context() { EVP_MD_CTX_free(context); }
-  };
-  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const Context own;
-  Sha256 digest;
-  const bool done = EVP_DigestInit_ex(own.context, method, nullptr) == 1 &&
-                    EVP_DigestUpdate(own.context, a.data(), a.size()) == 1 &&
-                    EVP_DigestUpdate(own.context, b.data(), b.size()) == 1 &&
-                    EVP_DigestFinal_ex(own.context, digest.data(), nullptr) == 1;
-  if (!done) throw Error("OpenSSL computes no SHA-256: is this a build of it without the default provider?");
-  return digest;
-}
 
 // Outer white space goes, inner runs become one space.
 std::string collapse_spaces(const std::string& text) {
@@ -47,19 +23,17 @@ std::string collapse_spaces(const std::string& text) {
 }
 
 // Derived from the secret, the day and the region: the same for every request of a day.
-std::array<unsigned char, 32> signing_key(const Credentials& credentials, const std::string& day,
-                                          const std::string& service) {
+std::string signing_key(const Credentials& credentials, const std::string& day, const std::string& service) {
   static Mutex mu;
-  static auto& cached_for MOX_GUARDED_BY(mu) =
-      *new std::string;  // never destroyed: background threads may still sign at exit
-  static std::array<unsigned char, 32> cached MOX_GUARDED_BY(mu);
+  // Never destroyed: background threads may still sign at exit.
+  static auto& cached_for MOX_GUARDED_BY(mu) = *new std::string;
+  static auto& cached MOX_GUARDED_BY(mu) = *new std::string;
   const std::string wanted = credentials.sk + "\n" + day + "\n" + credentials.region + "\n" + service;
   MutexLock lock(mu);
   if (wanted != cached_for) {
-    const auto date_key = hmac_sha256("AWS4" + credentials.sk, day);
-    const auto region_key = hmac_sha256(as_view(date_key), credentials.region);
-    const auto service_key = hmac_sha256(as_view(region_key), service);
-    cached = hmac_sha256(as_view(service_key), "aws4_request");
+    const std::string date_key = hmac_sha256("AWS4" + credentials.sk, day);
+    const std::string region_key = hmac_sha256(date_key, credentials.region);
+    cached = hmac_sha256(hmac_sha256(region_key, service), "aws4_request");
     cached_for = wanted;
   }
   return cached;
@@ -137,39 +111,9 @@ std::string authorization(const SignInput& input, const Credentials& credentials
   std::string names;
   const std::string canonical = canonical_request(input, &names);
   const std::string text = string_to_sign(input, credentials.region, canonical);
-  const auto key = signing_key(credentials, input.amz_date.substr(0, 8), input.service);
-  const auto signature = hmac_sha256(as_view(key), text);
+  const std::string key = signing_key(credentials, input.amz_date.substr(0, 8), input.service);
   return "AWS4-HMAC-SHA256 Credential=" + credentials.ak + "/" + scope_of(input, credentials.region) +
-         ",SignedHeaders=" + names + ",Signature=" + hex_encode(signature.data(), signature.size());
-}
-
-std::string hex_encode(const unsigned char* data, size_t size) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string result(size * 2, '0');
-  for (size_t i = 0; i < size; ++i) {
-    result[2 * i] = kHex[data[i] >> 4];
-    result[2 * i + 1] = kHex[data[i] & 15];
-  }
-  return result;
-}
-
-std::string hex_sha256(std::string_view data) {
-  const Sha256 digest = sha256(data, {});
-  return hex_encode(digest.data(), digest.size());
-}
-
-std::array<unsigned char, 32> hmac_sha256(std::string_view key, std::string_view data) {
-  constexpr size_t kBlock = 64;
-  const Sha256 short_key = key.size() > kBlock ? sha256(key, {}) : Sha256{};
-  if (key.size() > kBlock) key = as_view(short_key);
-  char inner[kBlock], outer[kBlock];
-  for (size_t i = 0; i < kBlock; ++i) {
-    const char byte = i < key.size() ? key[i] : '\0';
-    inner[i] = static_cast<char>(byte ^ 0x36);
-    outer[i] = static_cast<char>(byte ^ 0x5c);
-  }
-  const Sha256 digest = sha256({inner, kBlock}, data);
-  return sha256({outer, kBlock}, as_view(digest));
+         ",SignedHeaders=" + names + ",Signature=" + hex_encode(hmac_sha256(key, text));
 }
 
 std::string amz_date_now(long skew_seconds) {

@@ -1,7 +1,6 @@
 // AWS Signature Version 4, as the specification says it; curl's own is wrong for several keys and queries.
 #pragma once
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,9 +42,6 @@ std::string string_to_sign(const SignInput& input, const std::string& region, co
 // The Authorization header's value.
 std::string authorization(const SignInput& input, const Credentials& credentials);
 
-std::string hex_sha256(std::string_view data);
-std::string hex_encode(const unsigned char* data, size_t size);
-std::array<unsigned char, 32> hmac_sha256(std::string_view key, std::string_view data);
 // The current time shifted by `skew_seconds`, as amz_date.
 std::string amz_date_now(long skew_seconds);
 

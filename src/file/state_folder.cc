@@ -10,7 +10,8 @@
 #include <cstring>
 #include <vector>
 
-#include "file/sigv4.h"
+#include "base/url.h"
+#include "file/checksum.h"
 #include "moxing/log.h"
 
 namespace mox::file {
@@ -47,7 +48,7 @@ bool lock_file(int fd, const std::string& path) {
 std::unique_ptr<StateNote> StateNote::take(const std::string& kind, const std::string& identity) {
   const std::string folder = state_folder();
   if (folder.empty()) return nullptr;
-  if (folder.find("://") != std::string::npos) {
+  if (has_scheme(folder)) {
     warn(folder, "it is no folder of this machine");
     return nullptr;
   }

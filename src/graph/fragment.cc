@@ -43,10 +43,6 @@ std::vector<std::string> op_names(const std::vector<tf::Output>& outputs) {
   return names;
 }
 
-std::string tensor_name(const tf::Output& output) {
-  return output.node()->name() + ":" + std::to_string(output.index());
-}
-
 class FragmentMaker {
  public:
   FragmentMaker(const Scope& scope, const std::vector<tf::Output>& inputs)

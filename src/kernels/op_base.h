@@ -48,7 +48,8 @@ class UnaryDataset : public tensorflow::data::DatasetBase {
   std::vector<tensorflow::PartialTensorShape> shapes_;
 };
 
-// An iterator of such a dataset. Its position is not saved: a restarted training begins a new epoch.
+// An iterator of such a dataset. Its state is not saved: checkpoints keep how many samples the training took, and a
+// resumed one makes its iterators anew from there (input/input_position.h).
 template <class DatasetType>
 class PipelineIterator : public tensorflow::data::DatasetIterator<DatasetType> {
  public:

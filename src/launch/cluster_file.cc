@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/url.h"
 #include "moxing/error.h"
 
 namespace mox::launch {
@@ -29,7 +30,7 @@ std::string follow_links(const std::string& path) {
 }  // namespace
 
 ClusterFile::ClusterFile(const std::string& path) : path_(follow_links(path)) {
-  if (path.find("://") != std::string::npos) reject(path, "expected a path on this host's disks");
+  if (has_scheme(path)) reject(path, "expected a path on this host's disks");
   struct stat st;
   const bool there = ::stat(path_.c_str(), &st) == 0;
   if (there && !S_ISREG(st.st_mode)) reject(path, "it is no plain file");

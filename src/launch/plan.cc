@@ -14,12 +14,11 @@
 #include <sstream>
 
 #include "base/json_text.h"
+#include "base/text.h"
 #include "moxing/error.h"
 
 namespace mox::launch {
 namespace {
-
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool gets_flags(const Options& options) {
   if (options.pass_flags != PassFlags::kAuto) return options.pass_flags == PassFlags::kOn;

@@ -3,6 +3,7 @@
 #include <exception>
 #include <iterator>
 
+#include "base/url.h"
 #include "moxing/log.h"
 
 namespace mox {
@@ -14,22 +15,18 @@ constexpr auto kStorePause = std::chrono::seconds(5);
 
 }  // namespace
 
-bool is_on_store(const std::string& path) { return path.find("://") != std::string::npos; }
-
 std::chrono::milliseconds pause_between_writes(const std::string& dir) {
-  return is_on_store(dir) ? kStorePause : std::chrono::milliseconds(0);
+  return has_scheme(dir) ? kStorePause : std::chrono::milliseconds(0);
 }
 
 BackgroundLog::BackgroundLog(std::string what, std::chrono::milliseconds pause, Write write)
-    : what_(std::move(what)), pause_(pause), write_(std::move(write)), thread_([this] { work(); }) {}
+    : what_(std::move(what)),
+      pause_(pause),
+      write_(std::move(write)),
+      thread_("mox_log", [this](const auto& stop) { work(stop); }) {}
 
 BackgroundLog::~BackgroundLog() {
-  {
-    MutexLock lock(mu_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
+  thread_.stop();
   MutexLock lock(mu_);
   if (!records_.empty() || dropped_ > 0)
     log_error(std::to_string(records_.size() + dropped_) + " " + what_ + " were not saved: " + last_error_);
@@ -87,14 +84,13 @@ void BackgroundLog::write_out() {
   wanted_ = true;
 }
 
-void BackgroundLog::work() {
+void BackgroundLog::work(const std::stop_token& stop) {
   MutexLock lock(mu_);
-  while (!stop_) {
-    wake_.wait(lock, [this]() MOX_REQUIRES(mu_) { return wanted_ || stop_; });
-    if (stop_) break;
+  const auto wanted = [this]() MOX_REQUIRES(mu_) { return wanted_; };
+  while (wake_.wait(lock, stop, wanted) && !stop.stop_requested()) {
     write_out();
     const auto pause = failing_ ? std::max<std::chrono::milliseconds>(pause_, kRetryPause) : pause_;
-    wake_.wait_for(lock, pause, [this]() MOX_REQUIRES(mu_) { return stop_; });
+    wake_.wait_for(lock, stop, pause, [] { return false; });
   }
   write_out();
 }

@@ -5,10 +5,10 @@
 #include <chrono>
 #include <functional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/worker_thread.h"
 
 namespace mox {
 
@@ -28,7 +28,7 @@ class BackgroundLog {
   void flush();
 
  private:
-  void work();
+  void work(const std::stop_token& stop);
   void write_out() MOX_REQUIRES(mu_);  // lets go of mu_ while it writes
   void drop_oldest() MOX_REQUIRES(mu_);
   void report_failure(const std::string& reason);
@@ -43,14 +43,12 @@ class BackgroundLog {
   size_t bytes_ MOX_GUARDED_BY(mu_) = 0;                  // of records_
   size_t dropped_ MOX_GUARDED_BY(mu_) = 0;
   bool wanted_ MOX_GUARDED_BY(mu_) = false;  // a flush was asked for
-  bool stop_ MOX_GUARDED_BY(mu_) = false;
-  bool failing_ = false;    // used by the thread only
-  std::string last_error_;  // used by the thread, then by the destructor
-  std::thread thread_;
+  bool failing_ = false;                     // used by the thread only
+  std::string last_error_;                   // used by the thread, then by the destructor
+  WorkerThread thread_;
 };
 
 // Pauses between writes to `dir`: none on a disk, some seconds on a store, where each write sends an object.
 std::chrono::milliseconds pause_between_writes(const std::string& dir);
-bool is_on_store(const std::string& path);
 
 }  // namespace mox

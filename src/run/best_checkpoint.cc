@@ -10,6 +10,7 @@
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/checkpoint_state.h"
+#include "run/metric_mode.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
 
@@ -21,12 +22,6 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr char kFile[] = "best_checkpoint.json";
-
-double sign_of(const std::string& metric, const std::string& mode) {
-  if (mode == "max") return 1;
-  if (mode == "min") return -1;
-  return metric.find("loss") != std::string::npos || metric.find("err") != std::string::npos ? -1 : 1;
-}
 
 struct Best {
   std::string prefix, metric;  // prefix: "" for none
@@ -65,7 +60,7 @@ std::optional<double> MetricMean::take() {
 }
 
 BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::string& mode)
-    : dir_(std::move(dir)), metric_(std::move(metric)), sign_(sign_of(metric_, mode)) {
+    : dir_(std::move(dir)), metric_(std::move(metric)), sign_(metric_sign(metric_, mode)) {
   const Best best = read_best(dir_);
   prefix_ = best.prefix;
   value_ = best.value;

@@ -5,6 +5,8 @@
 #include <set>
 #include <unordered_set>
 
+#include "base/text.h"
+#include "base/url.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -23,15 +25,14 @@ constexpr char kIndexSuffix[] = ".index";
 
 using Names = std::set<std::string>;
 
-bool is_absolute(const std::string& path) { return path[0] == '/' || path.find("://") != std::string::npos; }
-
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+bool is_absolute(const std::string& path) { return path[0] == '/' || has_scheme(path); }
 
 // One spelling for one folder, without looking at it.
 std::string folder_key(std::string dir) {
-  if (const size_t scheme = dir.find("://"); scheme != std::string::npos) {
-    while (dir.size() > scheme + 3 && dir.back() == '/') dir.pop_back();
-    return dir.compare(0, scheme, "obs") == 0 ? "s3" + dir.substr(scheme) : dir;
+  if (has_scheme(dir)) {
+    const size_t begin = dir.size() - split_url(dir).rest.size();
+    while (dir.size() > begin && dir.back() == '/') dir.pop_back();
+    return as_s3(std::move(dir));
   }
   std::error_code ignored;
   const auto path = std::filesystem::absolute(dir.empty() ? "." : dir, ignored).lexically_normal();

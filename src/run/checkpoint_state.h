@@ -44,6 +44,8 @@ MOX_EXPORT std::vector<std::string> checkpoints_in(const std::string& dir, bool 
 // `path` is a folder (its checkpoints, newest first) or a prefix (itself); NotFoundError with what was looked for.
 std::vector<std::string> resolve_checkpoints(const std::string& path);
 
+// What is in the folder, by name; nothing when it cannot be told.
+std::vector<std::string> names_found_in(const std::string& dir);
 // dir/model.ckpt-<step>
 std::string checkpoint_prefix(const std::string& dir, int64_t step);
 // Whether a run in `dir` may have written `prefix`: a model.ckpt-N that lies in that very folder. Nothing else is ever

@@ -50,16 +50,7 @@ CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint bes
     return !(is_own_checkpoint(dir_, prefix) ? checkpoint_exists(prefix) : elsewhere.has(prefix));
   });
   state_.latest = resumed_from_;
-  thread_ = std::thread([this] { work(); });
-}
-
-CheckpointWriter::~CheckpointWriter() {
-  {
-    MutexLock lock(mu_);
-    stop_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
+  thread_ = WorkerThread("mox_save", [this](const auto& stop) { work(stop); });
 }
 
 void CheckpointWriter::save(int64_t step, NamedValues values, std::optional<double> metric) {
@@ -95,16 +86,16 @@ std::string CheckpointWriter::poison() {
   return poison_;
 }
 
-void CheckpointWriter::work() {
+void CheckpointWriter::work(const std::stop_token& stop) {
   MutexLock lock(mu_);
   std::optional<Values> failed;  // tried again until newer ones are given
   for (;;) {
-    const auto wanted = [this]() MOX_REQUIRES(mu_) { return pending_ || stop_; };
+    const auto wanted = [this]() MOX_REQUIRES(mu_) { return pending_; };
     if (failed)
-      changed_.wait_for(lock, kRetryPause, wanted);
+      changed_.wait_for(lock, stop, kRetryPause, wanted);
     else
-      changed_.wait(lock, wanted);
-    if (!pending_ && stop_) return;
+      changed_.wait(lock, stop, wanted);
+    if (!pending_ && stop.stop_requested()) return;
     const bool again = !pending_;
     Values values = again ? std::move(*failed) : std::move(values_);
     failed.reset();

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_state.h"
@@ -29,7 +29,8 @@ class CheckpointWriter {
   // `start`: what the run goes on from.
   CheckpointWriter(std::string dir, int keep, BestCheckpoint best, FiniteWeights weights,
                    const LoadedCheckpoint& start);
-  ~CheckpointWriter();  // waits for the save under way
+  // Waits for the save under way.
+  ~CheckpointWriter() = default;
 
   // Takes the values (tensors share their buffers; they are not written to) and returns at once.
   // `metric`: what decides whether it is the best so far.
@@ -53,7 +54,7 @@ class CheckpointWriter {
     std::optional<double> metric;
   };
 
-  void work();
+  void work(const std::stop_token& stop);
   // Returns why it failed, "" when it did not.
   std::string try_to_write(const Values& values, bool again);
   void write(const Values& values);
@@ -70,13 +71,12 @@ class CheckpointWriter {
 
   Mutex mu_;
   CondVar changed_;
-  bool stop_ MOX_GUARDED_BY(mu_) = false;
   bool pending_ MOX_GUARDED_BY(mu_) = false;  // values_ waits or is being written
   Values values_ MOX_GUARDED_BY(mu_);
   std::string last_saved_ MOX_GUARDED_BY(mu_);
   std::string last_error_ MOX_GUARDED_BY(mu_);
   std::string poison_ MOX_GUARDED_BY(mu_);
-  std::thread thread_;
+  WorkerThread thread_;
 };
 
 }  // namespace mox

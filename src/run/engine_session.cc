@@ -3,11 +3,11 @@
 #include <thread>
 #include <unordered_map>
 
-#include "absl/log/globals.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
 #include "run/past_end.h"
+#include "run/quiet_runtime.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 
 namespace mox {
@@ -18,11 +18,6 @@ namespace {
 
 std::string restore_name(size_t i) { return "mox_restore/" + std::to_string(i); }
 std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
-
-// TensorFlow's notes are not for MoXing's users, errors come as exceptions; TF_CPP_MIN_LOG_LEVEL brings them back.
-void quiet_runtime() {
-  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kError);
-}
 
 tf::SessionOptions session_options(const RunConfig& config) {
   tf::SessionOptions options;

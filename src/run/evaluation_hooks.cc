@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "moxing/hooks.h"
 #include "moxing/log.h"
+#include "run/metric_mode.h"
 #include "run/past_end.h"
 #include "run/signals.h"
 #include "run/tensor_values.h"
@@ -97,11 +98,8 @@ EarlyStoppingHook::EarlyStoppingHook(EvaluationOptions evaluation, EarlyStopping
                                known);
   check_integer(prefix + ": patience", stopping_.patience, 0, 1'000'000);
   check_number(prefix + ": min_delta", stopping_.min_delta, 0, 1e30);
-  if (stopping_.mode != "auto" && stopping_.mode != "max" && stopping_.mode != "min")
-    throw InvalidArgumentError(prefix + ": mode is '" + stopping_.mode + "', expected auto, max or min");
-  const std::string& name = info[monitored_].first;
-  const bool falls = name.find("loss") != std::string::npos || name.find("err") != std::string::npos;
-  sign_ = stopping_.mode == "min" || (stopping_.mode == "auto" && falls) ? -1 : 1;
+  check_metric_mode(prefix + ": mode", stopping_.mode);
+  sign_ = metric_sign(info[monitored_].first, stopping_.mode);
 }
 
 // Tells what was monitored, and in which direction.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/printable.h"
+#include "base/url.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "run/checkpoint_state.h"
@@ -28,15 +29,9 @@ namespace {
 constexpr std::string_view kTemporary = ".exporting-";
 constexpr int64_t kSecondsADay = 24 * 60 * 60;
 
-std::vector<std::string> names_in(const std::string& dir) {
-  std::vector<std::string> names;
-  if (!tf::Env::Default()->GetChildren(dir, &names).ok()) names.clear();
-  return names;
-}
-
 // A link is removed, not what it leads to.
 void remove_folder(const std::string& path) {
-  if (path.find("://") == std::string::npos) {
+  if (!has_scheme(path)) {
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
     return;
@@ -46,7 +41,7 @@ void remove_folder(const std::string& path) {
 }
 
 int lock_folder(const std::string& dir, int how) {
-  if (dir.find("://") != std::string::npos) return -1;
+  if (has_scheme(dir)) return -1;
   const int fd = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || flock(fd, how) == 0) return fd;
   close(fd);
@@ -66,7 +61,7 @@ bool is_dead(const std::string& mark) {
 
 void remove_dead(const std::string& log_dir, bool atomic) {
   tf::Env* env = tf::Env::Default();
-  for (const std::string& name : names_in(log_dir)) {
+  for (const std::string& name : names_found_in(log_dir)) {
     if (name.compare(0, kTemporary.size(), kTemporary) != 0) continue;
     const std::string path = tf::io::JoinPath(log_dir, name);
     if (atomic) {
@@ -98,7 +93,7 @@ std::string export_dir(const std::string& log_dir, const std::string& version) {
   check_version(version);
   if (version != "-1") return tf::io::JoinPath(log_dir, version);
   int64_t highest = 0;
-  for (const std::string& entry : names_in(log_dir)) {
+  for (const std::string& entry : names_found_in(log_dir)) {
     const std::string name = entry.substr(0, entry.find('/'));
     int64_t number = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);

@@ -23,10 +23,6 @@ namespace ops = tensorflow::ops;
 
 namespace {
 
-std::string tensor_name(const tf::Output& output) {
-  return output.node()->name() + ":" + std::to_string(output.index());
-}
-
 std::vector<NamedTensor> named_tensors(const NamedOutputs& outputs, const std::string& field, ModeKeys mode) {
   std::vector<NamedTensor> named;
   for (const auto& [name, output] : outputs) {

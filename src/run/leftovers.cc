@@ -26,12 +26,6 @@ bool is_temporary_checkpoint(const std::string& name) {
   return end != std::string::npos && !checkpoint_of_file(name.substr(0, end), &is_data).empty();
 }
 
-std::vector<std::string> names_in(const std::string& dir) {
-  std::vector<std::string> names;
-  if (!tf::Env::Default()->GetChildren(dir, &names).ok()) names.clear();
-  return names;
-}
-
 void remove_file(const std::string& dir, const std::string& name) {
   tf::Env::Default()->DeleteFile(tf::io::JoinPath(dir, name)).IgnoreError();
 }
@@ -50,13 +44,19 @@ void remove_data_without_index(const std::string& dir, const std::vector<std::st
 
 }  // namespace
 
+std::vector<std::string> names_found_in(const std::string& dir) {
+  std::vector<std::string> names;
+  if (!tf::Env::Default()->GetChildren(dir, &names).ok()) names.clear();
+  return names;
+}
+
 void remove_temporary_checkpoints(const std::string& dir) {
-  for (const std::string& name : names_in(dir))
+  for (const std::string& name : names_found_in(dir))
     if (is_temporary_checkpoint(name)) remove_file(dir, name);
 }
 
 void remove_leftovers(const std::string& dir) {
-  const std::vector<std::string> names = names_in(dir);
+  const std::vector<std::string> names = names_found_in(dir);
   for (const std::string& name : names)
     if (is_temporary_checkpoint(name) || begins_with(name, kWriteProbe) || name == "checkpoint.tmp" ||
         name == "best_checkpoint.json.tmp")

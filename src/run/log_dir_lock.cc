@@ -9,24 +9,17 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/host.h"
+#include "base/url.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/store_lock.h"
 
 namespace mox {
-namespace {
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
-}  // namespace
 
 LogDirLock::LogDirLock(const std::string& log_dir) {
   if (log_dir.empty()) return;
-  if (log_dir.find("://") != std::string::npos) {
+  if (has_scheme(log_dir)) {
     in_store_ = std::make_unique<StoreLock>(log_dir, StoreLock::Times{});
     return;
   }

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <sstream>
 
+#include "base/host.h"
+
 namespace mox {
 namespace {
 
@@ -17,12 +19,6 @@ std::string first_word(const char* path) {
 }
 
 }  // namespace
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name[0] ? name : "?";
-}
 
 std::string process_space() {
   char space[64] = "";

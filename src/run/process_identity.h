@@ -17,7 +17,6 @@ struct ProcessIdentity {
   bool is_gone() const;
 };
 
-std::string host_name();
 std::string process_space();
 // "" when there is no such process.
 std::string start_of_process(long pid);

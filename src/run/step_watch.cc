@@ -69,26 +69,19 @@ StepWatch::Running::~Running() {
 }
 
 StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds)
-    : graph_(graph), session_(session), stall_seconds_(stall_seconds), thread_([this] { watch(); }) {}
+    : graph_(graph),
+      session_(session),
+      stall_seconds_(stall_seconds),
+      thread_("mox_watch", [this](const auto& stop) { watch(stop); }) {}
 
-StepWatch::~StepWatch() {
-  {
-    MutexLock lock(mu_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
-}
-
-void StepWatch::watch() {
-  MutexLock lock(mu_);
-  while (!wake_.wait_for(lock, kLook, [this]() MOX_REQUIRES(mu_) { return stop_; }) && !broke_off_) {
+void StepWatch::watch(const std::stop_token& stop) {
+  while (!broke_off_ && sleep_unless_stopped(stop, kLook)) {
     look_for_stall();
-    look_for_signal(lock);
+    look_for_signal(stop);
   }
 }
 
-void StepWatch::look_for_signal(MutexLock& lock) {
+void StepWatch::look_for_signal(const std::stop_token& stop) {
   if (!SignalGuard::received() || !running_since_) {
     signal_since_ = 0;
     return;
@@ -97,8 +90,7 @@ void StepWatch::look_for_signal(MutexLock& lock) {
   if (seconds(now() - signal_since_) < std::max(kPatience, 2 * longest_)) return;
   broke_off_ = true;
   session_.abort();
-  if (!wake_.wait_for(lock, kLastPatience, [this]() MOX_REQUIRES(mu_) { return stop_; }))
-    end_process(SignalGuard::received());
+  if (sleep_unless_stopped(stop, kLastPatience)) end_process(SignalGuard::received());
 }
 
 // The time in which the process computed nothing, nor waited for a core, is counted: a long step on a slow or busy

@@ -3,9 +3,8 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
 
-#include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "run/built_graph.h"
 #include "run/engine_session.h"
 
@@ -17,7 +16,6 @@ namespace mox {
 class StepWatch {
  public:
   StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds);
-  ~StepWatch();
 
   // A run of the session is under way while it lives.
   class Running {
@@ -34,8 +32,8 @@ class StepWatch {
   bool broke_off() const { return broke_off_; }
 
  private:
-  void watch();
-  void look_for_signal(MutexLock& lock) MOX_REQUIRES(mu_);
+  void watch(const std::stop_token& stop);
+  void look_for_signal(const std::stop_token& stop);
   void look_for_stall();
 
   const BuiltGraph& graph_;
@@ -44,13 +42,10 @@ class StepWatch {
   std::atomic<int64_t> running_since_{0};  // nanoseconds of the steady clock, 0: nothing runs
   std::atomic<double> longest_{0};         // seconds
   std::atomic<bool> broke_off_{false};
-  Mutex mu_;
-  CondVar wake_;
-  bool stop_ MOX_GUARDED_BY(mu_) = false;
   // Of the watching thread alone.
   int64_t signal_since_ = 0, stalled_run_ = 0, last_look_ = 0;
   double cpu_at_last_look_ = 0, idle_seconds_ = 0;
-  std::thread thread_;
+  WorkerThread thread_;
 };
 
 }  // namespace mox

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <random>
 #include <sstream>
+#include <thread>
 
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -47,16 +48,11 @@ StoreLock::StoreLock(const std::string& log_dir, Times times)
   } catch (const Error& e) {
     throw InvalidArgumentError(fmt::format("log_dir '{}' cannot be locked: {}", log_dir_, e.what()));
   }
-  thread_ = std::thread([this] { beat(); });
+  thread_ = WorkerThread("mox_lock", [this](const auto& stop) { beat(stop); });
 }
 
 StoreLock::~StoreLock() {
-  {
-    MutexLock lock(mu_);
-    stopped_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  thread_.stop();
   if (lost_) return;
   try {
     file::remove(path_);
@@ -101,10 +97,8 @@ void StoreLock::watch(const Holder& holder) const {
                           times_.watch));
 }
 
-void StoreLock::beat() {
-  MutexLock lock(mu_);
-  while (!wake_.wait_for(lock, milliseconds(times_.beat), [this]() MOX_REQUIRES(mu_) { return stopped_; })) {
-    lock.unlock();
+void StoreLock::beat(const std::stop_token& stop) {
+  while (sleep_unless_stopped(stop, milliseconds(times_.beat))) {
     try {
       const auto holder = read();
       if (holder && holder->token != token_) {
@@ -120,7 +114,6 @@ void StoreLock::beat() {
     } catch (const Error& e) {
       log_debug(fmt::format("the lock {} could not be written anew: {}", path_, e.what()));
     }
-    lock.lock();
   }
 }
 

@@ -4,9 +4,8 @@
 
 #include <optional>
 #include <string>
-#include <thread>
 
-#include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "moxing/export.h"
 
 namespace mox {
@@ -32,18 +31,15 @@ class MOX_EXPORT StoreLock {
   std::optional<Holder> read() const;
   void write();
   void watch(const Holder& holder) const;
-  void beat();
+  void beat(const std::stop_token& stop);
   [[noreturn]] void refuse(const Holder& holder) const;
 
   const std::string log_dir_, path_;
   const Times times_;
   const std::string token_;  // this lock's own
   int beats_ = 0;
-  Mutex mu_;
-  CondVar wake_;
-  bool stopped_ MOX_GUARDED_BY(mu_) = false;
   bool lost_ = false;  // another one has written its name over ours; read after thread_ has ended
-  std::thread thread_;
+  WorkerThread thread_;
 };
 
 }  // namespace mox

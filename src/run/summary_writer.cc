@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "base/url.h"
 #include "graph/graph_state.h"
 #include "run/histogram.h"
 #include "tensorflow/core/lib/io/path.h"
@@ -83,7 +84,7 @@ void SummaryWriter::begin_file() {
 }
 
 void SummaryWriter::write(const std::vector<std::string>& events) {
-  const bool on_store = is_on_store(dir_);
+  const bool on_store = has_scheme(dir_);
   if (!writer_ || (on_store && written_ > kLargestFileOnStore)) begin_file();
   try {
     for (const std::string& event : events) {

@@ -188,8 +188,10 @@ TEST_F(Flags, TfConfigErrorsTellTheField) {
   expect(R"({"task": {"index": 9223372036854775807}})", "task_index",
          "its task.index is 9223372036854775807, expected an integer from 0 to 1000000");
   expect(R"({"task": {"type": 1}})", "job_name", R"(its task.type is 1, expected "chief", "worker" or "ps")");
-  EXPECT_EQ(error(R"({"cluster": {"worker": ["a"]}})", "worker_hosts"),
-            "flag --worker_hosts: got 'a', expected host:port,host:port,…");
+  expect(R"({"cluster": {"worker": ["a"]}})", "worker_hosts",
+         R"(its cluster.worker has "a", expected a list of "host:port")");
+  expect(R"({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}})", "job_name",
+         "its task.index is 1, but cluster.worker has 1 hosts, expected an index from 0 to 0");
   const std::string deep(100'000, '[');
   EXPECT_EQ(error(deep, "job_name").find("json.exception"), std::string::npos);
   EXPECT_LT(error(deep, "job_name").size(), 2000u);

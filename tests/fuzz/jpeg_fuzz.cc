@@ -1,12 +1,14 @@
 // A photograph may be anything, too: what decode_common_jpeg takes, libjpeg takes without a warning, with the same
 // pixels.
+#include <jpeglib.h>
+
 #include <csetjmp>
+#include <cstdio>  // jpeglib.h needs it before it
 #include <cstdlib>
 #include <memory>
 #include <vector>
 
 #include "data/decode_jpeg.h"
-#include "data/jpeg_huffman.h"
 
 namespace {
 

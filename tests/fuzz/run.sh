@@ -13,7 +13,7 @@ tensorflow=$(echo "$PWD"/.venv/lib/python3*/site-packages/tensorflow)
 for target in ${*:-xml path jpeg cluster npy labels records checkpoint}; do
   case $target in
     jpeg) # with TensorFlow's headers: absl
-      sources="src/data/decode_jpeg.cc src/data/jpeg_huffman.cc -isystem $tensorflow/include -ljpeg"
+      sources="src/data/decode_jpeg.cc -isystem $tensorflow/include -ljpeg"
       longest=100000 seeds="tests/data/images/*.jpg tests/fuzz/seeds/jpeg/*" ;;
     npy)
       sources="tools/mox/engine/npy_header.cc src/base/error.cc src/base/printable.cc -Itools/mox -lfmt"
@@ -29,7 +29,7 @@ for target in ${*:-xml path jpeg cluster npy labels records checkpoint}; do
       sources="src/file/s3_xml.cc src/file/path.cc src/file/glob_match.cc src/file/errors.cc src/base/error.cc src/base/printable.cc src/base/registry.cc -lpugixml -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/$target/* ;;
     cluster)
-      sources="src/base/tf_config.cc src/base/json_text.cc src/base/printable.cc src/base/error.cc -lfmt"
+      sources="src/base/tf_config.cc src/base/host.cc src/base/json_text.cc src/base/printable.cc src/base/error.cc -lfmt"
       longest=4096 seeds=tests/fuzz/seeds/cluster/* ;;
     checkpoint)
       sources="src/run/checkpoint_text.cc src/base/error.cc src/base/printable.cc"

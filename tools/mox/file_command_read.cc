@@ -8,6 +8,7 @@
 
 #include "base/json_text.h"
 #include "base/printable.h"
+#include "base/url.h"
 #include "file_command.h"
 #include "file_command_common.h"
 #include "moxing/file.h"
@@ -74,7 +75,8 @@ int for_each_path(const char* command, const std::vector<std::string>& paths,
 }
 
 bool is_same_file(int fd, const std::string& path) {
-  const std::string local = path.rfind("file://", 0) == 0 ? path.substr(7) : path;
+  const auto [scheme, rest] = split_url(path);
+  const std::string local = scheme == "file" ? std::string(rest) : path;
   struct ::stat open, named;
   return ::fstat(fd, &open) == 0 && S_ISREG(open.st_mode) && ::stat(local.c_str(), &named) == 0 &&
          open.st_dev == named.st_dev && open.st_ino == named.st_ino;
@@ -123,7 +125,7 @@ int file_cat(const std::vector<std::string>& args) {
     file::File in(path, "rb");
     // Of an object that fits into memory nothing is shown before all of it is here and verified.
     constexpr int64_t kHeldBack = 64 << 20;
-    const bool held_back = path.find("://") != std::string::npos && in.size() <= kHeldBack;
+    const bool held_back = has_scheme(path) && in.size() <= kHeldBack;
     std::string buffer(held_back ? static_cast<size_t>(in.size()) + 1 : 1 << 20, '\0');
     while (const int64_t got = in.read_some(buffer.data(), static_cast<int64_t>(buffer.size())))
       print({buffer.data(), static_cast<size_t>(got)});

@@ -8,6 +8,7 @@
 
 #include "base/json_text.h"
 #include "base/printable.h"
+#include "base/text.h"
 #include "file_command.h"
 #include "file_command_common.h"
 #include "moxing/file.h"
@@ -33,8 +34,7 @@ std::string target_for(const std::string& src, const std::string& dst, bool seve
   if (!several) return dst;
   std::string name = src;
   while (!name.empty() && name.back() == '/') name.pop_back();
-  name = name.substr(name.rfind('/') + 1);
-  return dst + (dst.back() == '/' ? "" : "/") + name;
+  return dst + (dst.back() == '/' ? "" : "/") + base_name(name);
 }
 
 // The second one would take the place of the first.

@@ -18,10 +18,6 @@ struct NamedFragment {
   std::vector<std::pair<std::string, std::string>> outputs;
 };
 
-std::string tensor_name(const tf::Output& output) {
-  return output.node()->name() + ":" + std::to_string(output.index());
-}
-
 // An empty graph with one placeholder, `input`, of the tensor that the fragment will be given.
 struct Workbench {
   Workbench(int dtype, const ShapeList& shape, int64_t seed) : scope(seeded(seed)) {

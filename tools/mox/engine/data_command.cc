@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/pattern.h"
 #include "base/printable.h"
+#include "base/text.h"
 #include "command_line.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
@@ -43,12 +44,6 @@ int convert(const std::vector<std::string>& args) {
                                      : tfrecord_to_folders(src, pattern.empty() ? "*.tfrecord" : pattern, dst, options);
   fmt::print("{} samples in {} files, {} broken left out\n", summary.samples, summary.files, summary.broken);
   return kDone;
-}
-
-// Blanks around the parts of a list mean nothing.
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
 SplitSpec parse_split(const std::string& text) {

@@ -1,12 +1,11 @@
 // The command library's entry: one table, one line a command.
 #include "engine/entry.h"
 
-#include <cstdlib>
 #include <string_view>
 
-#include "absl/log/globals.h"
 #include "moxing/error.h"
 #include "moxing/export.h"
+#include "run/quiet_runtime.h"
 #include "tensorflow/c/c_api.h"
 
 namespace mox::cli {
@@ -31,17 +30,12 @@ void check_runtime_version() {
                 std::string(kTensorFlow) + "; install tensorflow-cpu==" + std::string(kTensorFlow));
 }
 
-// TensorFlow's notes about the processor are not for who draws a curve; TF_CPP_MIN_LOG_LEVEL brings them back.
-void quiet_runtime() {
-  if (!std::getenv("TF_CPP_MIN_LOG_LEVEL")) absl::SetMinLogLevel(absl::LogSeverityAtLeast::kError);
-}
-
 }  // namespace
 }  // namespace mox::cli
 
 extern "C" MOX_EXPORT int mox_run_command(const std::string& name, const std::vector<std::string>& args) {
   mox::cli::check_runtime_version();
-  mox::cli::quiet_runtime();
+  mox::quiet_runtime();
   for (const auto& command : mox::cli::kEngineCommands)
     if (name == command.name) return command.run(args);
   throw mox::InvalidArgumentError("the command library has no command '" + name + "'; it is older than the program");

@@ -47,6 +47,24 @@ void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_
   }
 }
 
+// What the run says, for a program and for eval.json.
+nlohmann::ordered_json metrics_of(const RunResult& result, const std::string& split, const Totals& totals) {
+  const double n = totals.samples;
+  return {{"checkpoint", result.checkpoint}, {"global_step", result.global_step}, {"split", split},
+          {"samples", totals.samples},       {"loss", totals.loss / n},           {"accuracy", totals.top1 / n},
+          {"top5", totals.top5 / n}};
+}
+
+void print_metrics(const nlohmann::ordered_json& metrics, bool as_json) {
+  const auto number = [&](const char* name) { return metrics[name].get<double>(); };
+  const std::string line =
+      as_json ? json_text(metrics)
+              : fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
+                            metrics["global_step"].get<int64_t>(), metrics["split"].get<std::string>(),
+                            metrics["samples"].get<int64_t>(), number("loss"), number("accuracy"), number("top5"));
+  std::cout << line << std::endl;
+}
+
 }  // namespace
 
 int run_eval(const std::vector<std::string>& args) {
@@ -101,22 +119,8 @@ int run_eval(const std::vector<std::string>& args) {
                     "weights, or moving averages of a training too short for them (--batch_norm_decay), "
                     "that lead to none",
                     totals.no_numbers, totals.samples, ClassifierData(config).name(split), result.checkpoint));
-  const double n = totals.samples;
-  const double loss = totals.loss / n, accuracy = totals.top1 / n, top5 = totals.top5 / n;
-  nlohmann::ordered_json json{{"checkpoint", result.checkpoint},
-                              {"global_step", result.global_step},
-                              {"split", split},
-                              {"samples", totals.samples},
-                              {"loss", loss},
-                              {"accuracy", accuracy},
-                              {"top5", top5}};
-  if (as_json) {
-    std::cout << json_text(json) << std::endl;
-  } else {
-    std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
-                             result.global_step, split, totals.samples, loss, accuracy, top5)
-              << std::endl;
-  }
+  nlohmann::ordered_json json = metrics_of(result, split, totals);
+  print_metrics(json, as_json);
   json["classes"] = classes;
   json.update(record.json());
   write_eval_file(checkpoint_url, json);

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/canvas.h"
+#include "data/picture.h"
+#include "file/checksum.h"
 
 namespace mox::cli {
 
@@ -14,18 +15,6 @@ constexpr int64_t kMostClasses = 100;  // of a confusion matrix that can be read
 constexpr size_t kWrong = 16, kRight = 16;
 constexpr int64_t kLargest = 96;  // pixels a side
 
-std::string base64(const std::string& bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = group << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0);
-    for (int shift = 18; shift >= 0; shift -= 6) text += kDigits[group >> shift & 63];
-  }
-  for (size_t pad = (3 - bytes.size() % 3) % 3, i = 0; i < pad; ++i) text[text.size() - 1 - i] = '=';
-  return text;
-}
-
 // PNG of an image, stretched to 0..255 and made smaller where it is large.
 std::string picture(const tf::Tensor& image) {
   const auto values = image.flat<float>();
@@ -34,21 +23,19 @@ std::string picture(const tf::Tensor& image) {
   const float low = *std::min_element(values.data(), values.data() + values.size());
   const float high = *std::max_element(values.data(), values.data() + values.size());
   const float factor = high > low ? 255 / (high - low) : 0;
-  Canvas canvas(static_cast<int>(width / shrink), static_cast<int>(height / shrink));
-  for (int y = 0; y < canvas.height(); ++y)
-    for (int x = 0; x < canvas.width(); ++x) {
-      // The mean of the pixels that become one.
-      uint8_t rgb[3];
+  tf::Tensor pixels(tf::DT_UINT8, {height / shrink, width / shrink, 3});
+  auto out = pixels.tensor<uint8_t, 3>();
+  for (int64_t y = 0; y < height / shrink; ++y)
+    for (int64_t x = 0; x < width / shrink; ++x)
       for (int64_t c = 0; c < 3; ++c) {
+        // The mean of the pixels that become one.
         float sum = 0;
         for (int64_t dy = 0; dy < shrink; ++dy)
           for (int64_t dx = 0; dx < shrink; ++dx)
             sum += values(((y * shrink + dy) * width + x * shrink + dx) * channels + std::min(c, channels - 1));
-        rgb[c] = static_cast<uint8_t>(std::clamp((sum / (shrink * shrink) - low) * factor, 0.f, 255.f));
+        out(y, x, c) = static_cast<uint8_t>(std::clamp((sum / (shrink * shrink) - low) * factor, 0.f, 255.f));
       }
-      canvas.fill_rectangle(x, y, 1, 1, {rgb[0], rgb[1], rgb[2]});
-    }
-  return canvas.png();
+  return data::encode_png(pixels);
 }
 
 tf::Tensor row_of(const tf::Tensor& images, int64_t i) {
@@ -100,7 +87,7 @@ nlohmann::ordered_json EvalRecord::json() const {
       j["pictures"].push_back({{"label", sample.label},
                                {"predicted", sample.predicted},
                                {"probability", sample.probability},
-                               {"png", base64(picture(sample.image))}});
+                               {"png", file::base64_encode(picture(sample.image))}});
   return j;
 }
 

@@ -10,6 +10,8 @@
 
 #include "base/json_text.h"
 #include "base/limits.h"
+#include "base/text.h"
+#include "base/url.h"
 #include "command_line.h"
 #include "data/decode_image.h"
 #include "data/image_pipeline.h"
@@ -40,7 +42,7 @@ struct PredictFlags {
 
 bool begins_as_image(const std::string& path) {
   // A pipe would be waited for.
-  if (path.find("://") == std::string::npos && !std::filesystem::is_regular_file(path)) return false;
+  if (!has_scheme(path) && !std::filesystem::is_regular_file(path)) return false;
   file::File file(path, "rb");
   return data::image_format(file.read(16)) != data::ImageFormat::kUnknown;
 }
@@ -54,8 +56,7 @@ struct Samples {
 };
 
 bool has_ending(const std::string& path, std::initializer_list<const char*> endings) {
-  std::string lower = path;
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = lower_case(path);
   return std::any_of(endings.begin(), endings.end(), [&](const std::string& ending) {
     return lower.size() >= ending.size() && lower.compare(lower.size() - ending.size(), ending.size(), ending) == 0;
   });

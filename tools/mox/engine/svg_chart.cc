@@ -8,7 +8,7 @@
 namespace mox::cli {
 namespace {
 
-constexpr double kWidth = 560, kHeight = 240, kLeft = 62, kRight = 16, kTop = 14, kBottom = 40;
+constexpr double kLeft = 62, kRight = 16, kTop = 14, kBottom = 40;
 constexpr size_t kMostPoints = 1200;  // more than the picture has columns
 
 struct Range {
@@ -60,21 +60,38 @@ std::vector<ChartPoint> moving_mean(const std::vector<ChartPoint>& points) {
   return smooth;
 }
 
+// Powers of ten around those whose logarithms are low and high, with eight intervals at the most.
+Range decades(double low, double high) {
+  Range range{std::floor(low + 1e-9), std::ceil(high - 1e-9)};
+  if (range.high <= range.low) range.high = range.low + 1;
+  range.step = std::ceil((range.high - range.low) / 8);
+  return range;
+}
+
+constexpr char kFileStyle[] =
+    "svg{background:#fff;font-family:sans-serif}.title{fill:#1c2430;font-size:14px;font-weight:600}.grid{stroke:#"
+    "e1e6ec}"
+    ".tick{fill:#5d6b7c;font-size:11.5px}.line{fill:none;stroke-width:2;stroke-linejoin:round}.pale{opacity:.3}"
+    ".line0{stroke:#2463c9}.line1{stroke:#d9622b}.line2{stroke:#1f8a5b}.dot{fill:#2463c9}";
+
 class Drawing {
  public:
-  Drawing(Range x, Range y) : x_(x), y_(y) {}
+  // `top`: of the axes, pixels. With chart.log_y, y is of the values' logarithms.
+  Drawing(const Chart& chart, double top, Range x, Range y)
+      : width_(chart.width), height_(chart.height), top_(top), log_y_(chart.log_y), x_(x), y_(y) {}
 
   std::string axes(const std::string& x_label) const {
     std::string out;
     for (double y = y_.low; y <= y_.high + y_.step / 2; y += y_.step)
       out += fmt::format(
           R"(<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>)",
-          kLeft, kWidth - kRight, at_y(y), at_y(y), kLeft - 8, at_y(y) + 4, short_number(clean(y, y_.step)));
+          kLeft, width_ - kRight, at_y(y), at_y(y), kLeft - 8, at_y(y) + 4,
+          short_number(log_y_ ? std::pow(10, y) : clean(y, y_.step)));
     for (double x = std::ceil(x_.low / x_.step) * x_.step; x <= x_.high + x_.step * 1e-6; x += x_.step)
       out += fmt::format(R"(<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>)", at_x(x),
-                         kHeight - kBottom + 17, short_number(clean(x, x_.step)));
+                         height_ - kBottom + 17, short_number(clean(x, x_.step)));
     out += fmt::format(R"(<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>)",
-                       (kLeft + kWidth - kRight) / 2, kHeight - 6, escape_html(x_label));
+                       (kLeft + width_ - kRight) / 2, height_ - 6, escape_html(x_label));
     return out;
   }
 
@@ -88,12 +105,14 @@ class Drawing {
   }
 
  private:
-  double at_x(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight); }
+  double at_x(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (width_ - kLeft - kRight); }
   double at_y(double y) const {
-    return kHeight - kBottom - (y - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
+    return height_ - kBottom - (y - y_.low) / (y_.high - y_.low) * (height_ - top_ - kBottom);
   }
   static double clean(double value, double step) { return std::abs(value) < step * 1e-6 ? 0 : value; }
 
+  const double width_, height_, top_;
+  const bool log_y_;
   const Range x_, y_;
 };
 
@@ -103,6 +122,41 @@ std::string last_values(const std::vector<ChartLine>& lines) {
     out += fmt::format(R"(<span class="key"><i class="key{}"></i>{} <b>{}</b></span>)", i, escape_html(lines[i].name),
                        short_number(lines[i].points.back().y));
   return out;
+}
+
+// The lines without what cannot be drawn.
+std::vector<ChartLine> drawable(const Chart& chart) {
+  std::vector<ChartLine> lines;
+  for (const ChartLine& line : chart.lines) {
+    ChartLine kept{line.name, finite(line.points), line.smooth};
+    if (chart.log_y) std::erase_if(kept.points, [](const ChartPoint& p) { return p.y <= 0; });
+    if (!kept.points.empty()) lines.push_back(std::move(kept));
+  }
+  return lines;
+}
+
+// Axes and lines, inside an <svg>; `top`: where the axes begin, pixels.
+std::string drawn(const Chart& chart, std::vector<ChartLine> lines, double top) {
+  double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
+  for (ChartLine& line : lines)
+    for (ChartPoint& p : line.points) {
+      if (chart.log_y) p.y = std::log10(p.y);
+      x_low = std::min(x_low, p.x);
+      x_high = std::max(x_high, p.x);
+      y_low = std::min(y_low, p.y);
+      y_high = std::max(y_high, p.y);
+    }
+  Range x = nice_range(x_low, x_high, 6);
+  if (x_low < x_high) x.low = x_low, x.high = x_high;
+  const Drawing drawing(chart, top, x, chart.log_y ? decades(y_low, y_high) : nice_range(y_low, y_high, 5));
+  std::string body = drawing.axes(chart.x_label);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const std::string css = "line line" + std::to_string(i);
+    const bool smooth = lines[i].smooth && lines[i].points.size() >= 40;
+    body += drawing.path(lines[i].points, smooth ? css + " pale" : css);
+    if (smooth) body += drawing.path(moving_mean(lines[i].points), css);
+  }
+  return body;
 }
 
 }  // namespace
@@ -135,34 +189,22 @@ std::string short_number(double value) {
 }
 
 std::string chart_svg(const Chart& chart) {
-  std::vector<ChartLine> lines;
-  double x_low = INFINITY, x_high = -INFINITY, y_low = INFINITY, y_high = -INFINITY;
-  for (const ChartLine& line : chart.lines) {
-    ChartLine kept{line.name, finite(line.points), line.smooth};
-    if (kept.points.empty()) continue;
-    for (const ChartPoint& p : kept.points) {
-      x_low = std::min(x_low, p.x);
-      x_high = std::max(x_high, p.x);
-      y_low = std::min(y_low, p.y);
-      y_high = std::max(y_high, p.y);
-    }
-    lines.push_back(std::move(kept));
-  }
+  const std::vector<ChartLine> lines = drawable(chart);
   if (lines.empty()) return "";
-  Range x = nice_range(x_low, x_high, 6);
-  if (x_low < x_high) x.low = x_low, x.high = x_high;
-  const Drawing drawing(x, nice_range(y_low, y_high, 5));
-  std::string body = drawing.axes(chart.x_label);
-  for (size_t i = 0; i < lines.size(); ++i) {
-    const std::string css = "line line" + std::to_string(i);
-    const bool smooth = lines[i].smooth && lines[i].points.size() >= 40;
-    body += drawing.path(lines[i].points, smooth ? css + " pale" : css);
-    if (smooth) body += drawing.path(moving_mean(lines[i].points), css);
-  }
   return fmt::format(
       R"(<figure class="card"><figcaption><span>{0}</span>{1}</figcaption><svg viewBox="0 0 {2} {3}" role="img" aria-label="{0}">{4}</svg></figure>)"
       "\n",
-      escape_html(chart.title), last_values(lines), kWidth, kHeight, body);
+      escape_html(chart.title), last_values(lines), chart.width, chart.height, drawn(chart, lines, kTop));
+}
+
+std::string chart_file(const Chart& chart) {
+  constexpr double kTitle = 24;  // pixels
+  const std::vector<ChartLine> lines = drawable(chart);
+  return fmt::format(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{1}" viewBox="0 0 {0} {1}"><style>{2}</style><text class="title" x="{3}" y="20">{4}</text>{5}</svg>)"
+      "\n",
+      chart.width, chart.height, kFileStyle, kLeft, escape_html(chart.title),
+      lines.empty() ? "" : drawn(chart, lines, kTop + kTitle));
 }
 
 }  // namespace mox::cli

@@ -1,4 +1,4 @@
-// A line chart as inline SVG: no script, no outside resource; colours come from the page's style sheet.
+// Line charts as SVG, inside a page or as a file: no script, no outside resource.
 #pragma once
 
 #include <string>
@@ -19,10 +19,15 @@ struct ChartLine {
 struct Chart {
   std::string title, x_label;
   std::vector<ChartLine> lines;
+  int width = 560, height = 240;  // pixels
+  bool log_y = false;             // values from 0 down are left out
 };
 
-// Values that are not finite are left out. "" when nothing is left to draw.
+// For a page: its style sheet has the colours. Values that are not finite are left out; "" when nothing is left to
+// draw.
 std::string chart_svg(const Chart& chart);
+// The same as a file of its own.
+std::string chart_file(const Chart& chart);
 
 // For text and attributes of HTML.
 std::string escape_html(const std::string& text);
