@@ -5,6 +5,7 @@
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
+#include "graph/tensor_info.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -41,10 +42,6 @@ std::vector<std::string> op_names(const std::vector<tf::Output>& outputs) {
   std::vector<std::string> names;
   for (const tf::Output& output : outputs) names.push_back(output.node()->name());
   return names;
-}
-
-std::string tensor_name(const tf::Output& output) {
-  return output.node()->name() + ":" + std::to_string(output.index());
 }
 
 class FragmentMaker {

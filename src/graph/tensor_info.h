@@ -5,10 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "moxing/export.h"
+#include "tensorflow/cc/framework/ops.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 
 namespace mox {
+
+class Scope;
 
 struct InputTensor {
   std::string name;  // "image:0"
@@ -17,5 +21,10 @@ struct InputTensor {
 };
 
 using Feeds = std::vector<std::pair<std::string, tensorflow::Tensor>>;  // placeholder's node name, value
+
+// "node:port", for port 0 too: as Python names tensors.
+MOX_EXPORT std::string tensor_name(const tensorflow::Output& output);
+// With the shape that is known while the graph of `scope` is built; `output` is of that graph.
+MOX_EXPORT InputTensor tensor_info(const Scope& scope, const tensorflow::Output& output);
 
 }  // namespace mox

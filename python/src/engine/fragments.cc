@@ -1,6 +1,7 @@
 // What is written once, in C++, and imported into Python's graphs.
 #include "graph/fragment.h"
 #include "graph/graph_state.h"
+#include "graph/tensor_info.h"
 #include "module.h"
 #include "moxing/dataset.h"
 #include "moxing/learning_rate_scheduler.h"
@@ -17,10 +18,6 @@ struct NamedFragment {
   Fragment fragment;
   std::vector<std::pair<std::string, std::string>> outputs;
 };
-
-std::string tensor_name(const tf::Output& output) {
-  return output.node()->name() + ":" + std::to_string(output.index());
-}
 
 // An empty graph with one placeholder, `input`, of the tensor that the fragment will be given.
 struct Workbench {
