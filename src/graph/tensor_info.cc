@@ -1,6 +1,6 @@
 #include "graph/tensor_info.h"
 
-#include "graph/graph_state.h"
+#include "tensorflow/core/common_runtime/shape_refiner.h"
 
 namespace mox {
 
@@ -10,8 +10,8 @@ std::string tensor_name(const tf::Output& output) {
   return output.node()->name() + ":" + std::to_string(output.index());
 }
 
-InputTensor tensor_info(const Scope& scope, const tf::Output& output) {
-  auto* context = scope.state().refiner.GetContext(output.node());
+InputTensor tensor_info(const tf::ShapeRefiner& refiner, const tf::Output& output) {
+  auto* context = refiner.GetContext(output.node());
   tf::TensorShapeProto proto;
   context->ShapeHandleToProto(context->output(output.index()), &proto);
   return {tensor_name(output), output.type(), tf::PartialTensorShape(proto)};

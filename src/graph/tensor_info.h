@@ -10,9 +10,11 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 
-namespace mox {
+namespace tensorflow {
+class ShapeRefiner;
+}
 
-class Scope;
+namespace mox {
 
 struct InputTensor {
   std::string name;  // "image:0"
@@ -24,7 +26,7 @@ using Feeds = std::vector<std::pair<std::string, tensorflow::Tensor>>;  // place
 
 // "node:port", for port 0 too: as Python names tensors.
 MOX_EXPORT std::string tensor_name(const tensorflow::Output& output);
-// With the shape that is known while the graph of `scope` is built; `output` is of that graph.
-MOX_EXPORT InputTensor tensor_info(const Scope& scope, const tensorflow::Output& output);
+// With the shape that is known while the graph is built, whose shapes `refiner` keeps (GraphState has a scope's).
+MOX_EXPORT InputTensor tensor_info(const tensorflow::ShapeRefiner& refiner, const tensorflow::Output& output);
 
 }  // namespace mox

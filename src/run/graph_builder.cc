@@ -25,7 +25,7 @@ Returned returned(const Scope& scope, const tf::Output& output) {
   const tf::Graph& graph = scope.state().graph;
   if (node->id() >= graph.num_node_ids() || graph.FindNodeId(node->id()) != node)
     return {{tensor_name(output), output.type(), {}}, "", true};
-  return {tensor_info(scope, output), "", false};
+  return {tensor_info(scope.state().refiner, output), "", false};
 }
 
 std::vector<NamedReturned> returned(const Scope& scope, const NamedOutputs& outputs) {

@@ -4,13 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "moxing/export.h"
-
 namespace mox {
 
 // The indices of those `names` of trainable variables that are under one of `scopes` (none: all are) and pass the flags
 // trainable_include_patterns and trainable_exclude_patterns. InvalidArgumentError for a pattern that is broken.
-MOX_EXPORT std::vector<size_t> trained_variables(const std::vector<std::string>& names,
-                                                 const std::vector<std::string>& scopes);
+std::vector<size_t> trained_variables(const std::vector<std::string>& names, const std::vector<std::string>& scopes);
 
 }  // namespace mox

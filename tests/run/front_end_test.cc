@@ -2,6 +2,7 @@
 // words, python/tests/test_front_ends.py the same cases.
 #include <fstream>
 #include <functional>
+#include <map>
 #include <sstream>
 
 #include "base/json_text.h"
@@ -35,7 +36,7 @@ std::string expected(const std::string& name) {
   return text;
 }
 
-Change with_spec(Spec change) {
+Change spec_with(Spec change) {
   return [change](RunOptions* options) {
     options->model_fn = [change](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
       ModelSpec spec = regression_model(s, inputs, mode);
@@ -53,14 +54,14 @@ Change both(Change first, Change second) {
 }
 
 Change in_mode(ModeKeys mode, Spec change) {
-  return both(with_spec(change), [mode](RunOptions* o) {
+  return both(spec_with(change), [mode](RunOptions* o) {
     o->run_mode = mode;
     o->output_fn = [](const std::vector<OutputDict>&) {};
   });
 }
 
 Change in_export(Spec change) {
-  return both(with_spec(change), [](RunOptions* o) { o->export_model = export_keys::TF_SERVING; });
+  return both(spec_with(change), [](RunOptions* o) { o->export_model = export_keys::TF_SERVING; });
 }
 
 // Of a graph that is nobody's.
@@ -103,44 +104,44 @@ const std::map<std::string, Change>& cases() {
          o->input_fn =
              input_of([](const Scope& s) { return std::vector<Output>{ops::Const(s.WithOpName("one"), 1.f)}; });
        }},
-      {"no_loss", with_spec([](const Scope&, ModelSpec* m) { m->loss = {}; })},
+      {"no_loss", spec_with([](const Scope&, ModelSpec* m) { m->loss = {}; })},
       {"no_log_info", in_mode(ModeKeys::EVAL, [](const Scope&, ModelSpec* m) { m->log_info = {}; })},
       {"no_output_info", in_mode(ModeKeys::PREDICT, [](const Scope&, ModelSpec* m) { m->output_info = {}; })},
       {"no_export_spec", in_export([](const Scope&, ModelSpec* m) { m->export_spec.reset(); })},
-      {"no_log_info_in_inter_mode", both(with_spec([](const Scope&, ModelSpec* m) { m->log_info = {}; }),
+      {"no_log_info_in_inter_mode", both(spec_with([](const Scope&, ModelSpec* m) { m->log_info = {}; }),
                                          [](RunOptions* o) { o->inter_mode = ModeKeys::EVAL; })},
-      {"loss_is_no_tensor", with_spec([](const Scope&, ModelSpec* m) { m->loss = Output(); })},
-      {"loss_from_outside", with_spec([](const Scope&, ModelSpec* m) { m->loss = elsewhere(); })},
-      {"loss_is_no_scalar", with_spec([](const Scope& s, ModelSpec* m) { m->loss = wide(s, *m); })},
-      {"scopes_for_losses", with_spec([](const Scope&, ModelSpec* m) {
+      {"loss_is_no_tensor", spec_with([](const Scope&, ModelSpec* m) { m->loss = Output(); })},
+      {"loss_from_outside", spec_with([](const Scope&, ModelSpec* m) { m->loss = elsewhere(); })},
+      {"loss_is_no_scalar", spec_with([](const Scope& s, ModelSpec* m) { m->loss = wide(s, *m); })},
+      {"scopes_for_losses", spec_with([](const Scope&, ModelSpec* m) {
          m->var_scopes = {{"a"}, {"b"}};
        })},
-      {"log_info_from_outside", with_spec([](const Scope&, ModelSpec* m) {
+      {"log_info_from_outside", spec_with([](const Scope&, ModelSpec* m) {
          m->log_info = {{"x", elsewhere()}};
        })},
-      {"log_info_is_no_scalar", with_spec([](const Scope& s, ModelSpec* m) {
+      {"log_info_is_no_scalar", spec_with([](const Scope& s, ModelSpec* m) {
          m->log_info = {{"x", wide(s, *m)}};
        })},
-      {"output_info_from_outside", with_spec([](const Scope&, ModelSpec* m) {
+      {"output_info_from_outside", spec_with([](const Scope&, ModelSpec* m) {
          m->output_info = {{"x", elsewhere()}};
        })},
       {"export_from_outside", in_export([](const Scope&, ModelSpec* m) {
          m->export_spec->outputs_dict = {{"x", elsewhere()}};
        })},
       {"loss_without_variables",
-       with_spec([](const Scope& s, ModelSpec* m) { m->loss = ops::Const(s.WithOpName("alone"), 1.f); })},
-      {"scopes_without_variables", with_spec([](const Scope& s, ModelSpec* m) {
+       spec_with([](const Scope& s, ModelSpec* m) { m->loss = ops::Const(s.WithOpName("alone"), 1.f); })},
+      {"scopes_without_variables", spec_with([](const Scope& s, ModelSpec* m) {
          name_loss(s, m);
          m->var_scopes = {{"wb", "w/b"}};
        })},
       {"patterns_without_variables",
-       both(with_spec(name_loss), [](RunOptions*) { set_flag("trainable_exclude_patterns", "w,b"); })},
+       both(spec_with(name_loss), [](RunOptions*) { set_flag("trainable_exclude_patterns", "w,b"); })},
       {"optimizers_for_losses",
        [](RunOptions* o) {
          o->optimizer_fn = {get_optimizer_fn("sgd", 0.1), get_optimizer_fn("sgd", 0.1)};
        }},
       {"optimizer_is_none", [](RunOptions* o) { o->optimizer_fn = [](const Scope&) { return nullptr; }; }},
-      {"hook_is_none", with_spec([](const Scope&, ModelSpec* m) { m->hooks = {nullptr}; })},
+      {"hook_is_none", spec_with([](const Scope&, ModelSpec* m) { m->hooks = {nullptr}; })},
   };
   return cases;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/graph_state.h"
 #include "graph/import_graph.h"
 #include "graph/tensor_info.h"
 #include "module.h"
@@ -27,7 +28,8 @@ class GraphFunction {
       nb::gil_scoped_acquire gil;
       nb::list list;
       for (const auto& [name, tensor] : inputs)
-        list.append(nb::make_tuple(name, static_cast<int>(tensor.type()), to_list(tensor_info(scope, tensor).shape)));
+        list.append(nb::make_tuple(name, static_cast<int>(tensor.type()),
+                                   to_list(tensor_info(scope.state().refiner, tensor).shape)));
       const auto built = nb::cast<nb::tuple>((*function_)(list));
       const auto text = nb::cast<nb::bytes>(built[0]);
       if (!graph.ParseFromArray(text.c_str(), static_cast<int>(text.size())))
