@@ -5,6 +5,7 @@
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
+#include "graph/tensor_info.h"
 #include "moxing/error.h"
 
 namespace mox {

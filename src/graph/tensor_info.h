@@ -5,16 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "moxing/export.h"
 #include "tensorflow/cc/framework/ops.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 
-namespace mox {
-
-// "image:0".
-inline std::string tensor_name(const tensorflow::Output& output) {
-  return output.node()->name() + ":" + std::to_string(output.index());
+namespace tensorflow {
+class ShapeRefiner;
 }
+
+namespace mox {
 
 struct InputTensor {
   std::string name;  // "image:0"
@@ -23,5 +23,10 @@ struct InputTensor {
 };
 
 using Feeds = std::vector<std::pair<std::string, tensorflow::Tensor>>;  // placeholder's node name, value
+
+// "node:port", for port 0 too: as Python names tensors.
+MOX_EXPORT std::string tensor_name(const tensorflow::Output& output);
+// With the shape that is known while the graph is built, whose shapes `refiner` keeps (GraphState has a scope's).
+MOX_EXPORT InputTensor tensor_info(const tensorflow::ShapeRefiner& refiner, const tensorflow::Output& output);
 
 }  // namespace mox

@@ -5,6 +5,7 @@
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
+#include "graph/tensor_info.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
 #include "run/export_folder.h"
@@ -115,11 +116,8 @@ std::map<std::string, InputTensor> tensor_types(const tf::GraphDef& graph, const
   throw_if_error(tf::ImportGraphDef(options, graph, &imported, &refiner, &results), "checking the exported graph");
   std::map<std::string, InputTensor> types;
   for (size_t i = 0; i < names.size(); ++i) {
-    auto [node, port] = results.return_tensors[i];
-    auto* context = refiner.GetContext(node);
-    tf::TensorShapeProto shape;
-    context->ShapeHandleToProto(context->output(port), &shape);
-    types[names[i]] = {names[i], node->output_type(port), tf::PartialTensorShape(shape)};
+    const auto [node, port] = results.return_tensors[i];
+    types[names[i]] = tensor_info(refiner, tf::Output(node, port));
   }
   return types;
 }

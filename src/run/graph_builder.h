@@ -1,4 +1,4 @@
-// The C++ front end: calls the user's functions and gathers the graph that they build.
+// The C++ front end: calls the user's functions and names what they build for the GraphAssembly.
 #pragma once
 
 #include "moxing/export.h"
@@ -9,10 +9,10 @@
 namespace mox {
 
 // The graph of TRAIN, EVAL or PREDICT: input pipeline, model_fn for each device, gradients, updates. `batch` gets dtype
-// and shape of one device's inputs, for build_export_graph.
+// and shape of one device's inputs, for export_inputs.
 MOX_EXPORT BuiltGraph build_run_graph(const RunOptions& options, const RunConfig& config,
                                       std::vector<InputTensor>* batch);
-// model_fn in EXPORT mode, on placeholders of these types.
-BuiltGraph build_export_graph(const ModelFn& model_fn, const RunConfig& config, const std::vector<InputTensor>& batch);
+// model_fn in EXPORT mode, on placeholders of these names and types.
+BuiltGraph build_export_graph(const ModelFn& model_fn, const std::vector<InputTensor>& inputs);
 
 }  // namespace mox

@@ -1,5 +1,6 @@
 #include "moxing/hooks.h"
 
+#include "graph/tensor_info.h"
 #include "run/past_end.h"
 
 namespace mox {
@@ -8,7 +9,7 @@ namespace tf = tensorflow;
 
 Fetch::Fetch(const tf::Output& tensor) {
   if (!tensor.node()) throw InvalidArgumentError("a hook fetches or feeds something that is no tensor");
-  name_ = tensor.node()->name() + ":" + std::to_string(tensor.index());
+  name_ = tensor_name(tensor);
 }
 
 Fetch::Fetch(const tf::Operation& operation) : name_(operation.node()->name()) {}

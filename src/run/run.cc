@@ -5,6 +5,8 @@
 #include "run/engine.h"
 #include "run/export_folder.h"
 #include "run/exporter.h"
+#include "run/function_checks.h"
+#include "run/graph_assembly.h"
 #include "run/graph_builder.h"
 
 namespace mox {
@@ -36,10 +38,12 @@ RunConfig config_of(const RunOptions& options) {
 }
 
 void check_functions(const RunOptions& options) {
-  if (!options.input_fn) throw InvalidArgumentError("RunOptions.input_fn is needed");
-  if (!options.model_fn) throw InvalidArgumentError("RunOptions.model_fn is needed");
-  if (options.run_mode == ModeKeys::TRAIN && !options.optimizer_fn)
-    throw InvalidArgumentError("RunOptions.optimizer_fn is needed in TRAIN; get_optimizer_fn(\"sgd\", 0.01) makes one");
+  RunFunctions functions;
+  functions.input_fn.given = static_cast<bool>(options.input_fn);
+  functions.model_fn.given = static_cast<bool>(options.model_fn);
+  for (const OptimizerFn& function : options.optimizer_fn.all())
+    functions.optimizer_fn.push_back({static_cast<bool>(function), ""});
+  check_functions(functions, options.run_mode, Language::kCpp);
   if (options.inter_mode && options.run_mode != ModeKeys::TRAIN)
     throw InvalidArgumentError(std::string("inter_mode is for run_mode TRAIN; run_mode is ") +
                                to_string(options.run_mode) + ": leave it out");
@@ -60,9 +64,7 @@ RunResult run(const RunOptions& options) {
   BuiltGraph graph = build_run_graph(options, config, &batch);
   std::optional<BuiltGraph> export_graph;
   if (config.export_model) {
-    if (options.auto_batch)
-      for (InputTensor& input : batch) input.shape.set_dim(0, -1);  // a server chooses its own batch size
-    export_graph = build_export_graph(options.model_fn, config, batch);
+    export_graph = build_export_graph(options.model_fn, export_inputs(batch, options.auto_batch));
     export_graph->class_names = graph.class_names;
   }
   return run_built_graph(std::move(graph), std::move(export_graph), config);
@@ -77,7 +79,7 @@ std::string export_model(const ExportOptions& options) {
   config.checkpoint_path = options.checkpoint_path;
   std::vector<InputTensor> batch;
   for (const ExportOptions::Input& input : options.inputs) batch.push_back({"", input.dtype, input.shape});
-  BuiltGraph graph = build_export_graph(options.model_fn, config, batch);
+  BuiltGraph graph = build_export_graph(options.model_fn, export_inputs(batch, false));
   graph.class_names = options.class_names;
   check_writable(options.log_dir);
   check_export_dir(options.log_dir, graph.export_info.version);

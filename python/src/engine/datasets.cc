@@ -5,6 +5,7 @@
 
 #include "graph/graph_state.h"
 #include "graph/import_graph.h"
+#include "graph/tensor_info.h"
 #include "module.h"
 #include "moxing/error.h"
 
@@ -27,7 +28,8 @@ class GraphFunction {
       nb::gil_scoped_acquire gil;
       nb::list list;
       for (const auto& [name, tensor] : inputs)
-        list.append(nb::make_tuple(name, static_cast<int>(tensor.type()), shape_of(scope, tensor)));
+        list.append(nb::make_tuple(name, static_cast<int>(tensor.type()),
+                                   to_list(tensor_info(scope.state().refiner, tensor).shape)));
       const auto built = nb::cast<nb::tuple>((*function_)(list));
       const auto text = nb::cast<nb::bytes>(built[0]);
       if (!graph.ParseFromArray(text.c_str(), static_cast<int>(text.size())))
@@ -41,11 +43,6 @@ class GraphFunction {
   }
 
  private:
-  static ShapeList shape_of(const Scope& scope, const tf::Output& tensor) {
-    auto* context = scope.state().refiner.GetContext(tensor.node());
-    return context->RankKnown(context->output(tensor.index())) ? ShapeList(static_shape(scope, tensor)) : std::nullopt;
-  }
-
   std::shared_ptr<nb::object> function_;
 };
 

@@ -1,6 +1,7 @@
 // What is written once, in C++, and imported into Python's graphs.
 #include "graph/fragment.h"
 #include "graph/graph_state.h"
+#include "graph/tensor_info.h"
 #include "module.h"
 #include "moxing/dataset.h"
 #include "moxing/learning_rate_scheduler.h"

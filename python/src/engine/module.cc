@@ -6,6 +6,7 @@ NB_MODULE(_engine, m) {
   mox::python::bind_base(m);
   mox::python::bind_hooks(m);
   mox::python::bind_run(m);
+  mox::python::bind_graph_assembly(m);
   mox::python::bind_fragments(m);
   mox::python::bind_optimizers(m);
   mox::python::bind_datasets(m);

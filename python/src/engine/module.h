@@ -35,11 +35,12 @@ nb::object to_numpy(const tf::Tensor& tensor, const nb::object& new_array);
 nb::bytes to_bytes(const google::protobuf::MessageLite& message);
 
 // One file a topic.
-void bind_base(nb::module_& m);        // exceptions, log, flags
-void bind_run(nb::module_& m);         // lift_input, run_built_graph
-void bind_hooks(nb::module_& m);       // HookSession, hooks of C++ and of Python
-void bind_fragments(nb::module_& m);   // networks, preprocessing, built-in data sets, learning rates
-void bind_datasets(nb::module_& m);    // data sets on disk, their metadata, functions of their pipelines
-void bind_optimizers(nb::module_& m);  // optimizers of C++
+void bind_base(nb::module_& m);            // exceptions, log, flags
+void bind_graph_assembly(nb::module_& m);  // what the front end tells of a graph, and its checks
+void bind_run(nb::module_& m);             // options, run_built_graph
+void bind_hooks(nb::module_& m);           // HookSession, hooks of C++ and of Python
+void bind_fragments(nb::module_& m);       // networks, preprocessing, built-in data sets, learning rates
+void bind_datasets(nb::module_& m);        // data sets on disk, their metadata, functions of their pipelines
+void bind_optimizers(nb::module_& m);      // optimizers of C++
 
 }  // namespace mox::python

@@ -3,6 +3,7 @@
 
 #include "graph/fragment.h"
 #include "graph/graph_state.h"
+#include "graph/tensor_info.h"
 #include "module.h"
 #include "moxing/error.h"
 #include "moxing/initializers.h"
@@ -115,8 +116,7 @@ class OptimizerBuilder {
       auto& of_tower = names.emplace_back();
       const auto pairs =
           job_.prepare ? optimizer_->prepare_gradients(tower_scope(tower), towers[tower]) : towers[tower];
-      for (const GradientAndVariable& pair : pairs)
-        of_tower.push_back(pair.gradient.node()->name() + ":" + std::to_string(pair.gradient.index()));
+      for (const GradientAndVariable& pair : pairs) of_tower.push_back(tensor_name(pair.gradient));
     }
   }
 

@@ -1,34 +1,35 @@
-"""The Python front end: calls the user's functions, and gathers the graph that they build for the engine.
+"""The Python front end: calls the user's functions, names what they build and computes the gradients.
 
-Follows src/run/graph_builder.cc, its C++ counterpart, step by step.
+The engine's GraphAssembly (src/run/graph_assembly.h) checks what they returned, says where things go and gathers the graph.
 """
 import contextlib
 
-from moxing.errors import InvalidArgumentError, UnsupportedError
+from moxing.errors import UnsupportedError
 from moxing.tensorflow._graph_state import new_graph, state_of
 from moxing.tensorflow._runtime import engine, tf
-from moxing.tensorflow.executor import keras_layers, model, user_functions
+from moxing.tensorflow.executor import keras_layers, model, returned, user_functions
 from moxing.tensorflow.executor.hook_adapter import Hooks
 from moxing.tensorflow.executor.input import Input
 from moxing.tensorflow.executor.scopes import tower_collections
 from moxing.tensorflow.optimizer.engine_optimizer import EngineOptimizer
 
 
-def _in_scopes(name, scopes):
-    return not scopes or any(name == scope or name.startswith(scope.rstrip("/") + "/") for scope in scopes)
-
-
-def _learning_rate(optimizer, graph):
-    """The name of the optimizer's learning rate tensor; "" when it has none that is known."""
-    for attribute in ("_learning_rate_tensor", "_lr_t", "_learning_rate", "_lr"):
-        value = getattr(optimizer, attribute, None)
-        if isinstance(value, tf.Tensor) and getattr(value, "graph", None) is graph:
-            return value.name
-    return ""
+def _learning_rates(optimizers, graph):
+    """The names of the optimizers' learning rate tensors, as far as they are known."""
+    for optimizer in optimizers:
+        for attribute in ("_learning_rate_tensor", "_lr_t", "_learning_rate", "_lr"):
+            value = getattr(optimizer, attribute, None)
+            if isinstance(value, tf.Tensor) and getattr(value, "graph", None) is graph:
+                yield value.name
+                break
 
 
 def _update_name(update):
     return update.name if isinstance(update, tf.Operation) else update.op.name
+
+
+def _names(gradients):
+    return [(variable.op.name, gradient.name) for gradient, variable in gradients]
 
 
 class GraphBuilder:
@@ -42,7 +43,7 @@ class GraphBuilder:
         self._auto_batch = auto_batch
         self._seed = seed
         self._errors = errors
-        self._several = config.num_gpus > 1
+        self._assembly = engine.GraphAssembly(config, inter_mode, auto_batch)
         self._gradients = []  # [loss][tower]: list of (gradient, variable)
         self._network_losses = []
         self._graphs = []
@@ -50,123 +51,102 @@ class GraphBuilder:
         self._inter_input = None
         self.hooks = Hooks()
         self._scale = None
-        self._raw_gradients = []  # names of the operations that unscale each device's gradients
 
     def build(self):
-        self._input = Input(self._functions.input_fn, self._config, self._mode, self._auto_batch, self._seed, self._errors)
+        self._input = Input(self._assembly, self._functions.input_fn, self._mode, self._seed, self._errors)
         if self._inter_mode:
-            self._inter_input = Input(self._functions.input_fn, self._config, self._inter_mode, self._auto_batch,
-                                      self._seed, self._errors, num_towers=1, name="inter_input")
-            engine.check_same_run_classes(self._input.class_names, self._inter_input.class_names,
-                                          f"inter_mode {self._inter_mode}")
+            self._inter_input = Input(self._assembly, self._functions.input_fn, self._inter_mode, self._seed, self._errors,
+                                      inter=True)
         graph = new_graph(self._seed)
         self._graphs.append(graph)
-        built = engine.BuiltGraph(self._mode)
         with graph.as_default(), self._errors.recording():
             global_step = model.make_global_step()
             self._input.import_into_current_graph()
-            built.towers = [self._build_tower(i, built) for i in range(self._config.num_gpus)]
+            for i in range(self._config.num_gpus):
+                self._build_tower(i)
             model.check_made_by_get_variable(self._config.num_gpus)
             if self._mode == "TRAIN":
-                self._build_training(built, global_step)
+                self._build_training(global_step)
             if self._inter_mode:
-                self._build_inter(built)
+                self._build_inter()
             self.hooks.begin()
-            self._finish(graph, built)
-        inputs = [self._input] + ([self._inter_input] if self._inter_input else [])
-        built.initializers = [op for i in inputs for op in i.initializers()] + built.initializers
-        built.feeds = [feed for i in inputs for feed in i.feeds()] + state_of(graph).feeds
-        built.class_names = self._input.class_names
-        built.samples_per_step = self._input.batch_size * self._config.num_gpus
-        return built
+            return self._assembly.finish(*self._contents(graph, self._mode))
 
     def build_export(self):
         graph = new_graph(self._seed)
         self._graphs.append(graph)
-        built = engine.BuiltGraph("EXPORT")
         with graph.as_default():
             model.make_global_step()
             inputs = self._input.export_placeholders(self._auto_batch)
-            spec = model.call_model_fn(self._functions.model_fn, inputs, "EXPORT").export_spec
-            built.set_export_info(
-                model.named_tensors(spec.inputs_dict, "export_spec.inputs_dict", "EXPORT"),
-                model.named_tensors(spec.outputs_dict, "export_spec.outputs_dict", "EXPORT"), str(spec.version))
+            spec = returned.spec(model.call_model_fn(self._functions.model_fn, inputs, "EXPORT"), "EXPORT")
             if graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS):
                 raise UnsupportedError("model_fn uses lookup tables in EXPORT mode, which this version does not export; "
                                        "leave the look-up to the client")
-            self._finish(graph, built)
+            built = engine.assemble_export(spec, *self._contents(graph, "EXPORT"))
         built.class_names = self._input.class_names
         return built
 
-    def _finish(self, graph, built):
-        built.variables = model.variable_infos(self._mode if built.towers else "EXPORT")
-        built.initializers = ([v.initializer.name for v in tf.local_variables()]
-                              + [op.name for op in graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS)]
-                              + state_of(graph).initializers)
-        built.set_graph(graph.as_graph_def().SerializeToString())
+    def _contents(self, graph, mode):
+        state = state_of(graph)
+        initializers = ([v.initializer.name for v in tf.local_variables()]
+                        + [op.name for op in graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS)] + state.initializers)
+        return graph.as_graph_def().SerializeToString(), model.variable_infos(mode), initializers, state.feeds
 
     @contextlib.contextmanager
-    def _tower_scope(self, tower, inter=False):
+    def _at(self, place, tower):
         with contextlib.ExitStack() as stack:
-            if self._several or inter:
-                stack.enter_context(tf.name_scope("inter" if inter else f"tower_{tower}"))
-            if self._several:
-                stack.enter_context(tf.device(f"/device:CPU:{0 if inter else tower}"))
-            if tower > 0 or inter:
+            if place.name_scope:
+                stack.enter_context(tf.name_scope(place.name_scope))
+            if place.device:
+                stack.enter_context(tf.device(place.device))
+            if place.reuses_variables:
                 stack.enter_context(tf.variable_scope(tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False))
             stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses))
             yield
 
-    def _build_tower(self, tower, built):
-        with self._tower_scope(tower):
-            spec = model.call_model_fn(self._functions.model_fn, self._input.tower(tower), self._mode)
-            info = engine.TowerInfo()
-            info.inputs = [tensor.name for tensor in self._input.tower(tower)]
-            info.losses = [loss.name for loss in spec.losses()]
-            info.log_info = model.named_tensors(spec.log_info, "log_info", self._mode, scalars=True)
-            info.output_info = model.named_tensors(spec.output_info, "output_info", self._mode)
-            info.hooks = self.hooks.of_spec(spec)
+    def _build_tower(self, tower):
+        inputs = self._input.tower(tower)
+        with self._at(self._assembly.tower(tower), tower):
+            spec = model.call_model_fn(self._functions.model_fn, inputs, self._mode)
+            description = returned.spec(spec, self._mode)
+            hooks = self.hooks.of_spec(spec)
+            summaries = [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)]
+            updates = []
+            if self._mode == "TRAIN":
+                updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) + keras_layers.updates(tf.get_default_graph())
+            self._assembly.add_tower(description, [tensor.name for tensor in inputs], hooks, summaries,
+                                     [_update_name(update) for update in updates])
             if tower == 0:
-                # The summaries and the moving averages are the first device's, as in TF-slim's deployment.
-                built.summaries = [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)]
-                if self._mode == "TRAIN":
-                    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS) + keras_layers.updates(tf.get_default_graph())
-                    built.train_ops = list(dict.fromkeys(_update_name(update) for update in updates))
                 networks = {id(loss) for loss in state_of().network_losses}
                 self._network_losses = [loss for loss in tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
                                         if id(loss) not in networks]
             if self._mode == "TRAIN":
-                for i, (loss, scopes) in enumerate(zip(spec.losses(), spec.scopes())):
+                for i, loss in enumerate(spec.losses()):
                     if tower == 0:
                         self._gradients.append([])
-                    self._gradients[i].append(self._gradients_of(loss, scopes))
-        return info
+                    self._gradients[i].append(self._gradients_of(i, loss))
 
-    def _build_inter(self, built):
+    def _build_inter(self):
         """The graph of inter_mode: its own input, and model_fn once more on the variables that there are."""
-        self._inter_input.import_into_current_graph("inter_mode")
+        self._inter_input.import_into_current_graph()
         known = tf.global_variables()
-        with self._tower_scope(self._config.num_gpus, inter=True):
+        with self._at(self._assembly.inter(), self._config.num_gpus):
             spec = model.call_model_fn(self._functions.model_fn, self._inter_input.tower(0), self._inter_mode)
+            description = returned.spec(spec, self._inter_mode)
             hooks = self.hooks.of_spec(spec, inter=True)
         model.check_made_no_variable(known, self._inter_mode)
-        built.set_inter(self._inter_mode, hooks, self._inter_input.initializers()[-1], self._inter_input.feeds())
+        self._assembly.add_inter(description, hooks)
 
-    def _gradients_of(self, loss, scopes):
-        include = engine.get_flag("trainable_include_patterns")
-        exclude = engine.get_flag("trainable_exclude_patterns")
-        variables = [v for v in tf.trainable_variables()
-                     if _in_scopes(v.op.name, scopes) and engine.trainable(v.op.name, include, exclude)]
+    def _gradients_of(self, number, loss):
+        variables = tf.trainable_variables()
+        trained = [variables[i] for i in self._assembly.trained(number, [v.op.name for v in variables])]
         scaled = loss
         if self._config.scales_loss:
             scaled = tf.multiply(loss, tf.cast(self._loss_scale(), loss.dtype), name="scaled_loss")
-        gradients = tf.gradients(scaled, variables) if variables else []
+        gradients = tf.gradients(scaled, trained) if trained else []
         # Sparse gradients (of embeddings) are summed over devices as dense ones.
-        found = [(self._raw_gradient(g, v), v) for g, v in zip(gradients, variables) if g is not None]
-        if not found:
-            raise InvalidArgumentError(
-                f"the loss '{loss.name}' depends on no trainable variable: nothing can be trained (look at var_scopes and "
-                "trainable_*_patterns, and make variables with tf.get_variable)")
+        found = [(self._raw_gradient(g, v), v) for g, v in zip(gradients, trained) if g is not None]
+        self._assembly.add_gradients(number, _names(found))
         return found
 
     def _loss_scale(self):
@@ -176,34 +156,29 @@ class GraphBuilder:
                 self._scale = tf.constant(self._config.loss_scale, tf.float32, name="loss_scale")
         return self._scale
 
-    def _raw_gradient(self, gradient, variable):
+    @staticmethod
+    def _raw_gradient(gradient, variable):
         """An identity, where the engine takes the loss scale back out."""
         with tf.name_scope("raw_gradients"):
-            identity = tf.identity(tf.convert_to_tensor(gradient), name=variable.op.name)
-        self._raw_gradients.append(identity.op.name)
-        return identity
+            return tf.identity(tf.convert_to_tensor(gradient), name=variable.op.name)
 
-    def _build_training(self, built, global_step):
-        built.global_step = global_step.op.name
-        device = "/device:CPU:0" if self._several else None
+    def _build_training(self, global_step):
         summaries = len(tf.get_collection(tf.GraphKeys.SUMMARIES))
-        with tf.device(device):
+        with tf.device(self._assembly.variable_device or None):
             optimizers = self._optimizers()
             # The optimizer takes Identities, which the engine fills with the joined gradients.
             joined = [self._joined(towers[0]) for towers in self._gradients]
             prepared, updates = self._apply(optimizers, joined)
-            slots = [slot for i, pairs in enumerate(joined) for slot in self._slots(i, prepared[i], pairs)]
-            built.gradients = slots
-            rates = [_learning_rate(optimizer, tf.get_default_graph()) for optimizer in optimizers]
-            built.learning_rates = list(dict.fromkeys(rate for rate in rates if rate))
+            for i, pairs in enumerate(joined):
+                self._assembly.add_slots(i, [_names(tower) for tower in prepared[i]], [slot.op.name for slot, _ in pairs])
             # After the updates: everything in the step sees the step's own number.
             with tf.control_dependencies(updates):
                 increment = global_step.assign_add(1, name="increment_global_step", read_value=False)
-        built.increment = _update_name(increment)
-        # Those that the optimizer made, of its gradients.
-        built.summaries = built.summaries + [s.name for s in tf.get_collection(tf.GraphKeys.SUMMARIES)[summaries:]]
-        built.set_scaled_gradients("" if self._scale is None else self._scale.op.name, self._raw_gradients)
-        built.train_ops = built.train_ops + [_update_name(op) for op in updates + [increment]]
+        self._assembly.add_training(
+            global_step.op.name, [_update_name(op) for op in updates], _update_name(increment),
+            list(_learning_rates(optimizers, tf.get_default_graph())),
+            [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)[summaries:]],
+            "" if self._scale is None else self._scale.op.name)
 
     def _apply(self, optimizers, joined):
         """The gradients that are to be joined, [loss][tower], and the operations of all updates."""
@@ -218,11 +193,12 @@ class GraphBuilder:
                 continue
             with tf.control_dependencies(raw):
                 updates.append(optimizer.apply_gradients(pairs))
-        devices = [f"/device:CPU:{i}" if self._several else "" for i in range(self._config.num_gpus)]
+        devices = [self._assembly.tower(i).device for i in range(self._config.num_gpus)]
         for optimizer, losses in engines.values():
             with tf.control_dependencies(raw):
                 applied = [[(tf.identity(g), v) for g, v in joined[i]] for i in losses]
-            own, operations = optimizer.join_and_apply([self._gradients[i] for i in losses], applied, devices, devices[0])
+            own, operations = optimizer.join_and_apply([self._gradients[i] for i in losses], applied, devices,
+                                                       self._assembly.variable_device)
             for i, towers in zip(losses, own):
                 prepared[i] = towers
             updates += [operation for of_loss in operations for operation in of_loss]
@@ -235,25 +211,17 @@ class GraphBuilder:
             made = [user_functions.call("optimizer_fn", function) for function in functions]
         else:
             made = user_functions.call("optimizer_fn", functions)
-        optimizers = list(made) if isinstance(made, (list, tuple)) else [made] * len(self._gradients)
-        if len(optimizers) != len(self._gradients):
-            raise InvalidArgumentError(f"optimizer_fn returned {len(optimizers)} optimizers for {len(self._gradients)} losses; "
-                                       "return one, or one a loss")
+        optimizers = list(made) if isinstance(made, (list, tuple)) else [made]
+        engine.check_optimizer_count(len(optimizers), len(self._gradients))
         for optimizer in optimizers:
             if not isinstance(optimizer, tf.train.Optimizer):
-                raise InvalidArgumentError(f"optimizer_fn returned {type(optimizer).__name__}; return an optimizer of "
-                                           "tf.compat.v1.train, or what mox.get_optimizer_fn(…)() returns")
-        return optimizers
+                engine.reject_optimizer(type(optimizer).__name__)
+        return optimizers if len(optimizers) > 1 else optimizers * len(self._gradients)
 
-    def _joined(self, gradients):
+    @staticmethod
+    def _joined(gradients):
         pairs = []
         for gradient, variable in gradients:
             with tf.name_scope("joined_gradients/"):
                 pairs.append((tf.identity(gradient, name=variable.op.name), variable))
         return pairs
-
-    def _slots(self, loss, towers, joined):
-        by_variable = [{id(v): g for g, v in gradients} for gradients in towers]
-        for slot, variable in joined:
-            names = [of[id(variable)].name for of in by_variable if id(variable) in of]
-            yield engine.GradientSlot(slot.op.name, variable.op.name, names, loss)

@@ -108,8 +108,7 @@ class Hooks:
 
     def _wrapped(self, hook, spec, inter):
         if not isinstance(hook, tf.train.SessionRunHook):
-            raise errors.InvalidArgumentError(f"ModelSpec.hooks has a {type(hook).__name__}, expected instances of "
-                                              "mox.AggregativeSessionRunHook or tf.train.SessionRunHook")
+            engine.reject_hook(f"a {type(hook).__name__}")
         if isinstance(hook, NativeHook):
             return hook.native
 

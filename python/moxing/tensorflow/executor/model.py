@@ -1,4 +1,4 @@
-"""Checks what model_fn returned, and names its tensors for the engine."""
+"""Calls model_fn, and describes the variables that it made."""
 from tensorflow.python.ops import variable_scope
 
 from moxing.errors import InvalidArgumentError
@@ -7,58 +7,16 @@ from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor import keras_layers, unnamed_layers, user_functions
 from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
 
-_NEEDS = {"TRAIN": "loss", "EVAL": "log_info", "PREDICT": "output_info", "EXPORT": "export_spec"}
-
 
 def call_model_fn(model_fn, inputs, mode):
-    """A ModelSpec that has what the mode needs, all of it tensors of the current graph."""
+    """What it returned: a ModelSpec, which the engine then checks."""
     with keras_layers.own_names(), unnamed_layers.as_on_first_device():
         spec = user_functions.call("model_fn", model_fn, inputs, mode)
     if not isinstance(spec, ModelSpec):
         raise InvalidArgumentError(f"model_fn returned {type(spec).__name__}; return mox.ModelSpec(…)")
-    needed = _NEEDS[mode]
-    if not (spec.losses() if needed == "loss" else getattr(spec, needed)):
-        raise InvalidArgumentError(f"model_fn's ModelSpec lacks {needed}, which run_mode {mode} needs")
     if spec.export_spec is not None and not isinstance(spec.export_spec, ExportSpec):
         raise InvalidArgumentError(f"ModelSpec.export_spec is {type(spec.export_spec).__name__}; give mox.ExportSpec(…)")
-    _check_losses(spec)
     return spec
-
-
-def _check_losses(spec):
-    losses = spec.losses()
-    for i, loss in enumerate(losses):
-        if not isinstance(loss, tf.Tensor) or not hasattr(loss, "graph"):
-            raise InvalidArgumentError(f"ModelSpec.loss[{i}] of model_fn is {type(loss).__name__}, no tensor of its graph")
-        if loss.graph is not tf.get_default_graph():
-            raise InvalidArgumentError(f"ModelSpec.loss[{i}] of model_fn, {loss.name}, was made outside of model_fn")
-        if loss.shape.rank not in (None, 0):
-            raise InvalidArgumentError(f"ModelSpec.loss must be a scalar, '{loss.name}' has shape {loss.shape}; take its mean "
-                                       "(tf.reduce_mean)")
-    if len(spec.scopes()) != len(losses):
-        raise InvalidArgumentError(f"ModelSpec has {len(spec.scopes())} var_scopes for {len(losses)} losses; give one list of "
-                                   "scopes a loss")
-
-
-def named_tensors(values, field, mode, scalars=False):
-    """Dict name -> tensor as the engine takes it."""
-    if not values:
-        return []
-    if not isinstance(values, dict):
-        raise InvalidArgumentError(f"{field} of model_fn is {type(values).__name__}, expected a dict: name -> tensor ({mode})")
-    named = []
-    for name, value in values.items():
-        try:
-            tensor = tf.convert_to_tensor(value)
-        except (TypeError, ValueError) as e:
-            raise InvalidArgumentError(f"{field}['{name}'] of model_fn is no tensor ({mode}): {e}") from e
-        if tensor.graph is not tf.get_default_graph():
-            raise InvalidArgumentError(f"{field}['{name}'] of model_fn, {tensor.name}, was made outside of model_fn ({mode})")
-        if scalars and tensor.shape.rank not in (None, 0):
-            raise InvalidArgumentError(f"{field}['{name}'] of model_fn must be a scalar, it has shape {tensor.shape}; take its "
-                                       "mean (tf.reduce_mean)")
-        named.append(engine.NamedTensor(str(name), tensor.name))
-    return named
 
 
 def check_made_by_get_variable(num_gpus):

@@ -39,19 +39,9 @@ def _write_log_line(level, line):
 
 
 def _check_functions(functions, mode):
-    check = user_functions.check_callable
-    check("input_fn", functions.input_fn, "it takes (mode) and returns tensors")
-    check("model_fn", functions.model_fn, "it takes (inputs, mode) and returns a mox.ModelSpec")
-    if mode == ModeKeys.TRAIN:
-        several = isinstance(functions.optimizer_fn, (list, tuple)) and functions.optimizer_fn
-        for function in several or [functions.optimizer_fn]:
-            check("optimizer_fn", function,
-                  "a function without arguments that returns an optimizer, such as mox.get_optimizer_fn('sgd', 0.01) "
-                  "or lambda: tf.train.AdamOptimizer(); or a list of them, one a loss")
-    if functions.output_fn is not None:
-        check("output_fn", functions.output_fn, "it takes (outputs), a list of dicts")
-    if functions.fetch_strategy_fn is not None:
-        check("fetch_strategy_fn", functions.fetch_strategy_fn, "it takes (step, planned) and returns names")
+    given = {name: user_functions.what_is(function) for name, function in vars(functions).items() if name != "optimizer_fn"}
+    several = functions.optimizer_fn if isinstance(functions.optimizer_fn, (list, tuple)) else [functions.optimizer_fn]
+    engine.check_functions(given, [user_functions.what_is(function) for function in several], mode)
 
 
 def _inter_mode(value, mode):

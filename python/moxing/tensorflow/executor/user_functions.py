@@ -5,15 +5,14 @@ import inspect
 from tensorflow.python.ops import script_ops
 
 from moxing.errors import InvalidArgumentError
+from moxing.tensorflow._runtime import engine
 
 _MODE_NAMES = ("mode", "run_mode")
 
 
-def check_callable(name, function, fix):
-    if function is None:
-        raise InvalidArgumentError(f"{name} is needed: {fix}")
-    if not callable(function):
-        raise InvalidArgumentError(f"{name} must be a function, got {type(function).__name__} {function!r}: {fix}")
+def what_is(function):
+    """As engine.check_functions takes it."""
+    return None if function is None else "" if callable(function) else f"{type(function).__name__} {function!r}"
 
 
 def call(name, function, *args):
@@ -29,9 +28,7 @@ def call(name, function, *args):
             parameter = signature.parameters.get(keyword)
             if parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 return function(*args[:-1], **{keyword: args[-1]})
-        wanted = {"input_fn": "(mode)", "model_fn": "(inputs, mode)", "output_fn": "(outputs)", "optimizer_fn": "()",
-                  "fetch_strategy_fn": "(step, planned)"}
-        raise InvalidArgumentError(f"{name} is called as {name}{wanted[name]}, but takes {signature}") from None
+        raise InvalidArgumentError(f"{name} is called as {name}{engine.arguments_of(name)}, but takes {signature}") from None
     return function(*args)
 
 

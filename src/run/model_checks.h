@@ -1,0 +1,31 @@
+// Checks of what the user's functions returned. All throw InvalidArgumentError that says what was got and expected.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "moxing/export.h"
+#include "moxing/mode_keys.h"
+#include "run/language.h"
+#include "run/returned.h"
+
+namespace mox {
+
+// input_fn: at least one tensor, all of its own graph.
+void check_input(const std::vector<Returned>& tensors, Language language);
+
+// Samples a batch: `given`, or with 0 and without auto_batch the first input's static size.
+int64_t batch_size_of(int64_t given, bool auto_batch, const InputTensor& first);
+
+// model_fn: what the mode needs is there, losses and log_info are scalars, all are tensors of its graph, and there is
+// one list of var_scopes a loss or none. `option`: run_mode or inter_mode, which set the mode.
+void check_spec(const ReturnedSpec& spec, ModeKeys mode, const char* option, Language language);
+
+// optimizer_fn: one optimizer a loss, or one for all.
+MOX_EXPORT void check_optimizer_count(size_t optimizers, size_t losses);
+// `instead`: what is no optimizer, or no hook.
+[[noreturn]] MOX_EXPORT void reject_optimizer(const std::string& instead, Language language);
+[[noreturn]] MOX_EXPORT void reject_hook(const std::string& instead, Language language);
+
+}  // namespace mox
