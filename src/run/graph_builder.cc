@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "graph/graph_state.h"
+#include "input/lift_input.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
 #include "run/checkpoint_loader.h"
@@ -152,7 +153,7 @@ class RunGraphBuilder {
       : options_(options), config_(config), root_(Scope::new_root()) {
     GraphState& state = root_.state();
     state.seed = options.random_seed;
-    if (config.num_gpus > 1) state.variable_device = "/device:CPU:0";
+    state.variable_device = config.devices.variables();
     built_.mode = config.mode;
   }
 
@@ -212,7 +213,7 @@ class RunGraphBuilder {
     for (const auto& [name, value] : lifted.feeds) inter.feeds.emplace_back(prefix + "/" + name, value);
     built_.feeds.insert(built_.feeds.end(), inter.feeds.begin(), inter.feeds.end());
     inter.restart_input = built_.initializers.back();
-    inter_scope_ = root_.tower("inter", config_.num_gpus > 1 ? "/device:CPU:0" : "").reuse_variables();
+    inter_scope_ = root_.tower("inter", config_.devices.inter()).reuse_variables();
     const ModelSpec spec = options_.model_fn(*inter_scope_, import_input(root_, lifted, prefix)[0], mode);
     check(*inter_scope_, std::string("model_fn in inter_mode ") + to_string(mode));
     inter.hooks = spec.hooks;
@@ -236,8 +237,7 @@ class RunGraphBuilder {
 
   void build_tower(int tower, const std::vector<tf::Output>& inputs) {
     const bool several = config_.num_gpus > 1;
-    Scope scope = root_.tower(several ? "tower_" + std::to_string(tower) : "",
-                              several ? "/device:CPU:" + std::to_string(tower) : "");
+    Scope scope = root_.tower(several ? "tower_" + std::to_string(tower) : "", config_.devices.tower(tower));
     if (tower > 0) scope = scope.reuse_variables();
     const ModelSpec spec = options_.model_fn(scope, inputs, config_.mode);
     check(scope, "model_fn");

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "base/mutex.h"
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/engine_session.h"
 
 namespace mox {

@@ -8,6 +8,7 @@
 #include "input/lift_input.h"
 #include "module.h"
 #include "moxing/error.h"
+#include "passes/passes.h"
 #include "run/checkpoint_loader.h"
 #include "run/engine.h"
 #include "run/run_classes.h"
@@ -115,6 +116,14 @@ void bind_built_graph(nb::module_& m) {
              new (self) BuiltGraph();
              self->mode = parse_mode(mode);
            })
+      .def(
+          "graph_on",
+          [](const BuiltGraph& self, const DevicePlan& devices) {
+            BuiltGraph copy = self;
+            run_passes(&copy, {.devices = devices});
+            return to_bytes(copy.graph);
+          },
+          "for tests: the GraphDef after the passes for these devices")
       .def("set_graph", [](BuiltGraph& self, const nb::bytes& graph) { self.graph = parse_graph(graph); })
       .def(
           "set_export_info",
@@ -145,6 +154,20 @@ void bind_built_graph(nb::module_& m) {
 }
 
 void bind_config(nb::module_& m) {
+  nb::class_<DevicePlan>(m, "DevicePlan", "see src/devices/device_plan.h")
+      .def(
+          "__init__",
+          [](DevicePlan* self, int num_towers, int pretended_gpus) {
+            new (self) DevicePlan(num_towers, false, Machine{.gpus = pretended_gpus, .pretended = true});
+          },
+          nb::arg("num_towers"), nb::arg("pretended_gpus"), "for tests: a machine with GPUs that are not there")
+      .def("tower", &DevicePlan::tower)
+      .def("variables", &DevicePlan::variables)
+      .def("inter", &DevicePlan::inter)
+      .def("host", &DevicePlan::host)
+      .def_prop_ro("on_gpus", &DevicePlan::on_gpus);
+  m.def(
+      "count_gpus", [] { return this_machine().gpus; }, "that TensorFlow finds; makes no device");
   nb::class_<RunConfig>(m, "RunConfig")
       .def("__init__",
            [](RunConfig* self, const std::string& mode) {
@@ -165,6 +188,7 @@ void bind_config(nb::module_& m) {
       .def_rw("save_histogram_steps", &RunConfig::save_histogram_steps)
       .def_rw("export_model", &RunConfig::export_model)
       .def_ro("num_gpus", &RunConfig::num_gpus)
+      .def_rw("devices", &RunConfig::devices)
       .def_ro("loss_scale", &RunConfig::loss_scale)
       .def_prop_ro("scales_loss", &RunConfig::scales_loss)
       // Flags, then all that can be checked before a graph is built.

@@ -110,11 +110,12 @@ class GraphBuilder:
         with contextlib.ExitStack() as stack:
             if self._several or inter:
                 stack.enter_context(tf.name_scope("inter" if inter else f"tower_{tower}"))
-            if self._several:
-                stack.enter_context(tf.device(f"/device:CPU:{0 if inter else tower}"))
+            device = self._config.devices.inter() if inter else self._config.devices.tower(tower)
+            if device:
+                stack.enter_context(tf.device(device))
             if tower > 0 or inter:
                 stack.enter_context(tf.variable_scope(tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False))
-            stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses))
+            stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses, device))
             yield
 
     def _build_tower(self, tower, built):
@@ -185,10 +186,10 @@ class GraphBuilder:
 
     def _build_training(self, built, global_step):
         built.global_step = global_step.op.name
-        device = "/device:CPU:0" if self._several else None
+        device = self._config.devices.variables() or None
         summaries = len(tf.get_collection(tf.GraphKeys.SUMMARIES))
+        optimizers = self._optimizers()  # on no device: learning rates are the host's
         with tf.device(device):
-            optimizers = self._optimizers()
             # The optimizer takes Identities, which the engine fills with the joined gradients.
             joined = [self._joined(towers[0]) for towers in self._gradients]
             prepared, updates = self._apply(optimizers, joined)
@@ -218,11 +219,12 @@ class GraphBuilder:
                 continue
             with tf.control_dependencies(raw):
                 updates.append(optimizer.apply_gradients(pairs))
-        devices = [f"/device:CPU:{i}" if self._several else "" for i in range(self._config.num_gpus)]
+        plan = self._config.devices
+        devices = [plan.tower(i) for i in range(self._config.num_gpus)]
         for optimizer, losses in engines.values():
             with tf.control_dependencies(raw):
                 applied = [[(tf.identity(g), v) for g, v in joined[i]] for i in losses]
-            own, operations = optimizer.join_and_apply([self._gradients[i] for i in losses], applied, devices, devices[0])
+            own, operations = optimizer.join_and_apply([self._gradients[i] for i in losses], applied, devices, plan.variables())
             for i, towers in zip(losses, own):
                 prepared[i] = towers
             updates += [operation for of_loss in operations for operation in of_loss]
