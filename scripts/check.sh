@@ -31,10 +31,10 @@ below file "base"
 below launch "base"
 below tf_files "base file"
 below graph "base"
-below layers "base graph"
+below layers "base graph devices"
 below input "base graph"
-below passes "base graph"
-below devices "base graph"
+below passes "base graph devices input"
+below devices "base"
 below exchange "base graph devices"
 below nets "base graph layers"
 below preprocess "base graph layers nets"
@@ -46,6 +46,11 @@ below run "base file tf_files graph layers input passes devices exchange data ne
 # Locks are those that clang can check (`make lint`).
 if git grep -nE 'std::(mutex|lock_guard|unique_lock|scoped_lock|shared_mutex|condition_variable)' -- src tools python/src ':!src/base/mutex.h'; then
   complain "locks that are no mox::Mutex (src/base/mutex.h)"
+fi
+
+# The names of devices are the plan's: a cluster's process has others.
+if grep -rnE '/(device|job|gpu|cpu):' src include python/moxing python/src tools --include='*.cc' --include='*.h' --include='*.py' | grep -v '^src/devices/'; then
+  complain "a device's name outside src/devices"
 fi
 
 # moxing.v1 stands on the public API.

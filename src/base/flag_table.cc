@@ -44,7 +44,8 @@ FlagInfo not_offered(FlagInfo flag) {
 // What a flag is called, takes and is for; whoever heeds it asks for it by name (get_flag).
 const std::vector<FlagInfo>& flag_table() {
   static const auto* flags = new std::vector<FlagInfo>{
-      integer("num_gpus", 1, 1, kMaxDevices, "devices that this process trains on (CPU devices where there is no GPU)"),
+      integer("num_gpus", 1, 1, kMaxDevices,
+              "devices that this process trains on: GPUs where there are any, else CPU devices"),
       with_default("worker", word("job_name", {"ps", "worker"}, "what this process is in a cluster")),
       integer("task_index", 0, 0, 1'000'000, "this process's place in its job's list of hosts"),
       text("ps_hosts", Text::kHosts, "parameter servers, comma-separated"),
@@ -66,7 +67,7 @@ const std::vector<FlagInfo>& flag_table() {
       number("gradient_clip", 0, 0, kLargeNumber, "largest gradient (0 = off)"),
       word("gradient_clip_type", {"norm", "global_norm", "value"}, "what gradient_clip limits"),
       truth("log_first_clone", true, "log_info of the first device only; false: the mean over devices"),
-      not_offered(truth("clone_on_cpu", false, "train on CPU devices even where there are GPUs")),
+      truth("clone_on_cpu", false, "train on CPU devices even where there are GPUs"),
       integer("num_inter_threads", 0, 0, kMaxThreads, "operations that run at once (0 = the number of cores)"),
       integer("num_intra_threads", 0, 0, kMaxThreads, "threads of one operation (0 = the number of cores)"),
       not_offered(word("server_protocol", {"grpc"}, "protocol between the processes of a cluster")),

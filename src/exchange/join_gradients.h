@@ -4,18 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
 namespace mox {
-
-// The front end gives each variable an Identity, the slot, whose output the optimizer uses; the pass rewires its input.
-struct GradientSlot {
-  std::string slot;  // node name of the Identity
-  std::string variable;
-  std::vector<std::string> tower_gradients;  // tensors, one a device that has a gradient for the variable
-  int loss = 0;                              // which of the model's losses
-};
 
 struct JoinOptions {
   int num_towers = 1;  // the mean is over all of them: a device without a gradient counts as zero

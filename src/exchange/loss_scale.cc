@@ -1,5 +1,8 @@
 #include "exchange/loss_scale.h"
 
+#include <algorithm>
+
+#include "devices/device_plan.h"
 #include "exchange/skipped_step.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
@@ -103,7 +106,12 @@ std::string add_all_finite(tf::GraphDef* graph, const std::vector<RawGradient>& 
   for (const RawGradient& raw : gradients) squares.push_back(add_square(graph, raw));
   NodeMaker sum(graph, folder + "squares", "AddN");
   for (const std::string& square : squares) sum.input(square);
-  sum.attr("N", static_cast<int64_t>(squares.size())).attr("T", tf::DT_FLOAT).device(place);
+  // Where they are computed, if that is one place: one number leaves a GPU, not one a variable.
+  const bool together = std::all_of(gradients.begin(), gradients.end(),
+                                    [&](const RawGradient& raw) { return raw.device == gradients[0].device; });
+  sum.attr("N", static_cast<int64_t>(squares.size()))
+      .attr("T", tf::DT_FLOAT)
+      .device(together ? gradients[0].device : place);
   NodeMaker(graph, folder + "all_finite", "IsFinite").input(folder + "squares").attr("T", tf::DT_FLOAT).device(place);
   return folder + "all_finite";
 }
@@ -200,7 +208,7 @@ DynamicLossScale make_loss_scale_dynamic(tf::GraphDef* graph, const ScaledGradie
 
   NodeMaker update(graph, folder + "update", "MoxUpdateLossScale");
   update.input(finite).input(scaled.scale).input(folder + "good_steps").input(folder + "global_step");
-  update.attr("growth_steps", options.growth_steps).device("/device:CPU:0");
+  update.attr("growth_steps", options.growth_steps).device(host_of(place));
   add_read(graph, folder + "good_steps", variables[1].name, tf::DT_INT64, place);
   add_read(graph, folder + "global_step", options.global_step, tf::DT_INT64, place);
   for (size_t i = 0; i < variables.size(); ++i) {

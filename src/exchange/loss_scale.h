@@ -7,16 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
 namespace mox {
-
-// The names that the passes work on.
-struct ScaledGradients {
-  std::string scale;                   // node name of the float scalar Const; "" when losses are not scaled
-  std::vector<std::string> gradients;  // Identities of the raw gradients, on all devices
-};
 
 // gradient := gradient / scale.
 MOX_EXPORT void unscale_gradients(tensorflow::GraphDef* graph, const ScaledGradients& scaled, double scale);

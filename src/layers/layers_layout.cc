@@ -1,7 +1,7 @@
+#include "devices/device_plan.h"
 #include "layers/layout.h"
 #include "moxing/error.h"
 #include "moxing/layers.h"
-#include "tensorflow/core/framework/device_factory.h"
 
 namespace mox {
 
@@ -12,23 +12,6 @@ namespace {
 
 // Marks our transposes to NCHW, so that the next layer can take what is before them.
 constexpr char kLayoutAttr[] = "_mox_layout";
-
-bool machine_has_gpu() {
-  static const bool has = [] {
-    std::vector<std::string> devices;
-    if (!tf::DeviceFactory::ListAllPhysicalDevices(&devices).ok()) return false;
-    return std::any_of(devices.begin(), devices.end(),
-                       [](const std::string& d) { return d.find("GPU") != std::string::npos; });
-  }();
-  return has;
-}
-
-bool has_nchw_kernels(const tf::Output& inputs) {
-  const std::string& device = inputs.node()->requested_device();
-  if (device.find("GPU") != std::string::npos || device.find("gpu") != std::string::npos) return true;
-  if (device.find("CPU") != std::string::npos || device.find("cpu") != std::string::npos) return false;
-  return machine_has_gpu();
-}
 
 }  // namespace
 
@@ -63,7 +46,7 @@ NativeLayout::NativeLayout(const Scope& scope, const tf::Output& inputs, const s
   if (shape.size() != 4)
     throw InvalidArgumentError("a layer on images got " + inputs.name() + " with " + std::to_string(shape.size()) +
                                " dimensions; expected 4: [batch, height, width, channels] (or NCHW)");
-  if (format_ == "NHWC" || has_nchw_kernels(inputs)) return;
+  if (format_ == "NHWC" || is_gpu(inputs.node()->requested_device())) return;
   format_ = "NHWC";
   transposed_ = true;
   inputs_ = layers::nchw_to_nhwc(scope, inputs);

@@ -1,4 +1,4 @@
-// NCHW on machines that only have NHWC kernels. Private to the layers.
+// NCHW where there are only NHWC kernels: everywhere but in a graph placed on a GPU. Private to the layers.
 #pragma once
 
 #include <string>

@@ -3,6 +3,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "devices/device_plan.h"
 #include "graph/node_defs.h"
 
 namespace mox {
@@ -132,8 +133,7 @@ class LabelChecks {
     const tf::DataType type = user->attr().at(rows ? "T" : "TI").type();
     const std::string depth = rows ? "" : user->input(1), loss = user->name();
     // The labels are the input pipeline's, and small: they are looked at where they come from.
-    std::string device = user->device();
-    if (device.find("CPU") == std::string::npos && !device.empty()) device = "/device:CPU:0";
+    const std::string device = host_of(user->device());
     user->set_input(input, name);
     NodeMaker check(graph_, name, op);
     check.input(checked).attr("T", type).attr("node", loss).device(device);

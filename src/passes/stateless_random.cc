@@ -2,6 +2,7 @@
 
 #include <unordered_set>
 
+#include "devices/device_plan.h"
 #include "graph/node_defs.h"
 #include "graph/random_ops.h"
 #include "moxing/error.h"
@@ -63,7 +64,7 @@ class RandomOpsPass {
         .attr("N", int64_t{2})
         .attr("T", tf::DT_INT64)
         .attr("axis", int64_t{0})
-        .device(node->device());
+        .device(host_of(node->device()));  // who reads it takes it from the host's memory
     make_stateless(node, name + "/mox_seed");
   }
 

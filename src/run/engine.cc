@@ -4,18 +4,12 @@
 
 #include <algorithm>
 
-#include "input/input_options.h"
-#include "input/stateless_input.h"
+#include "exchange/join_gradients.h"
+#include "exchange/loss_scale.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
-#include "passes/check_labels.h"
-#include "passes/depthwise_precision.h"
-#include "passes/fuse_batch_norm.h"
-#include "passes/half_precision.h"
-#include "passes/late_weight_decay.h"
-#include "passes/matmul_layout.h"
-#include "passes/stateless_random.h"
+#include "passes/passes.h"
 #include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_state.h"
@@ -47,55 +41,16 @@ bool already_done(const RunConfig& config, int64_t global_step, bool resumed) {
   return true;
 }
 
-// A step of a few small operations: threads that hand them to each other cost more than they bring.
-bool is_small_step(const BuiltGraph& graph) {
-  constexpr int64_t kSmall = 1 << 24;  // products of a weight and a sample: below a millisecond of one core
-  int64_t weights = 0;
-  for (const VariableInfo& variable : graph.variables)
-    weights += variable.trainable ? variable.shape.num_elements() : 0;
-  if (weights * graph.samples_per_step > kSmall || graph.towers.size() > 1) return false;
-  const auto& nodes = graph.graph.node();  // a convolution uses a weight many times a sample
-  return std::none_of(nodes.begin(), nodes.end(),
-                      [](const tensorflow::NodeDef& n) { return n.op().find("Conv") != std::string::npos; });
-}
-
 std::string handle_of(const BuiltGraph& graph, const std::string& name) {
   for (const VariableInfo& variable : graph.variables)
     if (variable.name == name) return variable.handle;
   throw Error("the graph has no variable '" + name + "'");
 }
 
-// What changes the cost of a step in time or memory, not what it computes.
-void speed_up(BuiltGraph* graph, RunConfig* config) {
-  std::map<std::string, tensorflow::TensorShape> shapes;
-  for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
-  rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
-  if (!config->use_fp16) fuse_batch_norm(&graph->graph);
-  widen_depthwise_gradients(&graph->graph);
-  delay_weight_decay(&graph->graph);
-  if (config->num_inter_threads == 0 && is_small_step(*graph) && give_input_own_threads(&graph->graph))
-    config->num_inter_threads = kCallersThread;
-}
-
 bool wants_learning_rate_factor(const std::vector<HookGroup>& hooks) {
   return std::any_of(hooks.begin(), hooks.end(), [](const HookGroup& group) {
     return dynamic_cast<const PlateauLREarlyStoppingHook*>(group[0].get()) != nullptr;
   });
-}
-
-StatelessRandomOptions random_options(const BuiltGraph& graph) {
-  StatelessRandomOptions options{handle_of(graph, graph.global_step), graph.increment, {}};
-  for (const VariableInfo& variable : graph.variables) options.initializers.push_back(variable.initializer);
-  return options;
-}
-
-// The training's own iterators.
-std::vector<std::string> training_iterators(const BuiltGraph& graph) {
-  std::vector<std::string> found;
-  for (const tensorflow::NodeDef& node : graph.graph.node())
-    if (node.op() == "MakeIterator" && (!graph.inter || node.name() != graph.inter->restart_input))
-      found.push_back(node.name());
-  return found;
 }
 
 // From each device's raw gradients to what the optimizer applies.
@@ -141,19 +96,15 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (config.mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
   check_keep_best(graph, config);
   SignalGuard signals;
-  if (config.mode == ModeKeys::TRAIN || config.mode == ModeKeys::EVAL) check_labels(&graph.graph);
-  end_only_with_the_data(&graph.graph);
   if (config.mode == ModeKeys::TRAIN) {
     connect_gradients(&graph, config);
     add_input_order(&graph);
-    make_input_stateless(&graph.graph, training_iterators(graph));
-    make_random_ops_stateless(&graph.graph, random_options(graph));
-    speed_up(&graph, &config);
   }
-  if (config.use_fp16) compute_in_half_precision(&graph.graph);
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
   if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
+  run_passes(&graph, {config.devices, config.use_fp16, config.num_inter_threads != 0});
+  if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
   const FiniteWeights weights(graph);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, weights, config);

@@ -6,8 +6,10 @@
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 #include "run/past_end.h"
 #include "run/quiet_runtime.h"
+#include "tensorflow/core/framework/device_attributes.pb.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 
 namespace mox {
@@ -22,10 +24,9 @@ std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 tf::SessionOptions session_options(const RunConfig& config) {
   tf::SessionOptions options;
   tf::ConfigProto& proto = options.config;
-  proto.set_allow_soft_placement(true);
+  config.devices.configure(&proto);
   proto.set_intra_op_parallelism_threads(config.num_intra_threads);
   proto.set_inter_op_parallelism_threads(config.num_inter_threads);
-  (*proto.mutable_device_count())["CPU"] = config.num_gpus;
   // The graph never grows after this: the session need not keep a second copy of it.
   proto.mutable_experimental()->set_optimize_for_static_graph(true);
   // TensorFlow's graph optimizer: one round, without what a CPU never needs: swapping, recomputing, other layouts, and
@@ -34,7 +35,7 @@ tf::SessionOptions session_options(const RunConfig& config) {
   tf::RewriterConfig* rewrite = proto.mutable_graph_options()->mutable_rewrite_options();
   rewrite->set_meta_optimizer_iterations(tf::RewriterConfig::ONE);
   rewrite->set_memory_optimization(tf::RewriterConfig::NO_MEM_OPT);
-  rewrite->set_layout_optimizer(tf::RewriterConfig::OFF);
+  if (!config.devices.on_gpus()) rewrite->set_layout_optimizer(tf::RewriterConfig::OFF);
   rewrite->set_disable_tfg_optimizer(true);
   return options;
 }
@@ -97,7 +98,18 @@ void EngineSession::create(const RunConfig& config) {
   tf::Session* session = nullptr;
   throw_if_error(tf::NewSession(session_options(config), &session), "starting TensorFlow's runtime");
   session_.reset(session);
+  check_devices(config);
   throw_if_error(session_->Create(graph_.graph), "loading the graph into TensorFlow's runtime");
+}
+
+void EngineSession::check_devices(const RunConfig& config) {
+  std::vector<tf::DeviceAttributes> devices;
+  throw_if_error(session_->ListDevices(&devices), "listing TensorFlow's devices");
+  std::vector<std::string> names;
+  for (const tf::DeviceAttributes& device : devices) names.push_back(device.name());
+  config.devices.check_made(names);
+  if (const std::string text = config.devices.description(); !text.empty())
+    config.devices.on_gpus() ? log_info(text) : log_warning(text);
 }
 
 void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
@@ -120,10 +132,42 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
 }
 
 std::vector<std::string> EngineSession::fetchable(std::vector<std::string> fetches) const {
-  for (std::string& fetch : fetches)
+  for (std::string& fetch : fetches) {
     if (const auto found = graph_.fetchable.find(parse_tensor(fetch).text()); found != graph_.fetchable.end())
       fetch = found->second + ":0";
+    fetch = staged(fetch);
+  }
   return fetches;
+}
+
+std::string EngineSession::staged(const std::string& tensor) const {
+  const auto found = graph_.staged.find(parse_tensor(tensor).text());
+  return found == graph_.staged.end() ? tensor : found->second + ":0";
+}
+
+std::string EngineSession::advance_of(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
+                                      const std::vector<std::string>& feeds) const {
+  if (graph_.stages.empty()) return "";
+  const NodeIndex index = index_nodes(graph_.graph);
+  std::set<std::string> fed, seen;
+  for (const std::string& feed : feeds) fed.insert(parse_tensor(feed).text());
+  std::vector<std::string> stack = fetches;
+  stack.insert(stack.end(), targets.begin(), targets.end());
+  while (!stack.empty()) {
+    const TensorRef tensor = parse_tensor(stack.back());
+    stack.pop_back();
+    const auto found = index.find(tensor.node);
+    if (fed.count(tensor.text()) || found == index.end() || !seen.insert(tensor.node).second) continue;
+    stack.insert(stack.end(), found->second->input().begin(), found->second->input().end());
+  }
+  for (auto stage = graph_.stages.rbegin(); stage != graph_.stages.rend(); ++stage)
+    if (seen.count(stage->taken)) return stage->advance;
+  return "";
+}
+
+void EngineSession::check_run(const absl::Status& status, bool advances) {
+  if (advances) staging_ = status;
+  check_step(status);
 }
 
 namespace {
@@ -158,9 +202,15 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
                                                const std::vector<std::string>& feeds) {
   tf::CallableOptions options;
   Prepared prepared;
-  for (const std::string& feed : feeds) options.add_feed(feed);
-  for (const std::string& fetch : without_fed(fetchable(fetches), feeds, &prepared.source)) options.add_fetch(fetch);
+  std::vector<std::string> fed;
+  for (const std::string& feed : feeds) options.add_feed(fed.emplace_back(staged(feed)));
+  const std::vector<std::string> computed = without_fed(fetchable(fetches), fed, &prepared.source);
+  for (const std::string& fetch : computed) options.add_fetch(fetch);
   for (const std::string& target : targets) options.add_target(target);
+  if (const std::string advance = advance_of(computed, targets, fed); !advance.empty()) {
+    options.add_target(advance);
+    prepared.advances = true;
+  }
   if (options.fetch_size() == 0 && options.target_size() == 0) return prepared;
   tf::Session::CallableHandle callable;
   throw_if_error(session_->MakeCallable(options, &callable), "preparing the step");
@@ -195,10 +245,11 @@ void EngineSession::check_step(const absl::Status& status) const {
 }
 
 std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::vector<tf::Tensor>& fed) {
+  if (prepared.advances) check_step(staging_);
   std::vector<tf::Tensor> fetched;
   absl::Status status;
   if (prepared.callable) status = session_->RunCallable(*prepared.callable, fed, &fetched, nullptr);
-  check_step(status);
+  check_run(status, prepared.advances);
   return with_fed(std::move(fetched), fed, prepared.source);
 }
 
@@ -206,9 +257,11 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
                                                   const std::vector<std::string>& targets, tf::StepStats* stats) {
   std::vector<std::string> fed_names;
   std::vector<tf::Tensor> fed;
+  Feeds staged_feeds;
   for (const auto& [name, value] : feeds) {
-    fed_names.push_back(name);
+    fed_names.push_back(staged(name));
     fed.push_back(value);
+    staged_feeds.emplace_back(fed_names.back(), value);
   }
   std::vector<int> source;
   const std::vector<std::string> computed = without_fed(fetchable(fetches), fed_names, &source);
@@ -216,8 +269,13 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
   options.set_trace_level(tf::RunOptions::FULL_TRACE);
   tf::RunMetadata metadata;
   std::vector<tf::Tensor> fetched;
-  const absl::Status status = session_->Run(options, feeds, computed, targets, &fetched, &metadata);
-  check_step(status);
+  std::vector<std::string> all_targets = targets;
+  const std::string advance = advance_of(computed, targets, fed_names);
+  if (!advance.empty()) {
+    all_targets.push_back(advance);
+    check_step(staging_);
+  }
+  check_run(session_->Run(options, staged_feeds, computed, all_targets, &fetched, &metadata), !advance.empty());
   *stats = metadata.step_stats();
   return with_fed(std::move(fetched), fed, source);
 }

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_writer.h"
 #include "run/run_config.h"
@@ -35,6 +35,7 @@ class EngineSession {
   struct Prepared {
     std::optional<tensorflow::Session::CallableHandle> callable;  // nothing: all that is fetched is fed
     std::vector<int> source;  // of each fetch: what was computed, or ~i: what was fed. Empty: all as computed
+    bool advances = false;    // takes a batch that was staged
   };
   // Fetches in order, targets run too. What is fed may be fetched.
   Prepared prepare(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
@@ -59,8 +60,16 @@ class EngineSession {
 
  private:
   void create(const RunConfig& config);
+  void check_devices(const RunConfig& config);
   // In place of tensors that are dead in some steps, those that never are.
   std::vector<std::string> fetchable(std::vector<std::string> fetches) const;
+  // The same of an input that is staged on its device, also to be fed.
+  std::string staged(const std::string& tensor) const;
+  // A run that takes a staged batch stages the next one: the operation for it, "" where none is taken.
+  std::string advance_of(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
+                         const std::vector<std::string>& feeds) const;
+  // After a run that `advances` and failed, the next batch may not be staged: the next such run fails in the same way.
+  void check_run(const absl::Status& status, bool advances);
   void add_variable_ops();
   void find_own_inputs();
   // Throws EndOfInput or RunError unless ok.
@@ -68,6 +77,7 @@ class EngineSession {
   size_t index_of(const std::string& variable) const;
 
   BuiltGraph& graph_;
+  absl::Status staging_;              // of the last run that took a staged batch
   std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
   Prepared read_all_;

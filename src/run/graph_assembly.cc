@@ -75,13 +75,13 @@ void GraphAssembly::place_input(const std::string& prefix, bool inter) {
 }
 
 GraphPlace GraphAssembly::tower(int i) const {
-  if (config_.num_gpus == 1) return {};
-  return {fmt::format("tower_{}", i), fmt::format("/device:CPU:{}", i), i > 0};
+  if (config_.num_gpus == 1) return {"", config_.devices.tower(i)};
+  return {fmt::format("tower_{}", i), config_.devices.tower(i), i > 0};
 }
 
-GraphPlace GraphAssembly::inter() const { return {"inter", variable_device(), true}; }
+GraphPlace GraphAssembly::inter() const { return {"inter", config_.devices.inter(), true}; }
 
-std::string GraphAssembly::variable_device() const { return config_.num_gpus > 1 ? "/device:CPU:0" : ""; }
+std::string GraphAssembly::variable_device() const { return config_.devices.variables(); }
 
 void GraphAssembly::add_tower(ReturnedSpec spec, BuiltTower tower) {
   check_spec(spec, config_.mode, "run_mode", options_.language);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "moxing/export.h"
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/language.h"
 #include "run/returned.h"
 #include "run/run_config.h"

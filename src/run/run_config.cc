@@ -80,6 +80,7 @@ void check_writable(const std::string& log_dir) {
 void apply_flags(RunConfig* config) {
   reject_unheeded_flags();
   config->num_gpus = get_flag<int64_t>("num_gpus");
+  config->devices = DevicePlan(config->num_gpus, get_flag<bool>("clone_on_cpu"));
   config->log_first_clone = get_flag<bool>("log_first_clone");
   config->include_patterns = split_patterns(get_flag<std::string>("checkpoint_include_patterns"));
   config->exclude_patterns = split_patterns(get_flag<std::string>("checkpoint_exclude_patterns"));

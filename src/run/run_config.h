@@ -7,10 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "devices/device_plan.h"
 #include "exchange/clip_gradients.h"
+#include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "moxing/run.h"
-#include "run/built_graph.h"
 
 namespace mox {
 
@@ -34,6 +35,7 @@ struct RunConfig {
   int64_t trace_step = -1;
   bool export_model = false;
   int num_gpus = 1;
+  DevicePlan devices;  // of num_gpus towers; apply_flags fills it
   bool log_first_clone = true;
   double loss_scale = 1;
   bool dynamic_loss_scale = false;
@@ -54,7 +56,8 @@ struct RunConfig {
 // InvalidArgumentError when the flag task_index is outside its list of hosts.
 MOX_EXPORT void check_task_index();
 
-// Fills what flags decide (num_gpus, patterns, loss_scale, threads). InvalidArgumentError for values that cannot work.
+// Fills what flags decide (num_gpus, devices, patterns, loss_scale, threads). InvalidArgumentError for values that
+// cannot work.
 MOX_EXPORT void apply_flags(RunConfig* config);
 
 // Checks what can be checked before anything is built: batch_size, steps, log_dir writable, export folder free.

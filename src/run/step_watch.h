@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "base/worker_thread.h"
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/engine_session.h"
 
 namespace mox {

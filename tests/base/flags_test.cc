@@ -137,7 +137,6 @@ TEST_F(Flags, WhatNothingHeedsIsRefused) {
   EXPECT_EQ(error_of("sync_replicas", false),
             "flag --sync_replicas: got 'false', which is not offered by this version: workers wait for each other in "
             "every step; leave the flag out (true)");
-  EXPECT_NE(error_of("clone_on_cpu", true).find("not offered by this version"), std::string::npos);
   EXPECT_NE(error_of("session_timeout", int64_t{60}).find("not offered by this version"), std::string::npos);
   EXPECT_NE(error_of("variable_update", std::string("replicated")).find("not offered"), std::string::npos);
   EXPECT_EQ(error_of("server_protocol", std::string("http")), "flag --server_protocol: got 'http', expected 'grpc'");

@@ -12,6 +12,7 @@ class GraphState:
         self.class_names = []      # in label order, when a data set knows them
         self.force_dtypes = []     # of the mox.var_scope that are entered, innermost last
         self.tower = 0             # device whose model_fn is being called
+        self.device = ""           # its name; "" = where the runtime wants
         self.regularized = set()   # (tower, variable): the networks' weight decay counts once
         self.network_losses = []   # regularization losses of networks: they belong to one tower
         self.layer_variables = None  # that Keras layers made on the first device, see executor/unnamed_layers.py

@@ -1,4 +1,5 @@
 // What is written once, in C++, and imported into Python's graphs.
+#include "graph/built_graph.h"
 #include "graph/fragment.h"
 #include "graph/graph_state.h"
 #include "graph/tensor_info.h"
@@ -7,7 +8,6 @@
 #include "moxing/learning_rate_scheduler.h"
 #include "moxing/nets.h"
 #include "moxing/preprocessing.h"
-#include "run/built_graph.h"
 #include "tensorflow/cc/ops/array_ops.h"
 
 namespace mox::python {
@@ -40,10 +40,11 @@ struct Workbench {
 };
 
 NamedFragment network(const std::string& name, const std::string& mode, int num_classes, const ModelFnOptions& options,
-                      int dtype, const ShapeList& shape, int force_dtype, int64_t seed) {
+                      int dtype, const ShapeList& shape, int force_dtype, int64_t seed, const std::string& device) {
   nb::gil_scoped_release release;
   const Workbench bench(dtype, shape, seed);
-  const Scope scope = force_dtype ? bench.scope.var_scope(static_cast<tf::DataType>(force_dtype)) : bench.scope;
+  const Scope placed = bench.scope.tower("", device);
+  const Scope scope = force_dtype ? placed.var_scope(static_cast<tf::DataType>(force_dtype)) : placed;
   const NetworkOutput output = get_model_fn(name, parse_mode(mode), num_classes, options)(scope, bench.input);
   std::vector<std::pair<std::string, tf::Output>> outputs{{"", output.logits}};
   outputs.insert(outputs.end(), output.end_points.begin(), output.end_points.end());
@@ -147,7 +148,7 @@ void bind_fragments(nb::module_& m) {
   bind_fragment(m);
   bind_fragment_options(m);
   m.def("network", &network, nb::arg("name"), nb::arg("mode"), nb::arg("num_classes"), nb::arg("options"),
-        nb::arg("dtype"), nb::arg("shape").none(), nb::arg("force_dtype"), nb::arg("seed"));
+        nb::arg("dtype"), nb::arg("shape").none(), nb::arg("force_dtype"), nb::arg("seed"), nb::arg("device"));
   m.def("augmentation", &augmentation, nb::arg("name"), nb::arg("mode"), nb::arg("height"), nb::arg("width"),
         nb::arg("options"), nb::arg("dtype"), nb::arg("shape").none(), nb::arg("seed"));
   m.def("piecewise_lr", &piecewise_lr);

@@ -5,6 +5,7 @@
 
 #include "module.h"
 #include "moxing/error.h"
+#include "passes/passes.h"
 #include "run/function_checks.h"
 #include "run/model_checks.h"
 
@@ -98,7 +99,16 @@ void bind_inputs(nb::module_& m) {
 }
 
 void bind_assembly(nb::module_& m) {
-  nb::class_<BuiltGraph>(m, "BuiltGraph").def_rw("class_names", &BuiltGraph::class_names);
+  nb::class_<BuiltGraph>(m, "BuiltGraph")
+      .def_rw("class_names", &BuiltGraph::class_names)
+      .def(
+          "graph_on",
+          [](const BuiltGraph& self, const DevicePlan& devices) {
+            BuiltGraph copy = self;
+            run_passes(&copy, {.devices = devices});
+            return to_bytes(copy.graph);
+          },
+          "for tests: the GraphDef after the passes for these devices");
   nb::class_<GraphPlace>(m, "GraphPlace")
       .def_ro("name_scope", &GraphPlace::name_scope)
       .def_ro("device", &GraphPlace::device)

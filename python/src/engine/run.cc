@@ -40,6 +40,20 @@ RunResult run_graph(BuiltGraph& graph, BuiltGraph* export_graph, RunConfig confi
 }
 
 void bind_config(nb::module_& m) {
+  nb::class_<DevicePlan>(m, "DevicePlan", "see src/devices/device_plan.h")
+      .def(
+          "__init__",
+          [](DevicePlan* self, int num_towers, int pretended_gpus) {
+            new (self) DevicePlan(num_towers, false, Machine{.gpus = pretended_gpus, .pretended = true});
+          },
+          nb::arg("num_towers"), nb::arg("pretended_gpus"), "for tests: a machine with GPUs that are not there")
+      .def("tower", &DevicePlan::tower)
+      .def("variables", &DevicePlan::variables)
+      .def("inter", &DevicePlan::inter)
+      .def("host", &DevicePlan::host)
+      .def_prop_ro("on_gpus", &DevicePlan::on_gpus);
+  m.def(
+      "count_gpus", [] { return this_machine().gpus; }, "that TensorFlow finds; makes no device");
   nb::class_<RunConfig>(m, "RunConfig")
       .def("__init__",
            [](RunConfig* self, const std::string& mode) {
@@ -60,6 +74,7 @@ void bind_config(nb::module_& m) {
       .def_rw("save_histogram_steps", &RunConfig::save_histogram_steps)
       .def_rw("export_model", &RunConfig::export_model)
       .def_ro("num_gpus", &RunConfig::num_gpus)
+      .def_rw("devices", &RunConfig::devices)
       .def_ro("loss_scale", &RunConfig::loss_scale)
       .def_prop_ro("scales_loss", &RunConfig::scales_loss)
       // Flags, then all that can be checked before a graph is built.

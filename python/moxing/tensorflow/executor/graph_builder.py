@@ -101,7 +101,7 @@ class GraphBuilder:
                 stack.enter_context(tf.device(place.device))
             if place.reuses_variables:
                 stack.enter_context(tf.variable_scope(tf.get_variable_scope(), reuse=True, auxiliary_name_scope=False))
-            stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses))
+            stack.enter_context(tower_collections(tf.get_default_graph(), tower, self._network_losses, place.device))
             yield
 
     def _build_tower(self, tower):
@@ -164,8 +164,8 @@ class GraphBuilder:
 
     def _build_training(self, global_step):
         summaries = len(tf.get_collection(tf.GraphKeys.SUMMARIES))
+        optimizers = self._optimizers()  # on no device: learning rates are the host's
         with tf.device(self._assembly.variable_device or None):
-            optimizers = self._optimizers()
             # The optimizer takes Identities, which the engine fills with the joined gradients.
             joined = [self._joined(towers[0]) for towers in self._gradients]
             prepared, updates = self._apply(optimizers, joined)

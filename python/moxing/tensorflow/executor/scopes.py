@@ -24,7 +24,7 @@ def get_collection(key):
 
 
 @contextlib.contextmanager
-def tower_collections(graph, tower, shared_losses):
+def tower_collections(graph, tower, shared_losses, device):
     """Inside, tf.get_collection and its users (tf.losses.get_total_loss) see what this tower adds.
 
     `shared_losses`: regularization losses of variables that the first tower created and this one reuses.
@@ -36,11 +36,11 @@ def tower_collections(graph, tower, shared_losses):
             graph.clear_collection(key)
     for loss in shared_losses:
         graph.add_to_collection(tf.GraphKeys.REGULARIZATION_LOSSES, loss)
-    state_of(graph).tower = tower
+    state_of(graph).tower, state_of(graph).device = tower, device
     try:
         yield
     finally:
-        state_of(graph).tower = 0
+        state_of(graph).tower, state_of(graph).device = 0, ""
         for key, values in others.items():
             own = graph.get_collection_ref(key)
             known = {id(value) for value in values}

@@ -69,8 +69,9 @@ def get_model_fn(name: Text("the name of a network"), run_mode: Text("TRAIN, EVA
             images = preprocess_fn(images)
         images = image_tensor(images, f"network {name}")
         forced = state_of().force_dtypes
-        fragment = engine.network(name, run_mode, num_classes, options, images.dtype.as_datatype_enum,
-                                  shape_list(images.shape), forced[-1].as_datatype_enum if forced else 0, fragment_seed())
+        device = state_of().device if data_format == "NCHW" else ""  # which decides whether layers transpose
+        fragment = engine.network(name, run_mode, num_classes, options, images.dtype.as_datatype_enum, shape_list(images.shape),
+                                  forced[-1].as_datatype_enum if forced else 0, fragment_seed(), device)
         (_, logits), *end_points = import_fragment(fragment, name, [images])
         return logits, dict(end_points)
 

@@ -50,8 +50,9 @@ class EngineOptimizer(tf.train.Optimizer):
             [(v.op.name, v.dtype.base_dtype.as_datatype_enum, v.shape.as_list()) for v in variables], variable_device,
             tower_devices, [[[place[id(v)] for _, v in pairs] for pairs in towers] for towers in losses],
             [v.op.name for v in tf.global_variables()], prepare)
-        rate = self.learning_rate() if callable(self.learning_rate) else self.learning_rate
-        self._learning_rate_tensor = tf.convert_to_tensor(rate, tf.float32, name="learning_rate")
+        with tf.device(None):  # the host's
+            rate = self.learning_rate() if callable(self.learning_rate) else self.learning_rate
+            self._learning_rate_tensor = tf.convert_to_tensor(rate, tf.float32, name="learning_rate")
         inputs = [self._learning_rate_tensor]
         inputs += [g for towers in losses for pairs in towers for g, _ in pairs]
         inputs += [g for pairs in joined for g, _ in pairs]

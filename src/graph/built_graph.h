@@ -9,9 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "exchange/join_gradients.h"
-#include "exchange/loss_scale.h"
-#include "input/lift_input.h"
+#include "graph/tensor_info.h"
 #include "moxing/hooks.h"
 #include "moxing/mode_keys.h"
 #include "tensorflow/core/framework/graph.pb.h"
@@ -53,6 +51,28 @@ struct ExportInfo {
   std::string version;
 };
 
+// The front end gives each variable an Identity, the slot, whose output the optimizer uses; the exchange of gradients
+// rewires its input.
+struct GradientSlot {
+  std::string slot;  // node name of the Identity
+  std::string variable;
+  std::vector<std::string> tower_gradients;  // tensors, one a device that has a gradient for the variable
+  int loss = 0;                              // which of the model's losses
+};
+
+// What the loss scale works on.
+struct ScaledGradients {
+  std::string scale;                   // node name of the float scalar Const; "" when losses are not scaled
+  std::vector<std::string> gradients;  // Identities of the raw gradients, on all devices
+};
+
+// A tower's input that is copied to its device ahead of the step, see passes/stage_input.h. Node names.
+struct InputStage {
+  std::string taken;    // runs when a step uses the batch
+  std::string stage;    // stages the next batch, of the towers before this one too
+  std::string advance;  // takes all of the batch and stages the next one, of the towers before this one too
+};
+
 struct BuiltGraph {
   ModeKeys mode = ModeKeys::TRAIN;
   tensorflow::GraphDef graph;
@@ -62,6 +82,9 @@ struct BuiltGraph {
   ScaledGradients scaled_gradients;    // TRAIN
   std::vector<std::string> train_ops;  // ops of one step: updates of variables, moving averages, the global step
   std::map<std::string, std::string> fetchable;  // what to fetch in place of a tensor, see DynamicLossScale
+  std::vector<InputStage> stages;                // [tower]; empty: steps read the iterator
+  std::map<std::string, std::string> staged;     // a tensor of the iterator's -> what the step has in its place
+  bool in_callers_thread = false;                // the step is so small that a pool of threads would cost more
   std::string increment;                         // the train op that increments the global step, after the updates
   std::string global_step;                       // variable's name; "" when the graph has none
   std::vector<std::string> learning_rates;       // tensors, one an optimizer; empty when unknown

@@ -1,0 +1,100 @@
+#include "passes/passes.h"
+
+#include "input/input_options.h"
+#include "input/stateless_input.h"
+#include "passes/check_labels.h"
+#include "passes/depthwise_precision.h"
+#include "passes/fuse_batch_norm.h"
+#include "passes/half_precision.h"
+#include "passes/late_weight_decay.h"
+#include "passes/matmul_layout.h"
+#include "passes/place_on_devices.h"
+#include "passes/small_step.h"
+#include "passes/stage_input.h"
+#include "passes/stateless_random.h"
+
+namespace mox {
+namespace {
+
+// The training's own iterators.
+std::vector<std::string> training_iterators(const BuiltGraph& graph) {
+  std::vector<std::string> found;
+  for (const tensorflow::NodeDef& node : graph.graph.node())
+    if (node.op() == "MakeIterator" && (!graph.inter || node.name() != graph.inter->restart_input))
+      found.push_back(node.name());
+  return found;
+}
+
+StatelessRandomOptions random_options(const BuiltGraph& graph) {
+  StatelessRandomOptions options{"", graph.increment, {}};
+  for (const VariableInfo& variable : graph.variables) {
+    if (variable.name == graph.global_step) options.global_step = variable.handle;
+    options.initializers.push_back(variable.initializer);
+  }
+  return options;
+}
+
+void rewrite_matmuls(BuiltGraph* graph) {
+  std::map<std::string, tensorflow::TensorShape> shapes;
+  for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
+  rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
+}
+
+bool runs_in(ModeKeys mode, In in) {
+  if (mode == ModeKeys::TRAIN) return true;
+  return in == In::kAnyMode || (in == In::kTrainAndEval && mode == ModeKeys::EVAL);
+}
+
+}  // namespace
+
+const std::vector<Pass>& passes() {
+  using G = BuiltGraph;
+  using C = PassContext;
+  static const std::vector<Pass>* list = new std::vector<Pass>{
+      // What must be right, before nodes change their kinds: these look for cross entropies, maps and random
+      // operations.
+      {"check_labels", In::kTrainAndEval, Fits::kAnyDevice, [](G* g, const C&) { check_labels(&g->graph); }},
+      {"end_only_with_the_data", In::kAnyMode, Fits::kAnyDevice,
+       [](G* g, const C&) { end_only_with_the_data(&g->graph); }},
+      {"stateless_input", In::kTrain, Fits::kAnyDevice,
+       [](G* g, const C&) { make_input_stateless(&g->graph, training_iterators(*g)); }},
+      {"stateless_random", In::kTrain, Fits::kAnyDevice,
+       [](G* g, const C&) { make_random_ops_stateless(&g->graph, random_options(*g)); }},
+      // What changes the cost of a step, not what it computes. The first three are about oneDNN's and our own kernels.
+      {"matmul_layout", In::kTrain, Fits::kCpu, [](G* g, const C&) { rewrite_matmuls(g); }},
+      {"fuse_batch_norm", In::kTrain, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (!c.half_precision) fuse_batch_norm(&g->graph);
+       }},
+      {"depthwise_precision", In::kTrain, Fits::kCpu, [](G* g, const C&) { widen_depthwise_gradients(&g->graph); }},
+      {"late_weight_decay", In::kTrain, Fits::kAnyDevice, [](G* g, const C&) { delay_weight_decay(&g->graph); }},
+      // A GPU's step waits for the GPU, not for threads.
+      {"small_step", In::kTrain, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (!c.threads_chosen) run_small_step_in_callers_thread(g);
+       }},
+      // After what looks for convolutions and products of float32.
+      {"half_precision", In::kAnyMode, Fits::kAnyDevice,
+       [](G* g, const C& c) {
+         if (c.half_precision) compute_in_half_precision(&g->graph);
+       }},
+      // After all that reads the input and what says of it how many samples it has.
+      {"stage_input", In::kAnyMode, Fits::kGpu,
+       [](G* g, const C& c) {
+         // An evaluation on several devices feeds their batches, see run/tower_inputs.h.
+         if (g->mode == ModeKeys::TRAIN || g->towers.size() == 1) stage_input(g, c.devices);
+       }},
+      // After all that adds nodes.
+      {"place_on_devices", In::kAnyMode, Fits::kGpu, [](G* g, const C& c) { place_on_devices(g, c.devices); }},
+  };
+  return *list;
+}
+
+void run_passes(BuiltGraph* graph, const PassContext& context) {
+  for (const Pass& pass : passes())
+    if (runs_in(graph->mode, pass.in) &&
+        (pass.fits == Fits::kAnyDevice || (pass.fits == Fits::kGpu) == context.devices.on_gpus()))
+      pass.run(graph, context);
+}
+
+}  // namespace mox
