@@ -3,20 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
 namespace mox {
-
-// The names that the passes work on.
-struct ScaledGradients {
-  std::string scale;                   // node name of the float scalar Const; "" when losses are not scaled
-  std::vector<std::string> gradients;  // Identities of the raw gradients, on all devices
-};
 
 // gradient := gradient / scale.
 MOX_EXPORT void unscale_gradients(tensorflow::GraphDef* graph, const ScaledGradients& scaled, double scale);
@@ -26,6 +22,8 @@ struct DynamicLossScaleOptions {
   int64_t growth_steps = 2000;  // good steps after which the scale doubles
   std::string global_step;      // node name of the variable's handle: for the log
   std::string increment;        // op that runs in every step, after the optimizer: the global step's
+  // From the node that says whether this process's gradients are finite to the one that decides: see Exchange.
+  std::function<std::string(const std::string&)> all_finite;
 };
 
 // A variable that a pass added: state that belongs into checkpoints.
@@ -41,7 +39,7 @@ struct DynamicLossScale {
   std::map<std::string, std::string> fetchable;
 };
 
-// The scale becomes a variable. In a step in which any gradient is not finite, all gradients are dead (see Switch): the
+// The scale becomes a variable. In a step that all_finite does not count, all gradients are dead (see Switch): the
 // optimizer does nothing, nor do the other updates among `train_ops` (moving averages); `increment` still runs, the
 // scale halves, and a log line says so. A step that is not finite at a scale of 1 fails. Ops that must run in each step
 // go to `train_ops`.

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/run_config.h"
 
 namespace mox {

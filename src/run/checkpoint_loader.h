@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
-#include "run/built_graph.h"
 #include "run/finite_weights.h"
 #include "run/run_config.h"
 #include "tensorflow/core/framework/tensor.h"

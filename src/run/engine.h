@@ -3,8 +3,8 @@
 
 #include <optional>
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
-#include "run/built_graph.h"
 #include "run/run_config.h"
 
 namespace mox {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "tensorflow/core/framework/tensor.h"
 
 namespace mox {

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "graph/graph_state.h"
+#include "input/lift_input.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
 #include "run/checkpoint_loader.h"
@@ -372,7 +373,7 @@ class RunGraphBuilder {
     return optimizers;
   }
 
-  // The Identities that the optimizer takes as gradients; join_gradients fills them.
+  // The Identities that the optimizer takes as gradients; the exchange fills them.
   std::vector<GradientAndVariable> gradient_slots(size_t loss) {
     const std::string device = root_.state().variable_device;
     const tf::Scope s = root_.NewSubScope("joined_gradients").WithDevice(device);

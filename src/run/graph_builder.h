@@ -1,9 +1,9 @@
 // The C++ front end: calls the user's functions and gathers the graph that they build.
 #pragma once
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "moxing/run.h"
-#include "run/built_graph.h"
 #include "run/run_config.h"
 
 namespace mox {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 
 namespace mox {
 

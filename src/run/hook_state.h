@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/checkpoint_loader.h"
 #include "run/engine_session.h"
 #include "run/hook_groups.h"

@@ -1,7 +1,7 @@
 // A resumed training reads its input on from where it was.
 #pragma once
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/checkpoint_loader.h"
 
 namespace mox {

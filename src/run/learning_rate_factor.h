@@ -1,8 +1,8 @@
 // A factor on the learning rate that hooks may change between steps: a pass on the built graph.
 #pragma once
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
-#include "run/built_graph.h"
 
 namespace mox {
 

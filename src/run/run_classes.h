@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 #include "run/run_config.h"
 
 namespace mox {

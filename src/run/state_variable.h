@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "run/built_graph.h"
+#include "graph/built_graph.h"
 
 namespace mox {
 

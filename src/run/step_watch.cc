@@ -71,13 +71,15 @@ StepWatch::Running::~Running() {
 StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds)
     : graph_(graph), session_(session), stall_seconds_(stall_seconds), thread_([this] { watch(); }) {}
 
-StepWatch::~StepWatch() {
+StepWatch::~StepWatch() { stop(); }
+
+void StepWatch::stop() {
   {
     MutexLock lock(mu_);
     stop_ = true;
   }
   wake_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void StepWatch::watch() {

@@ -1,4 +1,5 @@
 // What is written once, in C++, and imported into Python's graphs.
+#include "graph/built_graph.h"
 #include "graph/fragment.h"
 #include "graph/graph_state.h"
 #include "module.h"
@@ -6,7 +7,6 @@
 #include "moxing/learning_rate_scheduler.h"
 #include "moxing/nets.h"
 #include "moxing/preprocessing.h"
-#include "run/built_graph.h"
 #include "tensorflow/cc/ops/array_ops.h"
 
 namespace mox::python {

@@ -5,9 +5,9 @@
 
 #include <cstring>
 
+#include "graph/built_graph.h"
 #include "module.h"
 #include "moxing/error.h"
-#include "run/built_graph.h"
 #include "run/hook_groups.h"
 #include "run/past_end.h"
 

@@ -9,9 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "exchange/join_gradients.h"
-#include "exchange/loss_scale.h"
-#include "input/lift_input.h"
+#include "graph/tensor_info.h"
 #include "moxing/hooks.h"
 #include "moxing/mode_keys.h"
 #include "tensorflow/core/framework/graph.pb.h"
@@ -51,6 +49,21 @@ struct InterInfo {
 struct ExportInfo {
   std::vector<NamedTensor> inputs, outputs;
   std::string version;
+};
+
+// The front end gives each variable an Identity, the slot, whose output the optimizer uses; the exchange of gradients
+// rewires its input.
+struct GradientSlot {
+  std::string slot;  // node name of the Identity
+  std::string variable;
+  std::vector<std::string> tower_gradients;  // tensors, one a device that has a gradient for the variable
+  int loss = 0;                              // which of the model's losses
+};
+
+// What the loss scale works on.
+struct ScaledGradients {
+  std::string scale;                   // node name of the float scalar Const; "" when losses are not scaled
+  std::vector<std::string> gradients;  // Identities of the raw gradients, on all devices
 };
 
 struct BuiltGraph {
