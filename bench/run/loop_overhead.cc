@@ -10,7 +10,7 @@
 #include <functional>
 #include <vector>
 
-#include "exchange/join_gradients.h"
+#include "exchange/local_exchange.h"
 #include "input/input_options.h"
 #include "moxing/moxing.h"
 #include "run/engine.h"
@@ -69,7 +69,7 @@ mox::RunConfig config_of(const std::string& log_dir, int64_t steps, bool log) {
 double bare_session(const mox::RunConfig& config) {
   std::vector<mox::InputTensor> batch;
   mox::BuiltGraph built = mox::build_run_graph(functions(false), config, &batch);
-  mox::join_gradients(&built.graph, built.gradients, {});
+  mox::LocalExchange().join(&built);
   mox::give_input_own_threads(&built.graph);
   tf::SessionOptions session_options;
   session_options.config.set_inter_op_parallelism_threads(mox::kCallersThread);  // as mox::run chooses here
@@ -99,10 +99,10 @@ double in_loop(mox::RunConfig config, bool hook) {
   config.max_number_of_steps += 100;
   double start = 0, end = 0;
   const auto origin = steady_clock::now();
-  int64_t step = 0;
-  config.between_steps = [&] {
+  config.fetch_strategy_fn = [&](int64_t step, const mox::StepFetches& planned) {
     if (step == 100) start = microseconds_since(origin);
-    if (++step == last + 100) end = microseconds_since(origin);
+    if (step + 1 == last + 100) end = microseconds_since(origin);
+    return planned;
   };
   std::vector<mox::InputTensor> batch;
   mox::run_built_graph(mox::build_run_graph(functions(hook), config, &batch), std::nullopt, config);

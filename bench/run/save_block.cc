@@ -36,7 +36,6 @@ int main(int argc, char** argv) {
   const std::string folder = mkdtemp(pattern.data());
   std::vector<double> plain, saving;
   steady_clock::time_point last;
-  int64_t step = 0;
   mox::RunOptions options;
   options.input_fn = [](const mox::Scope& s, mox::ModeKeys) { return std::vector<Output>{ops::Const(s, {1.f})}; };
   options.model_fn = [](const mox::Scope& s, const std::vector<Output>& inputs, mox::ModeKeys) {
@@ -61,18 +60,18 @@ int main(int argc, char** argv) {
   // Before step n: the time since step n - 1 began. A save is part of the step that ends with it; the step after it
   // writes to variables that the checkpoint still holds.
   double pair = 0;
-  config.between_steps = [&] {
+  config.fetch_strategy_fn = [&](int64_t done, const mox::StepFetches& planned) {
     const auto now = steady_clock::now();
     const double ms = std::chrono::duration<double, std::milli>(now - last).count();
     last = now;
-    const int64_t done = step++;
-    if (done < kEvery) return;
+    if (done < kEvery) return planned;
     if (done % kEvery == 0)
       pair = ms;
     else if (done % kEvery == 1)
       saving.push_back(pair + ms);
     else if (done % kEvery > kEvery / 2)
       plain.push_back(ms);
+    return planned;
   };
   std::vector<mox::InputTensor> batch;
   mox::run_built_graph(mox::build_run_graph(options, config, &batch), std::nullopt, config);

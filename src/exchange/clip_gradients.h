@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "exchange/join_gradients.h"
+#include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
@@ -16,7 +16,7 @@ struct ClipOptions {
                               // together; value: each element
 };
 
-// To be called after join_gradients.
+// After the exchange.
 MOX_EXPORT void clip_gradients(tensorflow::GraphDef* graph, const std::vector<GradientSlot>& slots,
                                const ClipOptions& options);
 

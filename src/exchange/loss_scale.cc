@@ -99,7 +99,7 @@ std::string add_square(tf::GraphDef* graph, const RawGradient& raw) {
   return raw.slot + "/square";
 }
 
-// A bool scalar: all gradients of all devices are finite.
+// A bool scalar: all gradients of all devices of this process are finite.
 std::string add_all_finite(tf::GraphDef* graph, const std::vector<RawGradient>& gradients, const std::string& place) {
   const std::string folder = kFolder;
   std::vector<std::string> squares;
@@ -194,7 +194,7 @@ DynamicLossScale make_loss_scale_dynamic(tf::GraphDef* graph, const ScaledGradie
       add_variable(graph, "loss_scale_value", scalar_of(tf::DT_FLOAT, options.initial, "loss_scale"), place),
       add_variable(graph, "loss_scale_good_steps", int64_scalar(0), place)};
   make_read(find_node(graph, scaled.scale, "the dynamic loss scale"), variables[0], place);
-  const std::string finite = add_all_finite(graph, gradients, place);
+  const std::string finite = options.all_finite(add_all_finite(graph, gradients, place));
   NodeMaker(graph, folder + "inverse", "Reciprocal").input(scaled.scale).attr("T", tf::DT_FLOAT).device(place);
   for (const RawGradient& raw : gradients) add_switch(graph, raw, folder + "inverse", finite);
   rewire(graph, gradients, "/if_finite:1");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ struct DynamicLossScaleOptions {
   int64_t growth_steps = 2000;  // good steps after which the scale doubles
   std::string global_step;      // node name of the variable's handle: for the log
   std::string increment;        // op that runs in every step, after the optimizer: the global step's
+  // From the node that says whether this process's gradients are finite to the one that decides: see Exchange.
+  std::function<std::string(const std::string&)> all_finite;
 };
 
 // A variable that a pass added: state that belongs into checkpoints.
@@ -36,7 +39,7 @@ struct DynamicLossScale {
   std::map<std::string, std::string> fetchable;
 };
 
-// The scale becomes a variable. In a step in which any gradient is not finite, all gradients are dead (see Switch): the
+// The scale becomes a variable. In a step that all_finite does not count, all gradients are dead (see Switch): the
 // optimizer does nothing, nor do the other updates among `train_ops` (moving averages); `increment` still runs, the
 // scale halves, and a log line says so. A step that is not finite at a scale of 1 fails. Ops that must run in each step
 // go to `train_ops`.

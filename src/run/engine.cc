@@ -1,81 +1,19 @@
 #include "run/engine.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "exchange/join_gradients.h"
-#include "exchange/loss_scale.h"
-#include "moxing/class_names.h"
-#include "moxing/error.h"
 #include "moxing/log.h"
 #include "passes/passes.h"
-#include "run/best_checkpoint.h"
 #include "run/checkpoint_loader.h"
-#include "run/checkpoint_state.h"
 #include "run/engine_session.h"
 #include "run/export_folder.h"
 #include "run/exporter.h"
-#include "run/hook_state.h"
-#include "run/input_continuation.h"
-#include "run/learning_rate_factor.h"
-#include "run/log_dir_lock.h"
 #include "run/run_classes.h"
+#include "run/run_mode.h"
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
-#include "run/tower_inputs.h"
 
 namespace mox {
 namespace {
-
-// The limit counts over restarts: a run that was done stays done.
-bool already_done(const RunConfig& config, int64_t global_step, bool resumed) {
-  if (config.mode != ModeKeys::TRAIN || config.max_number_of_steps <= 0 || global_step < config.max_number_of_steps)
-    return false;
-  log_info(fmt::format(
-      "nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "
-      "{}",
-      global_step, config.max_number_of_steps,
-      resumed ? "another log_dir to start anew" : "--checkpoint_exclude_patterns=global_step to count from 0"));
-  return true;
-}
-
-std::string handle_of(const BuiltGraph& graph, const std::string& name) {
-  for (const VariableInfo& variable : graph.variables)
-    if (variable.name == name) return variable.handle;
-  throw Error("the graph has no variable '" + name + "'");
-}
-
-bool wants_learning_rate_factor(const std::vector<HookGroup>& hooks) {
-  return std::any_of(hooks.begin(), hooks.end(), [](const HookGroup& group) {
-    return dynamic_cast<const PlateauLREarlyStoppingHook*>(group[0].get()) != nullptr;
-  });
-}
-
-// From each device's raw gradients to what the optimizer applies.
-void connect_gradients(BuiltGraph* graph, const RunConfig& config) {
-  if (config.dynamic_loss_scale) {
-    const DynamicLossScaleOptions options{.growth_steps = config.loss_scale_growth_steps,
-                                          .global_step = handle_of(*graph, graph->global_step),
-                                          .increment = graph->increment};
-    DynamicLossScale added =
-        make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, options, &graph->train_ops);
-    graph->fetchable = std::move(added.fetchable);
-    for (const AddedVariable& v : added.variables)
-      graph->variables.push_back({v.name, v.name, v.initializer, v.dtype, {}, false, true});
-  } else if (config.loss_scale != 1) {
-    unscale_gradients(&graph->graph, graph->scaled_gradients, config.loss_scale);
-  }
-  join_gradients(&graph->graph, graph->gradients, {.num_towers = static_cast<int>(graph->towers.size())});
-  clip_gradients(&graph->graph, graph->gradients, config.gradient_clip);
-}
-
-void print_evaluation(const RunResult& result) {
-  std::string line = fmt::format("[Evaluation] steps: {}(global step: {})", result.steps, result.global_step);
-  for (const auto& [name, value] : result.metrics) line += fmt::format("\t{}: {:.3f}", name, value);
-  log_info(line);
-}
 
 void export_after_run(const BuiltGraph& graph, const std::string& log_dir, EngineSession& session, RunResult* result) {
   if (result->interrupted) {
@@ -86,54 +24,50 @@ void export_after_run(const BuiltGraph& graph, const std::string& log_dir, Engin
   log_info("exported the model to " + result->export_dir);
 }
 
+// From the restored variables to the last step.
+RunResult run_steps(RunMode& mode, const RunConfig& config, const RunParts& parts) {
+  std::optional<StepLoop> loop;
+  if (std::optional<StepLoopOptions> options = mode.loop_options(parts.start, parts.graph, parts.global_step)) {
+    loop.emplace(parts.graph, parts.session, parts.watch, std::move(*options), mode.observers(parts));
+    loop->prepare_first();
+  }
+  release_start_up_memory();
+  mode.begin(parts.graph);
+  if (config.begin_fn) config.begin_fn();
+  if (loop) return loop->run();
+  RunResult result;
+  result.global_step = parts.global_step;
+  result.checkpoint = parts.start.prefix;
+  return result;
+}
+
 }  // namespace
 
 RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
   validate(config);
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
   const std::vector<HookGroup> hooks = group_hooks(graph);
-  std::optional<LogDirLock> lock;
-  if (config.mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
-  check_keep_best(graph, config);
+  const std::unique_ptr<RunMode> mode = make_run_mode(graph.mode, config, hooks);
+  mode->check(graph);
   SignalGuard signals;
-  if (config.mode == ModeKeys::TRAIN) {
-    connect_gradients(&graph, config);
-    add_input_order(&graph);
-  }
-  if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
-  if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
-  if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
+  mode->prepare(&graph);
   run_passes(&graph, {config.devices, config.use_fp16, config.num_inter_threads != 0});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
   const FiniteWeights weights(graph);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, weights, config);
-  if (lock) remove_leftovers(config.log_dir);
-  if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
-  if (!checkpoint.resumed) forget_hook_state(&checkpoint);
-  EngineSession session(graph, config);
+  mode->start_from(&checkpoint, &graph);
+  EngineSession session(graph, SessionFactory(config));
   session.initialize(checkpoint);
   checkpoint.values.clear();  // the variables hold them
   graph.feeds.clear();        // the data sets hold what was fed
-  const int64_t first_global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
-  std::optional<StepLoop> loop;
-  if (!already_done(config, first_global_step, checkpoint.resumed)) {
-    loop.emplace(graph, config, hooks, session, checkpoint, weights, first_global_step);
-    loop->prepare_first();
-  }
-  release_start_up_memory();
   RunResult result;
-  result.global_step = first_global_step;
-  result.checkpoint = checkpoint.prefix;
-  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty() && !config.log_dir.empty())
-    write_class_names(config.log_dir, graph.class_names);
-  if (config.begin_fn) config.begin_fn();
-  if (loop) {
-    result = loop->run();
-    if (config.mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
-    loop.reset();  // closes its files
+  {
+    StepWatch watch(graph, session, config.stall_seconds.value_or(0));
+    const int64_t global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
+    result = run_steps(*mode, config, {graph, session, watch, checkpoint, weights, global_step});
   }
-  if (config.mode == ModeKeys::EVAL) print_evaluation(result);
+  mode->end(checkpoint, &result);
   if (export_graph) export_after_run(*export_graph, config.log_dir, session, &result);
   return result;
 }

@@ -6,11 +6,7 @@
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "moxing/error.h"
-#include "moxing/log.h"
 #include "run/past_end.h"
-#include "run/quiet_runtime.h"
-#include "tensorflow/core/framework/device_attributes.pb.h"
-#include "tensorflow/core/protobuf/config.pb.h"
 
 namespace mox {
 
@@ -18,34 +14,18 @@ namespace tf = tensorflow;
 
 namespace {
 
+constexpr char kStepCount[] = "mox_step/global_step";
+
 std::string restore_name(size_t i) { return "mox_restore/" + std::to_string(i); }
 std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 
-tf::SessionOptions session_options(const RunConfig& config) {
-  tf::SessionOptions options;
-  tf::ConfigProto& proto = options.config;
-  config.devices.configure(&proto);
-  proto.set_intra_op_parallelism_threads(config.num_intra_threads);
-  proto.set_inter_op_parallelism_threads(config.num_inter_threads);
-  // The graph never grows after this: the session need not keep a second copy of it.
-  proto.mutable_experimental()->set_optimize_for_static_graph(true);
-  // TensorFlow's graph optimizer: one round, without what a CPU never needs: swapping, recomputing, other layouts, and
-  // shapes for the compiler. For resnet_v1_50 the second round took 0.19 s of 0.79 s before the first step and removed
-  // 53 of 1,914 nodes, memory 0.09 s and none; for nasnet_large layout and shapes took 1.3 s of 7.3 s.
-  tf::RewriterConfig* rewrite = proto.mutable_graph_options()->mutable_rewrite_options();
-  rewrite->set_meta_optimizer_iterations(tf::RewriterConfig::ONE);
-  rewrite->set_memory_optimization(tf::RewriterConfig::NO_MEM_OPT);
-  if (!config.devices.on_gpus()) rewrite->set_layout_optimizer(tf::RewriterConfig::OFF);
-  rewrite->set_disable_tfg_optimizer(true);
-  return options;
-}
-
 }  // namespace
 
-EngineSession::EngineSession(BuiltGraph& graph, const RunConfig& config) : graph_(graph) {
+EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory) : graph_(graph) {
   find_own_inputs();
   add_variable_ops();
-  create(config);
+  add_step_count();
+  session_ = factory.create(graph_.graph);
 }
 
 EngineSession::~EngineSession() {
@@ -93,23 +73,20 @@ void EngineSession::add_variable_ops() {
   }
 }
 
-void EngineSession::create(const RunConfig& config) {
-  quiet_runtime();
-  tf::Session* session = nullptr;
-  throw_if_error(tf::NewSession(session_options(config), &session), "starting TensorFlow's runtime");
-  session_.reset(session);
-  check_devices(config);
-  throw_if_error(session_->Create(graph_.graph), "loading the graph into TensorFlow's runtime");
-}
-
-void EngineSession::check_devices(const RunConfig& config) {
-  std::vector<tf::DeviceAttributes> devices;
-  throw_if_error(session_->ListDevices(&devices), "listing TensorFlow's devices");
-  std::vector<std::string> names;
-  for (const tf::DeviceAttributes& device : devices) names.push_back(device.name());
-  config.devices.check_made(names);
-  if (const std::string text = config.devices.description(); !text.empty())
-    config.devices.on_gpus() ? log_info(text) : log_warning(text);
+// After the increment of its own step: several processes may count in one variable.
+void EngineSession::add_step_count() {
+  if (graph_.increment.empty()) return;
+  const size_t i = index_of(graph_.global_step);
+  if (i == graph_.variables.size()) return;
+  const NodeIndex index = index_nodes(graph_.graph);
+  const VariableInfo& variable = graph_.variables[i];
+  const std::string device = require_node(index, variable.handle, "the global step").device();
+  NodeMaker(&graph_.graph, kStepCount, "ReadVariableOp")
+      .input(variable.handle)
+      .control(graph_.increment)
+      .attr("dtype", variable.dtype)
+      .device(device);
+  step_count_ = std::string(kStepCount) + ":0";
 }
 
 void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {

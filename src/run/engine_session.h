@@ -12,7 +12,7 @@
 #include "graph/built_graph.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_writer.h"
-#include "run/run_config.h"
+#include "run/session_factory.h"
 #include "tensorflow/core/framework/step_stats.pb.h"
 #include "tensorflow/core/public/session.h"
 
@@ -22,10 +22,10 @@ namespace mox {
 // whatever else reads past an end is a RunError: see past_end.h.
 struct EndOfInput {};
 
-class EngineSession {
+class MOX_EXPORT EngineSession {
  public:
   // Adds to the graph what saving and restoring need, and creates the session. `graph` must outlive it.
-  EngineSession(BuiltGraph& graph, const RunConfig& config);
+  EngineSession(BuiltGraph& graph, const SessionFactory& factory);
   ~EngineSession();
 
   // Initial values for what the checkpoint lacks, the checkpoint's for the rest; then tables and iterators.
@@ -51,6 +51,8 @@ class EngineSession {
   NamedValues read_variables();
   // The global step variable, 0 when the graph has none.
   int64_t global_step();
+  // The tensor of the global step after a step, an int64 to fetch with it; "" where the graph increments none.
+  const std::string& step_count() const { return step_count_; }
   // One variable, by its name in checkpoints.
   tensorflow::Tensor read(const std::string& variable);
   void assign(const std::string& variable, const tensorflow::Tensor& value);
@@ -59,8 +61,6 @@ class EngineSession {
   void abort();
 
  private:
-  void create(const RunConfig& config);
-  void check_devices(const RunConfig& config);
   // In place of tensors that are dead in some steps, those that never are.
   std::vector<std::string> fetchable(std::vector<std::string> fetches) const;
   // The same of an input that is staged on its device, also to be fed.
@@ -71,6 +71,7 @@ class EngineSession {
   // After a run that `advances` and failed, the next batch may not be staged: the next such run fails in the same way.
   void check_run(const absl::Status& status, bool advances);
   void add_variable_ops();
+  void add_step_count();
   void find_own_inputs();
   // Throws EndOfInput or RunError unless ok.
   void check_step(const absl::Status& status) const;
@@ -80,6 +81,7 @@ class EngineSession {
   absl::Status staging_;              // of the last run that took a staged batch
   std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
+  std::string step_count_;
   Prepared read_all_;
   bool read_prepared_ = false;
   std::atomic<bool> aborted_{false};

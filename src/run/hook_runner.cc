@@ -107,25 +107,23 @@ class HookRunner::Session : public HookSession {
 };
 
 HookRunner::HookRunner(const BuiltGraph& graph, const std::vector<HookGroup>& groups, EngineSession& session,
-                       StepWatch& watch)
-    : groups_(groups), session_(std::make_unique<Session>(graph, session, watch)) {
-  if (graph.mode == ModeKeys::TRAIN) state_.emplace(groups, session);
-}
+                       StepWatch& watch, std::optional<HookState> state)
+    : groups_(groups), session_(std::make_unique<Session>(graph, session, watch)), state_(std::move(state)) {}
 
 HookRunner::~HookRunner() = default;
 
-void HookRunner::after_create_session() {
+void HookRunner::begin(const StepNumber&) {
   if (state_) state_->restore();
   for (const HookGroup& group : groups_) group[0]->after_create_session(*session_);
 }
 
-const HookRunner::Additions& HookRunner::before_run(int64_t local_step, int64_t global_step) {
+int64_t HookRunner::wants(const StepNumber& number) {
   additions_ = {};
   fed_.clear();
   contexts_.clear();
   num_results_.assign(groups_.size(), {});
   for (size_t i = 0; i < groups_.size(); ++i) {
-    contexts_.emplace_back(*session_, local_step, global_step);
+    contexts_.emplace_back(*session_, number.local, number.global);
     for (const auto& hook : groups_[i]) add(hook->before_run(contexts_[i]), i);
   }
   session_->step_feeds_ = additions_.feeds;
@@ -148,28 +146,41 @@ void HookRunner::add(const SessionRunArgs& args, size_t group) {
   }
 }
 
-const HookRunner::Additions& HookRunner::interned() {
-  if (additions_.fetches.empty() && additions_.targets.empty() && additions_.feeds.empty()) return additions_;
+// The same number for the same additions, 0 for none.
+int64_t HookRunner::interned() {
+  if (additions_.fetches.empty() && additions_.targets.empty() && additions_.feeds.empty()) return 0;
   std::vector<std::string> key;
   for (const auto* names : {&additions_.fetches, &additions_.targets, &additions_.feeds}) {
     key.insert(key.end(), names->begin(), names->end());
     key.emplace_back();
   }
-  Additions& known = known_[key];
-  if (known.id == 0) {
-    known = additions_;
-    known.id = known_.size();
+  int64_t& id = ids_[key];
+  if (id == 0) {
+    known_.push_back(additions_);
+    id = static_cast<int64_t>(known_.size());
   }
-  return known;
+  return id;
 }
 
-bool HookRunner::after_run(const std::vector<tf::Tensor>& fetched, size_t first) {
-  bool stop = false;
+void HookRunner::request(int64_t wanted, StepRequest* request) const {
+  const Additions& additions = known_[wanted - 1];
+  const auto append = [](std::vector<std::string>* all, const std::vector<std::string>& more) {
+    all->insert(all->end(), more.begin(), more.end());
+  };
+  append(&request->fetches, additions.fetches);
+  append(&request->targets, additions.targets);
+  append(&request->feeds, additions.feeds);
+}
+
+void HookRunner::feed(std::vector<tf::Tensor>* values) { values->insert(values->end(), fed_.begin(), fed_.end()); }
+
+void HookRunner::after_step(const StepResult& result) {
+  auto next = result.fetched.begin();
   for (size_t i = 0; i < groups_.size(); ++i) {
     std::vector<std::vector<tf::Tensor>> devices;
     for (size_t count : num_results_[i]) {
-      devices.emplace_back(fetched.begin() + first, fetched.begin() + first + count);
-      first += count;
+      devices.emplace_back(next, next + count);
+      next += count;
     }
     SessionRunValues values{devices[0]};
     const bool alike = std::all_of(devices.begin(), devices.end(),
@@ -180,13 +191,13 @@ bool HookRunner::after_run(const std::vector<tf::Tensor>& fetched, size_t first)
       values.results[k] = mean_of(each);
     }
     groups_[i][0]->after_run(contexts_[i], values);
-    stop = stop || contexts_[i].stop_requested();
+    if (contexts_[i].stop_requested()) result.request_stop();
   }
   if (state_) state_->keep();
-  return stop;
 }
 
-void HookRunner::end() {
+void HookRunner::end(const Ending& ending) {
+  if (ending.how == Ending::kFailed || !ending.sound) return;
   session_->step_feeds_.clear();
   session_->step_fed_.clear();
   for (const HookGroup& group : groups_) group[0]->end(*session_);

@@ -1,4 +1,4 @@
-// Calls the hooks around each step, and gives them the session.
+// The user's hooks around each step, as one observer; gives them the session.
 #pragma once
 
 #include <map>
@@ -10,41 +10,41 @@
 #include "run/engine_session.h"
 #include "run/hook_groups.h"
 #include "run/hook_state.h"
+#include "run/step_observer.h"
 #include "run/step_watch.h"
 
 namespace mox {
 
-class HookRunner {
+class HookRunner : public StepObserver {
  public:
-  // What the hooks add to a step. Additions that are the same have the same id, 0 for none.
-  struct Additions {
-    int id = 0;
-    std::vector<std::string> fetches, targets, feeds;
-  };
+  // All must outlive it. `state`: what hooks keep in checkpoints, where the run has some.
+  HookRunner(const BuiltGraph& graph, const std::vector<HookGroup>& groups, EngineSession& session, StepWatch& watch,
+             std::optional<HookState> state);
+  ~HookRunner() override;
 
-  // All must outlive it.
-  HookRunner(const BuiltGraph& graph, const std::vector<HookGroup>& groups, EngineSession& session, StepWatch& watch);
-  ~HookRunner();
-
-  bool empty() const { return groups_.empty(); }
-  void after_create_session();
-  // The reference holds until the next call; fed() are the values, in the order of `feeds`.
-  const Additions& before_run(int64_t local_step, int64_t global_step);
-  const std::vector<tensorflow::Tensor>& fed() const { return fed_; }
-  // `fetched` from `first` on are the results of Additions::fetches. True when a hook asks to stop.
-  bool after_run(const std::vector<tensorflow::Tensor>& fetched, size_t first);
-  void end();
+  void begin(const StepNumber& next) override;
+  int64_t wants(const StepNumber& number) override;
+  bool plans_ahead() const override { return false; }
+  void request(int64_t wanted, StepRequest* request) const override;
+  void feed(std::vector<tensorflow::Tensor>* values) override;
+  void after_step(const StepResult& result) override;
+  void end(const Ending& ending) override;
 
  private:
   class Session;
+  // What the hooks add to a step.
+  struct Additions {
+    std::vector<std::string> fetches, targets, feeds;
+  };
 
   void add(const SessionRunArgs& args, size_t group);
-  const Additions& interned();
+  int64_t interned();
 
   const std::vector<HookGroup>& groups_;
   std::unique_ptr<Session> session_;
-  std::optional<HookState> state_;  // TRAIN
-  std::map<std::vector<std::string>, Additions> known_;
+  std::optional<HookState> state_;
+  std::map<std::vector<std::string>, int64_t> ids_;
+  std::vector<Additions> known_;  // [id - 1]
   // Of the step under way.
   Additions additions_;
   std::vector<tensorflow::Tensor> fed_;

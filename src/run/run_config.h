@@ -49,8 +49,6 @@ struct RunConfig {
   OutputFn output_fn;
   FetchStrategyFn fetch_strategy_fn;
   std::function<void()> begin_fn;  // before the first step
-  // Called between steps: Python looks at its signals here. Throwing ends the run like an error in a user function.
-  std::function<void()> between_steps;
 };
 
 // InvalidArgumentError when the flag task_index is outside its list of hosts.
@@ -60,7 +58,7 @@ MOX_EXPORT void check_task_index();
 // cannot work.
 MOX_EXPORT void apply_flags(RunConfig* config);
 
-// Checks what can be checked before anything is built: batch_size, steps, log_dir writable, export folder free.
+// Checks what can be checked before anything is built: the ranges of the options, and that log_dir can be written.
 MOX_EXPORT void validate(const RunConfig& config);
 // Creates the folder and writes a file in it; InvalidArgumentError that says why not.
 MOX_EXPORT void check_writable(const std::string& log_dir);

@@ -74,6 +74,8 @@ StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double sta
       stall_seconds_(stall_seconds),
       thread_("mox_watch", [this](const auto& stop) { watch(stop); }) {}
 
+void StepWatch::stop() { thread_.stop(); }
+
 void StepWatch::watch(const std::stop_token& stop) {
   while (!broke_off_ && sleep_unless_stopped(stop, kLook)) {
     look_for_stall();

@@ -6,6 +6,7 @@
 
 #include "base/worker_thread.h"
 #include "graph/built_graph.h"
+#include "moxing/export.h"
 #include "run/engine_session.h"
 
 namespace mox {
@@ -13,9 +14,12 @@ namespace mox {
 // A signal must stop a run even when a step does not end: after some patience the session is broken off. Where not even
 // that helps (tf.data waiting for an input that stalls cannot be cancelled), the signal ends the process.
 // A run that waits while the process computes nothing waits for its input: a line says so every `stall_seconds`.
-class StepWatch {
+class MOX_EXPORT StepWatch {
  public:
   StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds);
+
+  // It watches no more. After a break-off call it soon: a session that does not return ends the process.
+  void stop();
 
   // A run of the session is under way while it lives.
   class Running {

@@ -9,10 +9,6 @@ namespace mox {
 
 namespace tf = tensorflow;
 
-bool takes_inputs_one_by_one(const BuiltGraph& graph) {
-  return graph.mode != ModeKeys::TRAIN && graph.towers.size() > 1;
-}
-
 void detach_tower_inputs(BuiltGraph* graph) {
   std::set<std::string> inputs;
   for (const TowerInfo& tower : graph->towers)

@@ -1,4 +1,5 @@
-// Evaluation on several devices: the last step may have a batch for some of them only.
+// Evaluation on several devices: the last step may have a batch for some of them only. (A training drops what does not
+// fill a step.)
 #pragma once
 
 #include <string>
@@ -8,8 +9,6 @@
 
 namespace mox {
 
-// Only with several devices, and not in TRAIN, which drops what does not fill a step.
-bool takes_inputs_one_by_one(const BuiltGraph& graph);
 // The devices' inputs no longer wait for each other: TowerInputs fetches them in order. Before the session is made.
 void detach_tower_inputs(BuiltGraph* graph);
 

@@ -1,0 +1,45 @@
+#include "run/observers/metrics_observer.h"
+
+#include "run/tensor_values.h"
+
+namespace mox {
+
+int64_t MetricsObserver::wants(const StepNumber& number) {
+  const FetchPlan::Step& plan = plan_.at(number.local);
+  return plan.log || plan.summary;
+}
+
+void MetricsObserver::request(int64_t, StepRequest* request) const {
+  for (int tower = 0; tower < devices_of(request->towers); ++tower)
+    for (const NamedTensor& info : graph_.towers[tower].log_info) request->fetches.push_back(info.tensor);
+}
+
+void MetricsObserver::after_step(const StepResult& result) {
+  fetched_ = result.wanted != 0;
+  if (!fetched_) return;
+  devices_ = devices_of(result.towers);
+  metrics_.clear();
+  const auto& names = graph_.towers[0].log_info;
+  for (size_t i = 0; i < names.size(); ++i) {
+    double sum = 0;
+    for (int device = 0; device < devices_; ++device)
+      sum += scalar_value(result.fetched[device * names.size() + i], names[i].name);
+    metrics_.emplace_back(names[i].name, sum / devices_);
+  }
+}
+
+void MeanMetrics::after_step(const StepResult&) {
+  const Metrics* metrics = metrics_.current();
+  if (!metrics) return;
+  count_ += metrics_.devices();
+  if (sums_.empty())
+    for (const auto& [name, value] : *metrics) sums_.emplace_back(name, 0);
+  for (size_t i = 0; i < metrics->size(); ++i) sums_[i].second += (*metrics)[i].second * metrics_.devices();
+}
+
+void MeanMetrics::report(const Ending&, RunResult* result) {
+  result->metrics = sums_;
+  for (auto& [name, sum] : result->metrics) sum /= std::max<int64_t>(1, count_);
+}
+
+}  // namespace mox

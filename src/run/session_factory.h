@@ -1,0 +1,27 @@
+// How a run's session is made: TensorFlow's options for it, in one place, and where it runs.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "moxing/export.h"
+#include "run/run_config.h"
+#include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/public/session.h"
+
+namespace mox {
+
+class MOX_EXPORT SessionFactory {
+ public:
+  // `target`: "" for TensorFlow's runtime in this process, "grpc://host:port" for that of a server.
+  explicit SessionFactory(const RunConfig& config, const std::string& target = "");
+
+  // A session that has loaded `graph`. Error with what TensorFlow said.
+  std::unique_ptr<tensorflow::Session> create(const tensorflow::GraphDef& graph) const;
+
+ private:
+  tensorflow::SessionOptions options_;
+  DevicePlan devices_;
+};
+
+}  // namespace mox

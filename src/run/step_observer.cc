@@ -1,0 +1,7 @@
+#include "run/step_observer.h"
+
+namespace mox {
+
+StepObserver::~StepObserver() = default;
+
+}  // namespace mox
