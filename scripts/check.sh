@@ -47,6 +47,8 @@ below run "base file tf_files graph layers input passes devices exchange data ne
 if git grep -nE 'std::(mutex|lock_guard|unique_lock|scoped_lock|shared_mutex|condition_variable)' -- src tools python/src ':!src/base/mutex.h'; then
   complain "locks that are no mox::Mutex (src/base/mutex.h)"
 fi
+# Tables in docs/ that are written from the program's own.
+if [ -x $build/bin/mox ]; then python3 docs/options_table.py --check $build/bin/mox || complain "tables in docs/"; fi
 
 # moxing.v1 stands on the public API.
 if grep -rnE '(from|import) moxing[a-z.]*\._|from moxing[a-z.]* import _' python/moxing/v1; then complain "python/moxing/v1 imports what is private"; fi

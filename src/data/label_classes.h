@@ -24,9 +24,9 @@ struct LabelMap {
   std::vector<std::string> labels;  // the data's names, by label; empty: not known
   std::vector<std::string> names;   // of the classes; empty: not known
   int64_t labels_offset = 0;
-  int64_t num_labels = 0;        // those at and above it are no classes
-  bool by_name = false;          // else by number
-  std::vector<int64_t> classes;  // by name: of each label; -1: it is none
+  int64_t num_labels = 0;             // those at and above it are no classes
+  bool by_name = false;               // else by number
+  std::vector<int64_t> classes = {};  // by name: of each label; -1: it is none
 
   // -1: it is none.
   int64_t class_of(int64_t label) const {

@@ -37,7 +37,7 @@ namespace {
 
 // The limit counts over restarts: a run that was done stays done.
 bool already_done(const RunConfig& config, int64_t global_step, bool resumed) {
-  if (config.mode != ModeKeys::TRAIN || config.max_number_of_steps <= 0 || global_step < config.max_number_of_steps)
+  if (config.run_mode != ModeKeys::TRAIN || config.max_number_of_steps <= 0 || global_step < config.max_number_of_steps)
     return false;
   log_info(fmt::format(
       "nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "
@@ -134,16 +134,15 @@ void export_after_run(const BuiltGraph& graph, const std::string& log_dir, Engin
 }  // namespace
 
 RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
-  validate(config);
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
   const std::vector<HookGroup> hooks = group_hooks(graph);
   std::optional<LogDirLock> lock;
-  if (config.mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
+  if (config.run_mode == ModeKeys::TRAIN && !config.log_dir.empty()) lock.emplace(config.log_dir);
   check_keep_best(graph, config);
   SignalGuard signals;
-  if (config.mode == ModeKeys::TRAIN || config.mode == ModeKeys::EVAL) check_labels(&graph.graph);
+  if (config.run_mode == ModeKeys::TRAIN || config.run_mode == ModeKeys::EVAL) check_labels(&graph.graph);
   end_only_with_the_data(&graph.graph);
-  if (config.mode == ModeKeys::TRAIN) {
+  if (config.run_mode == ModeKeys::TRAIN) {
     connect_gradients(&graph, config);
     add_input_order(&graph);
     make_input_stateless(&graph.graph, training_iterators(graph));
@@ -153,12 +152,12 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   if (config.use_fp16) compute_in_half_precision(&graph.graph);
   if (takes_inputs_one_by_one(graph)) detach_tower_inputs(&graph);
   if (wants_learning_rate_factor(hooks)) add_learning_rate_factor(&graph);
-  if (config.mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
+  if (config.run_mode == ModeKeys::TRAIN) add_hook_state(&graph, hooks);
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
   const FiniteWeights weights(graph);
   LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, weights, config);
   if (lock) remove_leftovers(config.log_dir);
-  if (config.mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
+  if (config.run_mode == ModeKeys::TRAIN) continue_input(&graph, &checkpoint);
   if (!checkpoint.resumed) forget_hook_state(&checkpoint);
   EngineSession session(graph, config);
   session.initialize(checkpoint);
@@ -174,15 +173,15 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   RunResult result;
   result.global_step = first_global_step;
   result.checkpoint = checkpoint.prefix;
-  if (config.mode == ModeKeys::TRAIN && !graph.class_names.empty() && !config.log_dir.empty())
+  if (config.run_mode == ModeKeys::TRAIN && !graph.class_names.empty() && !config.log_dir.empty())
     write_class_names(config.log_dir, graph.class_names);
   if (config.begin_fn) config.begin_fn();
   if (loop) {
     result = loop->run();
-    if (config.mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
+    if (config.run_mode != ModeKeys::TRAIN) result.checkpoint = checkpoint.prefix;
     loop.reset();  // closes its files
   }
-  if (config.mode == ModeKeys::EVAL) print_evaluation(result);
+  if (config.run_mode == ModeKeys::EVAL) print_evaluation(result);
   if (export_graph) export_after_run(*export_graph, config.log_dir, session, &result);
   return result;
 }

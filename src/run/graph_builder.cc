@@ -153,13 +153,13 @@ class RunGraphBuilder {
     GraphState& state = root_.state();
     state.seed = options.random_seed;
     if (config.num_gpus > 1) state.variable_device = "/device:CPU:0";
-    built_.mode = config.mode;
+    built_.mode = config.run_mode;
   }
 
   BuiltGraph build(std::vector<InputTensor>* batch) {
     const auto inputs = build_input(batch);
     for (int tower = 0; tower < config_.num_gpus; ++tower) build_tower(tower, inputs[tower]);
-    if (config_.mode == ModeKeys::TRAIN) build_training();
+    if (config_.run_mode == ModeKeys::TRAIN) build_training();
     if (options_.inter_mode) build_inter(*options_.inter_mode);
     begin_hooks();
     finish(root_, &built_);
@@ -177,8 +177,8 @@ class RunGraphBuilder {
 
  private:
   std::vector<std::vector<tf::Output>> build_input(std::vector<InputTensor>* batch) {
-    const InputGraph input = call_input_fn(options_, config_.mode, &built_.class_names);
-    const LiftOptions lift = lift_options(input, config_.mode, config_.num_gpus);
+    const InputGraph input = call_input_fn(options_, config_.run_mode, &built_.class_names);
+    const LiftOptions lift = lift_options(input, config_.run_mode, config_.num_gpus);
     const LiftedInput lifted = lift_input(input, lift);
     built_.initializers = lifted.initializers;
     built_.feeds = lifted.feeds;
@@ -239,26 +239,26 @@ class RunGraphBuilder {
     Scope scope = root_.tower(several ? "tower_" + std::to_string(tower) : "",
                               several ? "/device:CPU:" + std::to_string(tower) : "");
     if (tower > 0) scope = scope.reuse_variables();
-    const ModelSpec spec = options_.model_fn(scope, inputs, config_.mode);
+    const ModelSpec spec = options_.model_fn(scope, inputs, config_.run_mode);
     check(scope, "model_fn");
-    check_spec(scope, spec, config_, config_.mode);
+    check_spec(scope, spec, config_, config_.run_mode);
     tower_scopes_.push_back(scope);
     TowerInfo info;
     info.hooks = spec.hooks;
     for (const tf::Output& input : inputs) info.inputs.push_back(tensor_name(input));
     for (const tf::Output& loss : spec.loss.all()) info.losses.push_back(tensor_name(loss));
-    info.log_info = named_tensors(spec.log_info, "log_info", config_.mode);
-    info.output_info = named_tensors(spec.output_info, "output_info", config_.mode);
+    info.log_info = named_tensors(spec.log_info, "log_info", config_.run_mode);
+    info.output_info = named_tensors(spec.output_info, "output_info", config_.run_mode);
     built_.towers.push_back(info);
     if (tower == 0) {
       for (const tf::Output& summary : scope.get_collection(collections::kSummaries))
         built_.summaries.push_back(tensor_name(summary));
       // The moving averages follow the first device, as TF-slim's deployment does.
-      if (config_.mode == ModeKeys::TRAIN)
+      if (config_.run_mode == ModeKeys::TRAIN)
         for (const tf::Output& update : scope.get_collection(collections::kUpdateOps))
           built_.train_ops.push_back(update.node()->name());
     }
-    if (config_.mode != ModeKeys::TRAIN) return;
+    if (config_.run_mode != ModeKeys::TRAIN) return;
     for (size_t i = 0; i < spec.loss.all().size(); ++i) {
       if (gradients_.size() <= i) gradients_.emplace_back();
       const std::vector<std::string> scopes = spec.var_scopes.empty() ? std::vector<std::string>() : spec.var_scopes[i];

@@ -37,10 +37,10 @@ StepLoop::StepLoop(const BuiltGraph& graph, const RunConfig& config, const std::
       config_(config),
       session_(session),
       first_global_step_(first_global_step),
-      watch_(std::make_unique<StepWatch>(graph, session, config.stall_seconds.value_or(0))),
+      watch_(std::make_unique<StepWatch>(graph, session, config.stall_report_secs.value_or(0))),
       hooks_(graph, hooks, session, *watch_),
       monitored_(config.keep_best) {
-  const bool train = config.mode == ModeKeys::TRAIN;
+  const bool train = config.run_mode == ModeKeys::TRAIN;
   if (takes_inputs_one_by_one(graph)) inputs_.emplace(graph, session);
   if (config.max_number_of_steps > 0)
     limit_ = train ? std::max<int64_t>(0, config.max_number_of_steps - first_global_step) : config.max_number_of_steps;
@@ -64,10 +64,10 @@ StepLoop::~StepLoop() = default;
 StepLoop::Wants StepLoop::wants_of(int64_t step) const {
   Wants wants;
   wants.line = config_.log_every_n_steps > 0 && step % config_.log_every_n_steps == 0;
-  wants.log = wants.line || config_.mode == ModeKeys::EVAL;
+  wants.log = wants.line || config_.run_mode == ModeKeys::EVAL;
   wants.summary = summaries_ && config_.save_summary_steps > 0 && step % config_.save_summary_steps == 0;
   wants.towers = graph_.towers.size();
-  wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.mode == ModeKeys::PREDICT);
+  wants.output = config_.output_fn && (config_.output_every_n_steps > 0 || config_.run_mode == ModeKeys::PREDICT);
   if (!config_.fetch_strategy_fn) return wants;
   const StepFetches fetches = config_.fetch_strategy_fn(step, {wants.log, wants.summary, wants.output});
   wants.line = fetches.log_info && (wants.line || !wants.log);
@@ -82,7 +82,7 @@ const StepLoop::Step& StepLoop::prepared(Wants wants, const HookRunner::Addition
   auto found = steps_.find(key);
   if (found != steps_.end()) return found->second;
   std::vector<std::string> fetches;
-  if (config_.mode == ModeKeys::TRAIN)
+  if (config_.run_mode == ModeKeys::TRAIN)
     for (const TowerInfo& tower : graph_.towers)
       fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
   Step step;
@@ -157,7 +157,7 @@ std::string StepLoop::last_checkpoint() {
 }
 
 void StepLoop::check_losses(const std::vector<tf::Tensor>& fetched, int64_t step) {
-  if (config_.mode != ModeKeys::TRAIN) return;
+  if (config_.run_mode != ModeKeys::TRAIN) return;
   size_t i = 0;
   for (const TowerInfo& tower : graph_.towers) {
     for (const std::string& loss : tower.losses) {
@@ -215,8 +215,8 @@ void StepLoop::log(int64_t step, Wants wants, const Step& prepared, const std::v
   const Metrics metrics = log_info_of(fetched, prepared);
   last_metrics_ = metrics;
   monitored_.add(metrics);
-  if (config_.mode == ModeKeys::EVAL) accumulate(metrics, prepared.logged);
-  const int64_t global_step = config_.mode == ModeKeys::TRAIN ? first_global_step_ + step : first_global_step_;
+  if (config_.run_mode == ModeKeys::EVAL) accumulate(metrics, prepared.logged);
+  const int64_t global_step = config_.run_mode == ModeKeys::TRAIN ? first_global_step_ + step : first_global_step_;
   double rate = 0;
   if (wants.line) rate = logger_->log_step(step, global_step, metrics);
   if (!wants.summary) return;
@@ -286,14 +286,13 @@ void StepLoop::run_steps() {
   try {
     if (!hooks_.empty()) hooks_.after_create_session();
     while (!limit_reached()) {
-      if (config_.between_steps) config_.between_steps();
       if ((interrupted_ = SignalGuard::received() != 0)) return;
       check_saved();
       if (step()) return;
     }
   } catch (const EndOfInput&) {
     sound_ = true;  // nothing of that step was applied: it needs the input
-    const bool resumed = config_.mode == ModeKeys::TRAIN && first_global_step_ > 0;
+    const bool resumed = config_.run_mode == ModeKeys::TRAIN && first_global_step_ > 0;
     if (local_step_ == 0 && !resumed)
       throw DataError("the input ended before the first step: it has fewer samples than a batch (batch_size " +
                       std::to_string(config_.batch_size) + "), or none at all");
@@ -315,7 +314,7 @@ void StepLoop::run_steps() {
 }
 
 RunResult StepLoop::run() {
-  const bool train = config_.mode == ModeKeys::TRAIN;
+  const bool train = config_.run_mode == ModeKeys::TRAIN;
   logger_->start();
   if (limit_ > 0) log_info(fmt::format("Running will end at step: {}", limit_));
   try {
@@ -331,7 +330,7 @@ RunResult StepLoop::run() {
   result.global_step = train ? first_global_step_ + local_step_ : first_global_step_;
   result.interrupted = interrupted_;
   result.metrics = last_metrics_;
-  if (config_.mode == ModeKeys::EVAL) {
+  if (config_.run_mode == ModeKeys::EVAL) {
     result.metrics = sums_;
     for (auto& [name, sum] : result.metrics) sum /= std::max<int64_t>(1, summed_);
   }
@@ -371,7 +370,7 @@ void StepLoop::finish() {
         fmt::format("trace_step is {}, but the run ended after {} steps, which count from 0: nothing was traced",
                     config_.trace_step, local_step_));
   check_saved();
-  if (interrupted_ && config_.mode == ModeKeys::TRAIN) {
+  if (interrupted_ && config_.run_mode == ModeKeys::TRAIN) {
     log_warning(fmt::format("stopped by {} after step {} (global step {}); {}",
                             SignalGuard::received() == SIGTERM ? "SIGTERM" : "SIGINT", local_step_,
                             first_global_step_ + local_step_, last_checkpoint()));

@@ -144,26 +144,26 @@ void bind_built_graph(nb::module_& m) {
       .def_rw("samples_per_step", &BuiltGraph::samples_per_step);
 }
 
+// A field of the table of run options; functions are Python's own affair. Modes are their names.
+template <typename T, typename Class>
+void bind_option(Class& c, const char* name, T RunOptions::*field) {
+  if constexpr (std::is_same_v<T, ModeKeys> || std::is_same_v<T, std::optional<ModeKeys>>) {
+    c.def_prop_rw(
+        name,
+        [field](const RunConfig& self) {
+          const std::optional<ModeKeys> mode = self.*field;
+          return mode ? std::optional<std::string>(to_string(*mode)) : std::nullopt;
+        },
+        [field](RunConfig& self, const std::string& mode) { self.*field = parse_mode(mode); });
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string> ||
+                       std::is_same_v<T, std::optional<double>>) {
+    c.def_rw(name, field);
+  }
+}
+
 void bind_config(nb::module_& m) {
-  nb::class_<RunConfig>(m, "RunConfig")
-      .def("__init__",
-           [](RunConfig* self, const std::string& mode) {
-             new (self) RunConfig();
-             self->mode = parse_mode(mode);
-           })
-      .def_rw("batch_size", &RunConfig::batch_size)
-      .def_rw("log_dir", &RunConfig::log_dir)
-      .def_rw("max_number_of_steps", &RunConfig::max_number_of_steps)
-      .def_rw("checkpoint_path", &RunConfig::checkpoint_path)
-      .def_rw("log_every_n_steps", &RunConfig::log_every_n_steps)
-      .def_rw("output_every_n_steps", &RunConfig::output_every_n_steps)
-      .def_rw("save_summary_steps", &RunConfig::save_summary_steps)
-      .def_rw("save_model_secs", &RunConfig::save_model_secs)
-      .def_rw("save_model_steps", &RunConfig::save_model_steps)
-      .def_rw("keep_best", &RunConfig::keep_best)
-      .def_rw("keep_best_mode", &RunConfig::keep_best_mode)
-      .def_rw("save_histogram_steps", &RunConfig::save_histogram_steps)
-      .def_rw("export_model", &RunConfig::export_model)
+  nb::class_<RunConfig> config(m, "RunConfig");
+  config.def(nb::init<>())
       .def_ro("num_gpus", &RunConfig::num_gpus)
       .def_ro("loss_scale", &RunConfig::loss_scale)
       .def_prop_ro("scales_loss", &RunConfig::scales_loss)
@@ -175,6 +175,8 @@ void bind_config(nb::module_& m) {
         if (has_output_fn) checked.output_fn = [](const std::vector<OutputDict>&) {};
         validate(checked);
       });
+#define MOX_RUN_OPTION(type, name, ...) bind_option(config, #name, &RunOptions::name);
+#include "moxing/run_options.inc"
   nb::class_<RunResult>(m, "RunResult")
       .def_ro("steps", &RunResult::steps)
       .def_ro("global_step", &RunResult::global_step)
