@@ -47,6 +47,8 @@ below run "base file tf_files graph layers input passes devices exchange data ne
 if git grep -nE 'std::(mutex|lock_guard|unique_lock|scoped_lock|shared_mutex|condition_variable)' -- src tools python/src ':!src/base/mutex.h'; then
   complain "locks that are no mox::Mutex (src/base/mutex.h)"
 fi
+# Tables in docs/ that are written from the program's own.
+if [ -x $build/bin/mox ]; then python3 docs/options_table.py --check $build/bin/mox || complain "tables in docs/"; fi
 
 # The names of devices are the plan's: a cluster's process has others.
 if grep -rnE '/(device|job|gpu|cpu):' src include python/moxing python/src tools --include='*.cc' --include='*.h' --include='*.py' | grep -v '^src/devices/'; then

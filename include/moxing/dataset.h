@@ -17,20 +17,15 @@
 
 namespace mox {
 
-// What the built-in data sets share.
+#define MOX_OPTION_FIELD(type, name, by_default, ...) type name = by_default;
+
+// Of the built-in data sets and those in memory; what the fields mean: moxing/dataset_options.inc. In memory and in
+// formats that are read whole, a broken sample is an error, and there is no cache.
 struct DatasetOptions {
-  int64_t capacity = 256;       // samples that are read ahead of the training step
-  std::optional<bool> shuffle;  // whole epochs, each in another order; default: only in the split `train`
-  int64_t num_epochs = 0;       // 0: forever
-  int64_t seed = 0;             // 0: the graph's seed, and without one another order in each run
-  int64_t batch_size = 0;       // > 0: the data set delivers batches, [batch_size, …]
-  bool drop_remainder = false;  // drop a last batch that is not full
-  int64_t shard_index = 0;      // this worker's part of each epoch …
-  int64_t num_shards = 0;  // … of that many, with the same seed; 0: the flags task_index and worker_hosts tell both
-  // Of data sets in TFRecord files; the others are read whole, and a broken one is an error.
-  int64_t max_broken_samples = 0;      // that many broken records are left out, each named in the log
-  std::string cache_dir;               // files are copied to it as they are read; ENV: ${DLS_LOCAL_CACHE_PATH}
-  bool remove_cache_on_finish = true;  // false: the next run uses it again
+#define MOX_READ_AHEAD MOX_OPTION_FIELD
+#define MOX_BUILTIN_DATASET MOX_OPTION_FIELD
+#define MOX_ANY_DATASET MOX_OPTION_FIELD
+#include "moxing/dataset_options.inc"
 };
 
 // Subclass it for samples of any kind: keys, num_samples, class_names and build, which makes the pipeline of the

@@ -29,33 +29,21 @@ struct RawSample {
 };
 using PreprocessFn = std::function<RawSample(const Scope& scope, const RawSample& sample)>;
 
-// What all data sets of images share.
+// num_readers, capacity
+using ReaderKwargs = std::map<std::string, int64_t>;
+
+// What all data sets of images share. What the fields of all options mean: moxing/dataset_options.inc.
 struct ImageDatasetOptions {
-  int64_t batch_size = 0;              // > 0: batches; then image_size, preprocess_fn or augmentation_fn must be given
-  int64_t num_epochs = 0;              // 0: forever
-  bool shuffle = true;                 // each epoch in another order
-  std::string cache_dir;               // the first epoch writes to it, later ones read it; ENV: ${DLS_LOCAL_CACHE_PATH}
-  bool remove_cache_on_finish = true;  // false: the next run uses it again
-  PreprocessFn preprocess_fn;          // default: decode, and resize to image_size by nearest neighbour
-  int64_t preprocess_threads = 12;     // samples that are decoded and augmented at once
-  std::optional<ImageSize> image_size;  // resize to this
-  int64_t private_num_threads = 0;      // > 0: the pipeline runs in that many threads of its own
-  bool drop_remainder = false;          // drop a last batch that is not full
-  AugmentationFn augmentation_fn;       // runs on each decoded image
-  bool label_one_hot = false;           // the label as a float vector [num_classes]
-  int64_t seed = 0;                     // 0: the graph's seed, and without one another order in each run
-  int64_t max_broken_samples = 0;  // that many broken samples are left out, each named in the log; then it is an error
-  bool apply_exif_orientation = false;  // turn images as their EXIF data say
-  int64_t shard_index = 0;              // this worker's part of each epoch …
-  int64_t num_shards = 0;               // … of that many, with the same seed; 0: as task_index and worker_hosts say
+#define MOX_ANY_DATASET MOX_OPTION_FIELD
+#define MOX_DISK_DATASET MOX_OPTION_FIELD
+#define MOX_IMAGE_DATASET MOX_OPTION_FIELD
+#include "moxing/dataset_options.inc"
 };
 
 struct RawDatasetOptions : ImageDatasetOptions {
-  int64_t num_readers = 8;           // files that are read at once
-  int64_t shuffle_buffer_size = 16;  // kept for old callers: the whole epoch is shuffled, which is more
-  int64_t capacity = 256;            // files that are read ahead
-  std::string reader_class;  // ParallelReader (default), or AsyncRawGenerator for object stores: 64 reads at once
-  std::map<std::string, int64_t> reader_kwargs;  // num_readers, capacity: override the above
+#define MOX_READ_AHEAD MOX_OPTION_FIELD
+#define MOX_RAW_DATASET MOX_OPTION_FIELD
+#include "moxing/dataset_options.inc"
 };
 
 // Keys: image, label, label_desc, image_name.
@@ -76,8 +64,8 @@ class MOX_EXPORT ImageClassificationRawDataset : public Dataset {
 };
 
 struct MultilabelDatasetOptions : RawDatasetOptions {
-  std::string label_sep = "\n";       // between the names in a label file; with the default also blanks
-  bool skip_label_not_found = false;  // leave out images without a label file; else they are an error
+#define MOX_MULTILABEL_DATASET MOX_OPTION_FIELD
+#include "moxing/dataset_options.inc"
 };
 
 // Keys: image, label, label_desc (the names, joined by label_sep), image_name. The label is multi-hot: float

@@ -39,36 +39,10 @@ struct StepFetches {
 // fetches instead.
 using FetchStrategyFn = std::function<StepFetches(int64_t step, const StepFetches& planned)>;
 
+// The fields, in the order of the manual, with what they mean: moxing/run_options.inc.
 struct RunOptions {
-  InputFn input_fn;           // needed
-  OutputFn output_fn;         // gets output_info; needed in PREDICT
-  ModelFn model_fn;           // needed
-  OptimizerFns optimizer_fn;  // needed in TRAIN: one, or a list, one a loss
-  ModeKeys run_mode = ModeKeys::TRAIN;
-  std::optional<ModeKeys> inter_mode;  // TRAIN: a second graph on the same variables, for hooks that evaluate
-  int64_t batch_size = 0;              // samples a device and step; 0: read from the first input's static shape
-  bool auto_batch = true;              // input_fn returns single samples; false: it returns batches
-  std::string log_dir;                 // checkpoints, events, logs, exported models; "": TRAIN saves nothing
-  int64_t max_number_of_steps = 0;     // steps of this worker; 0: until the input ends
-  std::string checkpoint_path;         // folder or prefix to start from when log_dir has no checkpoint
-  int64_t log_every_n_steps = 10;
-  int64_t output_every_n_steps = 0;   // 0: output_fn is not called in TRAIN and EVAL; in PREDICT every step
-  int64_t save_summary_steps = 100;   // TRAIN; 0: no summaries
-  double save_model_secs = -1;        // seconds between checkpoints; -1: not given, 0: none. Wins over steps
-  int64_t save_model_steps = -1;      // the same in steps; with neither given: every 600 seconds
-  FetchStrategyFn fetch_strategy_fn;  // decides what each step fetches; none: the …_n_steps above
-  std::string export_model;           // export_keys::TF_SERVING, or "" for none
-  std::function<void()> begin_fn;     // called once: all is checked and restored, the first step comes
-  int64_t trace_step = -1;            // this step's timeline goes to log_dir/timeline-N.json; -1: none
-  int keep_checkpoint_max = 5;        // older ones are removed; 0: all stay
-  // TRAIN: a name in log_info. The checkpoint at which it was best (the mean of what was logged since the one before)
-  // stays beside the newest; best_checkpoint.json in log_dir names it. "": none.
-  std::string keep_best;
-  std::string keep_best_mode = "auto";  // max, min; auto: min for names with loss or err in them, else max
-  int64_t save_histogram_steps = 0;     // TRAIN: steps between histograms of the variables in the events; 0: none
-  // A line as often as a step has waited that long for its input; 0: none; not given: the flag of this name.
-  std::optional<double> stall_report_secs;
-  int64_t random_seed = 0;  // of initial values and dropout; 0: another one in every run
+#define MOX_RUN_OPTION(type, name, by_default, values, where, since, help) type name = by_default;
+#include "moxing/run_options.inc"
 };
 
 struct RunResult {

@@ -36,24 +36,11 @@ MOX_EXPORT ItemHandler tensor_handler(const std::string& feature);
 MOX_EXPORT ItemHandler image_handler(const std::string& feature = "image/encoded",
                                      const std::optional<ImageSize>& size = std::nullopt);
 
-struct TFRecordReadOptions {
-  int64_t num_epochs = 0;              // 0: forever
-  bool shuffle = true;                 // the order of the files, and records within the shuffle buffer
-  int64_t shuffle_buffer_size = 6400;  // records
-  int64_t num_parallel = 8;            // files that are read at once
-  std::string cache_dir;               // files are copied to it as they are read; ENV: ${DLS_LOCAL_CACHE_PATH}
-  bool remove_cache_on_finish = true;  // false: the next run uses it again
-  int64_t seed = 0;                    // 0: the graph's seed, and without one another order in each run
-  int64_t max_broken_samples = 0;  // that many broken records are left out, each named in the log; then it is an error
-  int64_t shard_index = 0;         // this worker's part: files, or records when there are fewer files than workers
-  int64_t num_shards = 0;          // 0: the flags task_index and worker_hosts tell both
-};
-
-struct TFRecordDatasetOptions : TFRecordReadOptions {
-  int64_t batch_size = 0;           // > 0: batches
-  bool drop_remainder = false;      // drop a last batch that is not full
-  int64_t preprocess_threads = 12;  // records that are parsed and decoded at once
-  int64_t private_num_threads = 0;  // > 0: the pipeline runs in that many threads of its own
+struct TFRecordDatasetOptions {
+#define MOX_ANY_DATASET MOX_OPTION_FIELD
+#define MOX_DISK_DATASET MOX_OPTION_FIELD
+#define MOX_RECORD_DATASET MOX_OPTION_FIELD
+#include "moxing/dataset_options.inc"
 };
 
 // Records of any features. Subclass it to give the features and items another way.
@@ -90,10 +77,9 @@ MOX_EXPORT std::unique_ptr<Dataset> get_tfrecord(const std::string& dataset_dir,
                                                  const TFRecordDatasetOptions& options = {});
 
 struct ImageTFRecordDatasetOptions : ImageDatasetOptions {
-  int64_t shuffle_buffer_size = 6400;            // records
-  int64_t num_parallel = 8;                      // files that are read at once
-  std::vector<std::string> custom_feature_keys;  // further features of the records, which get() then knows …
-  std::vector<Feature> custom_feature_values;    // … and what they are, one a key
+#define MOX_RECORD_DATASET MOX_OPTION_FIELD
+#define MOX_IMAGE_RECORDS MOX_OPTION_FIELD
+#include "moxing/dataset_options.inc"
 };
 
 // Records with image/encoded, image/format and image/class/label, as TF-slim writes them. Keys: image, label,

@@ -21,23 +21,6 @@ void check_integer(std::string_view name, int64_t value, int64_t low, int64_t hi
     reject(name, fmt::format("{}", value), fmt::format("an integer from {} to {}", low, high), advice);
 }
 
-std::span<const NamedLimit> dataset_limits() {
-  static constexpr NamedLimit kLimits[] = {
-      {"batch_size", 0, kMaxBatchSize},        {"capacity", 1, kMaxAhead},
-      {"max_broken_samples", 0, kMaxSamples},  {"num_epochs", 0, kMaxSamples},
-      {"num_parallel", 1, kMaxThreads},        {"num_readers", 1, kMaxThreads},
-      {"num_shards", 0, kMaxShards},           {"preprocess_threads", 1, kMaxThreads},
-      {"private_num_threads", 0, kMaxThreads}, {"shard_index", 0, kMaxShards},
-      {"shuffle_buffer_size", 0, kMaxAhead},
-  };
-  return kLimits;
-}
-
-void check_dataset_number(const char* name, int64_t value) {
-  for (const NamedLimit& limit : dataset_limits())
-    if (std::string_view(limit.name) == name) check_integer(name, value, limit.low, limit.high);
-}
-
 void check_number(std::string_view name, double value, double low, double high, std::string_view advice) {
   if (!(value >= low && value <= high))
     reject(name, fmt::format("{}", value), fmt::format("a number from {:g} to {:g}", low, high), advice);

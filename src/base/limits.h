@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 #include "moxing/export.h"
@@ -25,15 +24,6 @@ constexpr double kMaxSeconds = 1e9;         // 30 years
 // InvalidArgumentError: "batch_size is -3, expected an integer from 1 to 1048576". `advice` follows after "; ".
 MOX_EXPORT void check_integer(std::string_view name, int64_t value, int64_t low, int64_t high,
                               std::string_view advice = "");
-// What the numbers of data sets may be: options in C++ and arguments in Python.
-struct NamedLimit {
-  const char* name;
-  int64_t low, high;
-};
-MOX_EXPORT std::span<const NamedLimit> dataset_limits();
-// check_integer with the limit of that name.
-MOX_EXPORT void check_dataset_number(const char* name, int64_t value);
-
 // The same for numbers; nan never fits.
 MOX_EXPORT void check_number(std::string_view name, double value, double low, double high,
                              std::string_view advice = "");

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/registry.h"
+#include "data/dataset_options.h"
 #include "data/idx.h"
 #include "data/memory_dataset.h"
 #include "data/pipeline.h"
@@ -131,15 +132,9 @@ std::unique_ptr<Dataset> open_slim_records(const DatasetMeta& meta, const std::s
     metadata = std::make_unique<ImageClassificationTFRecordMetadata>(dir, std::vector{pattern}, metadata_options);
   }
   ImageTFRecordDatasetOptions read;
-  read.num_epochs = options.num_epochs;
+  copy_options(options, &read);
   read.shuffle = options.shuffle.value_or(split == "train");
-  read.shuffle_buffer_size = std::max<int64_t>(options.capacity, 1);
-  read.seed = options.seed;
-  read.max_broken_samples = options.max_broken_samples;
-  read.cache_dir = options.cache_dir;
-  read.remove_cache_on_finish = options.remove_cache_on_finish;
-  read.shard_index = options.shard_index;
-  read.num_shards = options.num_shards;
+  read.shuffle_buffer_size = options.capacity;
   return std::make_unique<SlimRecords>(*metadata, read, meta.class_names);
 }
 
@@ -163,6 +158,7 @@ std::unique_ptr<Dataset> get_dataset(const std::string& name, const std::string&
                                      const std::string& dataset_dir, const DatasetOptions& options) {
   const data::RegisteredDataset& dataset = data::find_dataset(name);
   dataset.meta.split_size(split_name);
+  data::check_options(options);
   auto opened = dataset.open(dataset.meta, split_name, dataset_dir, options);
   if (!opened) throw InvalidArgumentError("data set '" + name + "': the function that opens it returned none");
   return opened;

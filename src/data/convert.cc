@@ -6,6 +6,7 @@
 
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "base/options.h"
 #include "base/text.h"
 #include "base/url.h"
 #include "data/image_example.h"
@@ -175,7 +176,7 @@ void check_destination(const std::string& dst_dir, const std::vector<std::string
 ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
                                    const ConvertOptions& options) {
   check_integer("num_shards", options.num_shards, 0, kMaxShards, "0 writes one for each 128 MiB");
-  check_dataset_number("max_broken_samples", options.max_broken_samples);
+  check_option(dataset_option("max_broken_samples"), options.max_broken_samples);
   if (options.prefix.find('/') != std::string::npos || options.prefix[0] == '.')
     throw InvalidArgumentError("prefix is '" + options.prefix +
                                "', expected how the files' names begin, without '/' "
@@ -287,7 +288,7 @@ void read_images(const std::string& path, int64_t size, const std::vector<std::s
 
 ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
                                    const std::string& dst_dir, const ConvertOptions& options) {
-  check_dataset_number("max_broken_samples", options.max_broken_samples);
+  check_option(dataset_option("max_broken_samples"), options.max_broken_samples);
   ImageTFRecordMetadataOptions metadata_options;
   metadata_options.num_samples = 1;  // not counted: every record is read anyway
   const ImageClassificationTFRecordMetadata metadata(src_dir, {file_pattern}, metadata_options);

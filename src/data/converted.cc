@@ -1,5 +1,6 @@
 // mnist and cifar10 as TF-slim's download_and_convert_data.py leaves them: one TFRecord file a split.
 #include "data/builtin.h"
+#include "data/dataset_options.h"
 #include "data/image_pipeline.h"
 #include "data/storage.h"
 #include "moxing/tfrecord.h"
@@ -46,17 +47,9 @@ std::unique_ptr<Dataset> open_converted(const DatasetMeta& meta, const std::stri
   const std::string name = meta.name + "_" + split + ".tfrecord";
   if (!file_exists(join_path(dir, name))) return nullptr;
   TFRecordDatasetOptions read;
-  read.num_epochs = options.num_epochs;
+  copy_options(options, &read);
   read.shuffle = options.shuffle.value_or(split == meta.splits_to_sizes.front().first);
   read.shuffle_buffer_size = options.capacity;
-  read.seed = options.seed;
-  read.batch_size = options.batch_size;
-  read.drop_remainder = options.drop_remainder;
-  read.shard_index = options.shard_index;
-  read.num_shards = options.num_shards;
-  read.max_broken_samples = options.max_broken_samples;
-  read.cache_dir = options.cache_dir;
-  read.remove_cache_on_finish = options.remove_cache_on_finish;
   return std::make_unique<ConvertedDataset>(BaseTFRecordMetadata(dir, {name}), read, meta);
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <random>
 
-#include "base/limits.h"
+#include "data/dataset_options.h"
 #include "data/pipeline.h"
 #include "graph/graph_state.h"
 #include "input/input_position.h"
@@ -52,7 +52,7 @@ Shard shard_of(int64_t shard_index, int64_t num_shards) {
     num_shards = 1 + std::count(hosts.begin(), hosts.end(), ',');
     if (num_shards > 1) shard_index = get_flag<int64_t>("task_index");
   }
-  check_dataset_number("num_shards", num_shards);
+  check_option(dataset_option("num_shards"), num_shards);
   if (num_shards < 1 || shard_index < 0 || shard_index >= num_shards)
     throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) + " and num_shards " +
                                std::to_string(num_shards) + ", expected 0 <= shard_index < num_shards");
@@ -60,9 +60,7 @@ Shard shard_of(int64_t shard_index, int64_t num_shards) {
 }
 
 SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int64_t num_samples, bool shuffle) {
-  check_dataset_number("capacity", options.capacity);
-  check_dataset_number("num_epochs", options.num_epochs);
-  check_dataset_number("batch_size", options.batch_size);
+  check_options(options);
   const Shard shard = shard_of(options.shard_index, options.num_shards);
   if (num_samples <= shard.index)
     throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +

@@ -118,12 +118,11 @@ int64_t reader_number(const RawDatasetOptions& options, const std::string& key, 
 
 }  // namespace
 
-void check_image_options(const ImageDatasetOptions& options) {
+void check_image_sizes(const ImageDatasetOptions& options) {
   if (options.batch_size > 0 && !options.image_size && !options.preprocess_fn && !options.augmentation_fn)
     throw InvalidArgumentError(
         "batch_size is given, but images of different sizes cannot be joined: give image_size, preprocess_fn or "
         "augmentation_fn too");
-  check_stage_options(options);
   if (!options.image_size) return;
   const auto [height, width] = *options.image_size;
   check_integer("image_size: height", height, 1, kMaxImageSide);
@@ -207,8 +206,7 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
   const int64_t readers =
       reader_number(options, "num_readers", reader == "AsyncRawGenerator" ? kAsyncReads : options.num_readers);
   const int64_t capacity = reader_number(options, "capacity", options.capacity);
-  check_dataset_number("num_readers", readers);
-  check_dataset_number("shuffle_buffer_size", options.shuffle_buffer_size);
+  check_option(dataset_option("num_readers"), readers);
 
   const auto& files = *raw.files;
   const auto count = static_cast<int64_t>(files.size());

@@ -1,25 +1,21 @@
 // The part of the pipeline that all image data sets share: decode, augment, leave out what is broken, batch, prefetch.
 #pragma once
 
-#include "base/limits.h"
+#include "data/dataset_options.h"
 #include "data/pipeline.h"
 #include "data/sample_cache.h"
 #include "moxing/image_dataset.h"
 
 namespace mox::data {
 
-// InvalidArgumentError for options that make no sense.
-void check_image_options(const ImageDatasetOptions& options);
-// Of the options that all data sets on disk have.
+// InvalidArgumentError for options of a data set on disk that cannot work.
 template <typename Options>
-void check_stage_options(const Options& options) {
-  check_dataset_number("batch_size", options.batch_size);
-  check_dataset_number("num_epochs", options.num_epochs);
-  check_dataset_number("preprocess_threads", options.preprocess_threads);
-  check_dataset_number("private_num_threads", options.private_num_threads);
-  check_dataset_number("max_broken_samples", options.max_broken_samples);
+void check_disk_options(const Options& options) {
+  check_options(options);
   if (!options.cache_dir.empty()) SampleCache::check_folder(options.cache_dir);
 }
+// Beyond their ranges: images that cannot be joined to batches, or do not fit into memory.
+void check_image_sizes(const ImageDatasetOptions& options);
 
 // `encoded` has the components (image_name, file content, label, label_desc); the result has those that keys ask for.
 // num_classes is for one-hot labels; 0 when it is not known. `further` names the components after the fourth, which

@@ -32,7 +32,7 @@ std::vector<tf::Output> file_columns(const Scope& scope, const BaseTFRecordMetad
 }
 
 // Reads that many files at once, a record of each in turn, always in the same order.
-DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRecordReadOptions& options,
+DatasetNode interleave(const Scope& scope, const DatasetNode& files, const TFRecordDatasetOptions& options,
                        int64_t parallel) {
   const auto one_file = [&](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>&) {
     return std::vector<tf::Output>{dataset_op(s, nullptr,
@@ -82,7 +82,7 @@ namespace {
 
 // One epoch, as a function of its number: the files in its order, the records of several in turn, shuffled.
 struct Epoch {
-  const TFRecordReadOptions& options;
+  const TFRecordDatasetOptions& options;
   SampleOrder order;  // of the files
   Shard records;      // of the records, where there are fewer files than workers
   const std::string& broken_counter;
@@ -121,9 +121,8 @@ int64_t records_per_epoch(const BaseTFRecordMetadata& metadata, const Epoch& epo
 
 }  // namespace
 
-DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadata, const TFRecordReadOptions& options,
-                         const std::string& broken_counter) {
-  check_dataset_number("num_parallel", options.num_parallel);
+DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadata,
+                         const TFRecordDatasetOptions& options, const std::string& broken_counter) {
   const auto num_files = static_cast<int64_t>(metadata.files().size());
   // Fewer files than workers: each worker reads all files and keeps its own records.
   const Shard shard = shard_of(options.shard_index, options.num_shards);

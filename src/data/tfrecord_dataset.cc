@@ -33,27 +33,6 @@ tf::Tensor scalar_string(const std::string& value) {
   return tensor;
 }
 
-template <typename Options>
-void check_record_options(const Options& options) {
-  check_dataset_number("num_parallel", options.num_parallel);
-  check_dataset_number("shuffle_buffer_size", options.shuffle_buffer_size);
-}
-
-TFRecordReadOptions read_options(const ImageTFRecordDatasetOptions& options) {
-  TFRecordReadOptions read;
-  read.num_epochs = options.num_epochs;
-  read.shuffle = options.shuffle;
-  read.shuffle_buffer_size = options.shuffle_buffer_size;
-  read.num_parallel = options.num_parallel;
-  read.cache_dir = options.cache_dir;
-  read.remove_cache_on_finish = options.remove_cache_on_finish;
-  read.seed = options.seed;
-  read.max_broken_samples = options.max_broken_samples;
-  read.shard_index = options.shard_index;
-  read.num_shards = options.num_shards;
-  return read;
-}
-
 }  // namespace
 
 ItemHandler tensor_handler(const std::string& feature) {
@@ -74,8 +53,7 @@ BaseTFRecordDataset::BaseTFRecordDataset(BaseTFRecordMetadata metadata, KeysToFe
       features_(std::move(features)),
       items_(std::move(items)),
       options_(std::move(options)) {
-  data::check_stage_options(options_);
-  check_record_options(options_);
+  data::check_disk_options(options_);
 }
 
 BaseTFRecordDataset::BaseTFRecordDataset(BaseTFRecordMetadata metadata, TFRecordDatasetOptions options)
@@ -132,8 +110,8 @@ std::unique_ptr<Dataset> get_tfrecord(const std::string& dataset_dir, const std:
 ImageClassificationTFRecordDataset::ImageClassificationTFRecordDataset(ImageClassificationTFRecordMetadata metadata,
                                                                        ImageTFRecordDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
-  data::check_image_options(options_);
-  check_record_options(options_);
+  data::check_image_sizes(options_);
+  data::check_disk_options(options_);
   if (options_.custom_feature_keys.size() != options_.custom_feature_values.size())
     throw InvalidArgumentError("there are " + std::to_string(options_.custom_feature_keys.size()) +
                                " custom_feature_keys and " + std::to_string(options_.custom_feature_values.size()) +
@@ -177,7 +155,9 @@ Dataset::Pipeline ImageClassificationTFRecordDataset::build(const Scope& scope, 
     map_options.captured = {data::fed_tensor(scope, "class_names", names)};
   }
   const std::string counter = data::new_broken_counter();
-  const data::DatasetNode records = data::read_records(scope, metadata_, read_options(options_), counter);
+  TFRecordDatasetOptions read;
+  data::copy_options(options_, &read);
+  const data::DatasetNode records = data::read_records(scope, metadata_, read, counter);
   const data::DatasetNode encoded = data::map(scope, records, parse, map_options);
   return {data::image_stages(scope, encoded, options_, num_classes, counter, keys, custom)};
 }

@@ -88,7 +88,7 @@ void BestCheckpoint::set(const std::string& prefix, int64_t step, double value) 
 }
 
 void check_keep_best(const BuiltGraph& graph, const RunConfig& config) {
-  if (config.keep_best.empty() || config.mode != ModeKeys::TRAIN) return;
+  if (config.keep_best.empty() || config.run_mode != ModeKeys::TRAIN) return;
   std::string known;
   for (const NamedTensor& info : graph.towers[0].log_info) {
     if (info.name == config.keep_best) return;

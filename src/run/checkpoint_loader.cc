@@ -138,7 +138,7 @@ LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const Fi
   if (found.checkpoint.values.empty())
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
                                " has none of the model's variables: " + shortened(found.missing));
-  if (!found.missing.empty() && config.mode != ModeKeys::TRAIN)
+  if (!found.missing.empty() && config.run_mode != ModeKeys::TRAIN)
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
                                " lacks variables of the model: " + shortened(found.missing));
   log_info(fmt::format("loaded {} of {} variables from checkpoint {}", found.checkpoint.values.size(), variables.size(),
@@ -167,9 +167,9 @@ LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, con
     if (!own.empty()) return resume(own, variables, weights, config);
   }
   if (!config.checkpoint_path.empty()) return start_from(variables, weights, config);
-  if (config.mode != ModeKeys::TRAIN)
+  if (config.run_mode != ModeKeys::TRAIN)
     throw NotFoundError(fmt::format("{} needs a checkpoint: log_dir '{}' has none and checkpoint_path is not given",
-                                    to_string(config.mode), config.log_dir));
+                                    to_string(config.run_mode), config.log_dir));
   return {};
 }
 

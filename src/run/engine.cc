@@ -44,7 +44,6 @@ RunResult run_steps(RunMode& mode, const RunConfig& config, const RunParts& part
 }  // namespace
 
 RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
-  validate(config);
   if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
   const std::vector<HookGroup> hooks = group_hooks(graph);
   const std::unique_ptr<RunMode> mode = make_run_mode(graph.mode, config, hooks);
@@ -63,7 +62,7 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   graph.feeds.clear();        // the data sets hold what was fed
   RunResult result;
   {
-    StepWatch watch(graph, session, config.stall_seconds.value_or(0));
+    StepWatch watch(graph, session, config.stall_report_secs.value_or(0));
     const int64_t global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
     result = run_steps(*mode, config, {graph, session, watch, checkpoint, weights, global_step});
   }

@@ -43,12 +43,12 @@ void set_contents(GraphContents contents, BuiltGraph* built) {
 }  // namespace
 
 GraphAssembly::GraphAssembly(const RunConfig& config, const Options& options) : config_(config), options_(options) {
-  built_.mode = config.mode;
+  built_.mode = config.run_mode;
 }
 
 LiftedInput GraphAssembly::add_input(ReturnedInput input, bool inter) {
   check_input(input.tensors, options_.language);
-  const ModeKeys mode = inter ? *options_.inter_mode : config_.mode;
+  const ModeKeys mode = inter ? *options_.inter_mode : config_.run_mode;
   if (inter)
     check_same_run_classes(built_.class_names, input.class_names, fmt::format("inter_mode {}", to_string(mode)));
   else
@@ -84,10 +84,10 @@ GraphPlace GraphAssembly::inter() const { return {"inter", config_.devices.inter
 std::string GraphAssembly::variable_device() const { return config_.devices.variables(); }
 
 void GraphAssembly::add_tower(ReturnedSpec spec, BuiltTower tower) {
-  check_spec(spec, config_.mode, "run_mode", options_.language);
+  check_spec(spec, config_.run_mode, "run_mode", options_.language);
   if (built_.towers.empty()) {
     append_new(tower.summaries, &built_.summaries);
-    if (config_.mode == ModeKeys::TRAIN) append_new(tower.update_ops, &built_.train_ops);
+    if (config_.run_mode == ModeKeys::TRAIN) append_new(tower.update_ops, &built_.train_ops);
   }
   TowerInfo info;
   info.inputs = std::move(tower.inputs);

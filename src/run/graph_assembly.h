@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "moxing/export.h"
 #include "graph/built_graph.h"
+#include "moxing/export.h"
 #include "run/language.h"
 #include "run/returned.h"
 #include "run/run_config.h"

@@ -111,9 +111,9 @@ class RunGraphBuilder {
   }
 
   BuiltGraph build(std::vector<InputTensor>* batch) {
-    const auto inputs = build_input(config_.mode, false, batch);
+    const auto inputs = build_input(config_.run_mode, false, batch);
     for (int tower = 0; tower < config_.num_gpus; ++tower) build_tower(tower, inputs[tower]);
-    if (config_.mode == ModeKeys::TRAIN) training_.build();
+    if (config_.run_mode == ModeKeys::TRAIN) training_.build();
     if (options_.inter_mode) build_inter(*options_.inter_mode);
     const bool has_hooks = begin_hooks();
     BuiltGraph built = assembly_.finish(contents_of(root_));
@@ -137,7 +137,7 @@ class RunGraphBuilder {
 
   void build_tower(int number, const std::vector<tf::Output>& inputs) {
     const Scope scope = scope_at(assembly_.tower(number));
-    const ModelSpec spec = options_.model_fn(scope, inputs, config_.mode);
+    const ModelSpec spec = options_.model_fn(scope, inputs, config_.run_mode);
     check(scope, "model_fn");
     BuiltTower tower;
     tower.hooks = spec.hooks;
@@ -148,7 +148,7 @@ class RunGraphBuilder {
       tower.update_ops.push_back(update.node()->name());
     assembly_.add_tower(returned(scope, spec), std::move(tower));
     scopes_.push_back(scope);
-    if (config_.mode == ModeKeys::TRAIN) training_.add_tower(scope, spec.loss.all());
+    if (config_.run_mode == ModeKeys::TRAIN) training_.add_tower(scope, spec.loss.all());
   }
 
   // The graph of inter_mode: its own input, under a prefix, and model_fn once more on the variables that there are.

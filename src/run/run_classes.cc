@@ -43,10 +43,10 @@ std::string differences(const Names& run, const Names& data) {
 }  // namespace
 
 void check_run_classes(const BuiltGraph& graph, const RunConfig& config) {
-  if (graph.class_names.empty() || (config.mode != ModeKeys::TRAIN && config.mode != ModeKeys::EVAL)) return;
+  if (graph.class_names.empty() || (config.run_mode != ModeKeys::TRAIN && config.run_mode != ModeKeys::EVAL)) return;
   std::string dir = config.log_dir;
   if (dir.empty() || checkpoints_in(dir).empty()) {
-    if (config.mode == ModeKeys::TRAIN || config.checkpoint_path.empty()) return;  // a new run
+    if (config.run_mode == ModeKeys::TRAIN || config.checkpoint_path.empty()) return;  // a new run
     const bool is_folder = tensorflow::Env::Default()->IsDirectory(config.checkpoint_path).ok();
     dir = is_folder ? config.checkpoint_path : std::string(tensorflow::io::Dirname(config.checkpoint_path));
   }
@@ -60,7 +60,7 @@ void check_run_classes(const BuiltGraph& graph, const RunConfig& config) {
   throw InvalidArgumentError(fmt::format(
       "the run in {} has other classes (labels.txt, {}) than the data ({}): {}; {}", dir, run.size(),
       graph.class_names.size(), differences(run, graph.class_names),
-      config.mode == ModeKeys::TRAIN
+      config.run_mode == ModeKeys::TRAIN
           ? "go on with data of the same classes, or train in another log_dir"
           : "evaluate on data with the same list (an empty folder is a class, labels.txt tells the order)"));
 }

@@ -4,9 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <limits>
 
-#include "base/limits.h"
+#include "base/options.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -35,20 +34,9 @@ void reject_unheeded_flags() {
             "train with --num_gpus in one process");
 }
 
-// -1, or another negative number, stands for "not given" in three of them.
-void check_numbers(const RunConfig& c) {
-  check_integer("batch_size", c.batch_size, 0, kMaxBatchSize, "0 means that the first input's shape tells it");
-  check_integer("max_number_of_steps", c.max_number_of_steps, 0, kMaxSteps, "0 means until the input ends");
-  check_integer("log_every_n_steps", c.log_every_n_steps, 0, kMaxSteps, "0 logs nothing");
-  check_integer("output_every_n_steps", c.output_every_n_steps, 0, kMaxSteps, "0 turns it off");
-  check_integer("save_summary_steps", c.save_summary_steps, 0, kMaxSteps, "0 saves none");
-  check_integer("save_histogram_steps", c.save_histogram_steps, 0, kMaxSteps, "0 turns it off");
-  check_integer("keep_checkpoint_max", c.keep_checkpoint_max, 0, std::numeric_limits<int>::max(), "0 keeps all");
-  check_number("save_model_secs", c.save_model_secs, -1, kMaxSeconds, "-1 means that it is not given");
-  check_integer("save_model_steps", c.save_model_steps, -1, kMaxSteps, "-1 means that it is not given");
-  check_integer("trace_step", c.trace_step, -1, kMaxSteps, "-1 traces none");
-  check_integer("num_gpus", c.num_gpus, 1, kMaxDevices);
-  check_number("stall_report_secs", c.stall_seconds.value_or(0), 0, kMaxSeconds, "0 turns it off");
+void check_ranges(const RunConfig& config) {
+#define MOX_RUN_OPTION(type, name, ...) check_field(run_option(#name), config.name);
+#include "moxing/run_options.inc"
 }
 
 }  // namespace
@@ -91,25 +79,27 @@ void apply_flags(RunConfig* config) {
   config->loss_scale = config->dynamic_loss_scale ? 1 : std::get<double>(scale);
   config->loss_scale_growth_steps = get_flag<int64_t>("loss_scale_growth_steps");
   config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
-  if (!config->stall_seconds) config->stall_seconds = get_flag<double>("stall_report_secs");
+  if (!config->stall_report_secs) config->stall_report_secs = get_flag<double>("stall_report_secs");
   config->use_fp16 = get_flag<bool>("use_fp16");
   set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
 }
 
 void validate(const RunConfig& config) {
-  reject_if(config.mode == ModeKeys::EXPORT,
+  reject_if(config.run_mode == ModeKeys::EXPORT,
             "run_mode EXPORT is used by MoXing alone; set export_model=TF_SERVING to export after a run");
-  check_numbers(config);
-  reject_if(config.keep_best_mode != "auto" && config.keep_best_mode != "max" && config.keep_best_mode != "min",
-            "keep_best_mode is '" + config.keep_best_mode + "', expected auto, max or min");
-  if (config.mode == ModeKeys::TRAIN && config.log_dir.empty()) {
+  reject_if(config.inter_mode && config.run_mode != ModeKeys::TRAIN,
+            fmt::format("inter_mode is for run_mode TRAIN; run_mode is {}: leave it out", to_string(config.run_mode)));
+  reject_if(config.inter_mode == ModeKeys::EXPORT, "inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT");
+  check_ranges(config);
+  if (config.run_mode == ModeKeys::TRAIN && config.log_dir.empty()) {
     reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
     log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");
   }
-  if (config.mode == ModeKeys::PREDICT)
+  if (config.run_mode == ModeKeys::PREDICT)
     reject_if(!config.output_fn, "output_fn is needed in PREDICT: it gets the predictions");
-  reject_if(config.export_model && config.log_dir.empty(), "log_dir is needed with export_model: the model goes there");
+  reject_if(!config.export_model.empty() && config.log_dir.empty(),
+            "log_dir is needed with export_model: the model goes there");
   if (!config.log_dir.empty()) check_writable(config.log_dir);
 }
 

@@ -53,7 +53,7 @@ RunOptions options_of(const Case& c) {
 
 RunConfig config_of(const Case& c) {
   RunConfig config;
-  config.mode = c.mode;
+  config.run_mode = c.mode;
   config.devices = c.devices;
   config.num_gpus = c.devices.num_towers();
   config.batch_size = 8 / config.num_gpus;

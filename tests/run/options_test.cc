@@ -1,4 +1,6 @@
 // Numbers of a run that cannot work are told before anything starts.
+#include "base/options.h"
+
 #include <functional>
 #include <limits>
 
@@ -41,6 +43,46 @@ TEST(Options, NumbersHaveARangeThatErrorsTell) {
            {"trace_step", &RunOptions::trace_step}})
     EXPECT_EQ(error_with([field = field](RunOptions* o) { o->*field = -7; }).rfind(std::string(name) + " is -7", 0), 0u)
         << name;
+}
+
+// Sets a field to a number outside of its range; returns what the error should be, "" where the field has no range.
+template <typename T>
+std::string spoil(const OptionInfo& option, T& field) {
+  if constexpr (std::is_same_v<T, std::optional<double>> || (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)) {
+    if (option.least() == std::numeric_limits<int64_t>::min()) return "";
+    field = static_cast<typename std::conditional_t<std::is_integral_v<T>, T, double>>(option.least() - 7);
+    return std::string(option.name) + " is " + std::to_string(option.least() - 7) + ", expected " + option.expected();
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    if (option.values.words.empty()) return "";
+    field = "sideways";
+    return std::string(option.name) + " is 'sideways', expected " + option.expected();
+  }
+  return "";
+}
+
+TEST(Options, EveryLineOfTheTableIsChecked) {
+  int checked = 0;
+#define MOX_RUN_OPTION(type, name, ...)                                                          \
+  {                                                                                              \
+    RunOptions ignored;                                                                          \
+    const std::string expected = spoil(run_option(#name), ignored.name);                         \
+    if (!expected.empty()) {                                                                     \
+      EXPECT_EQ(error_with([](RunOptions* o) { spoil(run_option(#name), o->name); }), expected); \
+      ++checked;                                                                                 \
+    }                                                                                            \
+  }
+#include "moxing/run_options.inc"
+  EXPECT_GE(checked, 13);
+}
+
+TEST(Options, AMissingLogDirIsToldOnce) {
+  LogCapture log;
+  run(toy_options("", 2));
+  const std::string all = log.all();
+  const std::string warning = "no log_dir is given: nothing of this training is saved";
+  const size_t first = all.find(warning);
+  ASSERT_NE(first, std::string::npos) << all;
+  EXPECT_EQ(all.find(warning, first + 1), std::string::npos) << all;
 }
 
 TEST(Options, WhatCannotBeInMemoryIsToldBeforeItIsMade) {

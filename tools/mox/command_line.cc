@@ -46,7 +46,16 @@ Option& Option::expected(int min, int max) {
 }
 
 Option& Option::one_of(std::vector<std::string> values) {
-  option_->check(CLI::IsMember(std::move(values)));
+  std::string expected, all;
+  for (size_t i = 0; i < values.size(); ++i) {
+    expected += (i == 0 ? "" : i + 1 < values.size() ? ", " : " or ") + values[i];
+    all += (i == 0 ? "" : ",") + values[i];
+  }
+  option_->type_name(option_->get_type_name() + ":{" + all + "}");
+  option_->check([option = option_, values = std::move(values), expected](const std::string& text) -> std::string {
+    if (std::find(values.begin(), values.end(), text) == values.end()) reject(*option, text, expected);
+    return "";
+  });
   return *this;
 }
 
@@ -94,7 +103,8 @@ Option CommandLine::number(const std::string& name, T& value, Bounds<T> range, c
     const auto [stop, error] = std::from_chars(text.data(), end, parsed);
     if (error != std::errc() || stop != end || !(parsed >= range.low && parsed <= range.high))  // nan does not fit
       reject(*option, text,
-             fmt::format("{} from {} to {}", std::is_integral_v<T> ? "an integer" : "a number", range.low, range.high));
+             fmt::format("{} from {} to {}{}{}", std::is_integral_v<T> ? "an integer" : "a number", range.low,
+                         range.high, range.note.empty() ? "" : "; ", range.note));
     return "";
   });
   return Option(option);

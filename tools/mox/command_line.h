@@ -22,6 +22,7 @@ class Option {
   Option& required();
   Option& show_default();              // --help tells the variable's value
   Option& expected(int min, int max);  // so many values; max -1: any number
+  // The only values: parse throws an InvalidArgumentError that names the option, what it got and them.
   Option& one_of(std::vector<std::string> values);
   Option& needs(const Option& other);
   Option& description(const std::string& text);
@@ -31,10 +32,11 @@ class Option {
   CLI::Option* option_;
 };
 
-// The least and the largest value of a number.
+// The least and the largest value of a number, and what one of them stands for ("0 turns it off"), for errors.
 template <typename T>
 struct Bounds {
   std::type_identity_t<T> low, high;
+  std::string note = "";
 };
 
 class CommandLine {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/options.h"
 #include "command.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -10,10 +11,41 @@
 namespace mox::cli {
 namespace {
 
-constexpr char kHelp[] = "Usage: mox flags [--json]\nMoXing's own flags: name=default, meaning, values.\n";
+constexpr char kHelp[] =
+    "Usage: mox flags [--json]\nMoXing's own flags, and the options of runs and data sets: name=default, meaning, "
+    "values.\n";
 
-nlohmann::ordered_json as_json(const FlagValue& value) {
-  return std::visit([](const auto& v) { return nlohmann::ordered_json(v); }, value);
+using Json = nlohmann::ordered_json;
+
+Json as_json(const FlagValue& value) {
+  return std::visit([](const auto& v) { return Json(v); }, value);
+}
+
+// The commands that take it; Python for mox.run.
+Json places(unsigned where) {
+  Json names = Json::array();
+  for (const auto& [place, name] :
+       std::initializer_list<std::pair<unsigned, const char*>>{{option_places::kPython, "python"},
+                                                               {option_places::kTrain, "train"},
+                                                               {option_places::kEval, "eval"},
+                                                               {option_places::kPredict, "predict"}})
+    if (where & place) names.push_back(name);
+  return names;
+}
+
+// `of` is run or data; null stands for a default of "not given".
+void add_options(Json& list, const char* of, const std::vector<OptionInfo>& table) {
+  for (const OptionInfo& option : table) {
+    const bool given = option.default_value && !option.values.may_be_unset;
+    list.push_back({{"of", of},
+                    {"name", option.name},
+                    {"default", given ? as_json(*option.default_value) : Json()},
+                    {"values", option.expected()},
+                    {"group", option.group},
+                    {"where", places(option.where)},
+                    {"since", option.since},
+                    {"help", option.help}});
+  }
 }
 
 }  // namespace
@@ -29,12 +61,15 @@ int run_flags(const std::vector<std::string>& args) {
     json = true;
   }
   if (!json) {
-    std::fputs(get_help().c_str(), stdout);
+    std::fputs((get_help() + option_help()).c_str(), stdout);
     return kDone;
   }
-  nlohmann::ordered_json flags = nlohmann::ordered_json::array();
+  Json flags = Json::array();
+  add_options(flags, "run", run_options());
+  add_options(flags, "data", dataset_options());
   for (const FlagInfo& flag : all_flags())
-    flags.push_back({{"name", flag.name},
+    flags.push_back({{"of", "process"},
+                     {"name", flag.name},
                      {"default", as_json(flag.default_value)},
                      {"values", flag.values()},
                      {"offered", flag.offered},

@@ -1,5 +1,6 @@
 // Exceptions, log lines and flags.
 #include "base/limits.h"
+#include "base/options.h"
 #include "module.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -71,7 +72,28 @@ void set_sink(const nb::object& sink) {
   Py_XDECREF(old);
 }
 
+const char* kind_name(OptionValues::Kind kind) {
+  constexpr const char* kNames[] = {"switch", "integer", "number",   "text",  "path",
+                                    "word",   "mode",    "function", "object"};
+  return kNames[static_cast<int>(kind)];
+}
+
 }  // namespace
+
+nb::dict describe(const OptionInfo& option) {
+  const OptionValues& values = option.values;
+  const bool given = option.default_value && !values.may_be_unset;
+  nb::dict d;
+  d["name"] = option.name;
+  d["kind"] = kind_name(values.kind);
+  d["default"] = given ? nb::cast(*option.default_value) : nb::none();
+  d["low"] = values.low;
+  d["high"] = values.high;
+  d["words"] = values.words;
+  d["expected"] = option.expected(values.low);
+  d["help"] = option.help;
+  return d;
+}
 
 void bind_base(nb::module_& m) {
   nb::register_exception_translator(translate, nullptr);
@@ -82,11 +104,10 @@ void bind_base(nb::module_& m) {
   m.attr("MAX_DEVICES") = kMaxDevices;
   m.attr("MAX_SHARDS") = kMaxShards;
   m.attr("MAX_SAMPLES") = kMaxSamples;
-  m.attr("MAX_STEPS") = kMaxSteps;
-  m.attr("MAX_SECONDS") = kMaxSeconds;
-  nb::dict limits;  // of the numbers of data sets: name -> (least, largest)
-  for (const NamedLimit& limit : dataset_limits()) limits[limit.name] = nb::make_tuple(limit.low, limit.high);
-  m.attr("dataset_limits") = limits;
+  nb::list options;
+  for (const OptionInfo& option : run_options())
+    if (option.where & option_places::kPython) options.append(describe(option));
+  m.attr("run_options") = options;
   m.def("flag_values", [](const std::string& name) {
     get_flag(name);  // throws for a name that there is not
     for (const FlagInfo& flag : all_flags())

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "data/dataset_options.h"
 #include "graph/graph_state.h"
 #include "graph/import_graph.h"
 #include "graph/tensor_info.h"
@@ -112,64 +113,38 @@ Feature make_feature(int dtype, std::vector<int64_t> shape, bool var_len,
   return feature;
 }
 
-template <typename Options, typename Class>
-void bind_record_fields(Class& c) {
-  c.def_rw("num_epochs", &Options::num_epochs)
-      .def_rw("shuffle", &Options::shuffle)
-      .def_rw("shuffle_buffer_size", &Options::shuffle_buffer_size)
-      .def_rw("cache_dir", &Options::cache_dir)
-      .def_rw("remove_cache_on_finish", &Options::remove_cache_on_finish)
-      .def_rw("seed", &Options::seed)
-      .def_rw("max_broken_samples", &Options::max_broken_samples)
-      .def_rw("shard_index", &Options::shard_index)
-      .def_rw("num_shards", &Options::num_shards)
-      .def_rw("batch_size", &Options::batch_size)
-      .def_rw("drop_remainder", &Options::drop_remainder)
-      .def_rw("preprocess_threads", &Options::preprocess_threads)
-      .def_rw("private_num_threads", &Options::private_num_threads);
+// The fields that the table of data set options has for this struct; its class attribute `options` names them. What
+// Python gives as a function of its own, or as another type, goes through a set_… method.
+template <typename Options>
+nb::class_<Options> bind_options(nb::module_& m, const char* class_name) {
+  nb::class_<Options> c(m, class_name);
+  c.def(nb::init<>());
+  nb::list names;
+  data::for_each_option<Options>([&](const OptionInfo& line, auto member) {
+    using T = std::remove_reference_t<decltype(std::declval<Options&>().*member)>;
+    names.append(describe(line));
+    const std::string setter = std::string("set_") + line.name;
+    if constexpr (std::is_same_v<T, PreprocessFn>)
+      c.def(setter.c_str(), [member](Options& o, const nb::object& f) { o.*member = preprocess_function(f); });
+    else if constexpr (std::is_same_v<T, AugmentationFn>)
+      c.def(setter.c_str(), [member](Options& o, const nb::object& f) { o.*member = augmentation_function(f); });
+    else if constexpr (std::is_same_v<T, std::optional<ImageSize>>)
+      c.def(setter.c_str(), [member](Options& o, int64_t h, int64_t w) { o.*member = ImageSize{h, w}; });
+    else if constexpr (std::is_same_v<T, std::vector<Feature>>)
+      c.def(setter.c_str(), [member](Options& o, std::vector<Feature> v) { o.*member = std::move(v); });
+    else
+      c.def_rw(line.name, member);
+  });
+  c.attr("options") = names;
+  return c;
 }
 
-template <typename Options, typename Class>
-void bind_image_fields(Class& c) {
-  bind_record_fields<Options>(c);
-  c.def("set_image_size",
-        [](Options& self, int64_t height, int64_t width) {
-          self.image_size = {height, width};
-        })
-      .def("set_preprocess_fn",
-           [](Options& self, const nb::object& function) { self.preprocess_fn = preprocess_function(function); })
-      .def("set_augmentation_fn",
-           [](Options& self, const nb::object& function) { self.augmentation_fn = augmentation_function(function); })
-      .def_rw("label_one_hot", &Options::label_one_hot)
-      .def_rw("apply_exif_orientation", &Options::apply_exif_orientation);
-}
-
-template <typename Class>
-void bind_raw_fields(Class& c) {
-  bind_image_fields<typename Class::Type>(c);
-  c.def_rw("num_readers", &RawDatasetOptions::num_readers)
-      .def_rw("capacity", &RawDatasetOptions::capacity)
-      .def_rw("reader_class", &RawDatasetOptions::reader_class)
-      .def_rw("reader_kwargs", &RawDatasetOptions::reader_kwargs);
-}
-
-void bind_options(nb::module_& m) {
-  nb::class_<TFRecordDatasetOptions> records(m, "TFRecordDatasetOptions");
-  bind_record_fields<TFRecordDatasetOptions>(records.def(nb::init<>()));
-  records.def_rw("num_parallel", &TFRecordDatasetOptions::num_parallel);
-  nb::class_<ImageTFRecordDatasetOptions> images(m, "ImageTFRecordDatasetOptions");
-  bind_image_fields<ImageTFRecordDatasetOptions>(images.def(nb::init<>()));
-  images.def_rw("num_parallel", &ImageTFRecordDatasetOptions::num_parallel)
-      .def_rw("custom_feature_keys", &ImageTFRecordDatasetOptions::custom_feature_keys)
-      .def("set_custom_feature_values", [](ImageTFRecordDatasetOptions& self, std::vector<Feature> v) {
-        self.custom_feature_values = std::move(v);
-      });
-  nb::class_<RawDatasetOptions> raw(m, "RawDatasetOptions");
-  bind_raw_fields(raw.def(nb::init<>()));
-  nb::class_<MultilabelDatasetOptions, RawDatasetOptions> multilabel(m, "MultilabelDatasetOptions");
-  multilabel.def(nb::init<>())
-      .def_rw("label_sep", &MultilabelDatasetOptions::label_sep)
-      .def_rw("skip_label_not_found", &MultilabelDatasetOptions::skip_label_not_found);
+void bind_all_options(nb::module_& m) {
+  bind_options<DatasetOptions>(m, "DatasetOptions");
+  bind_options<TFRecordDatasetOptions>(m, "TFRecordDatasetOptions");
+  bind_options<ImageTFRecordDatasetOptions>(m, "ImageTFRecordDatasetOptions");
+  bind_options<RawDatasetOptions>(m, "RawDatasetOptions");
+  bind_options<MultilabelDatasetOptions>(m, "MultilabelDatasetOptions");
   nb::class_<Feature>(m, "Feature");
   m.def("feature", &make_feature, nb::arg("dtype"), nb::arg("shape"), nb::arg("var_len"), nb::arg("default").none());
   nb::class_<ItemHandler>(m, "ItemHandler");
@@ -286,7 +261,7 @@ void bind_conversion(nb::module_& m) {
 }  // namespace
 
 void bind_datasets(nb::module_& m) {
-  bind_options(m);
+  bind_all_options(m);
   bind_metadata(m);
   bind_maker<ImageClassificationRawDataset, ImageClassificationRawMetadata, RawDatasetOptions>(m, "raw_dataset");
   bind_maker<MultilabelClassificationRawDataset, MultilabelClassificationRawMetadata, MultilabelDatasetOptions>(

@@ -127,19 +127,6 @@ void bind_fragment_options(nb::module_& m) {
       .def_rw("central_fraction", &AugmentationOptions::central_fraction)
       .def_rw("area_min", &AugmentationOptions::area_min)
       .def_rw("padding", &AugmentationOptions::padding);
-  nb::class_<DatasetOptions>(m, "DatasetOptions")
-      .def(nb::init<>())
-      .def_rw("capacity", &DatasetOptions::capacity)
-      .def_rw("shuffle", &DatasetOptions::shuffle, nb::arg().none())
-      .def_rw("num_epochs", &DatasetOptions::num_epochs)
-      .def_rw("seed", &DatasetOptions::seed)
-      .def_rw("batch_size", &DatasetOptions::batch_size)
-      .def_rw("drop_remainder", &DatasetOptions::drop_remainder)
-      .def_rw("shard_index", &DatasetOptions::shard_index)
-      .def_rw("num_shards", &DatasetOptions::num_shards)
-      .def_rw("max_broken_samples", &DatasetOptions::max_broken_samples)
-      .def_rw("cache_dir", &DatasetOptions::cache_dir)
-      .def_rw("remove_cache_on_finish", &DatasetOptions::remove_cache_on_finish);
 }
 
 }  // namespace

@@ -18,6 +18,10 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 
+namespace mox {
+struct OptionInfo;  // base/options.h
+}
+
 namespace mox::python {
 
 namespace nb = nanobind;
@@ -33,6 +37,10 @@ ShapeList to_list(const tf::PartialTensorShape& shape);
 nb::object to_numpy(const tf::Tensor& tensor, const nb::object& new_array);
 
 nb::bytes to_bytes(const google::protobuf::MessageLite& message);
+
+// A line of a table of options for moxing/tensorflow/_options.py: name, kind, default, low, high, words, expected,
+// help.
+nb::dict describe(const OptionInfo& option);
 
 // One file a topic.
 void bind_base(nb::module_& m);            // exceptions, log, flags

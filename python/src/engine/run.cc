@@ -39,6 +39,23 @@ RunResult run_graph(BuiltGraph& graph, BuiltGraph* export_graph, RunConfig confi
   return run_built_graph(std::move(graph), std::move(exported), config);
 }
 
+// A field of the table of run options; functions are Python's own affair. Modes are their names.
+template <typename T, typename Class>
+void bind_option(Class& c, const char* name, T RunOptions::*field) {
+  if constexpr (std::is_same_v<T, ModeKeys> || std::is_same_v<T, std::optional<ModeKeys>>) {
+    c.def_prop_rw(
+        name,
+        [field](const RunConfig& self) {
+          const std::optional<ModeKeys> mode = self.*field;
+          return mode ? std::optional<std::string>(to_string(*mode)) : std::nullopt;
+        },
+        [field](RunConfig& self, const std::string& mode) { self.*field = parse_mode(mode); });
+  } else if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string> ||
+                       std::is_same_v<T, std::optional<double>>) {
+    c.def_rw(name, field);
+  }
+}
+
 void bind_config(nb::module_& m) {
   nb::class_<DevicePlan>(m, "DevicePlan", "see src/devices/device_plan.h")
       .def(
@@ -54,25 +71,8 @@ void bind_config(nb::module_& m) {
       .def_prop_ro("on_gpus", &DevicePlan::on_gpus);
   m.def(
       "count_gpus", [] { return this_machine().gpus; }, "that TensorFlow finds; makes no device");
-  nb::class_<RunConfig>(m, "RunConfig")
-      .def("__init__",
-           [](RunConfig* self, const std::string& mode) {
-             new (self) RunConfig();
-             self->mode = parse_mode(mode);
-           })
-      .def_rw("batch_size", &RunConfig::batch_size)
-      .def_rw("log_dir", &RunConfig::log_dir)
-      .def_rw("max_number_of_steps", &RunConfig::max_number_of_steps)
-      .def_rw("checkpoint_path", &RunConfig::checkpoint_path)
-      .def_rw("log_every_n_steps", &RunConfig::log_every_n_steps)
-      .def_rw("output_every_n_steps", &RunConfig::output_every_n_steps)
-      .def_rw("save_summary_steps", &RunConfig::save_summary_steps)
-      .def_rw("save_model_secs", &RunConfig::save_model_secs)
-      .def_rw("save_model_steps", &RunConfig::save_model_steps)
-      .def_rw("keep_best", &RunConfig::keep_best)
-      .def_rw("keep_best_mode", &RunConfig::keep_best_mode)
-      .def_rw("save_histogram_steps", &RunConfig::save_histogram_steps)
-      .def_rw("export_model", &RunConfig::export_model)
+  nb::class_<RunConfig> config(m, "RunConfig");
+  config.def(nb::init<>())
       .def_ro("num_gpus", &RunConfig::num_gpus)
       .def_rw("devices", &RunConfig::devices)
       .def_ro("loss_scale", &RunConfig::loss_scale)
@@ -85,6 +85,8 @@ void bind_config(nb::module_& m) {
         if (has_output_fn) checked.output_fn = [](const std::vector<OutputDict>&) {};
         validate(checked);
       });
+#define MOX_RUN_OPTION(type, name, ...) bind_option(config, #name, &RunOptions::name);
+#include "moxing/run_options.inc"
   nb::class_<RunResult>(m, "RunResult")
       .def_ro("steps", &RunResult::steps)
       .def_ro("global_step", &RunResult::global_step)

@@ -12,6 +12,7 @@
 #include "command_line.h"
 #include "data/label_classes.h"
 #include "engine/classifier_data.h"
+#include "engine/option_flags.h"
 #include "graph/graph_state.h"
 #include "run/checkpoint_state.h"
 #include "tensorflow/cc/ops/standard_ops.h"
@@ -69,9 +70,8 @@ void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
       .one_of({"float32", "bfloat16", "float16"})
       .show_default();
   app.number("--label_smoothing", c->label_smoothing, {0, 1}, "0 to 1");
-  app.number("--max_broken_samples", c->max_broken_samples, {0, kMaxCount},
-             "images or records that may be broken: each is named and left out; one more ends the run");
-  app.option("--cache_dir", c->cache_dir, "local folder that keeps images and TFRecord files of an object store");
+  add_option(app, dataset_option("max_broken_samples"), c->max_broken_samples);
+  add_option(app, dataset_option("cache_dir"), c->cache_dir);
 }
 
 // What the flags say, and what run.json says: a file from outside.

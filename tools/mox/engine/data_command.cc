@@ -13,6 +13,7 @@
 #include "command_line.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
+#include "engine/option_flags.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
 
@@ -35,8 +36,7 @@ int convert(const std::vector<std::string>& args) {
   app.option("--prefix", options.prefix, "files are named PREFIX-00000-of-00005.tfrecord").show_default();
   app.number("--num_shards", options.num_shards, {0, kMaxShards}, "files to write; 0: one for each 128 MiB")
       .show_default();
-  app.number("--max_broken_samples", options.max_broken_samples, {0, kMaxCount}, "so many broken images are left out")
-      .show_default();
+  add_option(app, dataset_option("max_broken_samples"), options.max_broken_samples);
   app.flag("--overwrite", options.overwrite, "replace what DST has already");
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
   const ConvertSummary summary = to == "tfrecord"
@@ -144,8 +144,7 @@ int preview(const std::vector<std::string>& args) {
   app.number("--seed", options.seed,
              {std::numeric_limits<decltype(options.seed)>::min(), std::numeric_limits<decltype(options.seed)>::max()})
       .show_default();
-  app.number("--max_broken_samples", options.max_broken_samples, {0, kMaxCount}, "so many broken images are left out")
-      .show_default();
+  add_option(app, dataset_option("max_broken_samples"), options.max_broken_samples);
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
   options.run_mode = parse_mode(mode);
   if (options.dataset_name.empty() && options.file_pattern.empty()) {

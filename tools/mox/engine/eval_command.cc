@@ -6,12 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
-#include "base/limits.h"
 #include "command_line.h"
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
 #include "engine/eval_record.h"
+#include "engine/option_flags.h"
 #include "engine/run_folder.h"
 
 namespace mox::cli {
@@ -73,16 +73,14 @@ int run_eval(const std::vector<std::string>& args) {
       "Example: mox eval --checkpoint_url=DIR",
       "mox eval");
   std::string checkpoint_url, split;
-  int64_t batch_size = 50, max_number_of_steps = 0, log_every_n_steps = 0;
+  RunOptions options{.run_mode = ModeKeys::EVAL, .batch_size = 50, .log_every_n_steps = 0, .output_every_n_steps = 1};
   bool as_json = false;
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
   app.option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix").required();
   add_classifier_flags(app, &config);
   app.option("--split", split,
              "default: the data set's last split; of own images the folder eval, validation, val or test");
-  app.number("--batch_size", batch_size, {1, kMaxBatchSize}, "samples a device and step").show_default();
-  app.number("--max_number_of_steps", max_number_of_steps, {0, kMaxSteps}, "0: the whole split").show_default();
-  app.number("--log_every_n_steps", log_every_n_steps, {0, kMaxSteps}, "0: only the result").show_default();
+  add_run_options(app, option_places::kEval, &options);
   app.flag("--json", as_json, "print the metrics as one JSON object");
   if (int code = app.parse_with_flags(args); code >= 0) return code;
 
@@ -94,8 +92,6 @@ int run_eval(const std::vector<std::string>& args) {
   const std::vector<std::string> classes = class_names_of(config, checkpoint_url);
   Totals totals;
   EvalRecord record(config.num_classes);
-  RunOptions options;
-  options.run_mode = ModeKeys::EVAL;
   options.input_fn = classifier_input(config, split, classes);
   options.model_fn = classifier_model(config);
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
@@ -104,12 +100,8 @@ int run_eval(const std::vector<std::string>& args) {
       record.add(dict);
     }
   };
-  options.output_every_n_steps = 1;
-  options.batch_size = batch_size;
   options.checkpoint_path = checkpoint_url;
-  options.max_number_of_steps = max_number_of_steps;
-  options.log_every_n_steps = log_every_n_steps;
-  set_default_log_level(log_every_n_steps > 0 ? "info" : "warning");
+  set_default_log_level(options.log_every_n_steps > 0 ? "info" : "warning");
   const RunResult result = run(options);
   if (result.interrupted) return kFailed;
   // Metrics of it would look like some: whatever is no number counts as the first class.

@@ -19,6 +19,7 @@
 #include "engine/classifier.h"
 #include "engine/entry.h"
 #include "engine/npy.h"
+#include "engine/option_flags.h"
 #include "moxing/file_stream.h"
 #include "tensorflow/cc/ops/io_ops.h"
 #include "tensorflow/cc/ops/standard_ops.h"
@@ -35,7 +36,7 @@ struct PredictFlags {
   ClassifierConfig classifier;
   std::string checkpoint_url, output_url, preprocess = "default", values = "probabilities";
   std::vector<std::string> inputs;
-  int64_t batch_size = 32;
+  RunOptions run{.run_mode = ModeKeys::PREDICT, .batch_size = 32, .log_every_n_steps = 0};
   int top_k = 1;
   bool json = false;
 };
@@ -155,13 +156,11 @@ void check_array(const PredictFlags& f, const Samples& samples) {
 // Fills [N, classes] from sample `done` on; `done` counts what has arrived.
 RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_size, tf::Tensor* scores,
                   int64_t* done) {
-  RunOptions options;
-  options.run_mode = ModeKeys::PREDICT;
+  RunOptions options = f.run;
   options.input_fn = samples_input(f, samples, *done);
   options.model_fn = classifier_model(f.classifier);
   options.batch_size = batch_size;
   options.checkpoint_path = f.checkpoint_url;
-  options.log_every_n_steps = 0;
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) {
       const tf::Tensor& rows = dict.at(f.values);
@@ -192,7 +191,7 @@ tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
   int64_t done = 0;
   RunResult result;
   try {
-    result = predict(f, samples, f.batch_size, &scores, &done);
+    result = predict(f, samples, f.run.batch_size, &scores, &done);
   } catch (const RunError&) {
     if (samples.paths.empty()) throw;
     // One by one from there, to name the image that cannot be read.
@@ -282,7 +281,7 @@ int run_predict(const std::vector<std::string>& args) {
              "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
   app.option("--values", flags.values, "probabilities or logits").one_of({"probabilities", "logits"}).show_default();
   app.number("--top_k", flags.top_k, {1, kMaxClasses}, "classes shown an image, best first").show_default();
-  app.number("--batch_size", flags.batch_size, {1, kMaxBatchSize}, "images a step").show_default();
+  add_run_options(app, option_places::kPredict, &flags.run);
   app.flag("--json", flags.json, "JSON lines");
   if (int code = app.parse_with_flags(args); code >= 0) return code;
   if (!flags.classifier.data_url.empty()) flags.inputs.push_back(flags.classifier.data_url);

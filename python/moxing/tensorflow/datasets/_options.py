@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from moxing._arguments import Integer, Kind, ListOf, PathText, Text, plain, refuse, set_field, shown, take
+from moxing._arguments import Integer, Kind, ListOf, Text, plain, refuse, shown, take
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import graph_function
@@ -97,7 +97,12 @@ def _function(make):
     return set_function
 
 
-_READER_NUMBERS = {name: Integer(*engine.dataset_limits[name]) for name in ("num_readers", "capacity")}
+def range_of(name):
+    """What the table of options says of that number."""
+    return next(Integer(option["low"], option["high"]) for option in engine.RawDatasetOptions.options if option["name"] == name)
+
+
+_READER_NUMBERS = {name: range_of(name) for name in ("num_readers", "capacity")}
 
 
 def _reader_kwargs(options, name, given):
@@ -117,11 +122,6 @@ def _reader_class(options, name, reader_class):
     options.reader_class = reader_class if isinstance(reader_class, str) else reader_class.__name__
 
 
-def _plain_value(options, name, value):
-    limits = engine.dataset_limits.get(name)
-    set_field(options, name, value, kind=Integer(*limits) if limits else PathText() if name == "cache_dir" else None)
-
-
 # The arguments that are no plain values; how each gets into the options.
 _SETTERS = {
     "image_size": lambda options, name, value: options.set_image_size(*image_size_of(value)),
@@ -132,11 +132,11 @@ _SETTERS = {
 }
 
 
-def fill(options, arguments, besides=()):
-    """Sets the fields from a constructor's locals(), in which `besides` are no options. None leaves the default of C++."""
+def fill(options, arguments):
+    """Sets the fields of the engine's options; the arguments were checked by @takes. None leaves the default of C++."""
     for name, value in arguments.items():
-        if value is not None and name not in ("self", "__class__", *besides):
-            _SETTERS.get(name, _plain_value)(options, name, value)
+        if value is not None:
+            _SETTERS.get(name, setattr)(options, name, value)
     return options
 
 

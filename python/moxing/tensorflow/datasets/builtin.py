@@ -2,6 +2,7 @@
 import collections
 
 from moxing._arguments import PathText, Text, checked
+from moxing.tensorflow._options import takes
 from moxing.tensorflow._runtime import engine
 from moxing.tensorflow.datasets._options import fill
 from moxing.tensorflow.datasets.base import Dataset
@@ -19,10 +20,9 @@ def get_dataset_meta(name: _NAME):
     return DatasetMeta(name, dict(splits), num_classes, image_shape, class_names)
 
 
-@checked
-def get_dataset(name: _NAME, split_name: Text(), dataset_dir: PathText(), capacity=256, shuffle=None, num_epochs=None, batch_size=None,
-                drop_remainder=False, seed=None, shard_index=None, num_shards=None, max_broken_samples=0, cache_dir=None,
-                remove_cache_on_finish=True):
+@takes(engine.DatasetOptions.options,
+       ["capacity", "shuffle", "num_epochs", "batch_size", "drop_remainder", "seed", "shard_index", "num_shards",
+        "max_broken_samples", "cache_dir", "remove_cache_on_finish"])
+def get_dataset(name: _NAME, split_name: Text(), dataset_dir: PathText(), **options):
     """The built-in data set `name`, read from the files in dataset_dir as they are published. Keys: image, label."""
-    options = fill(engine.DatasetOptions(), locals(), besides=["name", "split_name", "dataset_dir"])
-    return Dataset(engine.get_dataset(name, split_name, dataset_dir, options))
+    return Dataset(engine.get_dataset(name, split_name, dataset_dir, fill(engine.DatasetOptions(), options)))

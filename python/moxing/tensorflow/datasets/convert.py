@@ -4,12 +4,13 @@ import collections
 from moxing._arguments import Integer, Number, PathText, Switch, Text, checked, shown, take
 from moxing.errors import ArgumentTypeError
 from moxing.tensorflow._runtime import engine
+from moxing.tensorflow.datasets._options import range_of
 
 ConvertSummary = collections.namedtuple("ConvertSummary", ["samples", "files", "broken"])
 
 
 _FOLDER = PathText()
-_BROKEN = Integer(*engine.dataset_limits["max_broken_samples"])
+_BROKEN = range_of("max_broken_samples")
 
 
 def _parts(split_spec):

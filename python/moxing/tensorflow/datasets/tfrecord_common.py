@@ -1,6 +1,7 @@
 """TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features."""
 from moxing._arguments import Integer, ListOf, PathText, Text, checked, shown
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
+from moxing.tensorflow._options import other, takes
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import func_graph, graph_function
 from moxing.tensorflow.datasets._options import engine_metadata, feature_of, fill, image_size_of, paired_features
@@ -113,13 +114,13 @@ class BaseTFRecordDataset(Dataset):
 
     _build_features = None
 
-    def __init__(self, metadata=None, keys_to_features=None, items_to_handlers=None, batch_size=None, shuffle=True,
-                 shuffle_buffer_size=6400, num_parallel=8, num_epochs=None, cache_dir=None, remove_cache_on_finish=True,
-                 private_num_threads=0, preprocess_threads=12, drop_remainder=False, seed=None, max_broken_samples=0,
-                 shard_index=None, num_shards=None, meta=None, feature_keys=None, feature_values=None):
-        self._options = fill(engine.TFRecordDatasetOptions(), locals(),
-                             besides=["metadata", "meta", "keys_to_features", "items_to_handlers", "feature_keys",
-                                      "feature_values"])
+    @takes(engine.TFRecordDatasetOptions.options,
+           ["batch_size", "shuffle", "shuffle_buffer_size", "num_parallel", "num_epochs", "cache_dir", "remove_cache_on_finish",
+            "private_num_threads", "preprocess_threads", "drop_remainder", "seed", "max_broken_samples", "shard_index",
+            "num_shards", other("meta"), other("feature_keys"), other("feature_values")])
+    def __init__(self, metadata=None, keys_to_features=None, items_to_handlers=None, *, meta=None, feature_keys=None,
+                 feature_values=None, **options):
+        self._options = fill(engine.TFRecordDatasetOptions(), options)
         self._records = engine_metadata(metadata if metadata is not None else meta, BaseTFRecordMetadata)
         self._features = keys_to_features
         if feature_keys is not None or feature_values is not None:
@@ -200,13 +201,13 @@ class ImageClassificationTFRecordDataset(Dataset):
     tf.FixedLenFeature or tf.VarLenFeature.
     """
 
-    def __init__(self, metadata=None, batch_size=None, shuffle=True, shuffle_buffer_size=6400, num_parallel=8, num_epochs=None,
-                 cache_dir=None, preprocess_fn=None, image_size=None, remove_cache_on_finish=True, private_num_threads=0,
-                 custom_feature_keys=None, custom_feature_values=None, drop_remainder=False, augmentation_fn=None,
-                 label_one_hot=False, preprocess_threads=12, seed=None, max_broken_samples=0, apply_exif_orientation=False,
-                 shard_index=None, num_shards=None, meta=None):
-        options = fill(engine.ImageTFRecordDatasetOptions(), locals(),
-                       besides=["metadata", "meta", "custom_feature_keys", "custom_feature_values"])
+    @takes(engine.ImageTFRecordDatasetOptions.options,
+           ["batch_size", "shuffle", "shuffle_buffer_size", "num_parallel", "num_epochs", "cache_dir", "preprocess_fn",
+            "image_size", "remove_cache_on_finish", "private_num_threads", "custom_feature_keys", "custom_feature_values",
+            "drop_remainder", "augmentation_fn", "label_one_hot", "preprocess_threads", "seed", "max_broken_samples",
+            "apply_exif_orientation", "shard_index", "num_shards", other("meta")])
+    def __init__(self, metadata=None, *, custom_feature_keys=None, custom_feature_values=None, meta=None, **options):
+        options = fill(engine.ImageTFRecordDatasetOptions(), options)
         custom = paired_features("custom_feature_keys", custom_feature_keys, "custom_feature_values", custom_feature_values)
         options.custom_feature_keys = [key for key, _ in custom]
         options.set_custom_feature_values([feature_of(*pair) for pair in custom])

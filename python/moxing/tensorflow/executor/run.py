@@ -3,10 +3,11 @@ import dataclasses
 import signal
 import sys
 
-from moxing._arguments import Integer, Number, PathText, Switch, Text, checked
+from moxing._arguments import Kind
 from moxing.errors import Error, InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import user_seed
-from moxing.tensorflow._runtime import engine, new_array, tf
+from moxing.tensorflow._options import takes
+from moxing.tensorflow._runtime import engine, new_array
 from moxing.tensorflow.executor import user_functions
 from moxing.tensorflow.executor.graph_builder import GraphBuilder
 from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
@@ -44,17 +45,6 @@ def _check_functions(functions, mode):
     engine.check_functions(given, [user_functions.what_is(function) for function in several], mode)
 
 
-def _inter_mode(value, mode):
-    if value is None:
-        return None
-    inter_mode = engine.parse_mode(value)
-    if inter_mode == ModeKeys.EXPORT:
-        raise InvalidArgumentError("inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT")
-    if mode != ModeKeys.TRAIN:
-        raise InvalidArgumentError(f"inter_mode is for run_mode TRAIN; run_mode is {mode}: leave it out")
-    return inter_mode
-
-
 def _check_supported():
     def reject(given, text):
         if given:
@@ -66,20 +56,27 @@ def _check_supported():
            "a cluster (worker_hosts, ps_hosts, job_name)")
 
 
-def _export_model(value):
-    if value is None or value is False:
-        return False
-    if value != ExportKeys.TF_SERVING:
-        raise InvalidArgumentError(f"export_model is {value!r}; there is mox.ExportKeys.TF_SERVING")
-    return True
+class _ExportModel(Kind):
+    """The manual also writes export_model=False."""
+
+    def __init__(self):
+        super().__init__("TF_SERVING or False; there is mox.ExportKeys.TF_SERVING alone")
+
+    def take(self, value):
+        if value is False:
+            return value
+        if value != ExportKeys.TF_SERVING:
+            raise ValueError
+        return ExportKeys.TF_SERVING
 
 
-def _config(mode, batch_size, numbers, texts, export_model):
-    config = engine.RunConfig(mode)
-    for name, value in {"batch_size": batch_size, **numbers, **texts}.items():
-        if value is not None:
-            setattr(config, name, value)
-    config.export_model = _export_model(export_model)
+def _config(options):
+    """The engine's options: all but the functions, which Python calls."""
+    config = engine.RunConfig()
+    for option in engine.run_options:
+        value = options[option["name"]]
+        if value is not None and option["kind"] != "function":
+            setattr(config, option["name"], value)
     return config
 
 
@@ -111,19 +108,8 @@ def _stop_as_asked():
     raise KeyboardInterrupt
 
 
-_MODE = Text("TRAIN, EVAL or PREDICT")
-_FOLDER = PathText()
-_STEPS = Integer(0, engine.MAX_STEPS).or_none()
-
-
-@checked
-def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mode: _MODE = "invalid", inter_mode: _MODE = None,
-        batch_size: Integer(1, engine.MAX_BATCH_SIZE) = None, auto_batch: Switch() = True, log_dir: _FOLDER = None,
-        max_number_of_steps: _STEPS = 0, checkpoint_path: _FOLDER = None, log_every_n_steps: _STEPS = 10,
-        output_every_n_steps: _STEPS = 0, save_summary_steps: _STEPS = 100, save_model_secs: Number(-1, engine.MAX_SECONDS) = None,
-        export_model=False, fetch_strategy_fn=None, save_model_steps: Integer(-1, engine.MAX_STEPS) = None,
-        keep_best: Text("a name in log_info") = None, keep_best_mode: Text("auto, max or min") = "auto",
-        save_histogram_steps: _STEPS = 0):
+@takes(engine.run_options, kinds={"export_model": _ExportModel()}, defaults={"run_mode": "invalid", "export_model": False})
+def run(**options):
     """Runs to the end and returns a RunResult.
 
     Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does
@@ -134,30 +120,23 @@ def run(input_fn=None, output_fn=None, model_fn=None, optimizer_fn=None, run_mod
     …_n_steps arguments planned for it: 'log_info', 'summaries', 'output_info'. It returns the names of what the step
     fetches, or None for what was planned.
     """
-    functions = _Functions(input_fn, model_fn, optimizer_fn, output_fn, fetch_strategy_fn)
-    mode = engine.parse_mode(run_mode)
+    functions = _Functions(**{field.name: options[field.name] for field in dataclasses.fields(_Functions)})
+    options["export_model"] = options["export_model"] or None
+    config = _config(options)
     engine.set_log_sink(_write_log_line)
     try:
-        _check_functions(functions, mode)
+        _check_functions(functions, config.run_mode)
         _check_supported()
-        inter_mode = _inter_mode(inter_mode, mode)
-        config = _config(
-            mode, batch_size,
-            dict(max_number_of_steps=max_number_of_steps, log_every_n_steps=log_every_n_steps,
-                 output_every_n_steps=output_every_n_steps, save_summary_steps=save_summary_steps,
-                 save_model_secs=save_model_secs, save_model_steps=save_model_steps,
-                 save_histogram_steps=save_histogram_steps),
-            dict(log_dir=log_dir, checkpoint_path=checkpoint_path, keep_best=keep_best, keep_best_mode=keep_best_mode),
-            export_model)
-        config.check(output_fn is not None)
-        return _run(functions, config, mode, inter_mode, auto_batch)
+        config.check(functions.output_fn is not None)
+        return _run(functions, config)
     finally:
         engine.set_log_sink(None)
 
 
-def _run(functions, config, mode, inter_mode, auto_batch):
+def _run(functions, config):
     errors = user_functions.PythonErrors()
-    builder = GraphBuilder(functions, config, mode, inter_mode, auto_batch, user_seed(), errors)
+    seed = config.random_seed or user_seed()
+    builder = GraphBuilder(functions, config, config.run_mode, config.inter_mode, config.auto_batch, seed, errors)
     built = builder.build()
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn

@@ -1,5 +1,6 @@
 """Image files: one folder a class, or several labels an image."""
 from moxing._arguments import PathText, Text, checked
+from moxing.tensorflow._options import takes
 from moxing.tensorflow._runtime import engine
 from moxing.tensorflow.datasets._options import engine_metadata, fill
 from moxing.tensorflow.datasets.base import Dataset
@@ -69,25 +70,26 @@ class MultilabelClassificationRawMetadata(_Metadata):
                                                    labels_filename))
 
 
-class ImageClassificationRawDataset(Dataset):
-    """Keys: image, label, label_desc, image_name. What the arguments mean: docs/data.md."""
+# The manual's arguments by position.
+_ORDER = ["batch_size", "num_readers", "num_epochs", "shuffle", "shuffle_buffer_size", "capacity", "cache_dir", "preprocess_fn",
+          "preprocess_threads", "image_size", "remove_cache_on_finish", "private_num_threads", "reader_class", "reader_kwargs",
+          "drop_remainder"]
 
-    def __init__(self, metadata, batch_size=None, num_readers=8, num_epochs=None, shuffle=True, shuffle_buffer_size=16,
-                 capacity=256, cache_dir=None, preprocess_fn=None, preprocess_threads=12, image_size=None,
-                 remove_cache_on_finish=True, private_num_threads=0, reader_class=None, reader_kwargs=None,
-                 drop_remainder=False, augmentation_fn=None, label_one_hot=False, seed=None, max_broken_samples=0,
-                 apply_exif_orientation=False, shard_index=None, num_shards=None):
-        options = fill(engine.RawDatasetOptions(), locals(), besides=["metadata"])
+
+class ImageClassificationRawDataset(Dataset):
+    """Keys: image, label, label_desc, image_name."""
+
+    @takes(engine.RawDatasetOptions.options, _ORDER)
+    def __init__(self, metadata, **options):
+        options = fill(engine.RawDatasetOptions(), options)
         super().__init__(engine.raw_dataset(engine_metadata(metadata, ImageClassificationRawMetadata), options))
 
 
 class MultilabelClassificationRawDataset(Dataset):
     """Keys: image, label (multi-hot: float [num_classes]), label_desc, image_name. Label files have one name a line."""
 
-    def __init__(self, metadata, batch_size=None, num_readers=8, num_epochs=None, shuffle=True, shuffle_buffer_size=16,
-                 capacity=256, cache_dir=None, preprocess_fn=None, preprocess_threads=12, image_size=None,
-                 remove_cache_on_finish=True, private_num_threads=0, reader_class=None, reader_kwargs=None,
-                 drop_remainder=False, label_sep="\n", skip_label_not_found=False, augmentation_fn=None, seed=None,
-                 max_broken_samples=0, apply_exif_orientation=False, shard_index=None, num_shards=None):
-        options = fill(engine.MultilabelDatasetOptions(), locals(), besides=["metadata"])
+    @takes([o for o in engine.MultilabelDatasetOptions.options if o["name"] != "label_one_hot"],
+           [*_ORDER, "label_sep", "skip_label_not_found"])
+    def __init__(self, metadata, **options):
+        options = fill(engine.MultilabelDatasetOptions(), options)
         super().__init__(engine.multilabel_dataset(engine_metadata(metadata, MultilabelClassificationRawMetadata), options))

@@ -1,0 +1,57 @@
+#include "engine/option_flags.h"
+
+#include <type_traits>
+
+namespace mox::cli {
+namespace {
+
+std::string flag_of(const OptionInfo& option, const std::string& flag) {
+  return flag.empty() ? std::string("--") + option.name : flag;
+}
+
+// The command line's own names.
+std::string run_flag(const std::string& name) {
+  if (name == "log_dir") return "--train_url";
+  if (name == "checkpoint_path") return "--checkpoint_url";
+  return name == "random_seed" ? "--seed" : "--" + name;
+}
+
+// What a command line has no form for (functions, modes) is no flag.
+template <typename T>
+void add_run_option(CommandLine& app, const OptionInfo& option, unsigned command, T& value) {
+  if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, int> || std::is_same_v<T, int64_t> ||
+                std::is_same_v<T, double>)
+    if (option.where & command) add_option(app, option, value, run_flag(option.name));
+}
+
+}  // namespace
+
+Option add_option(CommandLine& app, const OptionInfo& option, std::string& value, const std::string& flag) {
+  Option added = app.option(flag_of(option, flag), value, option.help);
+  if (!option.values.words.empty()) added.one_of(option.values.words);
+  if (!value.empty()) added.show_default();
+  return added;
+}
+
+template <typename T>
+Option add_option(CommandLine& app, const OptionInfo& option, T& value, const std::string& flag) {
+  const OptionValues& values = option.values;
+  const int64_t low = option.least_given();  // "not given" is a flag that is left out
+  const std::string note = low == option.least() ? values.note : "";
+  const std::string help = option.help + (note.empty() ? "" : "; " + note);
+  Option added =
+      app.number(flag_of(option, flag), value, {static_cast<T>(low), static_cast<T>(values.high), note}, help);
+  if (value >= static_cast<T>(low)) added.show_default();
+  return added;
+}
+
+template Option add_option(CommandLine&, const OptionInfo&, int&, const std::string&);
+template Option add_option(CommandLine&, const OptionInfo&, int64_t&, const std::string&);
+template Option add_option(CommandLine&, const OptionInfo&, double&, const std::string&);
+
+void add_run_options(CommandLine& app, unsigned command, RunOptions* options) {
+#define MOX_RUN_OPTION(type, name, ...) add_run_option(app, run_option(#name), command, options->name);
+#include "moxing/run_options.inc"
+}
+
+}  // namespace mox::cli
