@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "graph/built_graph.h"
+#include "input/lift_input.h"
 #include "moxing/export.h"
 #include "run/language.h"
 #include "run/returned.h"
