@@ -178,8 +178,10 @@ Ending StepLoop::ending(Ending::How how) const {
 }
 
 void StepLoop::end(Ending::How how, RunResult* result) {
-  if (how == Ending::kFailed || watch_.broke_off()) watch_.stop();
-  for (const auto& observer : observers_) observer->end(ending(how));
+  for (const auto& observer : observers_) {
+    if (how == Ending::kFailed || watch_.broke_off()) watch_.stop();  // also when a hook's end() was broken off
+    observer->end(ending(how));
+  }
   if (how == Ending::kFailed) return;
   for (const auto& observer : observers_) observer->report(ending(how), result);
 }

@@ -20,7 +20,7 @@ std::vector<std::string> taken(const Command& command, std::vector<std::string>*
   std::vector<std::string> paths, rest;
   for (size_t i = 0; i < args->size(); ++i) {
     const std::string& word = (*args)[i];
-    const bool is_script = command.run == run_script && !word.starts_with("-");
+    const bool is_script = command.run == run_script && !word.starts_with('-');
     if (word == "--" || is_script) {
       rest.insert(rest.end(), args->begin() + static_cast<std::ptrdiff_t>(i), args->end());
       break;
