@@ -1,5 +1,5 @@
 #!/bin/sh
-# What can be checked without running the code: formatting, the dependency rule, names that must not be in the tree.
+# What can be checked without running the code: the arrows between rooms, public headers, locks, lengths, formatting.
 set -eu
 cd "$(dirname "$0")/.."
 build=build/release
@@ -47,6 +47,13 @@ below run "base file tf_files graph layers input passes devices exchange data ne
 if git grep -nE 'std::(mutex|lock_guard|unique_lock|scoped_lock|shared_mutex|condition_variable)' -- src tools python/src ':!src/base/mutex.h'; then
   complain "locks that are no mox::Mutex (src/base/mutex.h)"
 fi
+
+# Public headers: nothing private, a comment at what is exported, each compiles alone (ccache has them after the first time).
+python3 scripts/check_headers.py $build || failed=1
+
+# Told, not refused: a file of more than 400 lines is usually two.
+git ls-files 'src/*.cc' 'src/*.h' 'include/*.h' 'tools/*.cc' 'tools/*.h' 'python/*.cc' 'python/moxing/*.py' | xargs wc -l |
+  awk '$2 != "total" && $1 > 400 { print "check: note: " $2 " has " $1 " lines" }'
 
 # moxing.v1 stands on the public API.
 if grep -rnE '(from|import) moxing[a-z.]*\._|from moxing[a-z.]* import _' python/moxing/v1; then complain "python/moxing/v1 imports what is private"; fi
