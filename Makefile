@@ -37,7 +37,7 @@ test-python:
 check:
 	@scripts/check.sh
 
-# clang-tidy on what differs from origin/main (lint-all: on all but the tests), ruff on all Python.
+# clang-tidy on what differs from the upstream (lint-all: on all but the tests), ruff on all Python.
 lint: setup-lint configure
 	@JOBS=$(JOBS) scripts/lint.py
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What can be checked without running the code: formatting, the dependency rule, names that must not be in the tree.
+# What can be checked without running the code: the arrows between rooms, public headers, locks, lengths, formatting.
 set -eu
 cd "$(dirname "$0")/.."
 build=build/release
@@ -54,6 +54,13 @@ if [ -x $build/bin/mox ]; then python3 docs/options_table.py --check $build/bin/
 if grep -rnE '/(device|job|gpu|cpu):' src include python/moxing python/src tools --include='*.cc' --include='*.h' --include='*.py' | grep -v '^src/devices/'; then
   complain "a device's name outside src/devices"
 fi
+
+# Public headers: nothing private, a comment at what is exported, each compiles alone (ccache has them after the first time).
+python3 scripts/check_headers.py $build || failed=1
+
+# Told, not refused: a file of more than 400 lines is usually two.
+git ls-files 'src/*.cc' 'src/*.h' 'include/*.h' 'tools/*.cc' 'tools/*.h' 'python/*.cc' 'python/moxing/*.py' | xargs wc -l |
+  awk '$2 != "total" && $1 > 400 { print "check: note: " $2 " has " $1 " lines" }'
 
 # moxing.v1 stands on the public API.
 if grep -rnE '(from|import) moxing[a-z.]*\._|from moxing[a-z.]* import _' python/moxing/v1; then complain "python/moxing/v1 imports what is private"; fi

@@ -4,7 +4,7 @@
   scripts/lint.py [--base COMMIT] [--all] [FILE…]
 
 clang-tidy (.clang-tidy: its checks, and clang's analysis of what locks guard) on the C++ files that differ from COMMIT
-(default: where the branch left origin/main), on FILE…, or with --all on every one below src/, tools/, python/ and
+(default: where the branch left its upstream), on FILE…, or with --all on every one below src/, tools/, python/ and
 examples/; ruff (pyproject.toml) on all Python. A file with TensorFlow's headers takes 7 s, one without 1 s.
 Reads build/release/compile_commands.json: configure first.
 """
@@ -60,7 +60,7 @@ def git(*words: str) -> list[str]:
 
 
 def changed_since(base: str | None) -> list[str]:
-    base = base or "".join(git("merge-base", "HEAD", "origin/main")) or "HEAD"
+    base = base or "".join(git("merge-base", "HEAD", "@{upstream}")) or "HEAD"
     return git("diff", "--name-only", base) + git("ls-files", "--others", "--exclude-standard")
 
 

@@ -15,6 +15,7 @@ namespace mox {
 // class is split by these fractions, which add up to at most 1, always in the same way. InvalidArgumentError when a
 // part is there already, unless `overwrite`.
 using SplitSpec = std::vector<std::pair<std::string, double>>;
+// Returns the images of each part. NotFoundError when src_dir is not there, DataError when it has no class folders.
 MOX_EXPORT std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpec& split_spec,
                                                                              const std::string& src_dir,
                                                                              const std::string& dst_dir,
@@ -36,10 +37,11 @@ struct ConvertSummary {
 
 // Class folders to TFRecord files as TF-slim writes them, and labels.txt. InvalidArgumentError when dst_dir has files
 // of this prefix, or a labels.txt with other classes, unless `overwrite`: the old files of the prefix go then.
+// DataError when src_dir holds no images, or more broken ones than max_broken_samples.
 MOX_EXPORT ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string& dst_dir,
                                               const ConvertOptions& options = {});
 // The other way: every record becomes dst_dir/CLASS/NAME; CLASS is its number where no name is known. dst_dir must be
-// empty or missing, unless `overwrite`: files of the same names are replaced then.
+// empty or missing, unless `overwrite`: files of the same names are replaced then. NotFoundError when no file matches.
 MOX_EXPORT ConvertSummary tfrecord_to_folders(const std::string& src_dir, const std::string& file_pattern,
                                               const std::string& dst_dir, const ConvertOptions& options = {});
 
@@ -62,7 +64,8 @@ struct DatasetStat {
   std::vector<Broken> broken;
 };
 // Of the TFRecord files that match the pattern. Without one: of the folder's *.tfrecord files, else of images/ and
-// labels/ (an image counts in each of its classes), else of class folders.
+// labels/ (an image counts in each of its classes), else of class folders. NotFoundError when the folder is not there,
+// DataError when it has nothing of that; images that are broken are listed in the result.
 MOX_EXPORT DatasetStat dataset_stat(const std::string& dir, const std::string& file_pattern = "");
 
 }  // namespace mox

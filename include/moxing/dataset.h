@@ -28,6 +28,7 @@ struct DatasetOptions {
 #include "moxing/dataset_options.inc"
 };
 
+// What input_fn takes samples from: made by get_dataset, or one of the classes of datasets.h.
 // Subclass it for samples of any kind: keys, num_samples, class_names and build, which makes the pipeline of the
 // functions in dataset_graph.h.
 class MOX_EXPORT Dataset {
@@ -38,6 +39,7 @@ class MOX_EXPORT Dataset {
   // InvalidArgumentError for a key that is not in keys().
   std::vector<tensorflow::Output> get(const Scope& scope, const std::vector<std::string>& keys);
 
+  // What get() knows, in the data set's order: "image", "label", ….
   virtual std::vector<std::string> keys() const = 0;
   // Samples in one epoch of the whole data set, all shards.
   virtual int64_t num_samples() const = 0;
@@ -65,6 +67,7 @@ struct DatasetMeta {
 
 // mnist, fashion_mnist, …; an unknown name is an InvalidArgumentError that lists the known ones.
 MOX_EXPORT DatasetMeta get_dataset_meta(const std::string& name);
+// The names that get_dataset and get_dataset_meta know.
 MOX_EXPORT std::vector<std::string> dataset_names();
 
 // The built-in data set `name`, read from the files in dataset_dir as they are published, or as TF-slim converts them

@@ -53,19 +53,21 @@ struct MapOptions {
 // What `body` makes of each element.
 MOX_EXPORT DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& body,
                            const MapOptions& options = {});
-// The elements of the data sets that `body` makes of each element, one after the other.
+// Makes a data set of an element, in a graph of its own as a MapBody does.
 using FlatMapBody = std::function<DatasetNode(const Scope& body, const std::vector<tensorflow::Output>& element,
                                               const std::vector<tensorflow::Output>& captured)>;
+// The elements of the data sets that `body` makes of each element, one after the other.
 MOX_EXPORT DatasetNode flat_map(const Scope& scope, const DatasetNode& input, const FlatMapBody& body,
                                 const std::vector<tensorflow::Output>& captured);
 
-// Any other dataset op: `inputs` after the input dataset (left out when that is null).
+// A dataset op by TensorFlow's name: `inputs` stand behind the input dataset.
 struct OpSpec {
   const char* op;
   std::vector<tensorflow::Output> inputs;
   tensorflow::DataTypeVector types;
   std::vector<tensorflow::PartialTensorShape> shapes;
 };
+// Any other dataset op; without an input dataset when `input` is nullptr.
 MOX_EXPORT DatasetNode dataset_op(const Scope& scope, const DatasetNode* input, const OpSpec& spec);
 
 // A placeholder of the tensor's type and shape, fed once when iterators are initialised: the GraphDef stays small.

@@ -13,10 +13,13 @@ namespace mox::file {
 
 class Stream;
 
-// One thread at a time. Bytes in, bytes out: text is UTF-8 and is not converted.
+// One thread at a time. Bytes in, bytes out: text is UTF-8 and is not converted. Every method throws OsError(EBADF) on
+// a closed file, or where the mode does not allow it; OsError with the system's errno, or the exceptions of
+// file_error.h, where disk or store fail.
 class MOX_EXPORT File {
  public:
-  // mode: r w a r+ w+ a+, with b or t in any place.
+  // mode: r w a r+ w+ a+, with b or t in any place; InvalidArgumentError otherwise. MoxFileNotExistsException when
+  // there is nothing to read, OsError(EISDIR) for a local folder.
   explicit File(const std::string& name, const std::string& mode = "r");
   // Closes, and swallows what fails then: call close() to see it. While an exception is on its way what no flush made
   // visible is dropped, so that a broken-off write never shows.
@@ -24,8 +27,10 @@ class MOX_EXPORT File {
   File(File&&) noexcept;
   File& operator=(File&&) noexcept;
 
-  // Up to n bytes, or all that is left for n < 0; fewer only at the end.
+  // Up to n bytes, or all that is left for n < 0; fewer only at the end. MoxFileReadException when the object changed,
+  // or broke off, while it was read.
   std::string read(int64_t n = -1);
+  // The same into `data`, which holds `size` bytes. Returns how many came; 0 at the end.
   int64_t read_some(char* data, int64_t size);
   // With its newline; "" at the end. At most `size` bytes when size >= 0.
   std::string readline(int64_t size = -1);
@@ -34,15 +39,22 @@ class MOX_EXPORT File {
   // One line, without its end: false at the end of the file. `while (f.next(&line)) …`
   bool next(std::string* line);
 
+  // At the position (modes w, r+), or at the end (a).
   void write(std::string_view data);
+  // One after the other; no newlines are added.
   void writelines(const std::vector<std::string>& lines);
-  // whence: 0 from the start, 1 from here, 2 from the end. Returns the position.
+  // whence: 0 from the start, 1 from here, 2 from the end. Returns the position, in bytes. OsError(EINVAL) before the
+  // start; OsError(ESPIPE) in an object that is written from its start (modes w, a), which has no way back.
   int64_t seek(int64_t offset, int whence = 0);
+  // The position, in bytes.
   int64_t tell() const;
+  // Bytes that the file has, those written and not yet visible with them.
   int64_t size();
+  // The file has `size` bytes then, zeros where it had fewer. OsError(EINVAL) for an object in mode w or a.
   void truncate(int64_t size);
   // Makes what was written so far visible at the path.
   void flush();
+  // Makes all visible, and closes. A second call does nothing. What fails here was not stored.
   void close();
   // Closes without making visible what no flush made visible (object stores; a local file keeps what it has).
   void discard();
@@ -51,6 +63,7 @@ class MOX_EXPORT File {
   // read many at once. At least 1 MiB; local files have none.
   void set_read_ahead(int64_t bytes);
 
+  // What Python's files tell, without errors.
   bool closed() const { return stream_ == nullptr; }
   bool isatty() const { return false; }
   bool readable() const { return readable_; }

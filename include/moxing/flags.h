@@ -49,15 +49,17 @@ inline void set_flag(const std::string& name, const char* value) { set_flag(name
 MOX_EXPORT bool is_flag_set(const std::string& name);
 
 // Takes `--name=value`, `--name value` and, for switches, `--name` / `--noname` out of `args`; returns what it does not
-// know, in order, for the user's own parser.
+// know, in order, for the user's own parser. InvalidArgumentError as set_flag, and for a flag without its value.
 MOX_EXPORT std::vector<std::string> parse_flags(const std::vector<std::string>& args);
 
 // All flags with their defaults and values, as `mox flags` prints them.
 MOX_EXPORT const std::vector<FlagInfo>& all_flags();
+// The same as text: two lines a flag.
 MOX_EXPORT std::string get_help();
 // Back to the defaults: for tests and for programs that run twice.
 MOX_EXPORT void reset_flags();
 
+// As on the command line: "true", "4", "0.5", "ps".
 MOX_EXPORT std::string to_string(const FlagValue& value);
 
 }  // namespace mox

@@ -102,6 +102,7 @@ class MOX_EXPORT SessionRunHook {
   virtual void restore_state(const std::vector<double>& state) {}
 };
 
+// A hook that says how it runs on several devices, among several workers, and in which of a run's two graphs.
 class MOX_EXPORT AggregativeSessionRunHook : public SessionRunHook {
  public:
   ~AggregativeSessionRunHook() override;

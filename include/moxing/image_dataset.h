@@ -46,7 +46,10 @@ struct RawDatasetOptions : ImageDatasetOptions {
 #include "moxing/dataset_options.inc"
 };
 
-// Keys: image, label, label_desc, image_name.
+// Keys: image (uint8 [height, width, 3], or what preprocess_fn and augmentation_fn make of it), label (int64),
+// label_desc and image_name (strings). InvalidArgumentError for options out of range, for a batch_size without a way to
+// one size of image, for another reader_class and for reader_kwargs that it has not. A file that is no image ends the
+// run with its name, unless max_broken_samples allows it.
 class MOX_EXPORT ImageClassificationRawDataset : public Dataset {
  public:
   explicit ImageClassificationRawDataset(ImageClassificationRawMetadata metadata, RawDatasetOptions options = {});
@@ -69,7 +72,8 @@ struct MultilabelDatasetOptions : RawDatasetOptions {
 };
 
 // Keys: image, label, label_desc (the names, joined by label_sep), image_name. The label is multi-hot: float
-// [num_classes], 1 for each of the image's labels. label_one_hot is not used.
+// [num_classes], 1 for each of the image's labels. label_one_hot is not used. Errors as above, and NotFoundError for an
+// image without a label file, DataError when no image has one.
 class MOX_EXPORT MultilabelClassificationRawDataset : public Dataset {
  public:
   explicit MultilabelClassificationRawDataset(MultilabelClassificationRawMetadata metadata,

@@ -6,12 +6,18 @@
 
 namespace mox {
 
+// All 0.
 MOX_EXPORT Initializer zeros_initializer();
+// All 1.
 MOX_EXPORT Initializer ones_initializer();
+// All `value`.
 MOX_EXPORT Initializer constant_initializer(float value);
 // Normal, values beyond two standard deviations drawn again.
 MOX_EXPORT Initializer truncated_normal_initializer(float stddev, float mean = 0);
+// Normal. Random initializers draw in 32 bits, from the graph's seed where it has one, and cast to the variable's
+// dtype.
 MOX_EXPORT Initializer random_normal_initializer(float stddev, float mean = 0);
+// Even over [low, high).
 MOX_EXPORT Initializer random_uniform_initializer(float low, float high);
 
 struct VarianceScalingOptions {

@@ -36,7 +36,9 @@ MOX_EXPORT tensorflow::Output piecewise_lr(const Scope& scope, const std::string
 MOX_EXPORT LearningRate piecewise_lr(const std::string& strategy, int64_t num_samples, int64_t global_batch_size);
 
 // The schedules below count steps. Each has its value at a step, its graph and its form for get_optimizer_fn.
-// `global_step`: an integer scalar to follow instead of the run's global step, for the graph form.
+// `global_step`: an integer scalar to follow instead of the run's global step, for the graph form. Each throws
+// InvalidArgumentError, with schedule, field and value, for rates that are negative or no numbers and for steps
+// below 1.
 
 // TensorFlow's linear_cosine_decay (Bello et al. 2017): a cosine under a line, to (nearly) 0 at decay_steps.
 struct LinearCosineDecay {
@@ -47,7 +49,9 @@ struct LinearCosineDecay {
   double beta = 0.001;       // what is left at the end, of learning_rate
   tensorflow::Output global_step = {};
 };
+// The rate at a step.
 MOX_EXPORT double linear_cosine_decay_at(const LinearCosineDecay& options, double step);
+// The rate at the current step, a float scalar; the second form is for get_optimizer_fn, before there is a graph.
 MOX_EXPORT tensorflow::Output linear_cosine_decay(const Scope& scope, const LinearCosineDecay& options);
 MOX_EXPORT LearningRate linear_cosine_decay(const LinearCosineDecay& options);
 
@@ -62,7 +66,9 @@ struct PolynomialDecay {
   double power = 1;
   tensorflow::Output global_step = {};
 };
+// The rate at a step.
 MOX_EXPORT double polynomial_decay_at(const PolynomialDecay& options, double step);
+// The rate at the current step, a float scalar; the second form is for get_optimizer_fn, before there is a graph.
 MOX_EXPORT tensorflow::Output polynomial_decay(const Scope& scope, const PolynomialDecay& options);
 MOX_EXPORT LearningRate polynomial_decay(const PolynomialDecay& options);
 
@@ -76,7 +82,9 @@ struct CosineDecay {
   double warmup_lr = 0;  // at step 0, with a warm-up
   tensorflow::Output global_step = {};
 };
+// The rate at a step.
 MOX_EXPORT double cosine_decay_at(const CosineDecay& options, double step);
+// The rate at the current step, a float scalar; the second form is for get_optimizer_fn, before there is a graph.
 MOX_EXPORT tensorflow::Output cosine_decay(const Scope& scope, const CosineDecay& options);
 MOX_EXPORT LearningRate cosine_decay(const CosineDecay& options);
 

@@ -21,9 +21,13 @@ MOX_EXPORT void set_log_level(LogLevel level);
 // "debug", "info", "warning", "error" or "off"; InvalidArgumentError that lists them otherwise.
 MOX_EXPORT LogLevel parse_log_level(const std::string& name);
 
+// A line at level kDebug. All four may be called from any thread, and escape what a terminal would obey.
 MOX_EXPORT void log_debug(std::string_view line);
+// At level kInfo.
 MOX_EXPORT void log_info(std::string_view line);
+// At level kWarning; "WARNING: " stands before it on standard error.
 MOX_EXPORT void log_warning(std::string_view line);
+// At level kError; "ERROR: " stands before it on standard error.
 MOX_EXPORT void log_error(std::string_view line);
 
 }  // namespace mox

@@ -1,4 +1,5 @@
-// Losses and metrics of classifiers. Logits of 16 bits are cast to 32 first.
+// Losses and metrics of classifiers. Logits of 16 bits are cast to 32 first. Shapes that are known not to fit are an
+// InvalidArgumentError; others are reported by mox::check, or when the graph is run, as a label that is no class is.
 #pragma once
 
 #include <string>
@@ -17,23 +18,26 @@ struct CrossEntropyOptions {
   std::string collection = collections::kLosses;  // joined by the loss; "" for none
 };
 
-// `labels` [batch, classes]: a distribution a row, e.g. from one_hot_encoding. Returns a scalar.
+// Labels and logits [batch, classes]; of labels a distribution a row, e.g. from one_hot_encoding. Returns a float
+// scalar. InvalidArgumentError for other shapes, and for label_smoothing where the graph does not know the number of
+// classes.
 MOX_EXPORT tensorflow::Output softmax_cross_entropy(const Scope& scope, const tensorflow::Output& onehot_labels,
                                                     const tensorflow::Output& logits,
                                                     const CrossEntropyOptions& options = {},
                                                     const std::string& name = "softmax_cross_entropy_loss");
-// `labels` [batch] of int32 or int64: the class's index.
+// `labels` [batch] of int32 or int64: the class's index; logits [batch, classes]. Returns a float scalar.
 MOX_EXPORT tensorflow::Output sparse_softmax_cross_entropy(
     const Scope& scope, const tensorflow::Output& labels, const tensorflow::Output& logits,
     const CrossEntropyOptions& options = {}, const std::string& name = "sparse_softmax_cross_entropy_loss");
 
-// For labels of several classes at once: `labels` [batch, classes] of 0 and 1. The mean over all elements.
+// For labels of several classes at once: labels, of 0 and 1, and logits [batch, classes]. The mean over all elements, a
+// float scalar.
 MOX_EXPORT tensorflow::Output sigmoid_cross_entropy(const Scope& scope, const tensorflow::Output& labels,
                                                     const tensorflow::Output& logits,
                                                     const CrossEntropyOptions& options = {},
                                                     const std::string& name = "sigmoid_cross_entropy_loss");
 
-// `loss` plus the sum of REGULARIZATION_LOSSES of this tower.
+// `loss`, a scalar, plus the sum of REGULARIZATION_LOSSES of this tower.
 MOX_EXPORT tensorflow::Output add_regularization(const Scope& scope, const tensorflow::Output& loss);
 
 }  // namespace mox::losses
@@ -43,7 +47,7 @@ namespace mox::metrics {
 // bool [batch]: is the label among the k best logits?
 MOX_EXPORT tensorflow::Output in_top_k(const Scope& scope, const tensorflow::Output& logits,
                                        const tensorflow::Output& labels, int k, const std::string& name = "InTopK");
-// The share of labels that are among the k best logits.
+// The share of labels that are among the k best logits: a float scalar from 0 to 1.
 MOX_EXPORT tensorflow::Output accuracy(const Scope& scope, const tensorflow::Output& logits,
                                        const tensorflow::Output& labels, int k = 1,
                                        const std::string& name = "accuracy");

@@ -1,4 +1,6 @@
-// What a data set on disk holds: samples, classes and their names. Metadata is read once, when it is made.
+// What a data set on disk holds: samples, classes and their names. Metadata is read once, when it is made; that throws
+// NotFoundError when base_dir is not there, DataError (path, line or byte, what was expected) when it holds nothing
+// that can be used, InvalidArgumentError for options out of range, and what file_error.h has for a store that fails.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +40,8 @@ struct RawMetadataOptions {
 };
 
 // Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt the classes are in the byte order of the
-// folders' names; with it, a class that only one of the two has is an error. Hidden files, files that are no images by
-// their names, and links back to a folder above are left out. An empty class folder is a class, with a warning.
+// folders' names; with it, a class that only one of the two has is a DataError. Hidden files, files that are no images
+// by their names, and links back to a folder above are left out. An empty class folder is a class, with a warning.
 class MOX_EXPORT ImageClassificationRawMetadata : public ClassMetadata {
  public:
   explicit ImageClassificationRawMetadata(const std::string& base_dir, const RawMetadataOptions& options = {});
@@ -72,8 +74,9 @@ class MOX_EXPORT MultilabelClassificationRawMetadata : public ClassMetadata {
   int64_t total_num_samples() const { return static_cast<int64_t>(images_.size()); }
   const std::vector<ImageFile>& images() const { return images_; }
   const std::string& data_dir() const { return data_dir_; }
-  // The path of the image's label file, and whether it is there.
+  // The path that the image's label file has, whether it is there or not.
   std::string label_path(const ImageFile& image) const;
+  // Whether it was there when this was made.
   bool has_label_file(const ImageFile& image) const;
 
  private:
@@ -89,12 +92,17 @@ struct TFRecordMetadataOptions {
   int64_t num_samples = 0;   // 0: counted from the record headers, all files at once
 };
 
-// TFRecord files of base_dir whose names match one of the patterns (*, ?, [..]).
+// TFRecord files of base_dir whose names match one of the patterns (*, ?, [..]). NotFoundError when none does,
+// DataError when all of them are empty or no record can be read.
 class MOX_EXPORT BaseTFRecordMetadata {
  public:
   BaseTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,
                        const TFRecordMetadataOptions& options = {});
   virtual ~BaseTFRecordMetadata();
+  BaseTFRecordMetadata(const BaseTFRecordMetadata&) = default;
+  BaseTFRecordMetadata(BaseTFRecordMetadata&&) = default;
+  BaseTFRecordMetadata& operator=(const BaseTFRecordMetadata&) = default;
+  BaseTFRecordMetadata& operator=(BaseTFRecordMetadata&&) = default;
 
   int64_t num_samples() const { return num_samples_; }
   int64_t total_num_samples() const { return num_samples_; }
@@ -112,6 +120,7 @@ struct ImageTFRecordMetadataOptions : TFRecordMetadataOptions {
   std::string label_map_file = "labels.txt";  // in base_dir; used when it is there
 };
 
+// TFRecord files of images with classes. InvalidArgumentError when num_classes and label_map_file do not agree.
 class MOX_EXPORT ImageClassificationTFRecordMetadata : public BaseTFRecordMetadata, public ClassMetadata {
  public:
   ImageClassificationTFRecordMetadata(const std::string& base_dir, const std::vector<std::string>& file_patterns,

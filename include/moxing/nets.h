@@ -87,6 +87,7 @@ struct NetworkOutput {
   std::vector<std::pair<std::string, tensorflow::Output>> end_points;  // in the order of the network
   // The end point of this name; InvalidArgumentError that lists all of them for another name.
   MOX_EXPORT const tensorflow::Output& operator[](const std::string& name) const;
+  // Whether there is an end point of this name.
   MOX_EXPORT bool has(const std::string& name) const;
 };
 
@@ -105,6 +106,7 @@ struct ModelMeta {
   int default_channels = 3;
   std::string default_preprocessing = {};  // vgg, inception, … (preprocessing.h): of its images; "": none is known
 };
+// Of the network `name`; errors as get_model_fn.
 MOX_EXPORT ModelMeta get_model_meta(const std::string& name);
 
 // All names: MoXing's in the order of the manual, then the registered ones.

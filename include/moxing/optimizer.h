@@ -79,7 +79,7 @@ class MOX_EXPORT LearningRate {
   requires(std::is_invocable_r_v<tensorflow::Output, F, const Scope&>) LearningRate(F schedule)
       : LearningRate(Schedule(std::move(schedule))) {}
 
-  // The tensor, in the graph of `scope`. Error when a tensor is not a float scalar.
+  // The tensor, in the graph of `scope`. InvalidArgumentError when a tensor is not a float scalar.
   tensorflow::Output build(const Scope& scope) const;
 
  private:
@@ -91,11 +91,11 @@ class MOX_EXPORT LearningRate {
 
 // What each optimizer reads is in its line; the others ignore it. Defaults are TensorFlow's.
 struct OptimizerOptions {
-  std::optional<float> momentum;                   // momentum: 0.9; rmsprop: 0
+  std::optional<float> momentum = {};              // momentum: 0.9; rmsprop: 0
   bool use_nesterov = false;                       // momentum: look ahead
   float beta1 = 0.9f;                              // adam, adamw, lamb: decay of the first moment
   float beta2 = 0.999f;                            // adam, adamw, lamb: decay of the second moment
-  std::optional<float> epsilon;                    // adam, adadelta: 1e-8; adamw, lamb: 1e-7; rmsprop: 1e-10
+  std::optional<float> epsilon = {};               // adam, adadelta: 1e-8; adamw, lamb: 1e-7; rmsprop: 1e-10
   float rho = 0.95f;                               // adadelta: decay
   float decay = 0.9f;                              // rmsprop: decay of the mean square
   bool centered = false;                           // rmsprop: normalise by the variance
@@ -104,7 +104,7 @@ struct OptimizerOptions {
   float l1_regularization_strength = 0;            // ftrl
   float l2_regularization_strength = 0;            // ftrl
   float l2_shrinkage_regularization_strength = 0;  // ftrl
-  std::optional<float> weight_decay;               // adamw: 0.004; lamb: 0; decoupled from the gradient
+  std::optional<float> weight_decay = {};          // adamw: 0.004; lamb: 0; decoupled from the gradient
   // adamw, lamb: variables whose name contains a match of one of these regular expressions are not decayed.
   std::vector<std::string> exclude_from_weight_decay = {};
 };

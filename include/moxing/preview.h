@@ -25,7 +25,8 @@ struct PreviewOptions {
 };
 
 // Draws rows x columns augmented samples with their labels below, each stretched to the whole range of grey levels, and
-// writes them as one PNG. A data set with fewer samples leaves the rest of the picture black.
+// writes them as one PNG. A data set with fewer samples leaves the rest of the picture black. InvalidArgumentError for
+// options that do not fit, or a picture that memory cannot hold; errors of the data set as its own.
 MOX_EXPORT void preview_dataset(const PreviewOptions& options);
 
 }  // namespace mox

@@ -30,9 +30,10 @@ using ItemHandler = std::function<tensorflow::Output(const Scope& scope, const P
                                                      const tensorflow::Output& name)>;
 using ItemsToHandlers = std::vector<std::pair<std::string, ItemHandler>>;
 
-// The feature as it is.
+// The feature as it is. InvalidArgumentError, when the data set is built, for one that keys_to_features lacks.
 MOX_EXPORT ItemHandler tensor_handler(const std::string& feature);
-// The feature's bytes, decoded to a uint8 image [height, width, 3]; resized where a size is given.
+// The feature's bytes, decoded to a uint8 image [height, width, 3]; resized where a size is given. Bytes that are no
+// image are a broken sample: see max_broken_samples. Errors as tensor_handler.
 MOX_EXPORT ItemHandler image_handler(const std::string& feature = "image/encoded",
                                      const std::optional<ImageSize>& size = std::nullopt);
 
@@ -43,7 +44,9 @@ struct TFRecordDatasetOptions {
 #include "moxing/dataset_options.inc"
 };
 
-// Records of any features. Subclass it to give the features and items another way.
+// Records of any features. Subclass it to give the features and items another way. InvalidArgumentError for options out
+// of range, for a default that does not fit its feature, and for an item that asks for a feature that is not given. A
+// record that is broken, or lacks a feature, ends the run with the record's name, unless max_broken_samples allows it.
 class MOX_EXPORT BaseTFRecordDataset : public Dataset {
  public:
   BaseTFRecordDataset(BaseTFRecordMetadata metadata, KeysToFeatures features, ItemsToHandlers items,
@@ -71,6 +74,7 @@ class MOX_EXPORT BaseTFRecordDataset : public Dataset {
 };
 
 // The data set of the files in dataset_dir that match the pattern. num_samples 0: counted from the record headers.
+// Errors as BaseTFRecordMetadata and BaseTFRecordDataset.
 MOX_EXPORT std::unique_ptr<Dataset> get_tfrecord(const std::string& dataset_dir, const std::string& file_pattern,
                                                  const KeysToFeatures& keys_to_features,
                                                  const ItemsToHandlers& items_to_handlers, int64_t num_samples = 0,
@@ -83,7 +87,8 @@ struct ImageTFRecordDatasetOptions : ImageDatasetOptions {
 };
 
 // Records with image/encoded, image/format and image/class/label, as TF-slim writes them. Keys: image, label,
-// label_desc, image_name ("path, record at byte N"), and the custom feature keys.
+// label_desc, image_name ("path, record at byte N"), and the custom feature keys. InvalidArgumentError for options out
+// of range, for label_one_hot where the metadata knows no number of classes, and for keys without their values.
 class MOX_EXPORT ImageClassificationTFRecordDataset : public Dataset {
  public:
   explicit ImageClassificationTFRecordDataset(ImageClassificationTFRecordMetadata metadata,
