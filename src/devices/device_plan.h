@@ -62,8 +62,8 @@ class MOX_EXPORT DevicePlan {
 };
 
 // Whether it names a GPU: "/device:GPU:0", "/gpu:1", "/job:worker/task:0/device:GPU:0".
-bool is_gpu(const std::string& device);
+MOX_EXPORT bool is_gpu(const std::string& device);
 // The CPU of the same process, for what has no kernel for GPUs; a name that is no GPU's stays as it is.
-std::string host_of(const std::string& device);
+MOX_EXPORT std::string host_of(const std::string& device);
 
 }  // namespace mox
