@@ -8,8 +8,8 @@ namespace tf = tensorflow;
 ImageClassificationRawDataset::ImageClassificationRawDataset(ImageClassificationRawMetadata metadata,
                                                              RawDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
-  data::check_image_sizes(options_);
   data::check_disk_options(options_);
+  data::check_image_sizes(options_);
 }
 
 std::vector<std::string> ImageClassificationRawDataset::keys() const { return data::image_keys(); }

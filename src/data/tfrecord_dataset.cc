@@ -110,8 +110,8 @@ std::unique_ptr<Dataset> get_tfrecord(const std::string& dataset_dir, const std:
 ImageClassificationTFRecordDataset::ImageClassificationTFRecordDataset(ImageClassificationTFRecordMetadata metadata,
                                                                        ImageTFRecordDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
-  data::check_image_sizes(options_);
   data::check_disk_options(options_);
+  data::check_image_sizes(options_);
   if (options_.custom_feature_keys.size() != options_.custom_feature_values.size())
     throw InvalidArgumentError("there are " + std::to_string(options_.custom_feature_keys.size()) +
                                " custom_feature_keys and " + std::to_string(options_.custom_feature_values.size()) +
