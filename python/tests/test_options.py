@@ -57,7 +57,7 @@ def test_arguments_by_position(mox):
 
 
 def test_a_missing_log_dir_is_told_once(mox, log_lines):
-    mox.run(**toy.options("", 2, log_dir=None))
+    mox.run(**(toy.options("", 2) | dict(log_dir=None)))
     assert len([line for line in log_lines() if "no log_dir is given" in line]) == 1
 
 
@@ -75,7 +75,8 @@ def test_options_that_python_lacked(mox, tmp_path, log_lines):
             loss = tf.reduce_mean(tf.square(tf.squeeze(tf.matmul(inputs[0], w), 1) - inputs[1]))
             return mox.ModelSpec(loss=loss, output_info={"loss": loss})
 
-        mox.run(**toy.options("", 2, log_dir=None, model_fn=model_fn, output_fn=found.extend, output_every_n_steps=1, random_seed=seed))
+        mox.run(**(toy.options("", 2) | dict(log_dir=None, model_fn=model_fn, output_fn=found.extend, output_every_n_steps=1,
+                                               random_seed=seed)))
         return [float(d["loss"]) for d in found]
 
     assert losses_with(7) == losses_with(7) != losses_with(8)

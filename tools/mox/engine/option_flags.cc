@@ -1,6 +1,8 @@
 #include "engine/option_flags.h"
 
+#include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace mox::cli {
 namespace {
@@ -10,10 +12,21 @@ std::string flag_of(const OptionInfo& option, const std::string& flag) {
 }
 
 // The command line's own names.
+constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+    {"log_dir", "train_url"}, {"checkpoint_path", "checkpoint_url"}, {"random_seed", "seed"}};
+
 std::string run_flag(const std::string& name) {
-  if (name == "log_dir") return "--train_url";
-  if (name == "checkpoint_path") return "--checkpoint_url";
-  return name == "random_seed" ? "--seed" : "--" + name;
+  for (const auto& [option, flag] : kNames)
+    if (name == option) return "--" + std::string(flag);
+  return "--" + name;
+}
+
+std::string help_of(const OptionInfo& option) {
+  std::string help = option.help;
+  for (const auto& [name, flag] : kNames)
+    for (size_t at = help.find(name); at != std::string::npos; at = help.find(name, at + flag.size()))
+      help.replace(at, name.size(), flag);
+  return help;
 }
 
 // What a command line has no form for (functions, modes) is no flag.
@@ -27,7 +40,7 @@ void add_run_option(CommandLine& app, const OptionInfo& option, unsigned command
 }  // namespace
 
 Option add_option(CommandLine& app, const OptionInfo& option, std::string& value, const std::string& flag) {
-  Option added = app.option(flag_of(option, flag), value, option.help);
+  Option added = app.option(flag_of(option, flag), value, help_of(option));
   if (!option.values.words.empty()) added.one_of(option.values.words);
   if (!value.empty()) added.show_default();
   return added;
@@ -38,7 +51,7 @@ Option add_option(CommandLine& app, const OptionInfo& option, T& value, const st
   const OptionValues& values = option.values;
   const int64_t low = option.least_given();  // "not given" is a flag that is left out
   const std::string note = low == option.least() ? values.note : "";
-  const std::string help = option.help + (note.empty() ? "" : "; " + note);
+  const std::string help = help_of(option) + (note.empty() ? "" : "; " + note);
   Option added =
       app.number(flag_of(option, flag), value, {static_cast<T>(low), static_cast<T>(values.high), note}, help);
   if (value >= static_cast<T>(low)) added.show_default();
