@@ -113,7 +113,8 @@ TEST_P(OnGpus, EveryOperationIsWhereItBelongs) {
     if (node.op().find("Conv2D") == 0) ++computing[node.device()];
     if (handles.count(name)) EXPECT_EQ(node.device(), handles.at(name)) << name;
     for (const std::string& input : node.input())
-      if (const auto handle = handles.find(input.substr(0, input.find(':'))); handle != handles.end() && input[0] != '^')
+      if (const auto handle = handles.find(input.substr(0, input.find(':')));
+          handle != handles.end() && input[0] != '^')
         EXPECT_EQ(node.device(), handle->second) << name << " uses " << input;
     if (node.op() == "Stage" && node.attr().at("dtypes").list().type(0) == tf::DT_FLOAT) ++staged[node.device()];
     if (node.op() == "IteratorV2" || node.op().find("IteratorGetNext") == 0 || node.op() == "MakeIterator" ||
@@ -129,7 +130,8 @@ TEST_P(OnGpus, EveryOperationIsWhereItBelongs) {
   }
   EXPECT_EQ(count(graph, "MoxCheckClasses"), towers);
   EXPECT_EQ(nodes.at(graph.increment).device(), kHost);
-  for (const std::string& rate : graph.learning_rates) EXPECT_EQ(nodes.at(rate.substr(0, rate.find(':'))).device(), kHost);
+  for (const std::string& rate : graph.learning_rates)
+    EXPECT_EQ(nodes.at(rate.substr(0, rate.find(':'))).device(), kHost);
 }
 
 TEST_P(OnGpus, TheNumbersAreTheCpus) {
