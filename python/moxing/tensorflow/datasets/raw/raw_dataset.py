@@ -74,15 +74,13 @@ class MultilabelClassificationRawMetadata(_Metadata):
 _ORDER = ["batch_size", "num_readers", "num_epochs", "shuffle", "shuffle_buffer_size", "capacity", "cache_dir", "preprocess_fn",
           "preprocess_threads", "image_size", "remove_cache_on_finish", "private_num_threads", "reader_class", "reader_kwargs",
           "drop_remainder"]
-
-
 _DEFAULTS = {"shuffle_buffer_size": 16}  # the manual's; of no effect, the whole epoch is shuffled
 
 
 class ImageClassificationRawDataset(Dataset):
     """Keys: image, label, label_desc, image_name."""
 
-    @takes(engine.RawDatasetOptions.options, _ORDER, defaults=_DEFAULTS)
+    @takes(engine.RawDatasetOptions.options, [*_ORDER, "augmentation_fn", "label_one_hot"], defaults=_DEFAULTS)
     def __init__(self, metadata, **options):
         options = fill(engine.RawDatasetOptions(), options)
         super().__init__(engine.raw_dataset(engine_metadata(metadata, ImageClassificationRawMetadata), options))
@@ -92,7 +90,7 @@ class MultilabelClassificationRawDataset(Dataset):
     """Keys: image, label (multi-hot: float [num_classes]), label_desc, image_name. Label files have one name a line."""
 
     @takes([o for o in engine.MultilabelDatasetOptions.options if o["name"] != "label_one_hot"],
-           [*_ORDER, "label_sep", "skip_label_not_found"], defaults=_DEFAULTS)
+           [*_ORDER, "label_sep", "skip_label_not_found", "augmentation_fn"], defaults=_DEFAULTS)
     def __init__(self, metadata, **options):
         options = fill(engine.MultilabelDatasetOptions(), options)
         super().__init__(engine.multilabel_dataset(engine_metadata(metadata, MultilabelClassificationRawMetadata), options))
