@@ -14,7 +14,7 @@ FIGURES = {"rate": "higher", "seconds": "lower"}
 
 
 def prints(**values):
-    return [sys.executable, "-c", f"print('a log line'); print({json.dumps(json.dumps(values))})"]
+    return ["sh", "-c", 'echo a log line; echo "$0"; sleep 0.02', json.dumps(values)]
 
 
 def contender(who, setting, *rates):
@@ -52,7 +52,7 @@ def test_rows_of_an_earlier_call_stay(tmp_path):
 
 def test_a_contender_that_fails_ends_the_benchmark_with_its_words(tmp_path):
     with pytest.raises(SystemExit, match="(?s)peer: .*ended with 3:.*broken"):
-        measured(tmp_path, [results.Contender("peer", [sys.executable, "-c", "print('broken'); raise SystemExit(3)"])], 1)
+        measured(tmp_path, [results.Contender("peer", ["sh", "-c", "echo broken; exit 3"])], 1)
 
 
 def test_times_of_steps():
