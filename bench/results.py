@@ -8,7 +8,8 @@ The file has for each row `machine`, `versions` of all sides, `parameters`, `run
 that it reported), `medians` by contender, setting and figure, `best` (each side's counted setting by figure) and `ratios`
 (ours to the peer's, of medians, and `pairs`, those of each round). Every run has `seconds`, `cpu_seconds` and `peak_mib` (of
 the main process) as the operating system counts them, and `other_cpu_seconds`: what the rest of the machine used meanwhile.
-Rows that a call does not measure stay as the call that measured them wrote them.
+Rows that a call does not measure stay as the call that measured them wrote them. MOX_BENCH_PATIENCE=SECONDS lets every run wait
+for a quiet machine.
 """
 import contextlib
 import dataclasses
@@ -68,8 +69,8 @@ def mox_steps(text, batch):
 class Contender:
     """`command` may be a function of the round (0, 1, …); it runs in a new folder of its own, removed after `read`.
 
-    `read` gets what the process printed and returns what it measured (figures, times, versions). It also checks what the
-    process made and takes it away; `folder` is the process's, still there.
+    `read` gets what the process printed and returns what it measured (figures, times, versions; None where the system's
+    account does not count). It also checks what the process made and takes it away; `folder` is the process's, still there.
     """
     who: str
     command: typing.Any
@@ -92,7 +93,17 @@ def _busy_seconds():
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_until_quiet(seconds=float(os.environ.get("MOX_BENCH_PATIENCE", 0))):
+    """On a shared machine: waits, so long at most, until the others use less than a tenth of a core for a second."""
+    end, quiet = time.monotonic() + seconds, False
+    while not quiet and time.monotonic() < end:
+        busy = _busy_seconds()
+        time.sleep(1)
+        quiet = _busy_seconds() - busy < 0.1
+
+
 def run(contender, turn=0):
+    wait_until_quiet()
     command = contender.command(turn) if callable(contender.command) else contender.command
     command = [str(word) for word in command]
     env = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", **contender.env)
@@ -117,7 +128,7 @@ def run(contender, turn=0):
             raise SystemExit(f"{contender.who}: {' '.join(command)} ended with {process.returncode}:\n{text[-3000:]}")
         whole = {"seconds": round(seconds, 3), "cpu_seconds": round(cpu, 3), "peak_mib": round(peak / 1024, 1),
                  "other_cpu_seconds": round(max(0.0, busy - cpu), 2)}
-        return {**whole, **contender.read(text, folder)}
+        return {name: value for name, value in {**whole, **contender.read(text, folder)}.items() if value is not None}
 
 
 # ---- What comes of it
@@ -217,7 +228,8 @@ class Results:
     def row(self, name, contenders, rounds, **parameters):
         """Runs the contenders `rounds` times in turn; the file is whole after every round."""
         runs = []
-        versions = {"mox": {"mox": _said_by(BUILD / "bin/mox", "--version"), "commit": _said_by("git", "rev-parse", "--short=12", "HEAD")}}
+        versions = {"mox": {"mox": _said_by(BUILD / "bin/mox", "--version"),
+                            "commit": _said_by("git", "log", "-1", "--format=%h", "--abbrev=12", "--", "src", "include")}}
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions["mox"]["tensorflow-cpu"] = importlib.metadata.version("tensorflow-cpu")
         for turn in range(rounds):

@@ -115,7 +115,7 @@ def contenders(row, args, s5cmd, env, port):
         # What no client that receives and writes can go below: it prints its CPU seconds, without Python's start.
         check = taken_away("least", work + "/c", large)
         yield Contender("least", [sys.executable, HERE / "least_client.py", port, LARGE, work + "/c"],
-                        read=lambda text, folder: check(text, folder) or {"cpu_seconds": round(float(text), 3)})
+                        read=lambda text, folder: check(text, folder) or {"cpu_seconds": round(float(text), 3), "seconds": None, "peak_mib": None})
     elif row == "list":
         yield ours("ls", "-r", "s3://bench/keys")
         yield from theirs({"default": ([], [])}, "ls", "s3://bench/keys/*")
