@@ -80,7 +80,8 @@ def data():
                           "; ".join(ratio(row, ours, who, "images_per_second") for who in peers),
                           "; ".join(ratio(row, ours, who, "cpu_seconds") for who in peers),
                           ratio(row, ours, "limit", "images_per_cpu_second"), number(best(row, ours, "mib_over_start")[0])])
-    return lines_of(["row", "ours", "images/s", "peers, best setting", "ours / each", "CPU of the whole process, ours / each", "images a CPU second, to the limit", "MiB over TensorFlow's own"], cells)
+    return lines_of(["row", "ours", "images/s", "peers, best setting", "ours / each", "CPU of the whole process, ours / each",
+                     "images a CPU second, to the limit", "MiB over TensorFlow's own"], cells)
 
 
 def copies():
