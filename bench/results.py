@@ -93,9 +93,9 @@ def _busy_seconds():
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_until_quiet(seconds=float(os.environ.get("MOX_BENCH_PATIENCE", 0))):
+def wait_until_quiet():
     """On a shared machine: waits, so long at most, until the others use less than a tenth of a core for a second."""
-    end, quiet = time.monotonic() + seconds, False
+    end, quiet = time.monotonic() + float(os.environ.get("MOX_BENCH_PATIENCE", 0)), False
     while not quiet and time.monotonic() < end:
         busy = _busy_seconds()
         time.sleep(1)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import results  # noqa: E402
+import results
 
 MODELS = {"resnet_v1_50": keras.applications.ResNet50, "mobilenet_v1": keras.applications.MobileNet,
           "inception_v3": keras.applications.InceptionV3, "vgg_16": keras.applications.VGG16}

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 import moxing.tensorflow as mox
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import results  # noqa: E402
+import results
 
 tf.disable_eager_execution()
 name, dtype, batch, steps = sys.argv[1], tf.as_dtype(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-import results  # noqa: E402
+import results
 
 DATA, STEPS, SETTING = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 
