@@ -1,38 +1,32 @@
-"""Images a second of MoXing's data sets against what users have, in turn in one call. Prints JSON.
+"""Images a second of MoXing's data sets against what users have, in turn in one call. Writes results.json (see results.py).
 
-  .venv/bin/python bench/data/compare.py [--runs=3] [--torch_python=PYTHON] [--photos=DIR] [--output=bench/data/results.json]
+  .venv/bin/python bench/data/compare.py [--runs=3] [--rows=disk bytes,…] [--peers_python=PYTHON] [--photos=DIR]
+      [--output=bench/data/results.json]
 
-Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, each from local disk, from an object store (versitygw) and
-from the store with a cache (the second epoch). Peers: tf.data and PyTorch's DataLoader on local files, s3torchconnector on
-the store. `limit`: libjpeg-turbo on one core with the files in memory. Build with -DMOX_BUILD_BENCH=ON.
+Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, from local disk and from an object store (versitygw). Ours on
+the disk's rows is there twice: `mox`, and `mox_cached`, which reads the store with a cache (the second epoch). Peers: tf.data
+and PyTorch's DataLoader on local files, s3torchconnector on the store. `limit`: TensorFlow's libjpeg-turbo on one core with the
+files in memory, to compare with our images a CPU second. Build with -DMOX_BUILD_BENCH=ON.
 """
 import argparse
-import contextlib
-import fcntl
-import json
 import os
 import pathlib
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BIN = ROOT / "build/release/bin"
+sys.path.insert(0, str(HERE.parent))
+from results import BUILD, Contender, Results, json_lines, module_version  # noqa: E402
+
+BIN = BUILD / "bin"
 SERVERS = pathlib.Path(os.environ.get("MOX_SERVERS") or pathlib.Path.home() / ".cache/moxing/servers")
-ROWS = ("bytes", "decoded", "tfrecord")
-
-
-def lines_of(command, env=None):
-    process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120,
-                             env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", **(env or {})))
-    if process.returncode:
-        raise SystemExit(f"{command} failed:\n{process.stderr[-3000:]}")
-    return [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
+KINDS = ("bytes", "decoded", "tfrecord")
+FIGURES = {"images_per_second": "higher", "cpu_seconds": "lower", "images_per_cpu_second": "higher", "mib_over_start": "lower"}
+WORKERS = {"torch": (2, 4), "s3torchconnector": (2, 4, 8, 16, 32)}
 
 
 class Store:
@@ -61,23 +55,12 @@ class Store:
         self.process.wait()
 
 
-@contextlib.contextmanager
-def alone(path):
-    """Holds the lock that others on this machine take for their builds and measurements."""
-    if not path:
-        yield
-        return
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def make_data(folder, photos):
     images, records = folder / "images", folder / "records"
     if photos:
         subprocess.run(["cp", "-r", photos, str(images)], check=True)
     else:
-        lines_of([sys.executable, str(HERE / "make_photos.py"), str(images)])
+        subprocess.run([sys.executable, str(HERE / "make_photos.py"), str(images)], check=True, env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2"))
     subprocess.run([str(BIN / "mox"), "data", "convert", str(images), str(records), "--num_shards=8"], check=True,
                    stdout=subprocess.DEVNULL)
     return images, records
@@ -90,84 +73,61 @@ def upload(folders, store):
                        env=dict(os.environ, **store.env), stderr=subprocess.DEVNULL)
 
 
-def one_round(folder, images, records, store, torch_python):
-    """(place, row, who) -> result; contenders alternate, so that other load on the machine meets all."""
-    result = {}
-    result["memory", "decode", "limit"] = lines_of([str(BIN / "raw_jpeg"), str(images)])[0]
+def ours(who, kind, base, env, cached=False):
+    def read(text, folder):
+        found = json_lines(text)
+        return {"images": found["images"], "images_per_second": found["images_per_s"], "images_per_cpu_second": found["images_per_cpu_s"],
+                "mib_over_start": found["max_rss_mib"] - found["start_rss_mib"]}
 
-    def ours(place, row, *cache):
-        base = f"s3://bench/{'records' if row == 'tfrecord' else 'images'}" if place != "disk" else str(
-            records if row == "tfrecord" else images)
-        result[place, row, "moxing"] = lines_of([str(BIN / "data_bench"), row, base, *cache],
-                                                store.env if place != "disk" else None)[0]
-
-    for row in ROWS:
-        ours("disk", row)
-    for line in lines_of([sys.executable, str(HERE / "peers.py"), "tf", str(images), str(records)]):
-        result["disk", line["row"], "tf.data"] = line
-    for line in lines_of([torch_python, str(HERE / "peers.py"), "torch", str(images)]):
-        result["disk", line["row"], "torch"] = line
-    for row in ROWS:
-        ours("store", row)
-    for line in lines_of([torch_python, str(HERE / "peers.py"), "s3", "s3://bench/images"], store.env):
-        result["store", line["row"], "s3torchconnector"] = line
-    for row in ROWS:
-        with tempfile.TemporaryDirectory(dir=folder) as cache:
-            ours("cached", row, cache)
-    result["memory", "decode", "limit again"] = lines_of([str(BIN / "raw_jpeg"), str(images)])[0]
-    return result
+    return Contender(who, [BIN / "data_bench", kind, f"{base}/{'records' if kind == 'tfrecord' else 'images'}", *(["cache"] if cached else [])], env=env,
+                     read=read)
 
 
-def summary(rounds):
-    median = {}
-    for key in rounds[0]:
-        numbers = [r[key] for r in rounds]
-        median[key] = {name: statistics.median(n[name] for n in numbers)
-                       for name in ("images_per_s", "images_per_cpu_s", "max_rss_mib", "start_rss_mib") if name in numbers[0]}
-    limit = statistics.median(r["memory", "decode", who]["images_per_s"] for r in rounds for who in ("limit", "limit again"))
-    rows = {}
-    for place in ("disk", "store", "cached"):
-        for row in ROWS:
-            mine = median[place, row, "moxing"]
-            # What a user without MoXing has for data that lie there; the cached row's peers read local files.
-            peers = {who: m["images_per_s"] for (p, r, who), m in median.items()
-                     if r == row and who != "moxing" and p == ("disk" if place == "cached" else place)}
-            entry = dict(mine, peers=peers)
-            if peers:
-                entry["ratio_to_best_peer"] = round(mine["images_per_s"] / max(peers.values()), 2)
-            if row != "bytes":
-                entry["per_cpu_second_to_limit"] = round(mine["images_per_cpu_s"] / limit, 2)
-            rows[f"{place} {row}"] = entry
-    return {"limit_images_per_s_per_core": limit, "rows": rows}
+def limit(images):
+    return Contender("limit", [BIN / "raw_jpeg", images], "one core")
+
+
+def contenders(place, kind, folder, store, peers_python):
+    def peer(who, program, python, setting, *where, env=None):
+        return Contender(who, [python, HERE / "peers.py", program, kind, setting, *where], setting, env or {})
+
+    images, records, s3 = folder / "images", folder / "records", "s3://bench"
+    if place == "disk":
+        yield ours("mox", kind, folder, {})
+        yield peer("tf.data", "tf", sys.executable, "autotune", images, records)
+        if kind != "tfrecord":
+            yield from (peer("torch", "torch", peers_python, f"workers={n}", images) for n in WORKERS["torch"])
+        yield ours("mox_cached", kind, s3, store.env, cached=True)
+    else:
+        yield ours("mox", kind, s3, store.env)
+        if kind != "tfrecord":
+            yield from (peer("s3torchconnector", "s3", peers_python, f"workers={n}", f"{s3}/images", env=store.env)
+                        for n in WORKERS["s3torchconnector"])
+    if kind != "bytes":
+        yield limit(images)
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rows", default=",".join(f"{place} {kind}" for place in ("disk", "store") for kind in KINDS))
     parser.add_argument("--photos", help="the photographs, when they are made already")
-    parser.add_argument("--output", help="file that has the result after each round")
-    parser.add_argument("--lock", help="file that is locked while a round is measured")
-    parser.add_argument("--torch_python", default=sys.executable, help="a Python that has PyTorch, when this one has not")
+    parser.add_argument("--peers_python", default=sys.executable, help="a Python with bench/requirements.txt, when this one has it not")
+    parser.add_argument("--output", default=HERE / "results.json")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the store ends too
+    results = Results(args.output, "data", FIGURES, server=module_version(SERVERS / "versitygw"))
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         images, records = make_data(folder, args.photos)
         store = Store(folder / "store")
         try:
             upload((images, records), store)
-            rounds = []
-            for i in range(args.runs):
-                with alone(args.lock):
-                    rounds.append(one_round(folder, images, records, store, args.torch_python))
-                print(f"round {i + 1}: " + json.dumps({" ".join(k): v["images_per_s"] for k, v in rounds[-1].items()}),
-                      file=sys.stderr, flush=True)
-                text = json.dumps({"runs": len(rounds), "cores": os.cpu_count(), **summary(rounds)}, indent=1)
-                if args.output:
-                    pathlib.Path(args.output).write_text(text + "\n")
+            for row in args.rows.split(","):
+                results.row(row, list(contenders(*row.split(), folder, store, args.peers_python)), args.runs,
+                            photographs=sum(1 for _ in images.rglob("*.jpg")))
         finally:
             store.close()
-    print(text)
 
 
 main()

@@ -1,24 +1,25 @@
-"""What users have today, on the same data: one JSON line a row.
+"""What users have today, on the same data: images a second of one row.
 
-Usage: peers.py tf DIR RECORDS_DIR | peers.py torch DIR | peers.py s3 S3_URL (endpoint and keys as the AWS variables say)
-Each prints the rows bytes and decoded; tf also tfrecord. Listing is in no side's time. An epoch goes before the one that
-is timed: PyTorch's workers are started in it, tf.data tunes itself.
+Usage: peers.py tf ROW SETTING IMAGES_DIR RECORDS_DIR | peers.py torch ROW workers=N IMAGES_DIR | peers.py s3 ROW workers=N S3_URL
+(endpoint and keys as the AWS variables say). ROW: bytes, decoded, or for tf tfrecord. Listing is in no side's time. An epoch
+goes before the one that is timed: PyTorch's workers are started in it, tf.data tunes itself.
 """
-import json
 import os
 import pathlib
 import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import results
+
 BATCH, SIZE = 32, 224
 
 
-def report(who, row, count, begin):
-    print(json.dumps({"who": who, "row": row, "images": count, "images_per_s": round(count / (time.time() - begin), 1)}),
-          flush=True)
+def report(count, begin, **versions):
+    results.report(images=count, images_per_second=round(count / (time.time() - begin), 1), versions={"python": sys.version.split()[0], **versions})
 
 
-def run_tf(folder, records):
+def run_tf(row, folder, records):
     import tensorflow as tf
 
     files = sorted(str(p) for p in pathlib.Path(folder).rglob("*.jpg"))
@@ -26,30 +27,31 @@ def run_tf(folder, records):
     def decode(data):
         return tf.image.resize(tf.io.decode_jpeg(data, channels=3), (SIZE, SIZE), method="nearest")
 
-    def time_it(row, dataset):  # the second of three epochs: as many samples are read ahead at its end as at its begin
-        begin, count, skipped = None, 0, 0
-        for batch in dataset.repeat(3).batch(BATCH).prefetch(2):
-            count += int(batch.shape[0])
-            if begin is None and count >= len(files):
-                begin, skipped = time.time(), count
-            if count >= 2 * len(files):
-                break
-        report("tf.data", row, count - skipped, begin)
-
     auto = tf.data.AUTOTUNE
     paths = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files))
-    time_it("bytes", paths.map(tf.io.read_file, num_parallel_calls=auto))
-    time_it("decoded", paths.map(lambda p: decode(tf.io.read_file(p)), num_parallel_calls=auto))
-    spec = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
-    shards = tf.data.Dataset.from_tensor_slices(sorted(str(p) for p in pathlib.Path(records).glob("train-*")))
-    rows = shards.interleave(tf.data.TFRecordDataset, num_parallel_calls=auto).shuffle(256)
-    time_it("tfrecord", rows.map(lambda r: decode(tf.io.parse_single_example(r, spec)["image/encoded"]),
-                                 num_parallel_calls=auto))
+    if row == "bytes":
+        dataset = paths.map(tf.io.read_file, num_parallel_calls=auto)
+    elif row == "decoded":
+        dataset = paths.map(lambda p: decode(tf.io.read_file(p)), num_parallel_calls=auto)
+    else:
+        spec = {"image/encoded": tf.io.FixedLenFeature((), tf.string)}
+        shards = tf.data.Dataset.from_tensor_slices(sorted(str(p) for p in pathlib.Path(records).glob("train-*")))
+        dataset = shards.interleave(tf.data.TFRecordDataset, num_parallel_calls=auto).shuffle(256).map(
+            lambda r: decode(tf.io.parse_single_example(r, spec)["image/encoded"]), num_parallel_calls=auto)
+    begin, count, skipped = None, 0, 0
+    for batch in dataset.repeat(3).batch(BATCH).prefetch(2):  # the second of three epochs: as many are read ahead at its end as at its begin
+        count += int(batch.shape[0])
+        if begin is None and count >= len(files):
+            begin, skipped = time.time(), count
+        if count >= 2 * len(files):
+            break
+    report(count - skipped, begin, tensorflow=tf.__version__)
 
 
-def run_torch(who, open_dataset):
+def run_torch(row, workers, open_dataset, **versions):
     """open_dataset(transform) -> a map-style data set whose transform gets a file's bytes."""
     import torch
+    import torchvision
     from torchvision.io import ImageReadMode, decode_jpeg
     from torchvision.transforms.functional import InterpolationMode, resize
 
@@ -57,17 +59,16 @@ def run_torch(who, open_dataset):
         image = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB)
         return resize(image, [SIZE, SIZE], interpolation=InterpolationMode.NEAREST)
 
-    for row in ("bytes", "decoded"):
-        dataset = open_dataset(decode if row == "decoded" else lambda data: data)
-        len(dataset)  # lists the bucket
-        loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=os.cpu_count(),
-                                             persistent_workers=True, collate_fn=list if row == "bytes" else None)
-        for _ in loader:  # the workers start
-            pass
-        begin, count = time.time(), 0
-        for batch in loader:
-            count += len(batch)
-        report(who, row, count, begin)
+    dataset = open_dataset(decode if row == "decoded" else lambda data: data)
+    len(dataset)  # lists the bucket
+    loader = torch.utils.data.DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=True,
+                                         collate_fn=list if row == "bytes" else None)
+    for _ in loader:  # the workers start
+        pass
+    begin, count = time.time(), 0
+    for batch in loader:
+        count += len(batch)
+    report(count, begin, torch=torch.__version__, torchvision=torchvision.__version__, **versions)
 
 
 def local_files(folder):
@@ -99,9 +100,12 @@ def s3_objects(url):
     return open_dataset
 
 
-if sys.argv[1] == "tf":
-    run_tf(sys.argv[2], sys.argv[3])
-elif sys.argv[1] == "torch":
-    run_torch("torch DataLoader", local_files(sys.argv[2]))
+what, row, setting, *where = sys.argv[1:]
+if what == "tf":
+    run_tf(row, *where)
+elif what == "torch":
+    run_torch(row, int(setting.split("=")[1]), local_files(*where))
 else:
-    run_torch("s3torchconnector", s3_objects(sys.argv[2]))
+    import s3torchconnector
+
+    run_torch(row, int(setting.split("=")[1]), s3_objects(*where), s3torchconnector=s3torchconnector.__version__)

