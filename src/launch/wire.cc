@@ -29,52 +29,6 @@ uint32_t read_u32(std::string_view bytes) {
 
 }  // namespace
 
-Body& Body::number(uint64_t value) {
-  append_u32(static_cast<uint32_t>(value), &bytes_);
-  append_u32(static_cast<uint32_t>(value >> 32), &bytes_);
-  return *this;
-}
-
-Body& Body::text(std::string_view value) {
-  number(value.size());
-  bytes_ += value;
-  return *this;
-}
-
-Body& Body::texts(const std::vector<std::string>& values) {
-  number(values.size());
-  for (const std::string& value : values) text(value);
-  return *this;
-}
-
-Body& Body::raw(std::string_view bytes) {
-  bytes_ += bytes;
-  return *this;
-}
-
-uint64_t BodyReader::number() {
-  if (bytes_.size() < 8) throw Error("a message of the launcher is too short");
-  const uint64_t value = read_u32(bytes_) | uint64_t{read_u32(bytes_.substr(4))} << 32;
-  bytes_.remove_prefix(8);
-  return value;
-}
-
-std::string BodyReader::text() {
-  const uint64_t size = number();
-  if (bytes_.size() < size) throw Error("a message of the launcher is too short");
-  std::string value(bytes_.substr(0, size));
-  bytes_.remove_prefix(size);
-  return value;
-}
-
-std::vector<std::string> BodyReader::texts() {
-  const uint64_t count = number();
-  if (count > bytes_.size()) throw Error("a message of the launcher is too short");
-  std::vector<std::string> values(count);
-  for (std::string& value : values) value = text();
-  return values;
-}
-
 Channel::Channel(Fd in, Fd out) : in_(std::move(in)), out_(std::move(out)), queue_(kStart) {
   set_nonblocking(in_.get());
   set_nonblocking(out_.get());

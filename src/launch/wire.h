@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/message_body.h"
 #include "launch/fd.h"
 
 namespace mox::launch {
@@ -31,32 +32,6 @@ enum class MessageType : uint8_t {
 struct Message {
   MessageType type{};
   std::string body;
-};
-
-// Writes the fields of a message.
-class Body {
- public:
-  Body& number(uint64_t value);
-  Body& text(std::string_view value);
-  Body& texts(const std::vector<std::string>& values);
-  Body& raw(std::string_view bytes);  // to the end of the message
-  std::string take() { return std::move(bytes_); }
-
- private:
-  std::string bytes_;
-};
-
-// Reads them in the same order; mox::Error when the message is too short.
-class BodyReader {
- public:
-  explicit BodyReader(std::string_view bytes) : bytes_(bytes) {}
-  uint64_t number();
-  std::string text();
-  std::vector<std::string> texts();
-  std::string_view rest() const { return bytes_; }
-
- private:
-  std::string_view bytes_;
 };
 
 // Messages over two non-blocking descriptors.

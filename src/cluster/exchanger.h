@@ -1,0 +1,79 @@
+// The exchange of a process's gradients with the others', step by step: one thread, the same order everywhere.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cluster/member.h"
+
+namespace mox::cluster {
+
+// How gradients travel.
+enum class WireType { kFloat, kBfloat16 };
+
+class MOX_EXPORT Exchanger {
+ public:
+  // A tensor of a bucket: `to` becomes the mean over all processes of what is in `from`. They may be the same.
+  struct Part {
+    const float* from = nullptr;
+    float* to = nullptr;
+    size_t count = 0;
+  };
+  // Called once, from the exchange's thread; nullptr when the means are there.
+  using Done = std::function<void(std::exception_ptr error)>;
+
+  // `member` must outlive it. `buckets` a step, posted as 0 … buckets-1 in any order: they are exchanged in this one.
+  Exchanger(Member* member, int buckets, WireType wire = WireType::kFloat);
+  ~Exchanger();
+
+  // For the next group, after a step that failed and ended: steps count from 0.
+  void restart();
+
+  // `parts` must stay until `done`. After an error all that is posted gets it, too, until restart().
+  void post(int bucket, std::vector<Part> parts, Done done);
+
+  // Steps whose exchange is whole, since restart().
+  int64_t steps() const;
+
+  // A vote that travels with the last bucket of the next step: after a step in which anybody voted, all know it.
+  void vote_to_stop();
+  bool stop_was_voted() const;
+
+ private:
+  struct Posted {
+    std::vector<Part> parts;
+    Done done;
+  };
+
+  void run();
+  void drop_posted();
+  void exchange(int bucket, const std::vector<Part>& parts);
+  void exchange_piece(float* data, size_t count);
+  void flush();
+
+  Member* const member_;
+  const int buckets_;
+  const WireType wire_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  std::map<int, Posted> posted_;
+  std::exception_ptr error_;
+  int next_ = 0;
+  int64_t steps_ = 0;
+  bool exchanging_ = false, ending_ = false, vote_ = false, voted_ = false;
+
+  // The thread's.
+  std::vector<float> packed_;
+  std::vector<Bfloat16> halves_;
+  std::vector<std::pair<float*, size_t>> targets_;  // of what is packed
+  std::thread thread_;
+};
+
+}  // namespace mox::cluster

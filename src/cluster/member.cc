@@ -1,0 +1,162 @@
+#include "cluster/member.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/message_body.h"
+#include "cluster/member_impl.h"
+#include "moxing/version.h"
+
+namespace mox::cluster {
+namespace {
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+MemberOptions checked(MemberOptions options) {
+  const auto workers = static_cast<int64_t>(options.worker_hosts.size());
+  if (options.task_index < 0 || options.task_index >= workers)
+    throw InvalidArgumentError(fmt::format("--task_index is {}, expected 0 to {}: --worker_hosts has {} hosts ({})",
+                                           options.task_index, workers - 1, workers,
+                                           fmt::join(options.worker_hosts, ",")));
+  for (const std::string& host : options.worker_hosts) {
+    parse_address(host);
+    if (std::count(options.worker_hosts.begin(), options.worker_hosts.end(), host) > 1)
+      throw InvalidArgumentError(
+          fmt::format("--worker_hosts names {} twice; each worker needs an address of its own", host));
+  }
+  if (options.min_workers < 0 || options.min_workers > workers ||
+      (options.min_workers > 0 && 2 * options.min_workers <= workers))
+    throw InvalidArgumentError(fmt::format(
+        "--min_workers is {}, expected 0 or {} to {}: more than half of the {} workers, else two groups that do "
+        "not see each other would both go on",
+        options.min_workers, workers / 2 + 1, workers, workers));
+  return options;
+}
+
+std::vector<std::pair<std::string, std::string>> all_agreed(const MemberOptions& options) {
+  std::vector<std::pair<std::string, std::string>> agreed = {
+      {"MoXing", version()}, {"--worker_hosts", fmt::format("{}", fmt::join(options.worker_hosts, ","))}};
+  agreed.insert(agreed.end(), options.agreed.begin(), options.agreed.end());
+  return agreed;
+}
+
+}  // namespace
+
+uint64_t random_number() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+GroupBroken::~GroupBroken() = default;
+PeerFailed::~PeerFailed() = default;
+PeerFinished::~PeerFinished() = default;
+
+Member::Impl::Impl(MemberOptions given)
+    : options(checked(std::move(given))),
+      own_address(parse_address(options.worker_hosts[options.task_index])),
+      host(host_name()),
+      incarnation(random_number()),
+      agreed(all_agreed(options)),
+      arrivals(own_address, fmt::format("--worker_hosts[{}]", options.task_index), options.token,
+               [this] { return identity(); }) {}
+
+Member::Impl::~Impl() { stop_watching(); }
+
+Identity Member::Impl::identity() {
+  const std::lock_guard lock(mutex);
+  return {options.task_index, own_address.text(), host, ::getpid(), incarnation, global_step, agreed};
+}
+
+Member::Member(MemberOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Member::~Member() = default;
+
+const Group& Member::form(int64_t global_step, const std::function<bool()>& stopped) {
+  return impl_->form(global_step, stopped);
+}
+
+const Group& Member::group() const { return impl_->group; }
+Ring& Member::ring() { return impl_->ring; }
+
+void Member::Impl::throw_if_over(int64_t number) {
+  if (over && how == End::kFailed) throw PeerFailed(why);
+  if (over) throw GroupBroken(why);
+  if (finished && number >= *finished) throw PeerFinished(why_finished);
+}
+
+void Member::begin_exchange(int64_t number) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->progress = {number, true};
+  impl_->throw_if_over(number);
+}
+
+void Member::end_exchange() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->progress = {impl_->progress.exchange + 1, false};
+}
+
+void Member::explain(const std::exception& error) {
+  std::unique_lock lock(impl_->mutex);
+  impl_->throw_if_over(impl_->progress.exchange);
+  impl_->trouble = error.what();
+  impl_->trouble_since = Clock::now();
+  impl_->wake.set();
+  const auto limit = std::chrono::duration<double>(2 * impl_->options.heartbeat_limit + 2);
+  impl_->changed.wait_for(
+      lock, limit, [&] { return impl_->over || (impl_->finished && impl_->progress.exchange >= *impl_->finished); });
+  impl_->throw_if_over(impl_->progress.exchange);
+  throw GroupBroken(error.what());
+}
+
+std::string Member::stragglers() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<std::pair<std::string, Progress>> all = {{"this worker", impl_->progress}};
+  all.insert(all.end(), impl_->others_progress.begin(), impl_->others_progress.end());
+  int64_t furthest = 0;
+  for (const auto& [name, progress] : all)
+    if (progress.exchanging) furthest = std::max(furthest, progress.exchange + 1);
+  std::vector<std::string> behind;
+  for (const auto& [name, progress] : all)
+    if (progress.exchange + progress.exchanging < furthest) behind.push_back(name);
+  if (behind.empty()) return "";
+  return fmt::format("{} {} not come to the exchange in which {} wait{}", fmt::join(behind, ", "),
+                     behind.size() == 1 ? "has" : "have", all.size() - behind.size(),
+                     all.size() - behind.size() == 1 ? "s" : "");
+}
+
+void Member::finish(int64_t number, const std::string& why) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->over || impl_->finished) return;
+    impl_->finished = number;
+    impl_->why_finished = why;
+  }
+  impl_->wake.set();
+}
+
+void Member::leave(const std::string& error) {
+  impl_->stop_watching();
+  Body body;
+  const std::string text = error.empty() ? "" : impl_->identity().text() + ": " + error;
+  for (Watched& other : impl_->watched) {
+    try {
+      if (other.channel.is_open())
+        other.channel.send(MessageType::kStopping, body.text(text).take(), for_seconds(kMessageSeconds));
+    } catch (const Error&) {  // it finds out by itself
+    }
+  }
+  impl_->watched.clear();
+  impl_->arrivals.put_off_joiners("it is about to end");
+  const std::lock_guard lock(impl_->mutex);
+  impl_->over = true;
+  impl_->why = "this worker has left the group";
+}
+
+}  // namespace mox::cluster

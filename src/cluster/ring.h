@@ -1,0 +1,58 @@
+// All-reduce over TCP: each process has a connection to the next and one from the previous.
+//
+// Algorithm: ring reduce-scatter and all-gather (Patarasuk and Yuan, 2009; Baidu's ring), cut through: what arrives is
+// added while it is in the cache, and goes on before the rest of its section is there. Each process sends and receives
+// 2 (size - 1) / size of the data, whatever the size. All processes end with the same bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "cluster/socket.h"
+
+namespace mox::cluster {
+
+// The upper half of a float32, as TensorFlow's bfloat16.
+struct Bfloat16 {
+  uint16_t bits = 0;
+};
+MOX_EXPORT Bfloat16 to_bfloat16(float value);  // rounds to the nearest, ties to even; keeps nan
+MOX_EXPORT float to_float(Bfloat16 value);
+
+// Not for several threads at once. After an error its connections are in the middle of something: it is of no use.
+class MOX_EXPORT Ring {
+ public:
+  // Of one process: does nothing.
+  Ring() = default;
+  // `seconds`: without a byte from a neighbour, or taken by one, for so long an operation fails. 0: there is no limit.
+  // `interrupt` breaks operations off; it must outlive the ring.
+  Ring(int rank, int size, Socket next, Socket previous, double seconds, const Interrupt* interrupt);
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // `data` becomes the sum over all processes. Each must call with the same `count`. ConnectionError that names the
+  // neighbour, or Interrupted.
+  void all_reduce(float* data, size_t count);
+  // The sum is taken in float32 and rounded to bfloat16 at each hop.
+  void all_reduce(Bfloat16* data, size_t count);
+  // `data` of the process `from` replaces that of the others.
+  void broadcast(void* data, size_t bytes, int from);
+
+  // Closes the connections: the neighbours' operations fail.
+  void close();
+
+ private:
+  template <typename T>
+  void reduce(T* data, size_t count);
+  void wait_for_neighbours(bool to_receive, bool to_send);
+
+  int rank_ = 0, size_ = 1;
+  Socket next_, previous_;
+  double seconds_ = 0;
+  const Interrupt* interrupt_ = nullptr;
+  std::vector<char> piece_;  // what has arrived and is not added yet
+};
+
+}  // namespace mox::cluster

@@ -1,0 +1,126 @@
+#include "cluster/exchanger.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <numeric>
+
+#include "cluster/processes.h"
+
+namespace mox::cluster {
+namespace {
+
+using Say = std::function<void(const std::string&)>;
+
+MemberOptions options_of(int index, const std::vector<std::string>& hosts) {
+  MemberOptions options;
+  options.task_index = index;
+  options.worker_hosts = hosts;
+  options.token = "secret";
+  return options;
+}
+
+// Posts `tensors`, a bucket each, and waits for all. The order of posting is `first`, `first` + 1, … round.
+void exchange(Exchanger* exchanger, std::vector<std::vector<float>>* tensors, size_t first) {
+  std::vector<std::promise<void>> ends(tensors->size());
+  for (size_t i = 0; i < tensors->size(); ++i) {
+    const size_t bucket = (first + i) % tensors->size();
+    std::vector<float>& data = (*tensors)[bucket];
+    exchanger->post(
+        static_cast<int>(bucket), {{data.data(), data.data(), data.size()}},
+        [&end = ends[bucket]](std::exception_ptr error) { error ? end.set_exception(error) : end.set_value(); });
+  }
+  for (auto& end : ends) end.get_future().get();
+}
+
+TEST(ExchangerTest, BucketsInAnyOrderBecomeTheMean) {
+  const std::vector<std::string> hosts = free_addresses(3);
+  std::vector<Process> all;
+  for (const WireType wire : {WireType::kFloat, WireType::kBfloat16}) {
+    all.clear();
+    for (int index = 0; index < 3; ++index)
+      all.emplace_back([=](const Say& say) {
+        Member member(options_of(index, hosts));
+        member.form(-1);
+        Exchanger exchanger(&member, 4, wire);
+        for (int step = 0; step < 5; ++step) {
+          std::vector<std::vector<float>> tensors;
+          for (const size_t count : {size_t{1}, size_t{1000}, size_t{700'001}, size_t{33}})
+            tensors.emplace_back(count, static_cast<float>(2 * index + step));
+          exchange(&exchanger, &tensors, static_cast<size_t>(index + step));
+          for (const auto& tensor : tensors)
+            for (const float value : tensor)
+              if (value != static_cast<float>(2 + step)) throw Error(fmt::format("{} at step {}", value, step));
+        }
+        say(fmt::format("{} steps", exchanger.steps()));
+        member.leave("");
+      });
+    for (Process& one : all) EXPECT_EQ(one.line(), "5 steps");
+  }
+}
+
+TEST(ExchangerTest, OneVoteStopsAllAfterTheSameStep) {
+  const std::vector<std::string> hosts = free_addresses(2);
+  std::vector<Process> all;
+  for (int index = 0; index < 2; ++index)
+    all.emplace_back([=](const Say& say) {
+      Member member(options_of(index, hosts));
+      member.form(-1);
+      Exchanger exchanger(&member, 1);
+      while (!exchanger.stop_was_voted()) {
+        if (index == 1 && exchanger.steps() == 7) exchanger.vote_to_stop();
+        std::vector<std::vector<float>> tensors = {{1, 2, 3}};
+        exchange(&exchanger, &tensors, 0);
+      }
+      say(fmt::format("{} steps", exchanger.steps()));
+      member.leave("");
+    });
+  for (Process& one : all) EXPECT_EQ(one.line(), "8 steps");
+}
+
+TEST(ExchangerTest, AfterALostGroupAllThatIsPostedFailsAndTheNextGroupGoesOn) {
+  const std::vector<std::string> hosts = free_addresses(2);
+  const auto survivor = [=](const Say& say) {
+    Member member(options_of(0, hosts));
+    Exchanger exchanger(&member, 3);
+    for (int group = 0; group < 2; ++group) {
+      member.form(0);
+      exchanger.restart();
+      try {
+        for (int step = 0; step < 10; ++step) {
+          std::vector<std::vector<float>> tensors(3, std::vector<float>(100'000, 1));
+          exchange(&exchanger, &tensors, 0);
+        }
+        say("whole");
+      } catch (const GroupBroken&) {
+        say(fmt::format("broken after {}", exchanger.steps()));
+      }
+    }
+    member.leave("");
+  };
+  const auto other = [=](int steps) {
+    return [=](const Say& say) {
+      Member member(options_of(1, hosts));
+      member.form(-1);
+      Exchanger exchanger(&member, 3);
+      for (int step = 0; step < steps; ++step) {
+        std::vector<std::vector<float>> tensors(3, std::vector<float>(100'000, 1));
+        exchange(&exchanger, &tensors, 2);
+      }
+      if (steps == 4) ::_exit(9);
+      say("whole");
+      member.leave("");
+    };
+  };
+  Process first(survivor);
+  {
+    Process second(other(4));
+    EXPECT_EQ(first.line(), "broken after 4");
+  }
+  Process again(other(10));
+  EXPECT_EQ(again.line(), "whole");
+  EXPECT_EQ(first.line(), "whole");
+}
+
+}  // namespace
+}  // namespace mox::cluster
