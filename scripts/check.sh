@@ -15,7 +15,7 @@ if grep -rlE '#include "tensorflow/' src/base src/file src/launch include/moxing
 fi
 
 # Rooms include only what lies below them: the arrows of docs/design.md.
-rooms="base file launch tf_files graph layers input passes kernels devices exchange data nets preprocess optim run"
+rooms="base file launch cluster tf_files graph layers input passes kernels devices exchange data nets preprocess optim run"
 for room in src/*/; do
   room=$(basename "$room")
   case " $rooms " in *" $room "*) ;; *) complain "src/$room has no line in scripts/check.sh" ;; esac
@@ -29,6 +29,7 @@ below() { # below ROOM "rooms it may include"
 below base ""
 below file "base"
 below launch "base"
+below cluster "base file"
 below tf_files "base file"
 below graph "base"
 below layers "base graph devices"

@@ -33,12 +33,12 @@ void Arrivals::accept_all() {
       Socket socket = listener_.accept(for_seconds(60, &stop_));
       join_finished(false);
       if (!socket.is_open()) continue;
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       if (handlers_.size() >= kMaxHandshakes) continue;
       Handler& handler = handlers_.emplace_back();
       handler.thread = std::thread([this, &handler, socket = std::move(socket)]() mutable {
         shake_hands(std::move(socket));
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         handler.done = true;
       });
     }
@@ -49,7 +49,7 @@ void Arrivals::accept_all() {
 void Arrivals::join_finished(bool all) {
   std::list<Handler> finished;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (auto at = handlers_.begin(); at != handlers_.end();) {
       const auto next = std::next(at);
       if (all || at->done) finished.splice(finished.end(), handlers_, at);
@@ -68,7 +68,7 @@ void Arrivals::shake_hands(Socket socket) {
     Greeted greeted = receive_greeting(&channel, mine, token_, wait);
     if (greeted.hello.purpose != Purpose::kRing) return sort_in({std::move(channel), std::move(greeted)});
     welcome(&channel, greeted, mine, token_, wait);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (ring_.size() >= kMaxRing) ring_.erase(ring_.begin());
     ring_.push_back({greeted.hello, std::move(channel.socket())});
     changed_.notify_all();
@@ -81,7 +81,7 @@ void Arrivals::shake_hands(Socket socket) {
 }
 
 void Arrivals::sort_in(Joiner joiner) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   if (taking_) {
     joiners_.push_back(std::move(joiner));
     arrived_.set();
@@ -93,14 +93,14 @@ void Arrivals::sort_in(Joiner joiner) {
 }
 
 void Arrivals::take_joiners() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   taking_ = true;
 }
 
 void Arrivals::put_off_joiners(const std::string& why) {
   std::vector<Joiner> waiting;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     taking_ = false;
     why_not_ = why;
     waiting.swap(joiners_);
@@ -115,19 +115,19 @@ void Arrivals::put_off_joiners(const std::string& why) {
 }
 
 std::vector<Joiner> Arrivals::joiners() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   arrived_.clear();
   return std::exchange(joiners_, {});
 }
 
 void Arrivals::return_joiner(Joiner joiner) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   joiners_.push_back(std::move(joiner));
   arrived_.set();
 }
 
 Socket Arrivals::wait_for_ring(uint64_t group, int64_t task_index, const Wait& wait) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (;;) {
     const auto found = std::find_if(ring_.begin(), ring_.end(), [&](const RingArrival& arrival) {
       return arrival.hello.group == group && arrival.hello.identity.task_index == task_index;
@@ -139,7 +139,7 @@ Socket Arrivals::wait_for_ring(uint64_t group, int64_t task_index, const Wait& w
     }
     if (wait.interrupt && wait.interrupt->is_set()) throw Interrupted("broken off");
     if (Clock::now() >= wait.until) return {};
-    changed_.wait_until(lock, std::min(wait.until, Clock::now() + std::chrono::milliseconds(50)));
+    changed_.wait_for(lock, std::chrono::milliseconds(20), [] { return false; });
   }
 }
 

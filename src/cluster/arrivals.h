@@ -2,15 +2,14 @@
 // of this run until somebody asks for them. A stranger costs a few seconds of one thread, and nobody waits for him.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cluster/handshake.h"
 
 namespace mox::cluster {
@@ -60,13 +59,13 @@ class Arrivals {
   const std::function<Identity()> identity_;
   Listener listener_;
   Interrupt stop_, arrived_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool taking_ = false;  // all below: guarded by mutex_
-  std::string why_not_ = "it is starting";
-  std::vector<Joiner> joiners_;
-  std::vector<RingArrival> ring_;
-  std::list<Handler> handlers_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool taking_ MOX_GUARDED_BY(mutex_) = false;
+  std::string why_not_ MOX_GUARDED_BY(mutex_) = "it is starting";
+  std::vector<Joiner> joiners_ MOX_GUARDED_BY(mutex_);
+  std::vector<RingArrival> ring_ MOX_GUARDED_BY(mutex_);
+  std::list<Handler> handlers_ MOX_GUARDED_BY(mutex_);
   std::thread acceptor_;
 };
 

@@ -17,7 +17,7 @@ Exchanger::Exchanger(Member* member, int buckets, WireType wire)
 
 Exchanger::~Exchanger() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ending_ = true;
   }
   changed_.notify_all();
@@ -28,7 +28,7 @@ Exchanger::~Exchanger() {
 void Exchanger::drop_posted() {
   std::map<int, Posted> dropped;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     dropped.swap(posted_);
   }
   for (auto& [bucket, posted] : dropped)
@@ -37,8 +37,8 @@ void Exchanger::drop_posted() {
 
 void Exchanger::restart() {
   {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !exchanging_ && posted_.empty(); });
+    MutexLock lock(mutex_);
+    changed_.wait(lock, [this]() MOX_REQUIRES(mutex_) { return !exchanging_ && posted_.empty(); });
     error_ = nullptr;
     next_ = 0;
     steps_ = 0;
@@ -48,31 +48,33 @@ void Exchanger::restart() {
 
 void Exchanger::post(int bucket, std::vector<Part> parts, Done done) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     posted_[bucket] = {std::move(parts), std::move(done)};
   }
   changed_.notify_all();
 }
 
 int64_t Exchanger::steps() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return steps_;
 }
 
 void Exchanger::vote_to_stop() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   vote_ = true;
 }
 
 bool Exchanger::stop_was_voted() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return voted_;
 }
 
 void Exchanger::run() {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return ending_ || (error_ ? !posted_.empty() : posted_.count(next_) > 0); });
+    changed_.wait(lock, [this]() MOX_REQUIRES(mutex_) {
+      return ending_ || (error_ ? !posted_.empty() : posted_.count(next_) > 0);
+    });
     if (posted_.empty()) return;
     const auto at = error_ ? posted_.begin() : posted_.find(next_);
     if (at == posted_.end()) return;
@@ -120,14 +122,14 @@ void Exchanger::exchange(int bucket, const std::vector<Part>& parts) {
     }
     float votes = 0;
     if (bucket == buckets_ - 1) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       packed_.push_back(vote_ ? 1.0f : 0.0f);
       targets_.emplace_back(&votes, 1);
     }
     flush();
     if (bucket == buckets_ - 1) {
       member_->end_exchange();
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       voted_ |= votes > 0;
     }
   } catch (const std::exception& e) {

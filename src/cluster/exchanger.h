@@ -1,14 +1,13 @@
 // The exchange of a process's gradients with the others', step by step: one thread, the same order everywhere.
 #pragma once
 
-#include <condition_variable>
 #include <exception>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "cluster/member.h"
 
 namespace mox::cluster {
@@ -60,14 +59,15 @@ class MOX_EXPORT Exchanger {
   const int buckets_;
   const WireType wire_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  // Guarded by mutex_.
-  std::map<int, Posted> posted_;
-  std::exception_ptr error_;
-  int next_ = 0;
-  int64_t steps_ = 0;
-  bool exchanging_ = false, ending_ = false, vote_ = false, voted_ = false;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::map<int, Posted> posted_ MOX_GUARDED_BY(mutex_);
+  std::exception_ptr error_ MOX_GUARDED_BY(mutex_);
+  int next_ MOX_GUARDED_BY(mutex_) = 0;
+  int64_t steps_ MOX_GUARDED_BY(mutex_) = 0;
+  bool exchanging_ MOX_GUARDED_BY(mutex_) = false;
+  bool ending_ MOX_GUARDED_BY(mutex_) = false;
+  bool vote_ MOX_GUARDED_BY(mutex_) = false, voted_ MOX_GUARDED_BY(mutex_) = false;
 
   // The thread's.
   std::vector<float> packed_;

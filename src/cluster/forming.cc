@@ -57,7 +57,7 @@ const Group& Member::Impl::form(int64_t step, const std::function<bool()>& stopp
   watched.clear();
   ring.close();
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     global_step = step;
   }
   waiting_since = Clock::now();
@@ -295,7 +295,7 @@ void Member::Impl::begin_group(Group made, Ring connected, std::vector<Watched> 
   watched = std::move(others);
   if (!leads) arrivals.put_off_joiners(own_address.text() + " does not lead");
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     over = stop_watch = told_trouble = told_finished = false;
     why.clear();
     trouble.clear();

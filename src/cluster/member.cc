@@ -71,7 +71,7 @@ Member::Impl::Impl(MemberOptions given)
 Member::Impl::~Impl() { stop_watching(); }
 
 Identity Member::Impl::identity() {
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   return {options.task_index, own_address.text(), host, ::getpid(), incarnation, global_step, agreed};
 }
 
@@ -92,31 +92,32 @@ void Member::Impl::throw_if_over(int64_t number) {
 }
 
 void Member::begin_exchange(int64_t number) {
-  const std::lock_guard lock(impl_->mutex);
+  const MutexLock lock(impl_->mutex);
   impl_->progress = {number, true};
   impl_->throw_if_over(number);
 }
 
 void Member::end_exchange() {
-  const std::lock_guard lock(impl_->mutex);
+  const MutexLock lock(impl_->mutex);
   impl_->progress = {impl_->progress.exchange + 1, false};
 }
 
-void Member::explain(const std::exception& error) {
-  std::unique_lock lock(impl_->mutex);
-  impl_->throw_if_over(impl_->progress.exchange);
-  impl_->trouble = error.what();
-  impl_->trouble_since = Clock::now();
-  impl_->wake.set();
-  const auto limit = std::chrono::duration<double>(2 * impl_->options.heartbeat_limit + 2);
-  impl_->changed.wait_for(
-      lock, limit, [&] { return impl_->over || (impl_->finished && impl_->progress.exchange >= *impl_->finished); });
-  impl_->throw_if_over(impl_->progress.exchange);
-  throw GroupBroken(error.what());
+void Member::Impl::explain(const std::string& error) {
+  MutexLock lock(mutex);
+  throw_if_over(progress.exchange);
+  trouble = error;
+  trouble_since = Clock::now();
+  wake.set();
+  changed.wait_for(lock, std::chrono::duration<double>(2 * options.heartbeat_limit + 2),
+                   [this]() MOX_REQUIRES(mutex) { return over || (finished && progress.exchange >= *finished); });
+  throw_if_over(progress.exchange);
+  throw GroupBroken(error);
 }
 
+void Member::explain(const std::exception& error) { impl_->explain(error.what()); }
+
 std::string Member::stragglers() const {
-  const std::lock_guard lock(impl_->mutex);
+  const MutexLock lock(impl_->mutex);
   std::vector<std::pair<std::string, Progress>> all = {{"this worker", impl_->progress}};
   all.insert(all.end(), impl_->others_progress.begin(), impl_->others_progress.end());
   int64_t furthest = 0;
@@ -133,7 +134,7 @@ std::string Member::stragglers() const {
 
 void Member::finish(int64_t number, const std::string& why) {
   {
-    const std::lock_guard lock(impl_->mutex);
+    const MutexLock lock(impl_->mutex);
     if (impl_->over || impl_->finished) return;
     impl_->finished = number;
     impl_->why_finished = why;
@@ -154,7 +155,7 @@ void Member::leave(const std::string& error) {
   }
   impl_->watched.clear();
   impl_->arrivals.put_off_joiners("it is about to end");
-  const std::lock_guard lock(impl_->mutex);
+  const MutexLock lock(impl_->mutex);
   impl_->over = true;
   impl_->why = "this worker has left the group";
 }

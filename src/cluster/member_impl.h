@@ -1,11 +1,10 @@
 // What member.cc, forming.cc and watching.cc share.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <thread>
 
+#include "base/mutex.h"
 #include "cluster/arrivals.h"
 #include "cluster/member.h"
 
@@ -66,7 +65,8 @@ struct Member::Impl {
   void end_group(const std::string& why, End end = End::kBroken);
   void finish_at(int64_t number, const std::string& why, const Watched* from);
   void stop_watching();
-  void throw_if_over(int64_t number);
+  [[noreturn]] void explain(const std::string& error);
+  void throw_if_over(int64_t number) MOX_REQUIRES(mutex);
 
   const MemberOptions options;
   const Address own_address;
@@ -82,22 +82,21 @@ struct Member::Impl {
   Clock::time_point taken_since;  // another has this task_index
   double next_report = 0;         // seconds of waiting
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  // Guarded by mutex.
-  int64_t global_step = -1;
-  bool over = false;  // no group runs
-  End how = End::kBroken;
-  std::string why;      // it is over
-  std::string trouble;  // what this process's ring said
-  Clock::time_point trouble_since;
-  bool told_trouble = false;
-  Progress progress;
-  std::optional<int64_t> finished;  // no exchange from here on
-  std::string why_finished;
-  bool told_finished = false;
-  bool stop_watch = false;
-  std::vector<std::pair<std::string, Progress>> others_progress;  // at the leader
+  Mutex mutex;
+  CondVar changed;
+  int64_t global_step MOX_GUARDED_BY(mutex) = -1;
+  bool over MOX_GUARDED_BY(mutex) = false;  // no group runs
+  End how MOX_GUARDED_BY(mutex) = End::kBroken;
+  std::string why MOX_GUARDED_BY(mutex);      // it is over
+  std::string trouble MOX_GUARDED_BY(mutex);  // what this process's ring said
+  Clock::time_point trouble_since MOX_GUARDED_BY(mutex);
+  bool told_trouble MOX_GUARDED_BY(mutex) = false;
+  Progress progress MOX_GUARDED_BY(mutex);
+  std::optional<int64_t> finished MOX_GUARDED_BY(mutex);  // no exchange from here on
+  std::string why_finished MOX_GUARDED_BY(mutex);
+  bool told_finished MOX_GUARDED_BY(mutex) = false;
+  bool stop_watch MOX_GUARDED_BY(mutex) = false;
+  std::vector<std::pair<std::string, Progress>> others_progress MOX_GUARDED_BY(mutex);  // at the leader
 
   // The watching thread's, and form()'s while it does not run.
   bool leads = false;

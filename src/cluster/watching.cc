@@ -18,7 +18,7 @@ constexpr double kPatience = 0.5;
 
 void Member::Impl::stop_watching() {
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     stop_watch = true;
   }
   wake.set();
@@ -46,7 +46,7 @@ bool Member::Impl::watch_once() {
   tell_trouble();
   if (seconds_since(last_signs) >= kSignSeconds) send_signs();
   find_lost();
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   return !over && !stop_watch;
 }
 
@@ -54,7 +54,7 @@ void Member::Impl::send_signs() {
   last_signs = Clock::now();
   Body body;
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     body.number(static_cast<uint64_t>(progress.exchange)).number(progress.exchanging);
   }
   const std::string sign = body.take();
@@ -91,7 +91,7 @@ void Member::Impl::take_message(Watched* other, const Message& message) {
     case MessageType::kBroken:
       if (!leads) return end_group(message.body);
       {
-        const std::lock_guard lock(mutex);
+        const MutexLock lock(mutex);
         if (!trouble.empty()) return;
         trouble = fmt::format("{} says: {}", other->name, message.body);
         trouble_since = Clock::now();
@@ -115,7 +115,7 @@ void Member::Impl::take_message(Watched* other, const Message& message) {
 
 void Member::Impl::note_progress() {
   if (!leads) return;
-  const std::lock_guard lock(mutex);
+  const MutexLock lock(mutex);
   others_progress.clear();
   for (const Watched& other : watched)
     if (!other.left) others_progress.emplace_back(other.name, other.progress);
@@ -160,7 +160,7 @@ void Member::Impl::tell_trouble() {
   std::string text, finish_why;
   std::optional<int64_t> number;
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (finished && !told_finished) {
       number = finished;
       finish_why = why_finished;
@@ -178,7 +178,7 @@ void Member::Impl::tell_trouble() {
       return !w.left && seconds_since(w.last_sign) > 3 * kSignSeconds;
     });
     if (!silent) return end_group(text);
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     told_trouble = false;
     return;
   }
@@ -190,7 +190,7 @@ void Member::Impl::tell_trouble() {
 
 void Member::Impl::finish_at(int64_t number, const std::string& reason, const Watched* from) {
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (told_finished) return;
     told_finished = true;
     finished = number;
@@ -211,7 +211,7 @@ void Member::Impl::finish_at(int64_t number, const std::string& reason, const Wa
 
 void Member::Impl::end_group(const std::string& reason, End end) {
   {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (over) return;
     over = true;
     how = end;
