@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "base/message_body.h"
-#include "file/sigv4.h"
+#include "file/checksum.h"
 
 namespace mox::cluster {
 namespace {
@@ -28,8 +28,7 @@ std::string random_bytes(size_t count) {
 }
 
 std::string proof(const std::string& token, std::string_view side, std::string_view nonces, std::string_view said) {
-  const auto code = file::hmac_sha256(token, std::string(side) + std::string(nonces) + std::string(said));
-  return {reinterpret_cast<const char*>(code.data()), code.size()};
+  return file::hmac_sha256(token, std::string(side) + std::string(nonces) + std::string(said));
 }
 
 // In a time that does not tell how much of it is right.

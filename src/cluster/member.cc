@@ -7,18 +7,13 @@
 #include <algorithm>
 #include <random>
 
+#include "base/host.h"
 #include "base/message_body.h"
 #include "cluster/member_impl.h"
 #include "moxing/version.h"
 
 namespace mox::cluster {
 namespace {
-
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
 
 MemberOptions checked(MemberOptions options) {
   const auto workers = static_cast<int64_t>(options.worker_hosts.size());
