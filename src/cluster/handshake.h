@@ -26,7 +26,7 @@ struct Identity {
   std::vector<std::pair<std::string, std::string>> agreed;
 
   // "worker 1 (10.0.0.2:5000, process 77 on node2)"
-  std::string text() const;
+  MOX_EXPORT std::string text() const;
 };
 
 // For what a connection is made.

@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 struct Address {
   std::string host;
   uint16_t port = 0;
-  std::string text() const;
+  MOX_EXPORT std::string text() const;
 };
 // InvalidArgumentError for a text without a host or with a port outside 1 to 65535.
 MOX_EXPORT Address parse_address(const std::string& text);
