@@ -18,7 +18,7 @@ constexpr int64_t kCallersThread = -1;             // num_inter_threads: a step 
 // The options of the run (of Python's front end without the functions that it calls itself), and what flags say.
 struct RunConfig : RunOptions {
   int num_gpus = 1;
-  DevicePlan devices;  // of num_gpus towers; apply_flags fills it
+  DevicePlan devices = {};  // of num_gpus towers; apply_flags fills it
   bool log_first_clone = true;
   double loss_scale = 1;
   bool dynamic_loss_scale = false;

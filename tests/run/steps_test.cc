@@ -140,7 +140,7 @@ TEST(Steps, TensorBoardIsToldWhereASessionBegins) {
     std::unique_ptr<tensorflow::RandomAccessFile> file;
     ASSERT_TRUE(tensorflow::Env::Default()->NewRandomAccessFile(files[i], &file).ok());
     tensorflow::io::RecordReader reader(file.get());
-    tensorflow::uint64 offset = 0;
+    uint64_t offset = 0;
     tensorflow::tstring record;
     int64_t starts = 0, summaries = 0;
     while (reader.ReadRecord(&offset, &record).ok()) {

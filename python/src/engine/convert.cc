@@ -24,7 +24,7 @@ nb::object to_numpy(const tf::Tensor& tensor, const nb::object& new_array) {
     const auto values = tensor.flat<tf::tstring>();
     for (int64_t i = 0; i < values.size(); ++i) flat[nb::int_(i)] = nb::bytes(values(i).data(), values(i).size());
   } else {
-    const tf::StringPiece data = tensor.tensor_data();
+    const std::string_view data = tensor.tensor_data();
     const auto address = nb::cast<uintptr_t>(array.attr("ctypes").attr("data"));
     if (!data.empty()) std::memcpy(reinterpret_cast<void*>(address), data.data(), data.size());
   }
