@@ -41,7 +41,7 @@ below nets "base graph layers"
 below preprocess "base graph layers nets"
 below optim "base graph layers"
 below data "base file tf_files graph input preprocess"
-below kernels "base file data"
+below kernels "base file cluster data"
 below run "base file tf_files graph layers input passes devices exchange data nets preprocess optim"
 
 # Locks are those that clang can check (`make lint`).

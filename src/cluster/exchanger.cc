@@ -12,8 +12,8 @@ size_t piece_of(int processes) { return std::max<size_t>(size_t{256} << 10, stat
 
 }  // namespace
 
-Exchanger::Exchanger(Member* member, int buckets, WireType wire)
-    : member_(member), buckets_(buckets), wire_(wire), thread_([this] { run(); }) {}
+Exchanger::Exchanger(Member* member, const Options& options)
+    : member_(member), options_(options), thread_([this] { run(); }) {}
 
 Exchanger::~Exchanger() {
   {
@@ -94,7 +94,7 @@ void Exchanger::run() {
     lock.lock();
     error_ = error;
     if (!error) {
-      next_ = (bucket + 1) % buckets_;
+      next_ = is_last(bucket, posted.parts) ? 0 : bucket + 1;
       if (next_ == 0) ++steps_;
     }
     lock.unlock();
@@ -121,22 +121,24 @@ void Exchanger::exchange(int bucket, const std::vector<Part>& parts) {
       targets_.emplace_back(part.to, part.count);
     }
     float votes = 0;
-    if (bucket == buckets_ - 1) {
+    if (bucket == 0) {
       const MutexLock lock(mutex_);
       packed_.push_back(vote_ ? 1.0f : 0.0f);
       targets_.emplace_back(&votes, 1);
     }
     flush();
-    if (bucket == buckets_ - 1) {
-      member_->end_exchange();
-      const MutexLock lock(mutex_);
-      voted_ |= votes > 0;
-    }
+    if (is_last(bucket, parts)) member_->end_exchange();
+    const MutexLock lock(mutex_);
+    voted_ |= votes > 0;
   } catch (const std::exception& e) {
     packed_.clear();
     targets_.clear();
     member_->explain(e);
   }
+}
+
+bool Exchanger::is_last(int bucket, const std::vector<Part>& parts) const {
+  return bucket == options_.buckets - 1 || (options_.gate && bucket == 0 && *parts[0].to != 0);
 }
 
 void Exchanger::flush() {
@@ -154,7 +156,7 @@ void Exchanger::flush() {
 void Exchanger::exchange_piece(float* data, size_t count) {
   Ring& ring = member_->ring();
   const float part = 1.0f / static_cast<float>(ring.size());
-  if (wire_ == WireType::kFloat) {
+  if (options_.wire == WireType::kFloat || count == 1) {
     ring.all_reduce(data, count);
     for (size_t i = 0; i < count; ++i) data[i] *= part;
     return;

@@ -26,8 +26,15 @@ class MOX_EXPORT Exchanger {
   // Called once, from the exchange's thread; nullptr when the means are there.
   using Done = std::function<void(std::exception_ptr error)>;
 
-  // `member` must outlive it. `buckets` a step, posted as 0 … buckets-1 in any order: they are exchanged in this one.
-  Exchanger(Member* member, int buckets, WireType wire = WireType::kFloat);
+  struct Options {
+    int buckets = 1;  // a step; posted as 0 … buckets-1 in any order, they are exchanged in this one
+    WireType wire = WireType::kFloat;
+    // Bucket 0 is one number, which the others wait for: where its mean is not 0, the step ends with it (the gradients
+    // of some process are not finite, and nobody posts them).
+    bool gate = false;
+  };
+  // `member` must outlive it.
+  Exchanger(Member* member, const Options& options);
   ~Exchanger();
 
   // For the next group, after a step that failed and ended: steps count from 0.
@@ -39,7 +46,7 @@ class MOX_EXPORT Exchanger {
   // Steps whose exchange is whole, since restart().
   int64_t steps() const;
 
-  // A vote that travels with the last bucket of the next step: after a step in which anybody voted, all know it.
+  // A vote that travels with the first bucket of the next step: after a step in which anybody voted, all know it.
   void vote_to_stop();
   bool stop_was_voted() const;
 
@@ -52,12 +59,12 @@ class MOX_EXPORT Exchanger {
   void run();
   void drop_posted();
   void exchange(int bucket, const std::vector<Part>& parts);
+  bool is_last(int bucket, const std::vector<Part>& parts) const;
   void exchange_piece(float* data, size_t count);
   void flush();
 
   Member* const member_;
-  const int buckets_;
-  const WireType wire_;
+  const Options options_;
 
   mutable Mutex mutex_;
   CondVar changed_;

@@ -20,6 +20,13 @@ MemberOptions options_of(int index, const std::vector<std::string>& hosts) {
   return options;
 }
 
+void exchange_bucket(Exchanger* exchanger, int bucket, std::vector<float>* data) {
+  std::promise<void> end;
+  exchanger->post(bucket, {{data->data(), data->data(), data->size()}},
+                  [&end](std::exception_ptr error) { error ? end.set_exception(error) : end.set_value(); });
+  end.get_future().get();
+}
+
 // Posts `tensors`, a bucket each, and waits for all. The order of posting is `first`, `first` + 1, … round.
 void exchange(Exchanger* exchanger, std::vector<std::vector<float>>* tensors, size_t first) {
   std::vector<std::promise<void>> ends(tensors->size());
@@ -42,7 +49,7 @@ TEST(ExchangerTest, BucketsInAnyOrderBecomeTheMean) {
       all.emplace_back([=](const Say& say) {
         Member member(options_of(index, hosts));
         member.form(-1);
-        Exchanger exchanger(&member, 4, wire);
+        Exchanger exchanger(&member, {.buckets = 4, .wire = wire});
         for (int step = 0; step < 5; ++step) {
           std::vector<std::vector<float>> tensors;
           for (const size_t count : {size_t{1}, size_t{1000}, size_t{700'001}, size_t{33}})
@@ -66,7 +73,7 @@ TEST(ExchangerTest, OneVoteStopsAllAfterTheSameStep) {
     all.emplace_back([=](const Say& say) {
       Member member(options_of(index, hosts));
       member.form(-1);
-      Exchanger exchanger(&member, 1);
+      Exchanger exchanger(&member, {});
       while (!exchanger.stop_was_voted()) {
         if (index == 1 && exchanger.steps() == 7) exchanger.vote_to_stop();
         std::vector<std::vector<float>> tensors = {{1, 2, 3}};
@@ -78,11 +85,33 @@ TEST(ExchangerTest, OneVoteStopsAllAfterTheSameStep) {
   for (Process& one : all) EXPECT_EQ(one.line(), "8 steps");
 }
 
+TEST(ExchangerTest, AGateThatOneClosesEndsTheStepForAll) {
+  const std::vector<std::string> hosts = free_addresses(2);
+  std::vector<Process> all;
+  for (int index = 0; index < 2; ++index)
+    all.emplace_back([=](const Say& say) {
+      Member member(options_of(index, hosts));
+      member.form(-1);
+      Exchanger exchanger(&member, {.buckets = 2, .gate = true});
+      std::string done;
+      for (int step = 0; step < 6; ++step) {
+        std::vector<std::vector<float>> gate = {{step % 3 == index ? 1.0f : 0.0f}};
+        exchange_bucket(&exchanger, 0, &gate[0]);
+        std::vector<float> gradients(1000, static_cast<float>(index));
+        if (gate[0][0] == 0) exchange_bucket(&exchanger, 1, &gradients);
+        done += gate[0][0] == 0 ? fmt::format(" {}", gradients[999]) : " -";
+      }
+      say(fmt::format("{} steps:{}", exchanger.steps(), done));
+      member.leave("");
+    });
+  for (Process& one : all) EXPECT_EQ(one.line(), "6 steps: - - 0.5 - - 0.5");
+}
+
 TEST(ExchangerTest, AfterALostGroupAllThatIsPostedFailsAndTheNextGroupGoesOn) {
   const std::vector<std::string> hosts = free_addresses(2);
   const auto survivor = [=](const Say& say) {
     Member member(options_of(0, hosts));
-    Exchanger exchanger(&member, 3);
+    Exchanger exchanger(&member, {.buckets = 3});
     for (int group = 0; group < 2; ++group) {
       member.form(0);
       exchanger.restart();
@@ -102,7 +131,7 @@ TEST(ExchangerTest, AfterALostGroupAllThatIsPostedFailsAndTheNextGroupGoesOn) {
     return [=](const Say& say) {
       Member member(options_of(1, hosts));
       member.form(-1);
-      Exchanger exchanger(&member, 3);
+      Exchanger exchanger(&member, {.buckets = 3});
       for (int step = 0; step < steps; ++step) {
         std::vector<std::vector<float>> tensors(3, std::vector<float>(100'000, 1));
         exchange(&exchanger, &tensors, 2);

@@ -1,0 +1,117 @@
+#include "exchange/collective_exchange.h"
+
+#include <unordered_map>
+
+#include "devices/device_plan.h"
+#include "graph/graph_state.h"
+#include "graph/node_defs.h"
+#include "graph/scalar_const.h"
+#include "moxing/error.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+// Large enough that a bucket's round costs its bytes and not its latency, small enough that the first is under way
+// early: of ResNet-50's 102 MB 25.
+constexpr int64_t kBucket = 4 << 20;
+constexpr char kAll[] = "mox_exchange/all";
+
+// A slot of the graph, and what fills it so far.
+struct Slot {
+  int node = 0;  // index in the GraphDef
+  tf::DataType dtype = tf::DT_FLOAT;
+  int64_t bytes = 0;
+  std::string host;  // device
+};
+
+std::vector<Slot> slots_of(const BuiltGraph& graph) {
+  std::unordered_map<std::string, int> position;
+  for (int i = 0; i < graph.graph.node_size(); ++i) position[graph.graph.node(i).name()] = i;
+  std::unordered_map<std::string, int64_t> elements;
+  for (const VariableInfo& variable : graph.variables) elements[variable.name] = variable.shape.num_elements();
+  std::vector<Slot> slots;
+  for (const GradientSlot& gradient : graph.gradients) {
+    Slot slot;
+    slot.node = position.at(gradient.slot);
+    const tf::NodeDef& node = graph.graph.node(slot.node);
+    throw_if_error(tf::GetNodeAttr(node, "T", &slot.dtype), "exchanging the gradients of " + gradient.variable);
+    slot.bytes = elements[gradient.variable] * static_cast<int64_t>(sizeof(float));
+    slot.host = host_of(node.device());
+    slots.push_back(slot);
+  }
+  return slots;
+}
+
+// `tensor` in another dtype.
+std::string cast(tf::GraphDef* graph, const std::string& name, const std::string& tensor, tf::DataType from,
+                 tf::DataType to, const std::string& device) {
+  if (from == to) return tensor;
+  NodeMaker(graph, name, "Cast").input(tensor).attr("SrcT", from).attr("DstT", to).device(device);
+  return name;
+}
+
+std::string bucket_name(int bucket) { return "mox_exchange/bucket_" + std::to_string(bucket); }
+
+}  // namespace
+
+std::string CollectiveExchange::all_finite(BuiltGraph* graph, const std::string& finite) {
+  has_gate_ = true;
+  buckets_ = 1;
+  tf::GraphDef* def = &graph->graph;
+  const std::string prefix = "mox_exchange/finite";
+  std::string device;
+  for (const tf::NodeDef& node : def->node())
+    if (node.name() == node_of(finite)) device = host_of(node.device());
+  NodeMaker(def, prefix + "/not", "LogicalNot").input(finite).device(device);
+  const std::string here = cast(def, prefix + "/here", prefix + "/not", tf::DT_BOOL, tf::DT_FLOAT, device);
+  NodeMaker(def, bucket_name(0), "MoxAllReduce")
+      .input(here)
+      .attr("N", int64_t{1})
+      .attr("exchanger", exchanger_)
+      .attr("bucket", int64_t{0})
+      .device(device);
+  const std::string zero = add_const(def, prefix + "/none", scalar_of(tf::DT_FLOAT, 0, "what is not finite"));
+  NodeMaker(def, prefix, "Equal").input(bucket_name(0)).input(zero).attr("T", tf::DT_FLOAT).device(device);
+  return prefix;
+}
+
+void CollectiveExchange::join(BuiltGraph* graph) {
+  LocalExchange::join(graph);
+  buckets_ = has_gate_ ? 1 : 0;
+  tf::GraphDef* def = &graph->graph;
+  const std::vector<Slot> slots = slots_of(*graph);
+  std::vector<std::string> made;
+  // The gradients of the variables that were made last are there first.
+  for (size_t end = slots.size(); end > 0;) {
+    size_t begin = end;
+    int64_t bytes = 0;
+    while (begin > 0 && bytes < kBucket && slots[begin - 1].host == slots[end - 1].host) bytes += slots[--begin].bytes;
+    const std::string name = bucket_name(buckets_);
+    std::vector<std::string> inputs;
+    for (size_t i = end; i-- > begin;) {
+      const tf::NodeDef& slot = def->node(slots[i].node);
+      inputs.push_back(cast(def, slot.name() + "/float", slot.input(0), slots[i].dtype, tf::DT_FLOAT, slots[i].host));
+    }
+    NodeMaker bucket(def, name, "MoxAllReduce");
+    for (const std::string& input : inputs) bucket.input(input);
+    bucket.attr("N", static_cast<int64_t>(inputs.size())).attr("exchanger", exchanger_);
+    bucket.attr("bucket", static_cast<int64_t>(buckets_)).device(slots[end - 1].host);
+    for (size_t i = end, port = 0; i-- > begin; ++port) {
+      const std::string mean = name + ":" + std::to_string(port), slot = def->node(slots[i].node).name();
+      const std::string joined = cast(def, slot + "/mean", mean, tf::DT_FLOAT, slots[i].dtype, slots[i].host);
+      def->mutable_node(slots[i].node)->set_input(0, joined);
+    }
+    made.push_back(name);
+    ++buckets_;
+    end = begin;
+  }
+  NodeMaker all(def, kAll, "NoOp");
+  for (const std::string& bucket : made) all.control(bucket);
+  if (!slots.empty()) all.device(slots[0].host);
+  for (const Slot& slot : slots) def->mutable_node(slot.node)->add_input(std::string("^") + kAll);
+}
+
+}  // namespace mox

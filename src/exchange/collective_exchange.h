@@ -1,0 +1,33 @@
+// The mean over all processes of a cluster, by all-reduce (cluster/exchanger.h): each has its own copy of the
+// variables.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "exchange/local_exchange.h"
+
+namespace mox {
+
+class MOX_EXPORT CollectiveExchange : public LocalExchange {
+ public:
+  // `exchanger`: the number of the process's cluster::ExchangerNumber.
+  explicit CollectiveExchange(int64_t exchanger) : exchanger_(exchanger) {}
+
+  std::string all_finite(BuiltGraph* graph, const std::string& finite) override;
+  // The means over this process's devices, in buckets of some MB in the order in which the backward pass makes them, so
+  // that the first are under way while it still computes. No slot is filled before all are there: a step is applied as
+  // a whole, or not at all.
+  void join(BuiltGraph* graph) override;
+
+  // For the Exchanger, once the graph is made.
+  int buckets() const { return buckets_; }
+  bool has_gate() const { return has_gate_; }
+
+ private:
+  const int64_t exchanger_;
+  int buckets_ = 0;
+  bool has_gate_ = false;
+};
+
+}  // namespace mox
