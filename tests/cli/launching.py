@@ -1,6 +1,7 @@
 """What the tests of mox launch share: a launcher that runs, and small programs for its tasks."""
 
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -39,7 +40,9 @@ class Launch:
         self.mark = uuid.uuid4().hex
         at = args.index("--")
         words = ["launch", *args[:at], f"--env=LAUNCH_MARK={self.mark}", *args[at:]]
-        kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **kwargs}
+        # The tests may run under nohup, which the launcher heeds.
+        kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL,
+                  "preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL), **kwargs}
         self.process = subprocess.Popen([str(MOX), *map(str, words)], start_new_session=group, **kwargs)
 
     def wait_for(self, path, count=1):
