@@ -55,8 +55,8 @@ mox::RunOptions functions(bool hook) {
   return options;
 }
 
-mox::RunConfig config_of(const std::string& log_dir, int64_t steps, bool log) {
-  mox::RunConfig config;
+mox::RunConfig config_of(const std::string& log_dir, int64_t steps, bool log, bool hook = false) {
+  mox::RunConfig config{functions(hook)};
   config.batch_size = 32;
   config.log_dir = log_dir;
   config.max_number_of_steps = steps;
@@ -68,7 +68,7 @@ mox::RunConfig config_of(const std::string& log_dir, int64_t steps, bool log) {
 
 double bare_session(const mox::RunConfig& config) {
   std::vector<mox::InputTensor> batch;
-  mox::BuiltGraph built = mox::build_run_graph(functions(false), config, &batch);
+  mox::BuiltGraph built = mox::build_run_graph(config, &batch);
   mox::LocalExchange().join(&built);
   mox::give_input_own_threads(&built.graph);
   tf::SessionOptions session_options;
@@ -94,7 +94,7 @@ double bare_session(const mox::RunConfig& config) {
 }
 
 // The steps between the first and the last: what starting, planning and the last save cost is left out.
-double in_loop(mox::RunConfig config, bool hook) {
+double in_loop(mox::RunConfig config) {
   const int64_t last = config.max_number_of_steps;
   config.max_number_of_steps += 100;
   double start = 0, end = 0;
@@ -105,7 +105,7 @@ double in_loop(mox::RunConfig config, bool hook) {
     return planned;
   };
   std::vector<mox::InputTensor> batch;
-  mox::run_built_graph(mox::build_run_graph(functions(hook), config, &batch), std::nullopt, config);
+  mox::run_built_graph(mox::build_run_graph(config, &batch), std::nullopt, config);
   return (end - start) / (last - 1);
 }
 
@@ -127,9 +127,9 @@ int main(int argc, char** argv) {
   std::vector<double> bare, loop, hook, log;
   for (int i = 0; i < rounds; ++i) {
     bare.push_back(bare_session(config_of(fresh(), steps, false)));
-    loop.push_back(in_loop(config_of(fresh(), steps, false), false));
-    hook.push_back(in_loop(config_of(fresh(), steps, false), true));
-    log.push_back(in_loop(config_of(fresh(), steps, true), true));
+    loop.push_back(in_loop(config_of(fresh(), steps, false, false)));
+    hook.push_back(in_loop(config_of(fresh(), steps, false, true)));
+    log.push_back(in_loop(config_of(fresh(), steps, true, true)));
   }
   std::filesystem::remove_all(folder);
   std::printf(

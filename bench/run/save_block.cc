@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
   };
   options.optimizer_fn = mox::get_optimizer_fn("sgd", 0.01);
   options.auto_batch = false;
-  mox::RunConfig config;
+  mox::RunConfig config{options};
   config.batch_size = 1;
   config.log_dir = folder;
   config.max_number_of_steps = saves * kEvery + kEvery;
@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     return planned;
   };
   std::vector<mox::InputTensor> batch;
-  mox::run_built_graph(mox::build_run_graph(options, config, &batch), std::nullopt, config);
+  mox::run_built_graph(mox::build_run_graph(config, &batch), std::nullopt, config);
   std::filesystem::remove_all(folder);
   const double usual = median(plain);
   std::printf("{\"checkpoint_mb\": 100, \"step_ms\": %.1f, \"blocked_ms\": %.1f, \"worst_blocked_ms\": %.1f}\n", usual,

@@ -18,12 +18,12 @@ constexpr size_t kMaxRing = 64;         // connections of groups that never came
 Arrivals::Arrivals(const Address& address, const std::string& flag, std::string token,
                    std::function<Identity()> identity)
     : token_(std::move(token)), identity_(std::move(identity)), listener_(address, flag) {
-  acceptor_ = std::thread([this] { accept_all(); });
+  acceptor_ = WorkerThread("mox_accept", [this](const std::stop_token&) { accept_all(); });
 }
 
 Arrivals::~Arrivals() {
   stop_.set();
-  acceptor_.join();
+  acceptor_.stop();
   join_finished(true);
 }
 
@@ -36,8 +36,9 @@ void Arrivals::accept_all() {
       const MutexLock lock(mutex_);
       if (handlers_.size() >= kMaxHandshakes) continue;
       Handler& handler = handlers_.emplace_back();
-      handler.thread = std::thread([this, &handler, socket = std::move(socket)]() mutable {
-        shake_hands(std::move(socket));
+      const auto held = std::make_shared<Socket>(std::move(socket));
+      handler.thread = WorkerThread("mox_handshake", [this, &handler, held](const std::stop_token&) {
+        shake_hands(std::move(*held));
         const MutexLock lock(mutex_);
         handler.done = true;
       });

@@ -6,10 +6,10 @@
 #include <list>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "cluster/handshake.h"
 
 namespace mox::cluster {
@@ -42,7 +42,7 @@ class Arrivals {
 
  private:
   struct Handler {
-    std::thread thread;
+    WorkerThread thread;
     bool done = false;
   };
   struct RingArrival {
@@ -66,7 +66,7 @@ class Arrivals {
   std::vector<Joiner> joiners_ MOX_GUARDED_BY(mutex_);
   std::vector<RingArrival> ring_ MOX_GUARDED_BY(mutex_);
   std::list<Handler> handlers_ MOX_GUARDED_BY(mutex_);
-  std::thread acceptor_;
+  WorkerThread acceptor_;  // last
 };
 
 }  // namespace mox::cluster

@@ -13,15 +13,10 @@ size_t piece_of(int processes) { return std::max<size_t>(size_t{256} << 10, stat
 }  // namespace
 
 Exchanger::Exchanger(Member* member, const Options& options)
-    : member_(member), options_(options), thread_([this] { run(); }) {}
+    : member_(member), options_(options), thread_("mox_exchange", [this](const std::stop_token& stop) { run(stop); }) {}
 
 Exchanger::~Exchanger() {
-  {
-    const MutexLock lock(mutex_);
-    ending_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
+  thread_.stop();
   drop_posted();
 }
 
@@ -69,15 +64,11 @@ bool Exchanger::stop_was_voted() const {
   return voted_;
 }
 
-void Exchanger::run() {
+void Exchanger::run(const std::stop_token& stop) {
   MutexLock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [this]() MOX_REQUIRES(mutex_) {
-      return ending_ || (error_ ? !posted_.empty() : posted_.count(next_) > 0);
-    });
-    if (posted_.empty()) return;
+  const auto has_next = [this]() MOX_REQUIRES(mutex_) { return error_ ? !posted_.empty() : posted_.count(next_) > 0; };
+  while (changed_.wait(lock, stop, has_next)) {
     const auto at = error_ ? posted_.begin() : posted_.find(next_);
-    if (at == posted_.end()) return;
     const int bucket = at->first;
     const Posted posted = std::move(at->second);
     posted_.erase(at);

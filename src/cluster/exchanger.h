@@ -4,10 +4,10 @@
 #include <exception>
 #include <functional>
 #include <map>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "cluster/member.h"
 
 namespace mox::cluster {
@@ -56,7 +56,7 @@ class MOX_EXPORT Exchanger {
     Done done;
   };
 
-  void run();
+  void run(const std::stop_token& stop);
   void drop_posted();
   void exchange(int bucket, const std::vector<Part>& parts);
   bool is_last(int bucket, const std::vector<Part>& parts) const;
@@ -73,14 +73,13 @@ class MOX_EXPORT Exchanger {
   int next_ MOX_GUARDED_BY(mutex_) = 0;
   int64_t steps_ MOX_GUARDED_BY(mutex_) = 0;
   bool exchanging_ MOX_GUARDED_BY(mutex_) = false;
-  bool ending_ MOX_GUARDED_BY(mutex_) = false;
   bool vote_ MOX_GUARDED_BY(mutex_) = false, voted_ MOX_GUARDED_BY(mutex_) = false;
 
   // The thread's.
   std::vector<float> packed_;
   std::vector<Bfloat16> halves_;
   std::vector<std::pair<float*, size_t>> targets_;  // of what is packed
-  std::thread thread_;
+  WorkerThread thread_;                             // last
 };
 
 }  // namespace mox::cluster

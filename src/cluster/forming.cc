@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/message_body.h"
+#include "base/random.h"
 #include "cluster/member_impl.h"
 #include "moxing/log.h"
 
@@ -296,7 +297,7 @@ void Member::Impl::begin_group(Group made, Ring connected, std::vector<Watched> 
   if (!leads) arrivals.put_off_joiners(own_address.text() + " does not lead");
   {
     const MutexLock lock(mutex);
-    over = stop_watch = told_trouble = told_finished = false;
+    over = told_trouble = told_finished = false;
     why.clear();
     trouble.clear();
     finished.reset();
@@ -307,7 +308,7 @@ void Member::Impl::begin_group(Group made, Ring connected, std::vector<Watched> 
     w.last_sign = Clock::now();
     w.progress = {};
   }
-  watcher = std::thread([this] { watch(); });
+  watcher = WorkerThread("mox_members", [this](const std::stop_token& stop) { watch(stop); });
 }
 
 }  // namespace mox::cluster

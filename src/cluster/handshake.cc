@@ -1,13 +1,11 @@
 #include "cluster/handshake.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "base/message_body.h"
+#include "base/random.h"
 #include "file/checksum.h"
 
 namespace mox::cluster {
@@ -16,16 +14,6 @@ namespace {
 constexpr char kMagic[] = "MOXCLUSTER1\n";  // 12 bytes, first on each connection, from the server
 constexpr size_t kMagicSize = sizeof kMagic - 1, kNonceSize = 32, kProofSize = 32;
 constexpr size_t kMaxHello = 1 << 20;
-
-std::string random_bytes(size_t count) {
-  std::string bytes(count, '\0');
-  for (size_t have = 0; have < count;) {
-    const ssize_t n = ::getrandom(bytes.data() + have, count - have, 0);
-    if (n > 0) have += static_cast<size_t>(n);
-    if (n < 0 && errno != EINTR) throw RunError(std::string("no random numbers: ") + std::strerror(errno));
-  }
-  return bytes;
-}
 
 std::string proof(const std::string& token, std::string_view side, std::string_view nonces, std::string_view said) {
   return file::hmac_sha256(token, std::string(side) + std::string(nonces) + std::string(said));

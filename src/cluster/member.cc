@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <random>
 
 #include "base/host.h"
 #include "base/message_body.h"
+#include "base/random.h"
 #include "cluster/member_impl.h"
 #include "moxing/version.h"
 
@@ -44,11 +44,6 @@ std::vector<std::pair<std::string, std::string>> all_agreed(const MemberOptions&
 }
 
 }  // namespace
-
-uint64_t random_number() {
-  std::random_device device;
-  return uint64_t{device()} << 32 | device();
-}
 
 GroupBroken::~GroupBroken() = default;
 PeerFailed::~PeerFailed() = default;

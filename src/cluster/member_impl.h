@@ -2,15 +2,14 @@
 #pragma once
 
 #include <optional>
-#include <thread>
 
 #include "base/mutex.h"
+#include "base/worker_thread.h"
 #include "cluster/arrivals.h"
 #include "cluster/member.h"
 
 namespace mox::cluster {
 
-uint64_t random_number();
 inline double seconds_since(Clock::time_point when) {
   return std::chrono::duration<double>(Clock::now() - when).count();
 }
@@ -51,7 +50,7 @@ struct Member::Impl {
   Identity identity();
 
   // watching.cc
-  void watch();
+  void watch(const std::stop_token& stop);
   bool watch_once();
   void send_signs();
   void take_messages(Watched* other);
@@ -95,14 +94,13 @@ struct Member::Impl {
   std::optional<int64_t> finished MOX_GUARDED_BY(mutex);  // no exchange from here on
   std::string why_finished MOX_GUARDED_BY(mutex);
   bool told_finished MOX_GUARDED_BY(mutex) = false;
-  bool stop_watch MOX_GUARDED_BY(mutex) = false;
   std::vector<std::pair<std::string, Progress>> others_progress MOX_GUARDED_BY(mutex);  // at the leader
 
   // The watching thread's, and form()'s while it does not run.
   bool leads = false;
   std::vector<Watched> watched;
   Clock::time_point last_signs;
-  std::thread watcher;
+  WorkerThread watcher;
 
   Arrivals arrivals;  // last: its threads use what is above
 };

@@ -16,19 +16,13 @@ constexpr double kPatience = 0.5;
 
 }  // namespace
 
-void Member::Impl::stop_watching() {
-  {
-    const MutexLock lock(mutex);
-    stop_watch = true;
-  }
-  wake.set();
-  if (watcher.joinable()) watcher.join();
-}
+void Member::Impl::stop_watching() { watcher.stop(); }
 
-void Member::Impl::watch() {
+void Member::Impl::watch(const std::stop_token& stop) {
+  const std::stop_callback wake_up(stop, [this] { wake.set(); });
   last_signs = {};
   try {
-    while (watch_once()) {
+    while (!stop.stop_requested() && watch_once()) {
     }
   } catch (const std::exception& e) {
     end_group(fmt::format("watching over the group failed: {}", e.what()));
@@ -47,7 +41,7 @@ bool Member::Impl::watch_once() {
   if (seconds_since(last_signs) >= kSignSeconds) send_signs();
   find_lost();
   const MutexLock lock(mutex);
-  return !over && !stop_watch;
+  return !over;
 }
 
 void Member::Impl::send_signs() {

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <cctype>
@@ -14,6 +13,7 @@
 #include <sstream>
 
 #include "base/json_text.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "moxing/error.h"
 
@@ -91,14 +91,8 @@ std::string address_of_host(const Options& options, size_t host) {
 }
 
 std::string make_token() {
-  uint8_t bytes[32];
-  for (size_t have = 0; have < sizeof bytes;) {
-    const ssize_t n = ::getrandom(bytes + have, sizeof bytes - have, 0);
-    if (n < 0 && errno != EINTR) throw Error(std::string("cannot make the run's token: ") + std::strerror(errno));
-    if (n > 0) have += static_cast<size_t>(n);
-  }
   std::string token;
-  for (const uint8_t byte : bytes) token += fmt::format("{:02x}", byte);
+  for (const char byte : random_bytes(32)) token += fmt::format("{:02x}", static_cast<uint8_t>(byte));
   return token;
 }
 

@@ -42,21 +42,21 @@ void set_contents(GraphContents contents, BuiltGraph* built) {
 
 }  // namespace
 
-GraphAssembly::GraphAssembly(const RunConfig& config, const Options& options) : config_(config), options_(options) {
+GraphAssembly::GraphAssembly(const RunConfig& config, Language language) : config_(config), language_(language) {
   built_.mode = config.run_mode;
 }
 
 LiftedInput GraphAssembly::add_input(ReturnedInput input, bool inter) {
-  check_input(input.tensors, options_.language);
-  const ModeKeys mode = inter ? *options_.inter_mode : config_.run_mode;
+  check_input(input.tensors, language_);
+  const ModeKeys mode = inter ? *config_.inter_mode : config_.run_mode;
   if (inter)
     check_same_run_classes(built_.class_names, input.class_names, fmt::format("inter_mode {}", to_string(mode)));
   else
     built_.class_names = std::move(input.class_names);
   LiftOptions lift;
-  lift.auto_batch = options_.auto_batch;
-  lift.batch_size = batch_size_of(config_.batch_size, options_.auto_batch, input.tensors[0].tensor);
-  lift.drop_remainder = mode == ModeKeys::TRAIN && options_.auto_batch;
+  lift.auto_batch = config_.auto_batch;
+  lift.batch_size = batch_size_of(config_.batch_size, config_.auto_batch, input.tensors[0].tensor);
+  lift.drop_remainder = mode == ModeKeys::TRAIN && config_.auto_batch;
   lift.num_towers = inter ? 1 : config_.num_gpus;
   lift.parallelism = std::max(1u, std::thread::hardware_concurrency());
   if (inter) lift.name = "inter_input";
@@ -84,7 +84,7 @@ GraphPlace GraphAssembly::inter() const { return {"inter", config_.devices.inter
 std::string GraphAssembly::variable_device() const { return config_.devices.variables(); }
 
 void GraphAssembly::add_tower(ReturnedSpec spec, BuiltTower tower) {
-  check_spec(spec, config_.run_mode, "run_mode", options_.language);
+  check_spec(spec, config_.run_mode, "run_mode", language_);
   if (built_.towers.empty()) {
     append_new(tower.summaries, &built_.summaries);
     if (config_.run_mode == ModeKeys::TRAIN) append_new(tower.update_ops, &built_.train_ops);
@@ -108,7 +108,7 @@ void GraphAssembly::add_gradients(size_t loss, const NamedGradients& gradients) 
     throw InvalidArgumentError(
         fmt::format("the loss '{}' depends on no trainable variable: nothing can be trained (look at var_scopes and "
                     "trainable_*_patterns, and make variables with {})",
-                    spec_.losses[loss].tensor.name, idioms_of(options_.language).get_variable));
+                    spec_.losses[loss].tensor.name, idioms_of(language_).get_variable));
   for (const NamedGradient& gradient : gradients) built_.scaled_gradients.gradients.push_back(node_of(gradient.tensor));
 }
 
@@ -134,8 +134,8 @@ void GraphAssembly::add_training(const BuiltTraining& training) {
 }
 
 void GraphAssembly::add_inter(const ReturnedSpec& spec, std::vector<std::shared_ptr<SessionRunHook>> hooks) {
-  check_spec(spec, *options_.inter_mode, "inter_mode", options_.language);
-  built_.inter = {*options_.inter_mode, std::move(hooks), inter_start_.initializers.back(), inter_start_.feeds};
+  check_spec(spec, *config_.inter_mode, "inter_mode", language_);
+  built_.inter = {*config_.inter_mode, std::move(hooks), inter_start_.initializers.back(), inter_start_.feeds};
 }
 
 BuiltGraph GraphAssembly::finish(GraphContents contents) {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,13 +59,7 @@ struct GraphContents {
 
 class MOX_EXPORT GraphAssembly {
  public:
-  struct Options {
-    Language language = Language::kCpp;
-    std::optional<ModeKeys> inter_mode;
-    bool auto_batch = true;
-  };
-
-  GraphAssembly(const RunConfig& config, const Options& options);
+  GraphAssembly(const RunConfig& config, Language language);
 
   // Checks and lifts what input_fn returned; `inter`: for the graph of inter_mode.
   LiftedInput add_input(ReturnedInput input, bool inter);
@@ -107,7 +100,7 @@ class MOX_EXPORT GraphAssembly {
   };
 
   const RunConfig config_;
-  const Options options_;
+  const Language language_;
   BuiltGraph built_;
   ReturnedSpec spec_;  // of the device that was added last
   Start start_, inter_start_;

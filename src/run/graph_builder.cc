@@ -100,13 +100,12 @@ GraphContents contents_of(const Scope& root) {
 
 class RunGraphBuilder {
  public:
-  RunGraphBuilder(const RunOptions& options, const RunConfig& config)
-      : options_(options),
-        config_(config),
+  explicit RunGraphBuilder(const RunConfig& config)
+      : config_(config),
         root_(Scope::new_root()),
-        assembly_(config, {Language::kCpp, options.inter_mode, options.auto_batch}),
-        training_(root_, options, config, &assembly_) {
-    root_.state().seed = options.random_seed;
+        assembly_(config, Language::kCpp),
+        training_(root_, config, &assembly_) {
+    root_.state().seed = config.random_seed;
     root_.state().variable_device = assembly_.variable_device();
   }
 
@@ -114,7 +113,7 @@ class RunGraphBuilder {
     const auto inputs = build_input(config_.run_mode, false, batch);
     for (int tower = 0; tower < config_.num_gpus; ++tower) build_tower(tower, inputs[tower]);
     if (config_.run_mode == ModeKeys::TRAIN) training_.build();
-    if (options_.inter_mode) build_inter(*options_.inter_mode);
+    if (config_.inter_mode) build_inter(*config_.inter_mode);
     const bool has_hooks = begin_hooks();
     BuiltGraph built = assembly_.finish(contents_of(root_));
     if (has_hooks) built.hook_graph = std::make_shared<Scope>(root_);
@@ -123,7 +122,7 @@ class RunGraphBuilder {
 
  private:
   std::vector<std::vector<tf::Output>> build_input(ModeKeys mode, bool inter, std::vector<InputTensor>* batch) {
-    const LiftedInput lifted = assembly_.add_input(call_input_fn(options_, mode), inter);
+    const LiftedInput lifted = assembly_.add_input(call_input_fn(config_, mode), inter);
     if (batch) *batch = lifted.batch;
     const std::string scope = GraphAssembly::input_scope(inter);
     assembly_.place_input(scope.empty() ? "" : scope + "/", inter);
@@ -137,7 +136,7 @@ class RunGraphBuilder {
 
   void build_tower(int number, const std::vector<tf::Output>& inputs) {
     const Scope scope = scope_at(assembly_.tower(number));
-    const ModelSpec spec = options_.model_fn(scope, inputs, config_.run_mode);
+    const ModelSpec spec = config_.model_fn(scope, inputs, config_.run_mode);
     check(scope, "model_fn");
     BuiltTower tower;
     tower.hooks = spec.hooks;
@@ -155,7 +154,7 @@ class RunGraphBuilder {
   void build_inter(ModeKeys mode) {
     const auto inputs = build_input(mode, true, nullptr);
     inter_scope_ = scope_at(assembly_.inter());
-    const ModelSpec spec = options_.model_fn(*inter_scope_, inputs[0], mode);
+    const ModelSpec spec = config_.model_fn(*inter_scope_, inputs[0], mode);
     check(*inter_scope_, std::string("model_fn in inter_mode ") + to_string(mode));
     assembly_.add_inter(returned(*inter_scope_, spec), spec.hooks);
   }
@@ -177,7 +176,6 @@ class RunGraphBuilder {
     return any;
   }
 
-  const RunOptions& options_;
   const RunConfig& config_;
   const Scope root_;
   GraphAssembly assembly_;
@@ -188,8 +186,8 @@ class RunGraphBuilder {
 
 }  // namespace
 
-BuiltGraph build_run_graph(const RunOptions& options, const RunConfig& config, std::vector<InputTensor>* batch) {
-  return RunGraphBuilder(options, config).build(batch);
+BuiltGraph build_run_graph(const RunConfig& config, std::vector<InputTensor>* batch) {
+  return RunGraphBuilder(config).build(batch);
 }
 
 BuiltGraph build_export_graph(const ModelFn& model_fn, const std::vector<InputTensor>& inputs) {

@@ -29,7 +29,7 @@ RunResult run(const RunOptions& options) {
   apply_flags(&config);
   validate(config);
   std::vector<InputTensor> batch;
-  BuiltGraph graph = build_run_graph(options, config, &batch);
+  BuiltGraph graph = build_run_graph(config, &batch);
   std::optional<BuiltGraph> export_graph;
   if (!config.export_model.empty()) {
     export_graph = build_export_graph(options.model_fn, export_inputs(batch, options.auto_batch));

@@ -43,9 +43,8 @@ std::vector<std::string> names_of(const std::vector<tf::Operation>& operations) 
 
 }  // namespace
 
-TrainBuilder::TrainBuilder(const Scope& root, const RunOptions& options, const RunConfig& config,
-                           GraphAssembly* assembly)
-    : root_(root), options_(options), config_(config), assembly_(assembly) {}
+TrainBuilder::TrainBuilder(const Scope& root, const RunConfig& config, GraphAssembly* assembly)
+    : root_(root), config_(config), assembly_(assembly) {}
 
 void TrainBuilder::add_tower(const Scope& scope, const std::vector<tf::Output>& losses) {
   tower_scopes_.push_back(scope);
@@ -122,7 +121,7 @@ void TrainBuilder::build() {
 
 // One for all losses, or one a loss.
 TrainBuilder::Optimizers TrainBuilder::make_optimizers() const {
-  const std::vector<OptimizerFn>& functions = options_.optimizer_fn.all();
+  const std::vector<OptimizerFn>& functions = config_.optimizer_fn.all();
   check_optimizer_count(functions.size(), gradients_.size());
   Optimizers optimizers;
   for (const OptimizerFn& function : functions) {

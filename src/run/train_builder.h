@@ -14,7 +14,7 @@ namespace mox {
 class TrainBuilder {
  public:
   // `root`: of the graph. All live longer than this.
-  TrainBuilder(const Scope& root, const RunOptions& options, const RunConfig& config, GraphAssembly* assembly);
+  TrainBuilder(const Scope& root, const RunConfig& config, GraphAssembly* assembly);
 
   // The gradients of the losses of the device that was added last. InvalidArgumentError when one cannot be trained.
   void add_tower(const Scope& scope, const std::vector<tensorflow::Output>& losses);
@@ -35,7 +35,6 @@ class TrainBuilder {
   std::vector<tensorflow::Operation> operations() const;
 
   const Scope& root_;
-  const RunOptions& options_;
   const RunConfig& config_;
   GraphAssembly* const assembly_;
   std::vector<std::vector<Gradients>> gradients_;  // [loss][tower]

@@ -66,20 +66,20 @@ RunOptions options_of(const Case& c) {
   return options;
 }
 
-RunConfig config_of(const Case& c) {
-  RunConfig config;
-  config.run_mode = c.mode;
-  config.devices = c.devices;
-  config.num_gpus = c.devices.num_towers();
+// A step takes 8 samples, on however many devices.
+RunConfig config_on(const DevicePlan& devices, const RunOptions& options) {
+  RunConfig config{options};
+  config.devices = devices;
+  config.num_gpus = devices.num_towers();
   config.batch_size = 8 / config.num_gpus;
-  config.log_dir = c.log_dir;
-  config.max_number_of_steps = c.steps;
   return config;
 }
 
+RunConfig config_of(const Case& c) { return config_on(c.devices, options_of(c)); }
+
 BuiltGraph built(const Case& c, bool with_passes = true) {
   std::vector<InputTensor> batch;
-  BuiltGraph graph = build_run_graph(options_of(c), config_of(c), &batch);
+  BuiltGraph graph = build_run_graph(config_of(c), &batch);
   if (with_passes) run_passes(&graph, {.devices = c.devices});
   return graph;
 }
@@ -180,8 +180,7 @@ class Looker : public SessionRunHook {
 // What the first device's hook sees of the input, in a training on data that ends.
 std::vector<float> seen_by_hook(const DevicePlan& devices, int64_t samples, int64_t* steps) {
   TempDir dir;
-  const RunConfig config = config_of({.devices = devices, .log_dir = dir.path(), .steps = 0});
-  RunOptions options = toy_options(config.log_dir, 0, samples);
+  RunOptions options = toy_options(dir.path(), 0, samples);
   std::vector<float> seen[4];
   int tower = 0;
   options.model_fn = [&](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
@@ -189,8 +188,9 @@ std::vector<float> seen_by_hook(const DevicePlan& devices, int64_t samples, int6
     spec.hooks = {std::make_shared<Looker>(inputs[0], &seen[tower++])};
     return spec;
   };
+  const RunConfig config = config_on(devices, options);
   std::vector<InputTensor> batch;
-  *steps = run_built_graph(build_run_graph(options, config, &batch), std::nullopt, config).steps;
+  *steps = run_built_graph(build_run_graph(config, &batch), std::nullopt, config).steps;
   return seen[0];
 }
 
@@ -219,9 +219,9 @@ TEST_P(OnGpus, ATrainingEndsWithItsData) {
   const int towers = GetParam();
   for (const int64_t samples : {8 * 3, 8 * 3 + 5}) {
     TempDir dir;
-    RunConfig config = config_of({.devices = on_gpus(towers, 4), .log_dir = dir.path(), .steps = 0});
+    const RunConfig config = config_on(on_gpus(towers, 4), toy_options(dir.path(), 0, samples));
     std::vector<InputTensor> batch;
-    BuiltGraph graph = build_run_graph(toy_options(config.log_dir, 0, samples), config, &batch);
+    BuiltGraph graph = build_run_graph(config, &batch);
     EXPECT_EQ(run_built_graph(std::move(graph), std::nullopt, config).steps, 3) << samples << " samples";
   }
 }

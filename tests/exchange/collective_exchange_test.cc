@@ -23,8 +23,7 @@ struct Worker {
 };
 
 RunConfig config_of(bool dynamic_loss_scale) {
-  RunConfig config;
-  config.batch_size = 8;
+  RunConfig config{toy_options("", 1)};
   config.dynamic_loss_scale = dynamic_loss_scale;
   return config;
 }
@@ -43,7 +42,7 @@ Worker train(int index, const std::vector<std::string>& hosts, int steps, bool d
     CollectiveExchange exchange(number.number());
     std::vector<InputTensor> batch;
     const RunConfig config = config_of(dynamic_loss_scale);
-    BuiltGraph graph = build_run_graph(toy_options("", 1), config, &batch);
+    BuiltGraph graph = build_run_graph(config, &batch);
     std::vector<std::string> local, joined;
     for (const GradientSlot& slot : graph.gradients) {
       local.push_back(slot.tower_gradients[0]);

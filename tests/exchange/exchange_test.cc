@@ -80,12 +80,11 @@ struct Stepped {
 
 // One step of the toy model.
 Stepped one_step(WithAnother* exchange, GradientOptions options) {
-  RunConfig config;
-  config.batch_size = 8;
+  RunConfig config{toy_options("", 1)};
   config.loss_scale = options.loss_scale;
   config.dynamic_loss_scale = options.dynamic_loss_scale;
   std::vector<InputTensor> batch;
-  BuiltGraph graph = build_run_graph(toy_options("", 1), config, &batch);
+  BuiltGraph graph = build_run_graph(config, &batch);
   connect_gradients(&graph, exchange, options);
   EngineSession session(graph, SessionFactory(config));
   session.initialize({});

@@ -62,11 +62,9 @@ class Recorder : public StepObserver {
 
 // Runs the toy model under observers of the test.
 RunResult run_observed(StepObservers observers, int64_t limit, int64_t samples = 0) {
-  RunConfig config;
-  config.batch_size = 8;
+  const RunConfig config{toy_options("", 0, samples)};
   std::vector<InputTensor> batch;
-  const RunOptions options = toy_options("", 0, samples);
-  BuiltGraph graph = build_run_graph(options, config, &batch);
+  BuiltGraph graph = build_run_graph(config, &batch);
   LocalExchange().join(&graph);
   for (const VariableInfo& variable : graph.variables)
     if (variable.name == graph.global_step) {

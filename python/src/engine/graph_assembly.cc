@@ -115,14 +115,8 @@ void bind_assembly(nb::module_& m) {
       .def_ro("reuses_variables", &GraphPlace::reuses_variables);
   nb::class_<GraphAssembly>(m, "GraphAssembly")
       .def(
-          "__init__",
-          [](GraphAssembly* self, const RunConfig& config, const std::optional<std::string>& inter_mode,
-             bool auto_batch) {
-            GraphAssembly::Options options{kLanguage, {}, auto_batch};
-            if (inter_mode) options.inter_mode = parse_mode(*inter_mode);
-            new (self) GraphAssembly(config, options);
-          },
-          nb::arg("config"), nb::arg("inter_mode").none(), nb::arg("auto_batch"))
+          "__init__", [](GraphAssembly* self, const RunConfig& config) { new (self) GraphAssembly(config, kLanguage); },
+          nb::arg("config"))
       .def("add_input", &add_input)
       .def("place_input", &GraphAssembly::place_input)
       .def("tower", &GraphAssembly::tower)

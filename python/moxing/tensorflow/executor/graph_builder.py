@@ -35,15 +35,14 @@ def _names(gradients):
 class GraphBuilder:
     """Builds the graph of TRAIN, EVAL or PREDICT. The builder must live as long as the run: Python functions do."""
 
-    def __init__(self, functions, config, mode, inter_mode, auto_batch, seed, errors):
+    def __init__(self, functions, config, seed, errors):
         self._functions = functions
         self._config = config
-        self._mode = mode
-        self._inter_mode = inter_mode
-        self._auto_batch = auto_batch
+        self._mode = config.run_mode
+        self._inter_mode = config.inter_mode
         self._seed = seed
         self._errors = errors
-        self._assembly = engine.GraphAssembly(config, inter_mode, auto_batch)
+        self._assembly = engine.GraphAssembly(config)
         self._gradients = []  # [loss][tower]: list of (gradient, variable)
         self._network_losses = []
         self._graphs = []
@@ -77,7 +76,7 @@ class GraphBuilder:
         self._graphs.append(graph)
         with graph.as_default():
             model.make_global_step()
-            inputs = self._input.export_placeholders(self._auto_batch)
+            inputs = self._input.export_placeholders(self._config.auto_batch)
             spec = returned.spec(model.call_model_fn(self._functions.model_fn, inputs, "EXPORT"), "EXPORT")
             if graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS):
                 raise UnsupportedError("model_fn uses lookup tables in EXPORT mode, which this version does not export; "

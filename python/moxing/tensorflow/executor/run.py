@@ -136,7 +136,7 @@ def run(**options):
 def _run(functions, config):
     errors = user_functions.PythonErrors()
     seed = config.random_seed or user_seed()
-    builder = GraphBuilder(functions, config, config.run_mode, config.inter_mode, config.auto_batch, seed, errors)
+    builder = GraphBuilder(functions, config, seed, errors)
     built = builder.build()
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn
