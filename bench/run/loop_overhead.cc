@@ -123,7 +123,11 @@ int main(int argc, char** argv) {
   std::string pattern = (std::filesystem::temp_directory_path() / "loop_overhead_XXXXXX").string();
   const std::string folder = mkdtemp(pattern.data());
   int run = 0;
-  auto fresh = [&] { return fmt::format("{}/{}", folder, run++); };
+  auto fresh = [&] {
+    const std::string log_dir = fmt::format("{}/{}", folder, run++);
+    std::filesystem::create_directory(log_dir);  // mox::run would
+    return log_dir;
+  };
   std::vector<double> bare, loop, hook, log;
   for (int i = 0; i < rounds; ++i) {
     bare.push_back(bare_session(config_of(fresh(), steps, false)));
