@@ -150,7 +150,9 @@ MOX_EXPORT CopySummary copy_parallel(const std::string& src_url, const std::stri
 // As copy_parallel, but only what differs: docs/file.md has the rule. With delete_extra the destination must not be one
 // of the places that remove refuses.
 MOX_EXPORT CopySummary sync(const std::string& src_url, const std::string& dst_url, CopyOptions options = {});
-// For many processes on one host that need the same copy: the first copies, the others wait for it and share it.
+// For many processes on one host that need the same copy: the first copies, the others wait for it and share it. Where
+// it is killed, the next one goes on; where its copy fails, those that wait fail with its error. Errors as sync, and
+// InvalidArgumentError for a destination in a store.
 MOX_EXPORT CopySummary copy_once_per_host(const std::string& src_url, const std::string& dst_dir,
                                           const CopyOptions& options = {});
 

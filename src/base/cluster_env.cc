@@ -100,7 +100,38 @@ void check_host_count(const std::vector<std::string>& hosts, int64_t ranks) {
                   ranks, hosts.size(), fmt::join(hosts, ",")));
 }
 
+// FNV-1a. The same for all processes of a run, and hardly for two runs.
+int64_t number_of(const std::string& name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return static_cast<int64_t>(hash >> 1);
+}
+
 // Slurm's lists.
+
+// One host a rank: in blocks, or one after the other over the nodes that have room.
+std::vector<std::string> hosts_of_ranks(const std::vector<std::string>& names, std::vector<int64_t> counts,
+                                        const std::string& distribution) {
+  std::vector<std::string> hosts;
+  const bool one_each = std::all_of(counts.begin(), counts.end(), [](int64_t count) { return count == 1; });
+  if (!one_each && names.size() > 1 && (distribution.starts_with("arbitrary") || distribution.starts_with("plane")))
+    reject("Slurm's variable SLURM_DISTRIBUTION", fmt::format("it is '{}'", distribution),
+           "expected block or cyclic (srun -m block), or name the hosts, one for each rank, in order: "
+           "--worker_hosts=host:port,…");
+  if (!distribution.starts_with("cyclic")) {
+    for (size_t i = 0; i < names.size(); ++i) hosts.insert(hosts.end(), static_cast<size_t>(counts[i]), names[i]);
+    return hosts;
+  }
+  for (bool more = true; more;) {
+    more = false;
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (counts[i] == 0) continue;
+      hosts.push_back(names[i]);
+      more |= --counts[i] > 0;
+    }
+  }
+  return hosts;
+}
 
 [[noreturn]] void reject_node_list(const std::string& list, const std::string& why) {
   reject("Slurm's node list '" + list + "'", why, "expected names and ranges like gpu[01-03,7],login");
@@ -147,15 +178,17 @@ ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankO
   } else {
     if (!variables.find({"SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST"}, &name, &nodes) ||
         !variables.find({"SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"}, &name, &per_node))
-      reject("Slurm's variables SLURM_NODELIST and SLURM_TASKS_PER_NODE", "one is not set", "name the hosts yourself");
+      reject("Slurm's variables SLURM_NODELIST and SLURM_TASKS_PER_NODE", "one is not set",
+             "name the hosts, one for each rank, in order: --worker_hosts=host:port,…");
     const std::vector<std::string> names = expand_slurm_hosts(nodes);
     const std::vector<int64_t> counts = expand_slurm_counts(per_node);
     if (names.size() != counts.size())
       reject("Slurm's variables",
              fmt::format("'{}' are {} nodes, '{}' are {}", nodes, names.size(), per_node, counts.size()),
-             "name the hosts yourself");
-    for (size_t i = 0; i < names.size(); ++i)
-      ranks.hosts.insert(ranks.hosts.end(), static_cast<size_t>(counts[i]), names[i]);
+             "name the hosts, one for each rank, in order: --worker_hosts=host:port,…");
+    std::string distribution;
+    variables.find({"SLURM_DISTRIBUTION"}, &name, &distribution);
+    ranks.hosts = hosts_of_ranks(names, counts, distribution);
   }
   check_host_count(ranks.hosts, count);
   return task_of(std::move(ranks), options, job);
@@ -164,9 +197,10 @@ ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankO
 ClusterTask cluster_from_mpi(const EnvironmentReader& environment, const RankOptions& options) {
   const Variables variables(environment);
   Ranks ranks;
-  int64_t count = 0, here = 0, job = 0;
-  if (!variables.number({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"}, 0, kMaxRanks - 1, &ranks.rank))
-    reject("none of OMPI_COMM_WORLD_RANK, PMI_RANK and PMIX_RANK is set", "this process was not started by MPI",
+  int64_t count = 0, here = 0;
+  std::string name, job;
+  if (!variables.number({"OMPI_COMM_WORLD_RANK", "PMI_RANK"}, 0, kMaxRanks - 1, &ranks.rank))
+    reject("neither OMPI_COMM_WORLD_RANK nor PMI_RANK is set", "this process was not started by MPI",
            "start it by mpirun or mpiexec");
   if (!variables.number({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}, 1, kMaxRanks, &count))
     reject("neither OMPI_COMM_WORLD_SIZE nor PMI_SIZE is set", "the number of processes is not known",
@@ -179,11 +213,16 @@ ClusterTask cluster_from_mpi(const EnvironmentReader& environment, const RankOpt
   } else if (here == count) {
     ranks.hosts.assign(static_cast<size_t>(count), "127.0.0.1");
   } else {
-    reject("MPI does not say on which hosts its ranks are", fmt::format("{} of {} are on this one", here, count),
-           "name them, one for each rank, in order");
+    reject("MPI does not say on which hosts its ranks are",
+           here ? fmt::format("{} of {} are on this one", here, count)
+                : "neither OMPI_COMM_WORLD_LOCAL_SIZE nor MPI_LOCALNRANKS is set",
+           "name them, one for each rank, in order: --worker_hosts=host:port,…");
   }
   check_host_count(ranks.hosts, count);
-  return task_of(std::move(ranks), options, job);
+  // Each run has a name of its own, where MPI gives it one: two on a host then have other ports.
+  variables.find({"PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "PMI_JOBID", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"},
+                 &name, &job);
+  return task_of(std::move(ranks), options, number_of(job));
 }
 
 std::vector<std::string> expand_slurm_hosts(const std::string& list) {

@@ -26,12 +26,12 @@ struct RankOptions {
   std::vector<std::string> hosts;  // "host" or "host:port", one a rank, where the environment does not name them
 };
 
-// From SLURM_PROCID, SLURM_NTASKS, SLURM_NODELIST and their like, in a step that srun started.
-// InvalidArgumentError when one is missing or wrong.
+// From SLURM_PROCID, SLURM_NTASKS, SLURM_NODELIST and their like, in a step that srun started, with tasks in blocks or
+// cyclic over the nodes. InvalidArgumentError when one is missing or wrong.
 MOX_EXPORT ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankOptions& options = {});
 
-// From OMPI_COMM_WORLD_* (Open MPI), PMI_* (MPICH, Intel MPI) or PMIX_RANK. Neither names the hosts: they are 127.0.0.1
-// where all ranks are on one, and RankOptions::hosts otherwise.
+// From OMPI_COMM_WORLD_* (Open MPI) or PMI_* (MPICH, Intel MPI, srun --mpi=pmi2). Neither names the hosts: they are
+// 127.0.0.1 where all ranks are on one, and RankOptions::hosts otherwise.
 MOX_EXPORT ClusterTask cluster_from_mpi(const EnvironmentReader& environment, const RankOptions& options = {});
 
 // Slurm's short form: "gpu[01-03,7],login" -> gpu01 gpu02 gpu03 gpu7 login. InvalidArgumentError.

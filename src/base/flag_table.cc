@@ -46,10 +46,17 @@ const std::vector<FlagInfo>& flag_table() {
   static const auto* flags = new std::vector<FlagInfo>{
       integer("num_gpus", 1, 1, kMaxDevices,
               "devices that this process trains on: GPUs where there are any, else CPU devices"),
-      with_default("worker", word("job_name", {"ps", "worker"}, "what this process is in a cluster")),
+      with_default("worker", word("job_name", {"ps", "worker", "evaluator"},
+                                  "what this process is in a cluster; an evaluator is no member of it")),
       integer("task_index", 0, 0, 1'000'000, "this process's place in its job's list of hosts"),
       text("ps_hosts", Text::kHosts, "parameter servers, comma-separated"),
       text("worker_hosts", Text::kHosts, "workers, comma-separated"),
+      word("cluster", {"tf_config", "mpi", "slurm"},
+           "who started the processes: it says job_name, task_index, ps_hosts and worker_hosts where they are not "
+           "given"),
+      integer("cluster_ps", 0, 0, kMaxShards, "with cluster=mpi or slurm: the last N processes are parameter servers"),
+      integer("cluster_port", 0, 0, 65535,
+              "with cluster=mpi or slurm: the port of a host's first process (0 = chosen by the job's number)"),
       not_offered(truth("sync_replicas", true, "workers wait for each other in every step")),
       not_offered(word("variable_update",
                        {"auto", "parameter_server", "replicated", "replicated_host", "distributed_replicated",

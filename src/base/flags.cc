@@ -6,13 +6,13 @@
 #include <cstdlib>
 #include <map>
 
+#include "base/cluster_place.h"
 #include "base/flag_table.h"
 #include "base/host.h"
 #include "base/mutex.h"
 #include "base/pattern.h"
 #include "base/printable.h"
 #include "base/text.h"
-#include "base/tf_config.h"
 #include "moxing/error.h"
 
 namespace mox {
@@ -107,9 +107,31 @@ FlagValue fitted(const FlagInfo& flag, const FlagValue& value) {
   return result;
 }
 
+// What was said of this process's place in a cluster.
+GivenPlace given_place() {
+  GivenPlace given;
+  Store& s = store();
+  MutexLock lock(s.mu);
+  const auto take = [&](const char* name, auto* into) MOX_REQUIRES(s.mu) {
+    using Value = std::remove_reference_t<decltype(*into)>;
+    if (const auto found = s.values.find(name); found != s.values.end()) *into = std::get<Value>(found->second);
+  };
+  std::string ps_hosts, worker_hosts;
+  take("cluster", &given.cluster);
+  take("cluster_ps", &given.cluster_ps);
+  take("cluster_port", &given.cluster_port);
+  take("ps_hosts", &ps_hosts);
+  take("worker_hosts", &worker_hosts);
+  given.ps_hosts = split_list(ps_hosts);
+  given.worker_hosts = split_list(worker_hosts);
+  return given;
+}
+
 // The value that the environment gives, where there is one.
 std::optional<FlagValue> from_environment(const FlagInfo& flag) {
-  if (const std::optional<FlagValue> value = value_in_tf_config(flag.name)) return fitted(flag, *value);
+  const EnvironmentReader read = [](const char* name) -> const char* { return std::getenv(name); };
+  if (const std::optional<FlagValue> value = value_from_cluster(flag.name, given_place(), read))
+    return fitted(flag, *value);
   const char* text = *flag.environment ? std::getenv(flag.environment) : nullptr;
   if (!text || !*text) return std::nullopt;
   try {

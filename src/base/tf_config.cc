@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -77,7 +76,7 @@ std::string type_in(const json* task) {
   const std::string type = given->is_string() ? given->get<std::string>() : "";
   for (const char* known : {"chief", "master", "worker", "ps", "evaluator"})
     if (type == known) return type;
-  throw Wrong{fmt::format(R"(its task.type is {}, expected "chief", "worker" or "ps")", shown(*given))};
+  throw Wrong{fmt::format(R"(its task.type is {}, expected "chief", "worker", "ps" or "evaluator")", shown(*given))};
 }
 
 void check_index(int64_t index, size_t count, const std::string& type) {
@@ -140,16 +139,14 @@ Parsed parse(const std::string& text) {
 
 ClusterTask cluster_from_tf_config(const std::string& text) { return parse(text).cluster; }
 
-std::optional<FlagValue> value_in_tf_config(const std::string& flag) {
-  if (flag != "job_name" && flag != "task_index" && flag != "ps_hosts" && flag != "worker_hosts") return std::nullopt;
-  const char* text = std::getenv("TF_CONFIG");
-  if (!text || !*text) return std::nullopt;
-  const auto [cluster, has_task] = parse(std::string(text));
+std::optional<FlagValue> value_in_tf_config(const std::string& flag, const std::string& text) {
+  const auto [cluster, has_task] = parse(text);
+  if (flag == "job_name" && has_task) return cluster.job_name;
+  if (cluster.job_name == "evaluator") return std::nullopt;
   if (flag == "ps_hosts") return fmt::format("{}", fmt::join(cluster.ps_hosts, ","));
   if (flag == "worker_hosts") return fmt::format("{}", fmt::join(cluster.worker_hosts, ","));
-  if (!has_task) return std::nullopt;
-  if (flag == "job_name") return cluster.job_name;
-  return cluster.task_index;
+  if (flag == "task_index" && has_task) return cluster.task_index;
+  return std::nullopt;
 }
 
 }  // namespace mox

@@ -14,8 +14,8 @@ namespace mox {
 // field, what it has, what is expected, and shows the text.
 MOX_EXPORT ClusterTask cluster_from_tf_config(const std::string& text);
 
-// What TF_CONFIG says for the flags job_name, task_index, ps_hosts and worker_hosts; nothing for others, for what it
-// leaves out, or when it is not set. InvalidArgumentError as cluster_from_tf_config.
-std::optional<FlagValue> value_in_tf_config(const std::string& flag);
+// What it says for the flags job_name, task_index, ps_hosts and worker_hosts; nothing for what it leaves out. An
+// evaluator is no member of the cluster: for it there is its job_name alone. InvalidArgumentError as above.
+std::optional<FlagValue> value_in_tf_config(const std::string& flag, const std::string& text);
 
 }  // namespace mox

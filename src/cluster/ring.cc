@@ -144,4 +144,22 @@ void Ring::broadcast(void* data, size_t bytes, int from) {
   }
 }
 
+void Ring::send_next(const void* data, size_t bytes) {
+  const char* at = static_cast<const char*>(data);
+  for (size_t sent = 0; sent < bytes;) {
+    const size_t n = next_.send_some(at + sent, bytes - sent);
+    sent += n;
+    if (n == 0) wait_for_neighbours(false, true);
+  }
+}
+
+void Ring::receive_previous(void* data, size_t bytes) {
+  char* at = static_cast<char*>(data);
+  for (size_t received = 0; received < bytes;) {
+    const size_t n = previous_.receive_some(at + received, bytes - received);
+    received += n;
+    if (n == 0) wait_for_neighbours(true, false);
+  }
+}
+
 }  // namespace mox::cluster

@@ -39,6 +39,9 @@ class MOX_EXPORT Ring {
   void all_reduce(Bfloat16* data, size_t count);
   // `data` of the process `from` replaces that of the others.
   void broadcast(void* data, size_t bytes, int from);
+  // One way between neighbours, as fast as the connection takes it: what the wire gives, to compare with.
+  void send_next(const void* data, size_t bytes);
+  void receive_previous(void* data, size_t bytes);
 
   // Closes the connections: the neighbours' operations fail.
   void close();

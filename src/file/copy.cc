@@ -1,7 +1,6 @@
-// copy, copy_parallel, sync, append_remote, copy_once_per_host. Folders are in folder_copy.cc, moves in move.cc.
+// copy, copy_parallel, sync, append_remote. Folders are in folder_copy.cc, moves in move.cc.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,18 +166,6 @@ void append_remote(const std::string& src_url, const std::string& dst_url) {
   } else {
     append_object(src, dst);
   }
-}
-
-CopySummary copy_once_per_host(const std::string& src_url, const std::string& dst_dir, const CopyOptions& options) {
-  const Location dst = parse_path(dst_dir).as_file();
-  if (!dst.is_local())
-    throw InvalidArgumentError("copy_once_per_host to '" + dst_dir + "': the destination is a local folder");
-  file_system(dst).make_folder(parent_of(dst), /*parents=*/true);
-  const std::string lock_path = dst.path + ".moxlock";
-  Descriptor lock("lock", lock_path, O_RDWR | O_CREAT);
-  while (::flock(lock.get(), LOCK_EX) != 0)
-    if (errno != EINTR) throw_errno("lock", lock_path, errno);
-  return sync(src_url, dst_dir, options);  // those that waited find all of it there
 }
 
 }  // namespace mox::file

@@ -41,7 +41,7 @@ Launcher::Launcher(const Options& options) : options_(options), sinks_(standard_
   if (!options.cluster_file.empty()) cluster_file_ = ClusterFile(options.cluster_file);
   if (!warning.empty()) say(warning);
   cluster_.token = make_token();
-  for (const TaskPlan& plan : plan_tasks(options)) tasks_.emplace_back(plan, sinks_, tasks_.size());
+  for (const TaskPlan& plan : plan_tasks(options)) tasks_.emplace_back(plan, sinks_, tasks_.size(), options.name_lines);
 }
 
 int Launcher::run() {
@@ -87,7 +87,7 @@ void Launcher::connect() {
   for (const std::string& name : options_.hosts) {
     Host& host = hosts_.emplace_back();
     host.name = name;
-    host.error_lines.emplace(sinks_.errors, "host " + name, 0, &host.error_tail);
+    host.error_lines.emplace(sinks_.errors, sinks_.errors->prefix("host " + name, 0), &host.error_tail);
     start_remote_agent(options_, &host);
   }
 }

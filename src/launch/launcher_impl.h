@@ -31,10 +31,11 @@ struct Task {
   std::string trouble;  // why it could not start, or what became of its host
   std::optional<Clock::time_point> restart_at;
 
-  Task(TaskPlan task_plan, const Sinks& sinks, size_t colour)
+  // `named`: its lines have its name before them.
+  Task(TaskPlan task_plan, const Sinks& sinks, size_t colour, bool named)
       : plan(std::move(task_plan)),
-        output(sinks.output, plan.name(), colour, &tail),
-        errors(sinks.errors, plan.name(), colour, &tail) {}
+        output(sinks.output, named ? sinks.output->prefix(plan.name(), colour) : "", &tail),
+        errors(sinks.errors, named ? sinks.errors->prefix(plan.name(), colour) : "", &tail) {}
   Task(const Task&) = delete;
   bool is_live() const { return state != TaskState::kWaiting && state != TaskState::kGone; }
   bool succeeded() const { return state == TaskState::kGone && status == 0 && trouble.empty(); }

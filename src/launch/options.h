@@ -31,6 +31,7 @@ struct Options {
   std::vector<std::string> environment;  // NAME=VALUE
   std::string directory;                 // empty: the current one
   bool release_ports = false;
+  bool name_lines = true;  // false: what tasks print goes on as it is, for a command whose tasks are its own
   std::vector<std::string> command;
 };
 

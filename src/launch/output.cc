@@ -94,8 +94,8 @@ void Tail::add(std::string_view line) {
   lines_.emplace_back(line.substr(0, kTailWidth));
 }
 
-LineWriter::LineWriter(std::shared_ptr<Sink> sink, const std::string& name, size_t colour, Tail* tail)
-    : sink_(std::move(sink)), prefix_(sink_->prefix(name, colour)), tail_(tail) {}
+LineWriter::LineWriter(std::shared_ptr<Sink> sink, std::string prefix, Tail* tail)
+    : sink_(std::move(sink)), prefix_(std::move(prefix)), tail_(tail) {}
 
 void LineWriter::add(std::string_view bytes) {
   // A progress bar ends its lines with \r: on a terminal it would go over the prefix.

@@ -65,7 +65,8 @@ class Tail {
 // Takes bytes as they come, gives lines.
 class LineWriter {
  public:
-  LineWriter(std::shared_ptr<Sink> sink, const std::string& name, size_t colour, Tail* tail);
+  // `prefix` stands before each line, see Sink::prefix.
+  LineWriter(std::shared_ptr<Sink> sink, std::string prefix, Tail* tail);
   void add(std::string_view bytes);
   // The end of the stream: a line without an end gets one.
   void finish();

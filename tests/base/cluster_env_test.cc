@@ -139,6 +139,25 @@ TEST(ClusterEnvironment, SlurmRanks) {
             (Hosts{"x:5000", "y:7"}));
 }
 
+TEST(ClusterEnvironment, SlurmTasksThatAreDealtOut) {
+  Table table = {{"SLURM_PROCID", "0"},
+                 {"SLURM_NTASKS", "5"},
+                 {"SLURM_NODELIST", "a,b"},
+                 {"SLURM_TASKS_PER_NODE", "3,2"},
+                 {"SLURM_DISTRIBUTION", "cyclic:block"}};
+  const auto hosts = [&] { return cluster_from_slurm(reader(table), {.first_port = 10}).worker_hosts; };
+  EXPECT_EQ(hosts(), (Hosts{"a:10", "b:10", "a:11", "b:11", "a:12"}));
+  table["SLURM_DISTRIBUTION"] = "block:cyclic";
+  EXPECT_EQ(hosts(), (Hosts{"a:10", "a:11", "a:12", "b:10", "b:11"}));
+  for (const char* unknown : {"arbitrary", "plane=2"}) {
+    table["SLURM_DISTRIBUTION"] = unknown;
+    EXPECT_NE(error_of(hosts).find("SLURM_DISTRIBUTION: it is '" + std::string(unknown) + "'"), std::string::npos);
+  }
+  table["SLURM_NTASKS"] = "2";
+  table["SLURM_TASKS_PER_NODE"] = "1(x2)";
+  EXPECT_EQ(hosts(), (Hosts{"a:10", "b:10"})) << "one a node: the order is the nodes'";
+}
+
 TEST(ClusterEnvironment, WrongRanksAreNamed) {
   const Table good = {
       {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}, {"SLURM_NODELIST", "a"}, {"SLURM_TASKS_PER_NODE", "2"}};
@@ -165,9 +184,21 @@ TEST(ClusterEnvironment, MpiRanks) {
   const ClusterTask task = cluster_from_mpi(reader(open_mpi), {.first_port = 4000});
   EXPECT_EQ(task.worker_hosts, (Hosts{"127.0.0.1:4000", "127.0.0.1:4001"}));
   EXPECT_EQ(task.task_index, 1);
+  const auto port_of = [](Table table, const char* name, const char* job) {
+    table[name] = job;
+    return cluster_from_mpi(reader(table)).worker_hosts[0];
+  };
+  for (const char* name : {"PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "PMI_JOBID"}) {
+    EXPECT_EQ(port_of(open_mpi, name, "prterun-node-77@1"), port_of(open_mpi, name, "prterun-node-77@1"));
+    EXPECT_NE(port_of(open_mpi, name, "prterun-node-77@1"), port_of(open_mpi, name, "prterun-node-78@1")) << name;
+  }
   const Table hydra = {{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}, {"MPI_LOCALNRANKS", "1"}};
   EXPECT_NE(error_of([&] { cluster_from_mpi(reader(hydra)); }).find("1 of 2 are on this one"), std::string::npos);
   EXPECT_EQ(cluster_from_mpi(reader(hydra), {.ps = 1, .hosts = {"a:1", "b:1"}}).ps_hosts, Hosts{"b:1"});
+  EXPECT_NE(error_of([&] {
+              cluster_from_mpi(reader({{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}}));
+            }).find("neither OMPI_COMM_WORLD_LOCAL_SIZE nor MPI_LOCALNRANKS is set"),
+            std::string::npos);
   EXPECT_NE(error_of([&] { cluster_from_mpi(reader({})); }).find("not started by MPI"), std::string::npos);
   EXPECT_NE(error_of([&] { cluster_from_mpi(reader({{"PMI_RANK", "0"}})); }).find("PMI_SIZE"), std::string::npos);
 }

@@ -45,7 +45,8 @@ TEST_F(Flags, SetAndGet) {
 TEST_F(Flags, ErrorsNameTheFlagAndItsValues) {
   EXPECT_EQ(error_of("num_gpus", std::string("two")), "flag --num_gpus: got 'two', expected an integer from 1 to 1024");
   EXPECT_EQ(error_of("num_gpus", int64_t{0}), "flag --num_gpus: got '0', expected an integer from 1 to 1024");
-  EXPECT_EQ(error_of("job_name", std::string("chief")), "flag --job_name: got 'chief', expected 'ps' or 'worker'");
+  EXPECT_EQ(error_of("job_name", std::string("chief")),
+            "flag --job_name: got 'chief', expected 'ps', 'worker' or 'evaluator'");
   EXPECT_EQ(error_of("sync_replicas", 0.5), "flag --sync_replicas: got '0.5', expected true or false");
   EXPECT_NE(error_of("loss_scal", 1.0).find("loss_scale"), std::string::npos);
   EXPECT_EQ(get_flag<int64_t>("num_gpus"), 1);
@@ -90,9 +91,105 @@ TEST_F(Flags, TfConfigFillsWhatTheCommandLineLeftOut) {
   };
   EXPECT_NE(error("{").find("the environment variable TF_CONFIG cannot be used: "), std::string::npos);
   EXPECT_NE(error("[1]").find("it is no JSON object; it is: [1]; correct or unset it"), std::string::npos);
-  EXPECT_EQ(error(R"({"task": {"type": "evaluator"}})"), "flag --job_name: got 'evaluator', expected 'ps' or 'worker'");
   EXPECT_EQ(error("{}"), "no error");
   unsetenv("TF_CONFIG");
+}
+
+TEST_F(Flags, AnEvaluatorIsNoMemberOfItsCluster) {
+  setenv("TF_CONFIG",
+         R"({"cluster": {"chief": ["a:1"], "worker": ["b:1"], "ps": ["p:1"], "evaluator": ["e:1"]},
+             "task": {"type": "evaluator", "index": 1}})",
+         1);
+  EXPECT_EQ(get_flag<std::string>("job_name"), "evaluator");
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "");
+  EXPECT_EQ(get_flag<std::string>("ps_hosts"), "");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 0);
+  unsetenv("TF_CONFIG");
+}
+
+// Variables that a test sets, and takes back.
+class Environment {
+ public:
+  Environment(std::initializer_list<std::pair<const char*, const char*>> variables) {
+    for (const auto& [name, value] : variables) {
+      setenv(name, value, 1);
+      names_.push_back(name);
+    }
+  }
+  ~Environment() {
+    for (const char* name : names_) unsetenv(name);
+  }
+
+ private:
+  std::vector<const char*> names_;
+};
+
+TEST_F(Flags, RanksOfSlurmFillWhatTheCommandLineLeftOut) {
+  const Environment slurm({{"SLURM_PROCID", "2"},
+                           {"SLURM_NTASKS", "3"},
+                           {"SLURM_JOB_NODELIST", "n[1-2]"},
+                           {"SLURM_TASKS_PER_NODE", "2,1"},
+                           {"SLURM_JOB_ID", "77"},
+                           {"TF_CONFIG", R"({"cluster": {"worker": ["x:1"]}})"}});
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "x:1") << "nobody said --cluster";
+  parse_flags({"--cluster=slurm", "--cluster_port=5000"});
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "n1:5000,n1:5001,n2:5000");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 2);
+  EXPECT_TRUE(is_flag_set("task_index"));
+  EXPECT_FALSE(is_flag_set("num_gpus"));
+  set_flag("cluster_ps", 1);
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "n1:5000,n1:5001");
+  EXPECT_EQ(get_flag<std::string>("ps_hosts"), "n2:5000");
+  EXPECT_EQ(get_flag<std::string>("job_name"), "ps");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 0);
+  set_flag("cluster_ps", 0);
+  parse_flags({"--worker_hosts=a:1,b:2", "--ps_hosts=c:3"});
+  EXPECT_EQ(get_flag<std::string>("job_name"), "ps") << "the ranks' order: workers, then parameter servers";
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "a:1,b:2");
+  set_flag("task_index", 9);
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 9) << "what is given counts";
+}
+
+TEST_F(Flags, RanksOfMpiFillWhatTheCommandLineLeftOut) {
+  set_flag("cluster", "mpi");
+  const Environment hydra({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"MPI_LOCALNRANKS", "2"}});
+  set_flag("cluster_port", 4000);
+  EXPECT_EQ(get_flag<std::string>("worker_hosts"), "127.0.0.1:4000,127.0.0.1:4001");
+  EXPECT_EQ(get_flag<int64_t>("task_index"), 1);
+  EXPECT_EQ(get_flag<std::string>("job_name"), "worker");
+}
+
+TEST_F(Flags, AClusterThatIsNotThereIsAnErrorThatSaysWhatWasLookedFor) {
+  const auto error = [](const char* flag) -> std::string {
+    try {
+      get_flag(flag);
+    } catch (const InvalidArgumentError& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(error_of("cluster", std::string("pbs")),
+            "flag --cluster: got 'pbs', expected 'tf_config', 'mpi' or 'slurm'");
+  set_flag("cluster", "mpi");
+  EXPECT_EQ(
+      error("worker_hosts"),
+      "--cluster=mpi: neither OMPI_COMM_WORLD_RANK nor PMI_RANK is set: this process was not started by MPI; start "
+      "it by mpirun or mpiexec");
+  set_flag("cluster", "slurm");
+  EXPECT_EQ(
+      error("task_index"),
+      "--cluster=slurm: Slurm's variable SLURM_PROCID is not set: this process was not started by srun; start it by "
+      "srun");
+  const Environment slurm({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "2"}});
+  set_flag("ps_hosts", "a:1");
+  EXPECT_NE(error("worker_hosts").find("--ps_hosts is given without --worker_hosts"), std::string::npos);
+  set_flag("worker_hosts", "b:1");
+  EXPECT_EQ(error("task_index"), "no error");
+  set_flag("cluster_ps", 2);
+  EXPECT_NE(error("task_index").find("--cluster_ps is 2, but --ps_hosts has 1 hosts (a:1)"), std::string::npos);
+  set_flag("cluster_ps", 0);
+  set_flag("worker_hosts", "b:1,c:1");
+  EXPECT_NE(error("task_index").find("there are 2 processes, but 3 hosts are named (b:1,c:1,a:1)"), std::string::npos);
 }
 
 TEST_F(Flags, NumbersHaveARangeThatErrorsTell) {
@@ -186,7 +283,8 @@ TEST_F(Flags, TfConfigErrorsTellTheField) {
   expect(R"({"task": {"index": -1}})", "task_index", "its task.index is -1, expected an integer from 0 to 1000000");
   expect(R"({"task": {"index": 9223372036854775807}})", "task_index",
          "its task.index is 9223372036854775807, expected an integer from 0 to 1000000");
-  expect(R"({"task": {"type": 1}})", "job_name", R"(its task.type is 1, expected "chief", "worker" or "ps")");
+  expect(R"({"task": {"type": 1}})", "job_name",
+         R"(its task.type is 1, expected "chief", "worker", "ps" or "evaluator")");
   expect(R"({"cluster": {"worker": ["a"]}})", "worker_hosts",
          R"(its cluster.worker has "a", expected a list of "host:port")");
   expect(R"({"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}})", "job_name",

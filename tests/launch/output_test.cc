@@ -12,7 +12,7 @@ namespace {
 std::string written(const std::vector<std::string>& pieces, Tail* tail = nullptr) {
   Pipe pipe = make_pipe();
   const auto sink = std::make_shared<Sink>(pipe.write.get());
-  LineWriter writer(sink, "worker 1", 1, tail);
+  LineWriter writer(sink, sink->prefix("worker 1", 1), tail);
   std::string result;
   set_nonblocking(pipe.read.get());
   const auto pump = [&] {

@@ -89,16 +89,17 @@ int file_cp(const std::vector<std::string>& args) {
   CommandLine app(
       "Copy files, and with -r the content of folders. Atomic at the destination, verified, resumed when it was broken "
       "off.\n"
-      "Examples:\n  mox file cp a.bin s3://bucket/a.bin\n  mox file cp -r --threads 32 ./data s3://bucket/data",
+      "Examples:\n  mox file cp a.bin s3://bucket/a.bin\n  mox file cp -r --threads 32 ./data s3://bucket/data\n"
+      "  mox file cp -r --once_per_host s3://bucket/data /cache/data",
       "mox file cp");
   CopyArguments arguments;
+  bool once = false;
   add_copy_options(&app, &arguments);
   app.flag("-r,--recursive", arguments.recursive, "folders: copy what is in them");
+  app.flag("--once_per_host", once,
+           "of several processes on this host one copies, the others wait for it; what is there already is left out");
   if (const int code = app.parse(args); code >= 0) return code;
-  return run_copies("cp", arguments, arguments.recursive,
-                    [](const std::string& src, const std::string& dst, const file::CopyOptions& options) {
-                      return file::copy_parallel(src, dst, options);
-                    });
+  return run_copies("cp", arguments, arguments.recursive, once ? file::copy_once_per_host : file::copy_parallel);
 }
 
 int file_sync(const std::vector<std::string>& args) {

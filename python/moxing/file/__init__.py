@@ -139,7 +139,8 @@ def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _
 
 @_checked
 def copy_once_per_host(src_url: _PATH, dst_dir: _PATH, threads: _THREADS = 16):
-    """For many processes on one host: the first copies, the others wait for it and find all there."""
+    """For many processes on one host: the first copies, the others wait for it and find all there. Where it is killed, the next one
+    goes on; where its copy fails, those that wait fail with its error (OSError and FileNotFoundError keep their class)."""
     return CopySummary(**_file.copy_once_per_host(_encode(src_url), _encode(dst_dir), [], threads, False, False))
 
 
