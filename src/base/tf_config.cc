@@ -91,6 +91,10 @@ struct Parsed {
 };
 
 Parsed parse(const json& config) {
+  if (member(&config, "sparseCluster"))
+    throw Wrong{
+        "it has a sparseCluster, which does not name all workers, expected a cluster (in a TFJob: without "
+        "enableDynamicWorker)"};
   const json *cluster = object_member(config, "cluster"), *task = object_member(config, "task");
   Parsed result;
   ClusterTask& out = result.cluster;

@@ -70,6 +70,9 @@ TEST(ClusterEnvironment, WrongTfConfigIsNamed) {
             std::string::npos);
   EXPECT_LT(tf_config_error(std::string(100000, 'x')).size(), 1000u);
   EXPECT_NE(tf_config_error("[]").find("it is no JSON object"), std::string::npos);
+  EXPECT_NE(tf_config_error(R"({"sparseCluster": {"worker": {"0": "a:1"}, "ps": []}, "task": {"type": "worker"}})")
+                .find("it has a sparseCluster, which does not name all workers"),
+            std::string::npos);
   EXPECT_NE(tf_config_error(R"({"cluster": 3})").find("cluster is 3, expected an object"), std::string::npos);
   EXPECT_NE(tf_config_error(R"({"cluster": {"worker": "a:1"}})").find("cluster.worker has \"a:1\", expected a list"),
             std::string::npos);
