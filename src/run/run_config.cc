@@ -29,9 +29,17 @@ void reject_unheeded_flags() {
   check_task_index();
   const std::string workers = get_flag<std::string>("worker_hosts");
   reject_if(!get_flag<std::string>("ps_hosts").empty() || workers.find(',') != std::string::npos ||
-                get_flag<std::string>("job_name") != "worker" || get_flag<int64_t>("task_index") != 0,
+                get_flag<std::string>("job_name") == "ps" || get_flag<int64_t>("task_index") != 0,
             "several processes (--ps_hosts, --worker_hosts, --job_name, --task_index) are not offered by this version; "
             "train with --num_gpus in one process");
+}
+
+// It evaluates, alone, what the others save.
+void reject_training_evaluator(const RunConfig& config) {
+  reject_if(
+      config.run_mode == ModeKeys::TRAIN && get_flag<std::string>("job_name") == "evaluator",
+      "this process is the evaluator beside its cluster (--job_name, or the task of TF_CONFIG) and takes no part in "
+      "the training; run `mox eval` there, or run_mode EVAL, on the folder of the training");
 }
 
 void check_ranges(const RunConfig& config) {
@@ -92,6 +100,7 @@ void validate(const RunConfig& config) {
             fmt::format("inter_mode is for run_mode TRAIN; run_mode is {}: leave it out", to_string(config.run_mode)));
   reject_if(config.inter_mode == ModeKeys::EXPORT, "inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT");
   check_ranges(config);
+  reject_training_evaluator(config);
   if (config.run_mode == ModeKeys::TRAIN && config.log_dir.empty()) {
     reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
     log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");
