@@ -41,8 +41,8 @@ below nets "base graph layers"
 below preprocess "base graph layers nets"
 below optim "base graph layers"
 below data "base file tf_files graph input preprocess"
-below kernels "base file cluster data"
-below run "base file tf_files graph layers input passes devices exchange data nets preprocess optim"
+below kernels "base file cluster input data"
+below run "base file cluster tf_files graph layers input passes devices exchange data nets preprocess optim"
 
 # Locks are those that clang can check (`make lint`).
 if git grep -nE 'std::(mutex|lock_guard|unique_lock|scoped_lock|shared_mutex|condition_variable)' -- src tools python/src ':!src/base/mutex.h'; then

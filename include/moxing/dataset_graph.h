@@ -85,6 +85,11 @@ struct SampleOrder {
   // A resumed training goes on at the sample where it was: set it where the data set delivers one sample a number, in
   // the order of sample_numbers.
   bool resumes = false;
+  // The flags name several workers, and the options no shard (then shard_index is 0 and num_shards 1): the run deals
+  // the samples out, or, without a run, these numbers do.
+  bool dealt = false;
+  int64_t worker = 0;
+  int64_t workers = 1;
 
   // In one epoch.
   MOX_EXPORT int64_t samples_per_shard() const;

@@ -28,6 +28,10 @@ FlagInfo word(const char* name, std::vector<std::string> words, const char* help
 
 FlagInfo text(const char* name, Text kind, const char* help) { return {name, std::string(), help, 0, 0, {}, kind}; }
 
+FlagInfo secret(const char* name, const char* environment, const char* help) {
+  return {name, std::string(), help, 0, 0, {}, Text::kAny, environment};
+}
+
 FlagInfo with_default(const char* by_default, FlagInfo flag) {
   flag.default_value = std::string(by_default);
   return flag;
@@ -57,11 +61,17 @@ const std::vector<FlagInfo>& flag_table() {
       integer("cluster_ps", 0, 0, kMaxShards, "with cluster=mpi or slurm: the last N processes are parameter servers"),
       integer("cluster_port", 0, 0, 65535,
               "with cluster=mpi or slurm: the port of a host's first process (0 = chosen by the job's number)"),
-      not_offered(truth("sync_replicas", true, "workers wait for each other in every step")),
-      not_offered(word("variable_update",
-                       {"auto", "parameter_server", "replicated", "replicated_host", "distributed_replicated",
-                        "collective_all_reduce"},
-                       "where variables live and how gradients are joined")),
+      truth("sync_replicas", true, "workers wait for each other in every step"),
+      word("variable_update",
+           {"auto", "parameter_server", "replicated", "replicated_host", "distributed_replicated",
+            "collective_all_reduce"},
+           "where variables live and how gradients are joined"),
+      word("gradient_dtype", {"float32", "bfloat16"},
+           "how gradients travel between workers; bfloat16 halves the bytes"),
+      integer("min_workers", 0, 0, 1'000'000,
+              "when workers are lost, the training goes on with so many, more than half (0 = only with all)"),
+      secret("cluster_token", "MOX_CLUSTER_TOKEN",
+             "who does not know it is not taken into the run; mox launch makes one"),
       text("checkpoint_include_patterns", Text::kPatterns, "of checkpoint_path, load only variables that match one"),
       text("checkpoint_exclude_patterns", Text::kPatterns, "of checkpoint_path, load no variable that matches one"),
       text("trainable_include_patterns", Text::kPatterns, "train only variables that match one"),
@@ -78,8 +88,8 @@ const std::vector<FlagInfo>& flag_table() {
       integer("num_inter_threads", 0, 0, kMaxThreads, "operations that run at once (0 = the number of cores)"),
       integer("num_intra_threads", 0, 0, kMaxThreads, "threads of one operation (0 = the number of cores)"),
       not_offered(word("server_protocol", {"grpc"}, "protocol between the processes of a cluster")),
-      not_offered(integer("session_timeout", 7200, 1, static_cast<int64_t>(kMaxSeconds),
-                          "seconds that workers wait for each other before the run stops")),
+      integer("session_timeout", 7200, 1, static_cast<int64_t>(kMaxSeconds),
+              "seconds that workers wait for each other before the run stops"),
       number("stall_report_secs", 30, 0, kMaxSeconds,
              "a line as often as a step has waited that many seconds for its input (0 = none)"),
       with_default("info", word("running_log_level", {"debug", "info", "warning", "error", "off"},

@@ -20,4 +20,10 @@ bool is_host_and_port(std::string_view text) {
   return port && *port >= 1 && *port <= 65535;
 }
 
+bool is_loopback(std::string_view address) {
+  for (const std::string_view start : {"127.", "localhost:", "[::1]:"})
+    if (address.substr(0, start.size()) == start) return true;
+  return false;
+}
+
 }  // namespace mox

@@ -14,4 +14,7 @@ MOX_EXPORT std::string host_name();
 // "name:port" with a port from 1 to 65535, "[::1]:22" too; without blanks, ',' or '/'.
 MOX_EXPORT bool is_host_and_port(std::string_view text);
 
+// Of "host:port": nobody on another machine reaches it.
+MOX_EXPORT bool is_loopback(std::string_view address);
+
 }  // namespace mox

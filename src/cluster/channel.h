@@ -25,7 +25,6 @@ enum class MessageType : uint8_t {
   kAlive,
   kBroken,    // the group ends: why
   kStopping,  // the sender is about to end in order, or with an error: its text
-  kFinished,  // no exchange from this number on comes about: the input of the sender ended
 };
 
 struct Message {

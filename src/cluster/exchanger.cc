@@ -1,6 +1,9 @@
 #include "cluster/exchanger.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace mox::cluster {
@@ -12,8 +15,13 @@ size_t piece_of(int processes) { return std::max<size_t>(size_t{256} << 10, stat
 
 }  // namespace
 
-Exchanger::Exchanger(Member* member, const Options& options)
-    : member_(member), options_(options), thread_("mox_exchange", [this](const std::stop_token& stop) { run(stop); }) {}
+PeerFinished::~PeerFinished() = default;
+StepCancelled::~StepCancelled() = default;
+
+Exchanger::Exchanger(Member* member, Options options)
+    : member_(member),
+      options_(std::move(options)),
+      thread_("mox_exchange", [this](const std::stop_token& stop) { run(stop); }) {}
 
 Exchanger::~Exchanger() {
   thread_.stop();
@@ -37,7 +45,6 @@ void Exchanger::restart() {
     error_ = nullptr;
     next_ = 0;
     steps_ = 0;
-    voted_ = false;
   }
 }
 
@@ -49,19 +56,65 @@ void Exchanger::post(int bucket, std::vector<Part> parts, Done done) {
   changed_.notify_all();
 }
 
+void Exchanger::cancel() {
+  {
+    const MutexLock lock(mutex_);
+    if (!error_) error_ = std::make_exception_ptr(StepCancelled("the step has failed"));
+  }
+  changed_.notify_all();
+}
+
 int64_t Exchanger::steps() const {
   const MutexLock lock(mutex_);
   return steps_;
 }
 
-void Exchanger::vote_to_stop() {
+std::exception_ptr Exchanger::error() const {
   const MutexLock lock(mutex_);
-  vote_ = true;
+  return error_;
 }
 
-bool Exchanger::stop_was_voted() const {
+void Exchanger::vote(Vote vote) {
   const MutexLock lock(mutex_);
-  return voted_;
+  vote_[static_cast<size_t>(vote)] = true;
+}
+
+bool Exchanger::was_voted(Vote vote) const {
+  const MutexLock lock(mutex_);
+  return voted_[static_cast<size_t>(vote)];
+}
+
+bool Exchanger::finish() {
+  std::vector<std::vector<float>> nothing;
+  std::vector<Part> parts;
+  for (const size_t count : options_.first) {
+    std::vector<float>& part = nothing.emplace_back(count);
+    parts.push_back({part.data(), part.data(), count});
+  }
+  {
+    const MutexLock lock(mutex_);
+    finishing_ = true;
+  }
+  bool ended = false;
+  std::exception_ptr error;
+  post(0, std::move(parts), [&](const std::exception_ptr& e) {
+    const MutexLock lock(mutex_);
+    error = e;
+    ended = true;
+    changed_.notify_all();
+  });
+  {
+    MutexLock lock(mutex_);
+    changed_.wait(lock, [&] { return ended; });
+    finishing_ = false;
+  }
+  restart();
+  try {
+    std::rethrow_exception(error);
+  } catch (const PeerFinished&) {
+    const MutexLock lock(mutex_);
+    return all_finished_;
+  }
 }
 
 void Exchanger::run(const std::stop_token& stop) {
@@ -83,7 +136,7 @@ void Exchanger::run(const std::stop_token& stop) {
       }
     }
     lock.lock();
-    error_ = error;
+    if (error && !error_) error_ = error;
     if (!error) {
       next_ = is_last(bucket, posted.parts) ? 0 : bucket + 1;
       if (next_ == 0) ++steps_;
@@ -99,33 +152,70 @@ void Exchanger::run(const std::stop_token& stop) {
 void Exchanger::exchange(int bucket, const std::vector<Part>& parts) {
   if (bucket == 0) member_->begin_exchange(steps());
   try {
-    const size_t piece = piece_of(member_->group().size());
-    for (const Part& part : parts) {
-      if (part.count >= piece) {  // in place: there is nothing to gain from packing it
-        if (part.to != part.from) std::memcpy(part.to, part.from, part.count * sizeof(float));
-        for (size_t at = 0; at < part.count; at += piece)
-          exchange_piece(part.to + at, std::min(piece, part.count - at));
-        continue;
-      }
-      if (packed_.size() + part.count > piece) flush();
-      packed_.insert(packed_.end(), part.from, part.from + part.count);
-      targets_.emplace_back(part.to, part.count);
-    }
-    float votes = 0;
-    if (bucket == 0) {
-      const MutexLock lock(mutex_);
-      packed_.push_back(vote_ ? 1.0f : 0.0f);
-      targets_.emplace_back(&votes, 1);
-    }
-    flush();
+    exchange_parts(bucket, parts);
     if (is_last(bucket, parts)) member_->end_exchange();
-    const MutexLock lock(mutex_);
-    voted_ |= votes > 0;
+  } catch (const PeerFinished&) {
+    packed_.clear();
+    targets_.clear();
+    member_->end_exchange();
+    throw;
   } catch (const std::exception& e) {
     packed_.clear();
     targets_.clear();
+    signals_under_way_ = false;
     member_->explain(e);
   }
+}
+
+// The same pieces everywhere: where they begin and end follows from the counts alone.
+void Exchanger::exchange_parts(int bucket, const std::vector<Part>& parts) {
+  const size_t piece = piece_of(member_->group().size());
+  if (bucket == 0) add_signals();
+  for (const Part& part : parts) {
+    if (part.count >= piece) {  // in place: there is nothing to gain from packing it
+      if (signals_under_way_) flush();
+      if (part.to != part.from) std::memcpy(part.to, part.from, part.count * sizeof(float));
+      for (size_t at = 0; at < part.count; at += piece) exchange_piece(part.to + at, std::min(piece, part.count - at));
+      continue;
+    }
+    if (packed_.size() + part.count > piece) flush();
+    packed_.insert(packed_.end(), part.from, part.from + part.count);
+    targets_.emplace_back(part.to, part.count);
+  }
+  flush();
+}
+
+void Exchanger::add_signals() {
+  const MutexLock lock(mutex_);
+  signals_ = {};
+  if (finishing_) {
+    signals_.finished = 1;
+    signals_.finished_ranks = static_cast<float>(member_->group().rank);
+  }
+  signals_.stop = vote_[static_cast<size_t>(Vote::kStop)] ? 1 : 0;
+  signals_.interrupt = vote_[static_cast<size_t>(Vote::kInterrupt)] ? 1 : 0;
+  signals_under_way_ = true;
+  for (float* signal : {&signals_.finished, &signals_.finished_ranks, &signals_.stop, &signals_.interrupt}) {
+    packed_.push_back(*signal);
+    targets_.emplace_back(signal, 1);
+  }
+}
+
+void Exchanger::take_signals() {
+  const Group& group = member_->group();
+  const auto sum_of = [&](float mean) { return std::lround(mean * static_cast<float>(group.size())); };
+  const int64_t finished = sum_of(signals_.finished);
+  {
+    const MutexLock lock(mutex_);
+    voted_[static_cast<size_t>(Vote::kStop)] |= signals_.stop > 0;
+    voted_[static_cast<size_t>(Vote::kInterrupt)] |= signals_.interrupt > 0;
+    all_finished_ = finished == group.size();
+  }
+  if (finished == 0) return;
+  const auto rank = static_cast<size_t>(sum_of(signals_.finished_ranks));
+  throw PeerFinished(finished == 1 && rank < group.seats.size()
+                         ? group.seats[rank].name + " has no more steps: its input ended"
+                         : fmt::format("{} of {} workers have no more steps", finished, group.size()));
 }
 
 bool Exchanger::is_last(int bucket, const std::vector<Part>& parts) const {
@@ -142,12 +232,15 @@ void Exchanger::flush() {
   }
   packed_.clear();
   targets_.clear();
+  if (!signals_under_way_) return;
+  signals_under_way_ = false;
+  take_signals();
 }
 
 void Exchanger::exchange_piece(float* data, size_t count) {
   Ring& ring = member_->ring();
   const float part = 1.0f / static_cast<float>(ring.size());
-  if (options_.wire == WireType::kFloat || count == 1) {
+  if (options_.wire == WireType::kFloat || signals_under_way_) {  // the signals are whole numbers
     ring.all_reduce(data, count);
     for (size_t i = 0; i < count; ++i) data[i] *= part;
     return;

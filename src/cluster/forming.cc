@@ -297,10 +297,9 @@ void Member::Impl::begin_group(Group made, Ring connected, std::vector<Watched> 
   if (!leads) arrivals.put_off_joiners(own_address.text() + " does not lead");
   {
     const MutexLock lock(mutex);
-    over = told_trouble = told_finished = false;
+    over = told_trouble = false;
     why.clear();
     trouble.clear();
-    finished.reset();
     others_progress.clear();
     progress = {};
   }

@@ -47,7 +47,6 @@ std::vector<std::pair<std::string, std::string>> all_agreed(const MemberOptions&
 
 GroupBroken::~GroupBroken() = default;
 PeerFailed::~PeerFailed() = default;
-PeerFinished::~PeerFinished() = default;
 
 Member::Impl::Impl(MemberOptions given)
     : options(checked(std::move(given))),
@@ -75,16 +74,20 @@ const Group& Member::form(int64_t global_step, const std::function<bool()>& stop
 const Group& Member::group() const { return impl_->group; }
 Ring& Member::ring() { return impl_->ring; }
 
-void Member::Impl::throw_if_over(int64_t number) {
+void Member::Impl::throw_if_over() {
   if (over && how == End::kFailed) throw PeerFailed(why);
   if (over) throw GroupBroken(why);
-  if (finished && number >= *finished) throw PeerFinished(why_finished);
+}
+
+void Member::check() const {
+  const MutexLock lock(impl_->mutex);
+  impl_->throw_if_over();
 }
 
 void Member::begin_exchange(int64_t number) {
   const MutexLock lock(impl_->mutex);
   impl_->progress = {number, true};
-  impl_->throw_if_over(number);
+  impl_->throw_if_over();
 }
 
 void Member::end_exchange() {
@@ -94,17 +97,22 @@ void Member::end_exchange() {
 
 void Member::Impl::explain(const std::string& error) {
   MutexLock lock(mutex);
-  throw_if_over(progress.exchange);
+  throw_if_over();
   trouble = error;
   trouble_since = Clock::now();
   wake.set();
   changed.wait_for(lock, std::chrono::duration<double>(2 * options.heartbeat_limit + 2),
-                   [this]() MOX_REQUIRES(mutex) { return over || (finished && progress.exchange >= *finished); });
-  throw_if_over(progress.exchange);
+                   [this]() MOX_REQUIRES(mutex) { return over; });
+  throw_if_over();
   throw GroupBroken(error);
 }
 
 void Member::explain(const std::exception& error) { impl_->explain(error.what()); }
+
+bool Member::is_exchanging() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->progress.exchanging;
+}
 
 std::string Member::stragglers() const {
   const MutexLock lock(impl_->mutex);
@@ -120,16 +128,6 @@ std::string Member::stragglers() const {
   return fmt::format("{} {} not come to the exchange in which {} wait{}", fmt::join(behind, ", "),
                      behind.size() == 1 ? "has" : "have", all.size() - behind.size(),
                      all.size() - behind.size() == 1 ? "s" : "");
-}
-
-void Member::finish(int64_t number, const std::string& why) {
-  {
-    const MutexLock lock(impl_->mutex);
-    if (impl_->over || impl_->finished) return;
-    impl_->finished = number;
-    impl_->why_finished = why;
-  }
-  impl_->wake.set();
 }
 
 void Member::leave(const std::string& error) {

@@ -58,13 +58,6 @@ class MOX_EXPORT PeerFailed : public RunError {
   ~PeerFailed() override;
 };
 
-// Another worker's input ended, or its hooks asked to stop: this exchange does not come about, nor any after it.
-class MOX_EXPORT PeerFinished : public RunError {
- public:
-  using RunError::RunError;
-  ~PeerFinished() override;
-};
-
 class MOX_EXPORT Member {
  public:
   // Listens. InvalidArgumentError for a task_index outside of worker_hosts, an address that is not this host's, a port
@@ -79,19 +72,21 @@ class MOX_EXPORT Member {
   const Group& group() const;
   Ring& ring();
 
+  // Throws as begin_exchange does when the group is no more.
+  void check() const;
   // Each exchange of a step is begun and ended, so that the others can be told who waits for whom.
-  // begin_exchange throws GroupBroken, PeerFailed or PeerFinished when this one cannot come about.
+  // begin_exchange throws GroupBroken or PeerFailed when this one cannot come about.
   void begin_exchange(int64_t number);
   void end_exchange();
   // What an operation of the ring threw: waits until it is known who was lost, then throws as begin_exchange does.
   [[noreturn]] void explain(const std::exception& error);
 
+  // Between begin_exchange and end_exchange. From any thread, as stragglers().
+  bool is_exchanging() const;
   // Who keeps the others waiting, in words: "worker 2 (…) has not come to the exchange in which 3 others wait". Known
   // at the leader alone; "" when nobody waits.
   std::string stragglers() const;
 
-  // This worker cannot take part in exchanges from `number` on, and this is no error: the others end there.
-  void finish(int64_t number, const std::string& why);
   // This process ends: in order, or with an error that the others are told.
   void leave(const std::string& error);
 

@@ -62,10 +62,9 @@ struct Member::Impl {
   // The group ends, for all: the first reason counts.
   enum class End { kBroken, kFailed };
   void end_group(const std::string& why, End end = End::kBroken);
-  void finish_at(int64_t number, const std::string& why, const Watched* from);
   void stop_watching();
   [[noreturn]] void explain(const std::string& error);
-  void throw_if_over(int64_t number) MOX_REQUIRES(mutex);
+  void throw_if_over() MOX_REQUIRES(mutex);
 
   const MemberOptions options;
   const Address own_address;
@@ -91,9 +90,6 @@ struct Member::Impl {
   Clock::time_point trouble_since MOX_GUARDED_BY(mutex);
   bool told_trouble MOX_GUARDED_BY(mutex) = false;
   Progress progress MOX_GUARDED_BY(mutex);
-  std::optional<int64_t> finished MOX_GUARDED_BY(mutex);  // no exchange from here on
-  std::string why_finished MOX_GUARDED_BY(mutex);
-  bool told_finished MOX_GUARDED_BY(mutex) = false;
   std::vector<std::pair<std::string, Progress>> others_progress MOX_GUARDED_BY(mutex);  // at the leader
 
   // The watching thread's, and form()'s while it does not run.

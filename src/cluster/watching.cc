@@ -98,10 +98,6 @@ void Member::Impl::take_message(Watched* other, const Message& message) {
       if (!leads || watched.size() == 1) other->channel.socket().close();
       return;
     }
-    case MessageType::kFinished: {
-      const auto number = static_cast<int64_t>(body.number());
-      return finish_at(number, body.text(), other);
-    }
     default:
       throw ConnectionError(other->name + ": it is of another version");
   }
@@ -151,20 +147,14 @@ void Member::Impl::find_lost() {
 // What this process's ring said, or another's: the leader waits whether somebody is found to be lost, else it is the
 // reason itself.
 void Member::Impl::tell_trouble() {
-  std::string text, finish_why;
-  std::optional<int64_t> number;
+  std::string text;
   {
     const MutexLock lock(mutex);
-    if (finished && !told_finished) {
-      number = finished;
-      finish_why = why_finished;
-    }
     if (!trouble.empty() && (!leads || seconds_since(trouble_since) > kPatience) && !told_trouble) {
       told_trouble = true;
       text = trouble;
     }
   }
-  if (number) finish_at(*number, finish_why, nullptr);
   if (text.empty()) return;
   if (leads) {
     // A peer that is cut off answers nobody: then its name is the better reason.
@@ -179,27 +169,6 @@ void Member::Impl::tell_trouble() {
   try {
     watched[0].channel.send(MessageType::kBroken, text, for_seconds(kMessageSeconds));
   } catch (const Error&) {  // it is lost: take_messages() or find_lost() tell
-  }
-}
-
-void Member::Impl::finish_at(int64_t number, const std::string& reason, const Watched* from) {
-  {
-    const MutexLock lock(mutex);
-    if (told_finished) return;
-    told_finished = true;
-    finished = number;
-    why_finished = reason;
-    if (progress.exchanging && progress.exchange >= number) interrupt.set();
-    changed.notify_all();
-  }
-  Body body;
-  const std::string message = body.number(static_cast<uint64_t>(number)).text(reason).take();
-  for (Watched& other : watched) {
-    if (&other == from || other.left) continue;
-    try {
-      other.channel.send(MessageType::kFinished, message, for_seconds(kMessageSeconds));
-    } catch (const Error&) {
-    }
   }
 }
 

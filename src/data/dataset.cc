@@ -65,9 +65,11 @@ SampleOrder checked_order(const Scope& scope, const DatasetOptions& options, int
   if (num_samples <= shard.index)
     throw InvalidArgumentError("data set: " + std::to_string(num_samples) + " samples leave nothing for shard " +
                                std::to_string(shard.index) + " of " + std::to_string(shard.count));
-  SampleOrder order{num_samples,        shuffle,
-                    options.num_epochs, options.seed != 0 ? options.seed : scope.next_seed().first,
-                    shard.index,        shard.count};
+  SampleOrder order{num_samples, shuffle, options.num_epochs,
+                    options.seed != 0 ? options.seed : scope.next_seed().first};
+  order.dealt = options.num_shards == 0 && shard.count > 1;
+  (order.dealt ? order.worker : order.shard_index) = shard.index;
+  (order.dealt ? order.workers : order.num_shards) = shard.count;
   if (order.seed == 0) {
     // Shards must agree on the order even when nobody gave a seed.
     order.seed = shard.count > 1 ? 1 : static_cast<int64_t>(std::random_device{}()) + 1;
@@ -86,9 +88,18 @@ tf::Tensor int64_scalar(int64_t value) {
 }  // namespace
 
 OrderFeeds fed_order(const Scope& scope, const SampleOrder& order) {
-  if (!order.resumes) return {ops::Const<int64_t>(scope, 0), ops::Const<int64_t>(scope, order.seed)};
-  return {fed_tensor(scope, input_position::kFirstSample, int64_scalar(0)),
-          fed_tensor(scope, input_position::kOrderSeed, int64_scalar(order.seed))};
+  OrderFeeds feeds;
+  feeds.seed = order.resumes ? fed_tensor(scope, input_position::kOrderSeed, int64_scalar(order.seed))
+                             : ops::Const<int64_t>(scope, order.seed);
+  tf::Tensor first = int64_scalar(0);
+  if (order.dealt) {
+    first = tf::Tensor(tf::DT_INT64, {4});
+    first.vec<int64_t>().setValues({0, order.worker, order.workers, 1});
+  }
+  const char* name = order.dealt ? input_position::kShare : input_position::kFirstSample;
+  (order.dealt ? feeds.share : feeds.first_sample) =
+      order.resumes ? fed_tensor(scope, name, first) : tf::Output(ops::Const(scope, first));
+  return feeds;
 }
 
 tf::Output sample_numbers_at(const Scope& s, const SampleOrder& order, const tf::Output& seed,
@@ -113,21 +124,51 @@ tf::Output sample_numbers_at(const Scope& s, const SampleOrder& order, const tf:
   return tf::Output(node, 0);
 }
 
+namespace {
+
+tf::Output part_of(const Scope& s, const tf::Output& share, int i) {
+  return ops::GatherV2(s, share, ops::Const<int64_t>(s, i), 0);
+}
+
+// See input_position::Share.
+tf::Output joint_places(const Scope& s, const tf::Output& places, const tf::Output& share) {
+  const tf::Output block = part_of(s, share, 3);
+  const tf::Output blocks =
+      ops::Add(s, ops::Multiply(s, ops::FloorDiv(s, places, block), part_of(s, share, 2)), part_of(s, share, 1));
+  return ops::Add(s, ops::Add(s, ops::Multiply(s, blocks, block), ops::FloorMod(s, places, block)),
+                  part_of(s, share, 0));
+}
+
+// How many of the joint row's places below `total` are the worker's.
+tf::Output dealt_samples(const Scope& s, int64_t total, const tf::Output& share) {
+  const tf::Output none = ops::Const<int64_t>(s, 0), block = part_of(s, share, 3);
+  const tf::Output left = ops::Maximum(s, ops::Sub(s, ops::Const<int64_t>(s, total), part_of(s, share, 0)), none);
+  const tf::Output round = ops::Multiply(s, part_of(s, share, 2), block);
+  const tf::Output rest = ops::Sub(s, ops::FloorMod(s, left, round), ops::Multiply(s, part_of(s, share, 1), block));
+  return ops::Add(s, ops::Multiply(s, ops::FloorDiv(s, left, round), block),
+                  ops::Minimum(s, ops::Maximum(s, rest, none), block));
+}
+
+}  // namespace
+
 DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t size, bool drop_remainder) {
   constexpr int64_t kFar = std::numeric_limits<int64_t>::max() / 2;
   const bool forever = order.num_epochs == 0;
   const bool countable = !forever && order.num_epochs <= kFar / order.samples_per_shard();
   const int64_t total = countable ? order.samples_per_shard() * order.num_epochs : kFar;
   const OrderFeeds feeds = fed_order(scope, order);
-  tf::Output end = ops::Const<int64_t>(scope, total);
+  const tf::Output begin = order.dealt ? tf::Output(ops::Const<int64_t>(scope, 0)) : feeds.first_sample;
+  tf::Output end =
+      order.dealt && !forever ? dealt_samples(scope, total, feeds.share) : ops::Const<int64_t>(scope, total);
+  const tf::Output last = end;
   // From where it starts: a start in the middle leaves another rest.
-  if (drop_remainder && !forever)
-    end = ops::Sub(scope, end, ops::FloorMod(scope, ops::Sub(scope, end, feeds.first_sample), size));
-  const bool all_full = forever || drop_remainder || (total % size == 0 && !order.resumes);
+  if (drop_remainder && !forever) end = ops::Sub(scope, end, ops::FloorMod(scope, ops::Sub(scope, end, begin), size));
+  const bool all_full = forever || drop_remainder || (total % size == 0 && !order.resumes && !order.dealt);
   MapOptions options;
-  options.captured = {feeds.seed};
+  options.captured = {feeds.seed, last};
+  if (order.dealt) options.captured.push_back(feeds.share);
   return map(
-      scope, range(scope, feeds.first_sample, end, size),
+      scope, range(scope, begin, end, size),
       [=](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& captured) {
         const tf::Output& begin = element[0];
         tf::Output places;
@@ -136,8 +177,9 @@ DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t
           for (int64_t i = 0; i < size; ++i) steps.vec<int64_t>()(i) = i;
           places = ops::Add(s, ops::Const(s, steps), begin);
         } else {
-          places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), total), int64_t{1});
+          places = ops::Range(s, begin, ops::Minimum(s, ops::Add(s, begin, size), captured[1]), int64_t{1});
         }
+        if (order.dealt) places = joint_places(s, places, captured[2]);
         return std::vector<tf::Output>{sample_numbers_at(s, order, captured[0], places)};
       },
       options);

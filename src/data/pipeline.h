@@ -9,10 +9,12 @@ namespace mox {
 
 namespace data {
 
-// What a resumed training is fed: the sample where it goes on, counted over the epochs, and the order's seed. Without
-// order.resumes they are 0 and order.seed.
+// What a training is fed: the order's seed, and, counted over the epochs, the sample where it goes on or, when the data
+// are dealt out, the worker's share (input/input_position.h). Constants without order.resumes.
 struct OrderFeeds {
-  tensorflow::Output first_sample, seed;
+  tensorflow::Output seed;
+  tensorflow::Output first_sample;  // int64 scalar; empty when dealt
+  tensorflow::Output share;         // int64[4]; empty unless dealt
 };
 OrderFeeds fed_order(const Scope& scope, const SampleOrder& order);
 

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "devices/device_plan.h"
+#include "exchange/graph_walk.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
@@ -18,6 +19,7 @@ namespace {
 // early: of ResNet-50's 102 MB 25.
 constexpr int64_t kBucket = 4 << 20;
 constexpr char kAll[] = "mox_exchange/all";
+constexpr char kFinite[] = "mox_exchange/finite";  // the gate: what all_finite returns
 
 // A slot of the graph, and what fills it so far.
 struct Slot {
@@ -59,9 +61,11 @@ std::string bucket_name(int bucket) { return "mox_exchange/bucket_" + std::to_st
 
 std::string CollectiveExchange::all_finite(BuiltGraph* graph, const std::string& finite) {
   has_gate_ = true;
+  train_ops_ = graph->train_ops;
   buckets_ = 1;
+  first_bucket_ = {1};
   tf::GraphDef* def = &graph->graph;
-  const std::string prefix = "mox_exchange/finite";
+  const std::string prefix = kFinite;
   std::string device;
   for (const tf::NodeDef& node : def->node())
     if (node.name() == node_of(finite)) device = host_of(node.device());
@@ -93,6 +97,7 @@ void CollectiveExchange::join(BuiltGraph* graph) {
     std::vector<std::string> inputs;
     for (size_t i = end; i-- > begin;) {
       const tf::NodeDef& slot = def->node(slots[i].node);
+      if (buckets_ == 0) first_bucket_.push_back(static_cast<size_t>(slots[i].bytes) / sizeof(float));
       inputs.push_back(cast(def, slot.name() + "/float", slot.input(0), slots[i].dtype, tf::DT_FLOAT, slots[i].host));
     }
     NodeMaker bucket(def, name, "MoxAllReduce");
@@ -111,7 +116,28 @@ void CollectiveExchange::join(BuiltGraph* graph) {
   NodeMaker all(def, kAll, "NoOp");
   for (const std::string& bucket : made) all.control(bucket);
   if (!slots.empty()) all.device(slots[0].host);
-  for (const Slot& slot : slots) def->mutable_node(slot.node)->add_input(std::string("^") + kAll);
+  for (const Slot& slot : slots) def->mutable_node(slot.node)->add_input("^" + std::string(kAll));
+  let_updates_wait(graph);
+}
+
+// Those that the gradients themselves wait for cannot. Nor must one wait that runs in steps without gradients (a gate,
+// or an optimizer that applies those of several steps together).
+void CollectiveExchange::let_updates_wait(BuiltGraph* graph) const {
+  std::vector<std::string> ends, switches;
+  for (const std::string& op : has_gate_ ? train_ops_ : graph->train_ops)
+    if (op != graph->increment) ends.push_back(op);
+  const NodeIndex index = index_nodes(graph->graph);
+  const Names gradients = ancestors(index, {kAll}, {});
+  for (const tf::NodeDef& node : graph->graph.node())
+    if (node.op() == "Switch" && (gradients.count(node.name()) || (has_gate_ && node_of(node.input(1)) == kFinite)))
+      switches.push_back(node.name());
+  const Names conditional = followers(graph->graph, switches);
+  const bool always = !conditional.count(kAll);
+  const Names before = ancestors(index, ends, gradients);
+  const std::string waits = "^" + std::string(kAll);
+  for (tf::NodeDef& node : *graph->graph.mutable_node())
+    if (before.count(node.name()) && updates_variable(node) && (always || conditional.count(node.name())))
+      node.add_input(waits);
 }
 
 }  // namespace mox

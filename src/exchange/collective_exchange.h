@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "exchange/local_exchange.h"
 
@@ -16,17 +17,23 @@ class MOX_EXPORT CollectiveExchange : public LocalExchange {
 
   std::string all_finite(BuiltGraph* graph, const std::string& finite) override;
   // The means over this process's devices, in buckets of some MB in the order in which the backward pass makes them, so
-  // that the first are under way while it still computes. No slot is filled before all are there: a step is applied as
-  // a whole, or not at all.
+  // that the first are under way while it still computes. No slot is filled, and no other variable of the train ops
+  // updated (moving averages), before all are there: a step is applied as a whole, or not at all.
   void join(BuiltGraph* graph) override;
 
   // For the Exchanger, once the graph is made.
   int buckets() const { return buckets_; }
+  // Elements of the tensors of bucket 0, in their order.
+  const std::vector<size_t>& first_bucket() const { return first_bucket_; }
   bool has_gate() const { return has_gate_; }
 
  private:
+  void let_updates_wait(BuiltGraph* graph) const;
+
   const int64_t exchanger_;
   int buckets_ = 0;
+  std::vector<size_t> first_bucket_;
+  std::vector<std::string> train_ops_;  // before the loss scale's own
   bool has_gate_ = false;
 };
 

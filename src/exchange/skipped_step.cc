@@ -3,6 +3,7 @@
 #include <limits>
 #include <unordered_map>
 
+#include "exchange/graph_walk.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
@@ -13,44 +14,6 @@ namespace mox {
 namespace tf = tensorflow;
 
 namespace {
-
-using Names = std::unordered_set<std::string>;
-
-bool updates_variable(const tf::NodeDef& node) {
-  for (const char* prefix : {"Assign", "ResourceScatter", "ResourceApply", "ResourceSparseApply"})
-    if (node.op().rfind(prefix, 0) == 0) return true;
-  return false;
-}
-
-Names ancestors(const NodeIndex& index, const std::vector<std::string>& from, const Names& stop) {
-  Names seen;
-  std::vector<std::string> stack = from;
-  while (!stack.empty()) {
-    const std::string name = stack.back();
-    stack.pop_back();
-    if (stop.count(name) || !seen.insert(name).second) continue;
-    for (const std::string& input : require_node(index, name, "a step that may be skipped").input())
-      stack.push_back(node_of(input));
-  }
-  return seen;
-}
-
-// What is dead when `from` is: all that follows, until a Merge, which is alive with any of its inputs.
-Names followers(const tf::GraphDef& graph, const std::vector<std::string>& from) {
-  std::unordered_map<std::string, std::vector<const tf::NodeDef*>> users;
-  for (const tf::NodeDef& node : graph.node())
-    for (const std::string& input : node.input()) users[node_of(input)].push_back(&node);
-  Names seen;
-  std::vector<std::string> stack = from;
-  while (!stack.empty()) {
-    const std::string name = stack.back();
-    stack.pop_back();
-    if (!seen.insert(name).second) continue;
-    for (const tf::NodeDef* user : users[name])
-      if (user->op() != "Merge") stack.push_back(user->name());
-  }
-  return seen;
-}
 
 // An alternative of each type: alive only in a skipped step.
 class Alternatives {

@@ -98,4 +98,7 @@ struct BuiltGraph {
   std::shared_ptr<void> hook_graph;      // keeps the tensors alive that C++ hooks hold
 };
 
+// The operations that make the run's own iterators, not that of inter_mode.
+std::vector<std::string> training_iterators(const BuiltGraph& graph);
+
 }  // namespace mox

@@ -187,15 +187,16 @@ class InputPass {
   }
 
  private:
-  // The placeholder of the place where the data set behind `node` begins, "" when there is none.
-  std::string first_sample(const std::string& node) const {
+  // The placeholder of the place where the data set behind `node` begins, or of its share; "" when there is none.
+  std::string position_of(const std::string& node) const {
     std::unordered_set<std::string> seen;
     std::vector<std::string> stack{node};
     while (!stack.empty()) {
       const std::string name = stack.back();
       stack.pop_back();
       if (!nodes_.count(name) || !seen.insert(name).second) continue;
-      if (input_position::is(name, input_position::kFirstSample)) return name;
+      for (const char* position : {input_position::kFirstSample, input_position::kShare})
+        if (input_position::is(name, position)) return name;
       for (const std::string& input : nodes_.at(name)->input()) stack.push_back(node_of(input));
     }
     return "";
@@ -222,19 +223,26 @@ class InputPass {
   }
 
   void add_index(tf::NodeDef* map) {
-    const std::string dataset = map->input(0), first = first_sample(node_of(dataset));
+    const std::string dataset = map->input(0), position = position_of(node_of(dataset));
     const tf::NodeDef& before = *nodes_.at(node_of(dataset));
     const auto types = before.attr().find("output_types"), shapes = before.attr().find("output_shapes");
-    if (first.empty() || types == before.attr().end() || shapes == before.attr().end()) return;
+    if (position.empty() || types == before.attr().end() || shapes == before.attr().end()) return;
     const std::string prefix = map->name() + "/mox_index/";
     const tf::DataTypeVector number{tf::DT_INT64};
     const std::vector<tf::PartialTensorShape> scalar{tf::PartialTensorShape({})};
-    NodeMaker(graph_, prefix + "places", "RangeDataset")
-        .input(first)
-        .input(add_const(graph_, prefix + "end", int64_scalar(std::numeric_limits<int64_t>::max())))
-        .input(add_const(graph_, prefix + "step", int64_scalar(samples_of(dataset))))
-        .attr("output_types", number)
-        .attr("output_shapes", scalar);
+    if (input_position::is(position, input_position::kShare))
+      NodeMaker(graph_, prefix + "places", "MoxPlacesDataset")
+          .input(position)
+          .attr("unit", samples_of(dataset))
+          .attr("output_types", number)
+          .attr("output_shapes", scalar);
+    else
+      NodeMaker(graph_, prefix + "places", "RangeDataset")
+          .input(position)
+          .input(add_const(graph_, prefix + "end", int64_scalar(std::numeric_limits<int64_t>::max())))
+          .input(add_const(graph_, prefix + "step", int64_scalar(samples_of(dataset))))
+          .attr("output_types", number)
+          .attr("output_shapes", scalar);
     tf::DataTypeVector all_types = number;
     std::vector<tf::PartialTensorShape> all_shapes = scalar;
     for (const int type : types->second.list().type()) all_types.push_back(static_cast<tf::DataType>(type));

@@ -2,6 +2,7 @@
 #include <exception>
 
 #include "cluster/exchangers.h"
+#include "tensorflow/core/framework/cancellation.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -51,7 +52,12 @@ class AllReduceOp : public tf::AsyncOpKernel {
       parts.push_back(
           {input.flat<float>().data(), mean->flat<float>().data(), static_cast<size_t>(input.NumElements())});
     }
-    exchanger->post(bucket_, std::move(parts), [c, done = std::move(done)](const std::exception_ptr& error) {
+    // When another operation of the step fails, some bucket is never posted: those behind it would wait for ever.
+    tf::CancellationManager* const cancellation = c->cancellation_manager();
+    const tf::CancellationToken token = cancellation->get_cancellation_token();
+    if (!cancellation->RegisterCallback(token, [exchanger] { exchanger->cancel(); })) exchanger->cancel();
+    exchanger->post(bucket_, std::move(parts), [=, done = std::move(done)](const std::exception_ptr& error) {
+      cancellation->DeregisterCallback(token);
       // No UNAVAILABLE: TensorFlow makes INTERNAL of it.
       if (error) c->SetStatus(absl::AbortedError(text_of(error)));
       done();

@@ -1,6 +1,7 @@
 #include "passes/passes.h"
 
 #include "input/input_options.h"
+#include "input/share_input.h"
 #include "input/stateless_input.h"
 #include "passes/check_labels.h"
 #include "passes/depthwise_precision.h"
@@ -16,13 +17,11 @@
 namespace mox {
 namespace {
 
-// The training's own iterators.
-std::vector<std::string> training_iterators(const BuiltGraph& graph) {
-  std::vector<std::string> found;
-  for (const tensorflow::NodeDef& node : graph.graph.node())
-    if (node.op() == "MakeIterator" && (!graph.inter || node.name() != graph.inter->restart_input))
-      found.push_back(node.name());
-  return found;
+void share_input(BuiltGraph* graph) {
+  const ShareOptions options{training_iterators(*graph),
+                             graph->samples_per_step / static_cast<int64_t>(graph->towers.size()),
+                             graph->mode != ModeKeys::TRAIN};
+  for (auto& feed : share_input(&graph->graph, options)) graph->feeds.push_back(std::move(feed));
 }
 
 StatelessRandomOptions random_options(const BuiltGraph& graph) {
@@ -60,6 +59,11 @@ const std::vector<Pass>& passes() {
        [](G* g, const C&) { make_input_stateless(&g->graph, training_iterators(*g)); }},
       {"stateless_random", In::kTrain, Fits::kAnyDevice,
        [](G* g, const C&) { make_random_ops_stateless(&g->graph, random_options(*g)); }},
+      // After stateless_input: a share that is dealt out of a user's data set is no place in it.
+      {"share_input", In::kAnyMode, Fits::kAnyDevice,
+       [](G* g, const C& c) {
+         if (c.several_workers) share_input(g);
+       }},
       // What changes the cost of a step, not what it computes. The first three are about oneDNN's and our own kernels.
       {"matmul_layout", In::kTrain, Fits::kCpu, [](G* g, const C&) { rewrite_matmuls(g); }},
       {"fuse_batch_norm", In::kTrain, Fits::kCpu,

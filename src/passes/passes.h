@@ -13,8 +13,9 @@ namespace mox {
 // What passes know beside the graph.
 struct PassContext {
   DevicePlan devices;
-  bool half_precision = false;  // the flag use_fp16
-  bool threads_chosen = false;  // the user says how many threads run a step
+  bool half_precision = false;   // the flag use_fp16
+  bool threads_chosen = false;   // the user says how many threads run a step
+  bool several_workers = false;  // each reads its share of the input
 };
 
 // For which towers it is: a kernel that only CPUs have, or a trick that only pays there, must not reach a GPU's graph.

@@ -3,6 +3,7 @@
 #include "moxing/log.h"
 #include "passes/passes.h"
 #include "run/checkpoint_loader.h"
+#include "run/cluster_run.h"
 #include "run/engine_session.h"
 #include "run/export_folder.h"
 #include "run/exporter.h"
@@ -28,12 +29,13 @@ void export_after_run(const BuiltGraph& graph, const std::string& log_dir, Engin
 RunResult run_steps(RunMode& mode, const RunConfig& config, const RunParts& parts) {
   std::optional<StepLoop> loop;
   if (std::optional<StepLoopOptions> options = mode.loop_options(parts.start, parts.graph, parts.global_step)) {
+    options->peers = parts.cluster;
     loop.emplace(parts.graph, parts.session, parts.watch, std::move(*options), mode.observers(parts));
     loop->prepare_first();
   }
   release_start_up_memory();
   mode.begin(parts.graph);
-  if (config.begin_fn) config.begin_fn();
+  if (config.begin_fn && config.cluster.is_chief()) config.begin_fn();
   if (loop) return loop->run();
   RunResult result;
   result.global_step = parts.global_step;
@@ -41,34 +43,56 @@ RunResult run_steps(RunMode& mode, const RunConfig& config, const RunParts& part
   return result;
 }
 
-}  // namespace
+// What has the state of a training: the chief loads it, the others get it from there.
+LoadedCheckpoint load(BuiltGraph* graph, RunMode* mode, const FiniteWeights& weights, const RunConfig& config) {
+  LoadedCheckpoint checkpoint;
+  if (config.cluster.is_chief()) checkpoint = load_checkpoint(graph->variables, weights, config);
+  mode->start_from(&checkpoint, graph);
+  return checkpoint;
+}
 
-RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
-  if (export_graph) check_export_dir(config.log_dir, export_graph->export_info.version);
+RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<BuiltGraph>& export_graph,
+                   RunConfig& config) {
   const std::vector<HookGroup> hooks = group_hooks(graph);
-  const std::unique_ptr<RunMode> mode = make_run_mode(graph.mode, config, hooks);
+  const std::unique_ptr<RunMode> mode = make_run_mode(graph.mode, config, hooks, cluster);
   mode->check(graph);
-  SignalGuard signals;
   mode->prepare(&graph);
-  run_passes(&graph, {config.devices, config.use_fp16, config.num_inter_threads != 0});
+  run_passes(&graph, {config.devices, config.use_fp16, config.num_inter_threads != 0, cluster != nullptr});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
+  if (cluster) cluster->prepare(&graph);
   const FiniteWeights weights(graph);
-  LoadedCheckpoint checkpoint = load_checkpoint(graph.variables, weights, config);
-  mode->start_from(&checkpoint, &graph);
+  LoadedCheckpoint checkpoint = load(&graph, mode.get(), weights, config);
   EngineSession session(graph, SessionFactory(config));
   session.initialize(checkpoint);
   checkpoint.values.clear();  // the variables hold them
-  graph.feeds.clear();        // the data sets hold what was fed
+  int64_t global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
+  if (cluster) global_step = cluster->join(&session, cluster->is_chief() ? global_step : -1);
+  session.start_input();
+  if (!cluster) graph.feeds.clear();  // the data sets hold what was fed
   RunResult result;
   {
-    StepWatch watch(graph, session, config.stall_report_secs.value_or(0));
-    const int64_t global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
-    result = run_steps(*mode, config, {graph, session, watch, checkpoint, weights, global_step});
+    StepWatch watch(graph, session, config.stall_report_secs.value_or(0), cluster);
+    result = run_steps(*mode, config, {graph, session, watch, checkpoint, weights, global_step, cluster});
+    if (cluster && !result.interrupted) cluster->finish();
   }
   mode->end(checkpoint, &result);
-  if (export_graph) export_after_run(*export_graph, config.log_dir, session, &result);
+  if (export_graph && config.cluster.is_chief()) export_after_run(*export_graph, config.log_dir, session, &result);
   return result;
+}
+
+}  // namespace
+
+RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_graph, RunConfig config) {
+  if (export_graph && config.cluster.is_chief()) check_export_dir(config.log_dir, export_graph->export_info.version);
+  const SignalGuard signals;
+  const std::unique_ptr<ClusterRun> cluster = ClusterRun::of(config);
+  try {
+    return run_with(cluster.get(), std::move(graph), export_graph, config);
+  } catch (const std::exception& e) {
+    if (cluster) cluster->leave(e.what());
+    throw;
+  }
 }
 
 }  // namespace mox

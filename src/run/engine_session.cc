@@ -104,8 +104,16 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
   }
   if (!assigns.empty()) throw_if_error(session_->Run(values, {}, assigns, nullptr), "restoring " + checkpoint.prefix);
   if (!initializers.empty()) throw_if_error(session_->Run({}, {}, initializers, nullptr), "initialising the variables");
+}
+
+void EngineSession::start_input() {
   for (const std::string& op : graph_.initializers)
     throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
+}
+
+void EngineSession::restart_input() {
+  for (const std::string& op : training_iterators(graph_))
+    throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "beginning the input anew (" + op + ")");
 }
 
 std::vector<std::string> EngineSession::fetchable(std::vector<std::string> fetches) const {
@@ -294,6 +302,17 @@ tf::Tensor EngineSession::read(const std::string& variable) {
 void EngineSession::assign(const std::string& variable, const tf::Tensor& value) {
   const std::string restore = restore_name(index_of(variable));
   throw_if_error(session_->Run({{restore, value}}, {}, {restore + "/assign"}, nullptr), "assigning " + variable);
+}
+
+void EngineSession::assign(const NamedValues& values) {
+  std::vector<std::pair<std::string, tf::Tensor>> feeds;
+  std::vector<std::string> assigns;
+  for (const auto& [variable, value] : values) {
+    const std::string restore = restore_name(index_of(variable));
+    feeds.emplace_back(restore, value);
+    assigns.push_back(restore + "/assign");
+  }
+  if (!feeds.empty()) throw_if_error(session_->Run(feeds, {}, assigns, nullptr), "assigning variables");
 }
 
 void EngineSession::abort() {

@@ -28,8 +28,12 @@ class MOX_EXPORT EngineSession {
   EngineSession(BuiltGraph& graph, const SessionFactory& factory);
   ~EngineSession();
 
-  // Initial values for what the checkpoint lacks, the checkpoint's for the rest; then tables and iterators.
+  // Initial values for what the checkpoint lacks, the checkpoint's for the rest.
   void initialize(const LoadedCheckpoint& checkpoint);
+  // Then tables and iterators, with the graph's feeds.
+  void start_input();
+  // The training's iterators begin anew, with the graph's feeds as they are now.
+  void restart_input();
 
   // A prepared step.
   struct Prepared {
@@ -56,6 +60,8 @@ class MOX_EXPORT EngineSession {
   // One variable, by its name in checkpoints.
   tensorflow::Tensor read(const std::string& variable);
   void assign(const std::string& variable, const tensorflow::Tensor& value);
+  // Several at once.
+  void assign(const NamedValues& values);
 
   // Breaks off a step under way, from any thread: the session cannot be used after it.
   void abort();

@@ -19,6 +19,7 @@ class ForwardMode : public RunMode {
                                               int64_t global_step) override {
     StepLoopOptions options = common_options(config_.max_number_of_steps, global_step);
     options.inputs_one_by_one = graph.towers.size() > 1;
+    options.resumed = cluster_ != nullptr;  // one that has nothing to do has the others' results
     return options;
   }
 
@@ -35,9 +36,11 @@ class EvalMode : public ForwardMode {
     plan.log_always = true;  // for the means
     add_trace(&all);
     const MetricsObserver& metrics = add_metrics(&all, parts.graph, std::move(plan));
-    all.push_back(std::make_unique<MeanMetrics>(metrics));
-    add_log(&all, metrics, parts.graph, config_.max_number_of_steps);
+    if (config_.cluster.is_chief()) add_log(&all, metrics, parts.graph, config_.max_number_of_steps);
     add_outputs(&all, parts.graph);
+    MeanMetrics::Sum sum;
+    if (cluster_) sum = [this](std::vector<double>* values) { cluster_->sum(values); };
+    all.push_back(std::make_unique<MeanMetrics>(metrics, std::move(sum)));
     add_hooks(&all, parts, std::nullopt);
     return all;
   }
@@ -60,7 +63,7 @@ class PredictMode : public ForwardMode {
     plan.output_always = true;
     add_trace(&all);
     const MetricsObserver& metrics = add_metrics(&all, parts.graph, std::move(plan));
-    add_log(&all, metrics, parts.graph, config_.max_number_of_steps);
+    if (config_.cluster.is_chief()) add_log(&all, metrics, parts.graph, config_.max_number_of_steps);
     add_outputs(&all, parts.graph);
     add_hooks(&all, parts, std::nullopt);
     return all;
@@ -69,12 +72,13 @@ class PredictMode : public ForwardMode {
 
 }  // namespace
 
-std::unique_ptr<RunMode> make_eval_mode(RunConfig& config, const std::vector<HookGroup>& hooks) {
-  return std::make_unique<EvalMode>(config, hooks);
+std::unique_ptr<RunMode> make_eval_mode(RunConfig& config, const std::vector<HookGroup>& hooks, ClusterRun* cluster) {
+  return std::make_unique<EvalMode>(config, hooks, cluster);
 }
 
-std::unique_ptr<RunMode> make_predict_mode(RunConfig& config, const std::vector<HookGroup>& hooks) {
-  return std::make_unique<PredictMode>(config, hooks);
+std::unique_ptr<RunMode> make_predict_mode(RunConfig& config, const std::vector<HookGroup>& hooks,
+                                           ClusterRun* cluster) {
+  return std::make_unique<PredictMode>(config, hooks, cluster);
 }
 
 }  // namespace mox

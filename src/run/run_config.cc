@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "base/options.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -24,16 +22,6 @@ void reject_if(bool wrong, const std::string& message) {
   if (wrong) throw InvalidArgumentError(message);
 }
 
-// A flag that the engine does not heed yet must not be taken silently.
-void reject_unheeded_flags() {
-  check_task_index();
-  const std::string workers = get_flag<std::string>("worker_hosts");
-  reject_if(!get_flag<std::string>("ps_hosts").empty() || workers.find(',') != std::string::npos ||
-                get_flag<std::string>("job_name") == "ps" || get_flag<int64_t>("task_index") != 0,
-            "several processes (--ps_hosts, --worker_hosts, --job_name, --task_index) are not offered by this version; "
-            "train with --num_gpus in one process");
-}
-
 // It evaluates, alone, what the others save.
 void reject_training_evaluator(const RunConfig& config) {
   reject_if(
@@ -48,15 +36,6 @@ void check_ranges(const RunConfig& config) {
 }
 
 }  // namespace
-
-void check_task_index() {
-  const bool ps = get_flag<std::string>("job_name") == "ps";
-  const std::string hosts = get_flag<std::string>(ps ? "ps_hosts" : "worker_hosts");
-  const int64_t index = get_flag<int64_t>("task_index"), count = 1 + std::count(hosts.begin(), hosts.end(), ',');
-  reject_if(!hosts.empty() && index >= count,
-            fmt::format("flag --task_index: got '{}', expected 0 to {}: --{}_hosts has {} hosts ({})", index, count - 1,
-                        ps ? "ps" : "worker", count, hosts));
-}
 
 // Nine hours later is too late to find out: writes a file now.
 void check_writable(const std::string& log_dir) {
@@ -74,7 +53,7 @@ void check_writable(const std::string& log_dir) {
 }
 
 void apply_flags(RunConfig* config) {
-  reject_unheeded_flags();
+  config->cluster = cluster_config();
   config->num_gpus = get_flag<int64_t>("num_gpus");
   config->devices = DevicePlan(config->num_gpus, get_flag<bool>("clone_on_cpu"));
   config->log_first_clone = get_flag<bool>("log_first_clone");
@@ -89,7 +68,8 @@ void apply_flags(RunConfig* config) {
   config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
   if (!config->stall_report_secs) config->stall_report_secs = get_flag<double>("stall_report_secs");
   config->use_fp16 = get_flag<bool>("use_fp16");
-  set_log_level(parse_log_level(get_flag<std::string>("running_log_level")));
+  const bool chief = config->cluster.is_chief() || is_flag_set("running_log_level");
+  set_log_level(chief ? parse_log_level(get_flag<std::string>("running_log_level")) : LogLevel::kWarning);
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
 }
 
@@ -109,7 +89,7 @@ void validate(const RunConfig& config) {
     reject_if(!config.output_fn, "output_fn is needed in PREDICT: it gets the predictions");
   reject_if(!config.export_model.empty() && config.log_dir.empty(),
             "log_dir is needed with export_model: the model goes there");
-  if (!config.log_dir.empty()) check_writable(config.log_dir);
+  if (!config.log_dir.empty() && config.cluster.is_chief()) check_writable(config.log_dir);
 }
 
 }  // namespace mox

@@ -9,6 +9,7 @@
 #include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "moxing/run.h"
+#include "run/cluster_config.h"
 
 namespace mox {
 
@@ -28,13 +29,11 @@ struct RunConfig : RunOptions {
   bool scales_loss() const { return dynamic_loss_scale || loss_scale != 1; }
   std::vector<std::string> include_patterns = {}, exclude_patterns = {};  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
+  ClusterConfig cluster = {};
 };
 
-// InvalidArgumentError when the flag task_index is outside its list of hosts.
-MOX_EXPORT void check_task_index();
-
-// Fills what flags decide (num_gpus, devices, patterns, loss_scale, threads). InvalidArgumentError for values that
-// cannot work.
+// Fills what flags decide (num_gpus, devices, patterns, loss_scale, threads, cluster). InvalidArgumentError for values
+// that cannot work. Workers but the chief log warnings only, unless running_log_level says otherwise.
 MOX_EXPORT void apply_flags(RunConfig* config);
 
 // Checks what can be checked before anything is built: the ranges of all options, those that do not go together, and

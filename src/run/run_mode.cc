@@ -10,14 +10,15 @@ namespace mox {
 
 RunMode::~RunMode() = default;
 
-std::unique_ptr<RunMode> make_run_mode(ModeKeys mode, RunConfig& config, const std::vector<HookGroup>& hooks) {
+std::unique_ptr<RunMode> make_run_mode(ModeKeys mode, RunConfig& config, const std::vector<HookGroup>& hooks,
+                                       ClusterRun* cluster) {
   switch (mode) {
     case ModeKeys::TRAIN:
-      return make_train_mode(config, hooks);
+      return make_train_mode(config, hooks, cluster);
     case ModeKeys::EVAL:
-      return make_eval_mode(config, hooks);
+      return make_eval_mode(config, hooks, cluster);
     case ModeKeys::PREDICT:
-      return make_predict_mode(config, hooks);
+      return make_predict_mode(config, hooks, cluster);
     case ModeKeys::EXPORT:
       break;
   }
@@ -59,15 +60,22 @@ MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& grap
 
 LogObserver& RunMode::add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph,
                               int64_t limit) {
-  auto log = std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, graph.samples_per_step, limit);
+  const int64_t samples =
+      graph.samples_per_step * static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
+  auto log = std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, samples, limit);
   LogObserver& added = *log;
   all->push_back(std::move(log));
   return added;
 }
 
 void RunMode::add_outputs(StepObservers* all, const BuiltGraph& graph) {
-  if (config_.output_fn)
-    all->push_back(std::make_unique<OutputObserver>(graph, *plan_, config_.output_fn, config_.output_every_n_steps));
+  if (!config_.output_fn) return;
+  OutputObserver::Gather gather;
+  const bool joined = cluster_ && graph.mode != ModeKeys::TRAIN;
+  if (joined) gather = [this](const std::string& mine) { return cluster_->gather(mine); };
+  all->push_back(std::make_unique<OutputObserver>(graph, *plan_,
+                                                  joined && !cluster_->is_chief() ? OutputFn() : config_.output_fn,
+                                                  config_.output_every_n_steps, std::move(gather)));
 }
 
 void RunMode::add_hooks(StepObservers* all, const RunParts& parts, std::optional<HookState> state) const {

@@ -7,6 +7,7 @@
 
 #include "graph/built_graph.h"
 #include "run/checkpoint_loader.h"
+#include "run/cluster_run.h"
 #include "run/engine_session.h"
 #include "run/finite_weights.h"
 #include "run/hook_groups.h"
@@ -26,11 +27,14 @@ struct RunParts {
   const LoadedCheckpoint& start;
   const FiniteWeights& weights;
   int64_t global_step;  // before the first step
+  ClusterRun* cluster;  // nullptr: no other process
 };
 
 class RunMode {
  public:
-  RunMode(RunConfig& config, const std::vector<HookGroup>& hooks) : config_(config), hooks_(hooks) {}
+  // `cluster`: nullptr without other processes.
+  RunMode(RunConfig& config, const std::vector<HookGroup>& hooks, ClusterRun* cluster)
+      : config_(config), hooks_(hooks), cluster_(cluster) {}
   virtual ~RunMode();
 
   // Before anything is done: what must be free, and what options must fit `graph`.
@@ -61,13 +65,15 @@ class RunMode {
 
   RunConfig& config_;
   const std::vector<HookGroup>& hooks_;
+  ClusterRun* const cluster_;
   std::optional<FetchPlan> plan_;  // once there are observers
 };
 
-// `config` and `hooks` must outlive it. InvalidArgumentError for EXPORT, which has no steps.
-std::unique_ptr<RunMode> make_run_mode(ModeKeys mode, RunConfig& config, const std::vector<HookGroup>& hooks);
-std::unique_ptr<RunMode> make_train_mode(RunConfig& config, const std::vector<HookGroup>& hooks);
-std::unique_ptr<RunMode> make_eval_mode(RunConfig& config, const std::vector<HookGroup>& hooks);
-std::unique_ptr<RunMode> make_predict_mode(RunConfig& config, const std::vector<HookGroup>& hooks);
+// All must outlive it. InvalidArgumentError for EXPORT, which has no steps.
+std::unique_ptr<RunMode> make_run_mode(ModeKeys mode, RunConfig& config, const std::vector<HookGroup>& hooks,
+                                       ClusterRun* cluster);
+std::unique_ptr<RunMode> make_train_mode(RunConfig& config, const std::vector<HookGroup>& hooks, ClusterRun* cluster);
+std::unique_ptr<RunMode> make_eval_mode(RunConfig& config, const std::vector<HookGroup>& hooks, ClusterRun* cluster);
+std::unique_ptr<RunMode> make_predict_mode(RunConfig& config, const std::vector<HookGroup>& hooks, ClusterRun* cluster);
 
 }  // namespace mox

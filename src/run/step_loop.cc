@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cluster/socket.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/past_end.h"
@@ -118,7 +119,7 @@ void StepLoop::tell(const Step& step, const std::vector<tf::Tensor>& fetched) {
   for (size_t i = 0; i < observers_.size(); ++i) observers_[i]->after_step(show(i));
 }
 
-void StepLoop::step() {
+bool StepLoop::step() {
   ask();
   if (inputs_) {
     const StepWatch::Running running(watch_);
@@ -126,17 +127,41 @@ void StepLoop::step() {
   }
   const Step& step = prepared();
   sound_ = false;
-  const std::vector<tf::Tensor> fetched = run_step(step);
+  std::vector<tf::Tensor> fetched;
+  try {
+    fetched = run_step(step);
+  } catch (const RunError&) {
+    if (!options_.peers || watch_.broke_off()) throw;
+    sound_ = true;  // a step that another process broke off has changed nothing
+    if (!options_.peers->recover(&number_)) {
+      sound_ = false;
+      throw;
+    }
+    return false;
+  }
   fed_.clear();  // a batch need not live until the next one is there
   tell(step, fetched);
+  return true;
+}
+
+std::optional<Ending::How> StepLoop::end_before_step() {
+  const bool signalled = SignalGuard::received() != 0;
+  StepPeers* const peers = options_.peers;
+  if (!peers) {
+    if (signalled) return Ending::kInterrupted;
+    return stop_ ? std::optional(Ending::kFinished) : std::nullopt;
+  }
+  if (signalled) peers->ask_to_stop(Ending::kInterrupted);
+  if (stop_) peers->ask_to_stop(Ending::kFinished);
+  return peers->agreed_end();
 }
 
 Ending::How StepLoop::run_until_end() {
   for (const auto& observer : observers_) observer->begin(number_);
   while (!limit_reached()) {
-    if (SignalGuard::received() != 0) return Ending::kInterrupted;
-    step();
-    if (stop_) break;
+    if (const auto how = end_before_step()) return *how;
+    while (!step() && !limit_reached()) {
+    }
   }
   return Ending::kFinished;
 }
@@ -161,6 +186,11 @@ Ending::How StepLoop::run_steps() {
   } catch (const EndOfInput&) {
     on_end_of_input();
     return Ending::kInputEnded;
+  } catch (const PeersInputEnded& e) {
+    log_info(fmt::format("{}: the training ends after {} steps", e.why, number_.local));
+    return Ending::kInputEnded;
+  } catch (const cluster::Interrupted&) {
+    return Ending::kInterrupted;  // while it waited for the others
   } catch (const InputEndedInHook&) {
     log_info(fmt::format("the input of a hook ended after {} steps", number_.local));
     return Ending::kInputEnded;
@@ -191,14 +221,14 @@ RunResult StepLoop::run() {
   if (options_.limit > 0) log_info(fmt::format("Running will end at step: {}", options_.limit));
   try {
     const Ending::How how = run_steps();
-    end(how, &result);
     result.interrupted = how == Ending::kInterrupted;
+    result.steps = number_.local;
+    result.global_step = number_.global;
+    end(how, &result);
   } catch (...) {
     end(Ending::kFailed, &result);
     throw;
   }
-  result.steps = number_.local;
-  result.global_step = number_.global;
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "moxing/export.h"
 #include "run/engine_session.h"
 #include "run/step_observer.h"
+#include "run/step_peers.h"
 #include "run/step_watch.h"
 #include "run/tower_inputs.h"
 
@@ -21,6 +22,7 @@ struct StepLoopOptions {
   bool inputs_one_by_one = false;  // of several devices: the last step may have a batch for some of them only
   bool resumed = false;            // an input that has ended already was read by a run before
   int64_t batch_size = 0;          // for messages
+  StepPeers* peers = nullptr;      // the other processes; nullptr: none
 };
 
 class MOX_EXPORT StepLoop {
@@ -50,12 +52,14 @@ class MOX_EXPORT StepLoop {
   void ask();
   const Step& prepared();
   Step prepare() const;
-  void step();
+  // False: it has to be done again.
+  bool step();
   std::vector<tensorflow::Tensor> run_step(const Step& step);
   const std::vector<tensorflow::Tensor>& fed(const Step& step);
   void tell(const Step& step, const std::vector<tensorflow::Tensor>& fetched);
   Ending::How run_steps();
   Ending::How run_until_end();
+  std::optional<Ending::How> end_before_step();
   void on_end_of_input();
   void end(Ending::How how, RunResult* result);
   Ending ending(Ending::How how) const;

@@ -19,6 +19,7 @@ namespace mox {
 namespace {
 
 constexpr double kPatience = 2;  // seconds that a run may go on after a signal, or twice the longest if that is more
+constexpr double kPatienceWithPeers = 6;
 constexpr auto kLastPatience = std::chrono::seconds(1);  // that a broken-off session may take to return
 constexpr auto kLook = std::chrono::milliseconds(100);
 constexpr double kIdle = 0.2;  // of one core: less is waiting, not computing
@@ -68,10 +69,11 @@ StepWatch::Running::~Running() {
   watch_.longest_ = std::max<double>(watch_.longest_, seconds(now() - start_));
 }
 
-StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds)
+StepWatch::StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds, const StepPeers* peers)
     : graph_(graph),
       session_(session),
       stall_seconds_(stall_seconds),
+      peers_(peers),
       thread_("mox_watch", [this](const auto& stop) { watch(stop); }) {}
 
 void StepWatch::stop() { thread_.stop(); }
@@ -89,10 +91,20 @@ void StepWatch::look_for_signal(const std::stop_token& stop) {
     return;
   }
   if (signal_since_ == 0) signal_since_ = now();
-  if (seconds(now() - signal_since_) < std::max(kPatience, 2 * longest_)) return;
+  // Another process that is gone breaks the step off by itself.
+  if (seconds(now() - signal_since_) < std::max(peers_ ? kPatienceWithPeers : kPatience, 2 * longest_)) return;
   broke_off_ = true;
   session_.abort();
   if (sleep_unless_stopped(stop, kLastPatience)) end_process(SignalGuard::received());
+}
+
+void StepWatch::report_stall(double waited) const {
+  const std::optional<std::string> others = peers_ ? peers_->waits_for() : std::nullopt;
+  if (!others)
+    log_warning(
+        fmt::format("the input stalls: a step has waited {:.0f} s for {}", waited, describe_input(graph_.graph)));
+  else if (!others->empty())
+    log_warning(fmt::format("a step has waited {:.0f} s: {}", waited, *others));
 }
 
 // The time in which the process computed nothing, nor waited for a core, is counted: a long step on a slow or busy
@@ -108,8 +120,7 @@ void StepWatch::look_for_stall() {
     const double before = idle_seconds_;
     if (cpu - cpu_at_last_look_ < kIdle * passed && !wants_a_core()) idle_seconds_ += passed;
     if (static_cast<int64_t>(idle_seconds_ / stall_seconds_) > static_cast<int64_t>(before / stall_seconds_))
-      log_warning(fmt::format("the input stalls: a step has waited {:.0f} s for {}", seconds(time - run),
-                              describe_input(graph_.graph)));
+      report_stall(seconds(time - run));
   }
   last_look_ = time;
   cpu_at_last_look_ = cpu;

@@ -8,6 +8,7 @@
 #include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "run/engine_session.h"
+#include "run/step_peers.h"
 
 namespace mox {
 
@@ -16,7 +17,8 @@ namespace mox {
 // A run that waits while the process computes nothing waits for its input: a line says so every `stall_seconds`.
 class MOX_EXPORT StepWatch {
  public:
-  StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds);
+  // `peers`: the other processes that a step may wait for; nullptr: none.
+  StepWatch(const BuiltGraph& graph, EngineSession& session, double stall_seconds, const StepPeers* peers = nullptr);
 
   // It watches no more. After a break-off call it soon: a session that does not return ends the process.
   void stop();
@@ -39,10 +41,12 @@ class MOX_EXPORT StepWatch {
   void watch(const std::stop_token& stop);
   void look_for_signal(const std::stop_token& stop);
   void look_for_stall();
+  void report_stall(double waited) const;
 
   const BuiltGraph& graph_;
   EngineSession& session_;
   const double stall_seconds_;
+  const StepPeers* const peers_;
   std::atomic<int64_t> running_since_{0};  // nanoseconds of the steady clock, 0: nothing runs
   std::atomic<double> longest_{0};         // seconds
   std::atomic<bool> broke_off_{false};

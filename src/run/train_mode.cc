@@ -30,7 +30,7 @@ class TrainMode : public RunMode {
   using RunMode::RunMode;
 
   void check(const BuiltGraph& graph) override {
-    if (!config_.log_dir.empty()) lock_.emplace(config_.log_dir);
+    if (!config_.log_dir.empty() && config_.cluster.is_chief()) lock_.emplace(config_.log_dir);
     check_keep_best(graph, config_);
   }
 
@@ -40,7 +40,7 @@ class TrainMode : public RunMode {
                        .dynamic_loss_scale = config_.dynamic_loss_scale,
                        .loss_scale_growth_steps = config_.loss_scale_growth_steps,
                        .clip = config_.gradient_clip});
-    add_input_order(graph);
+    add_input_order(graph, cluster_ != nullptr);
     if (wants_learning_rate_factor(hooks_)) add_learning_rate_factor(graph);
     add_hook_state(graph, hooks_);
   }
@@ -82,14 +82,14 @@ class TrainMode : public RunMode {
     all.push_back(std::make_unique<SavedCheck>(writer));
     all.push_back(std::make_unique<LossCheck>(parts.graph, writer));
     const MetricsObserver& metrics = add_metrics(&all, parts.graph, std::move(plan));
-    const LogObserver& log = add_log(&all, metrics, parts.graph, limit_);
+    const LogObserver* const log = config_.cluster.is_chief() ? &add_log(&all, metrics, parts.graph, limit_) : nullptr;
     std::function<std::optional<double>()> best;
     if (writer && !config_.keep_best.empty()) {
       auto monitored = std::make_unique<MonitoredMetric>(metrics, config_.keep_best);
       best = [mean = &monitored->mean()] { return mean->take(); };
       all.push_back(std::move(monitored));
     }
-    if (events) all.push_back(std::make_unique<SummaryObserver>(parts.graph, *plan_, metrics, log, events));
+    if (events) all.push_back(std::make_unique<SummaryObserver>(parts.graph, *plan_, metrics, *log, events));
     add_outputs(&all, parts.graph);
     const auto read = [&session = parts.session] { return session.read_variables(); };
     if (events && config_.save_histogram_steps > 0)
@@ -130,15 +130,15 @@ class TrainMode : public RunMode {
     return options;
   }
 
-  const std::unique_ptr<Exchange> exchange_ = std::make_unique<LocalExchange>();
+  const std::unique_ptr<Exchange> exchange_ = cluster_ ? cluster_->make_exchange() : std::make_unique<LocalExchange>();
   std::optional<LogDirLock> lock_;  // its holder is the one process that writes to log_dir
   int64_t limit_ = 0;               // steps of this run; 0: until the input ends
 };
 
 }  // namespace
 
-std::unique_ptr<RunMode> make_train_mode(RunConfig& config, const std::vector<HookGroup>& hooks) {
-  return std::make_unique<TrainMode>(config, hooks);
+std::unique_ptr<RunMode> make_train_mode(RunConfig& config, const std::vector<HookGroup>& hooks, ClusterRun* cluster) {
+  return std::make_unique<TrainMode>(config, hooks, cluster);
 }
 
 }  // namespace mox

@@ -78,7 +78,7 @@ TEST(ExchangerTest, BucketsInAnyOrderBecomeTheMean) {
       all.emplace_back([=](const Say& say) {
         Member member(options_of(index, hosts));
         member.form(-1);
-        Exchanger exchanger(&member, {.buckets = 4, .wire = wire});
+        Exchanger exchanger(&member, {.first = {1}, .buckets = 4, .wire = wire});
         for (int step = 0; step < 5; ++step) {
           std::vector<std::vector<float>> tensors;
           for (const size_t count : {size_t{1}, size_t{1000}, size_t{700'001}, size_t{33}})
@@ -103,15 +103,80 @@ TEST(ExchangerTest, OneVoteStopsAllAfterTheSameStep) {
       Member member(options_of(index, hosts));
       member.form(-1);
       Exchanger exchanger(&member, {});
-      while (!exchanger.stop_was_voted()) {
-        if (index == 1 && exchanger.steps() == 7) exchanger.vote_to_stop();
+      while (!exchanger.was_voted(Exchanger::Vote::kStop)) {
+        if (index == 1 && exchanger.steps() == 7) exchanger.vote(Exchanger::Vote::kStop);
         std::vector<std::vector<float>> tensors = {{1, 2, 3}};
         exchange(&exchanger, &tensors, 0);
       }
-      say(fmt::format("{} steps", exchanger.steps()));
+      say(fmt::format("{} steps, {}", exchanger.steps(), exchanger.was_voted(Exchanger::Vote::kInterrupt)));
       member.leave("");
     });
-  for (Process& one : all) EXPECT_EQ(one.line(), "8 steps");
+  for (Process& one : all) EXPECT_EQ(one.line(), "8 steps, false");
+}
+
+// In buckets of every kind: small parts with the signals in front of them, one large part that travels in place.
+TEST(ExchangerTest, WhereOneHasNoMoreStepsNobodyHasThatStepAndTheGroupStaysWhole) {
+  for (const size_t count : {size_t{3}, size_t{300'000}}) {
+    const std::vector<std::string> hosts = free_addresses(3);
+    std::vector<Process> all;
+    for (int index = 0; index < 3; ++index)
+      all.emplace_back([=](const Say& say) {
+        Member member(options_of(index, hosts));
+        member.form(-1);
+        Exchanger exchanger(&member, {.first = {count}, .buckets = 2});
+        int64_t steps = 0;
+        std::string why;
+        while (why.empty() && (index != 1 || steps < 4)) {
+          try {
+            std::vector<std::vector<float>> tensors = {std::vector<float>(count, 1), {5}};
+            exchange(&exchanger, &tensors, 0);
+            ++steps;
+          } catch (const PeerFinished& e) {
+            why = e.what();
+            exchanger.restart();
+          }
+        }
+        // Those whose step did not come about have no more, either.
+        int rounds = 1;
+        while (!exchanger.finish()) ++rounds;
+        say(fmt::format("{} steps {} rounds {}", steps, rounds, why.substr(0, 8)));
+        member.leave("");
+      });
+    EXPECT_EQ(all[0].line(), "4 steps 1 rounds worker 1");
+    EXPECT_EQ(all[1].line(), "4 steps 2 rounds ");
+    EXPECT_EQ(all[2].line(), "4 steps 1 rounds worker 1");
+  }
+}
+
+TEST(ExchangerTest, AStepThatFailsAtOneProcessDoesNotWaitThere) {
+  const std::vector<std::string> hosts = free_addresses(2);
+  std::vector<Process> all;
+  for (int index = 0; index < 2; ++index)
+    all.emplace_back([=](const Say& say) {
+      Member member(options_of(index, hosts));
+      member.form(-1);
+      Exchanger exchanger(&member, {.first = {1}, .buckets = 3});
+      std::vector<float> data(1, 1), last(1, 1);
+      try {
+        if (index == 1) {  // its bucket 1 is never posted
+          exchange_bucket(&exchanger, 0, &data);
+          End end;
+          exchanger.post(2, {{last.data(), last.data(), 1}}, end.done());
+          exchanger.cancel();
+          end.wait();
+        }
+        std::vector<std::vector<float>> tensors(3, std::vector<float>(1, 1));
+        exchange(&exchanger, &tensors, 0);
+        say("whole");
+      } catch (const StepCancelled&) {
+        say("cancelled");
+        member.leave("a label is wrong");
+      } catch (const PeerFailed& e) {
+        say(e.what());
+      }
+    });
+  EXPECT_EQ(all[1].line(), "cancelled");
+  EXPECT_NE(all[0].line().find("a label is wrong"), std::string::npos);
 }
 
 TEST(ExchangerTest, AGateThatOneClosesEndsTheStepForAll) {

@@ -12,9 +12,8 @@ using Say = std::function<void(const std::string&)>;
 struct Plan {
   std::vector<std::string> hosts;
   int64_t steps = 60;
-  int milliseconds = 10;    // a step
-  int64_t input_ends = -1;  // this worker's input has so many steps
-  int64_t fails_at = -1;    // this worker throws before this step
+  int milliseconds = 10;  // a step
+  int64_t fails_at = -1;  // this worker throws before this step
   std::string token = "secret";
   std::vector<std::pair<std::string, std::string>> agreed;
   double session_timeout = 30;
@@ -63,9 +62,6 @@ void train(int index, const Plan& plan, const Say& say) {
           member.leave("the disk is full");
           throw Error("the disk is full");
         }
-        if (state.step == plan.input_ends) {
-          member.finish(number, fmt::format("the input of worker {} ended", index));
-        }
         ::usleep(1000 * plan.milliseconds);
         state.sum += exchange(number, static_cast<float>(1 + index));
         if (state.step % 10 == 0) say(fmt::format("step {}", state.step));
@@ -73,9 +69,6 @@ void train(int index, const Plan& plan, const Say& say) {
       break;
     } catch (const GroupBroken& e) {
       say(std::string("lost: ") + e.what());
-    } catch (const PeerFinished& e) {
-      say(std::string("finished: ") + e.what());
-      break;
     }
   }
   member.leave("");
@@ -132,18 +125,6 @@ TEST(MemberTest, AStoppedWorkerIsNamedAndTakenBackWhenItGoesOn) {
   }
   all[2].signal(SIGCONT);
   for (Process& one : all) EXPECT_EQ(one.line_with("done"), "done at 80 with 480");
-}
-
-TEST(MemberTest, WhenOneInputEndsAllEndAtTheSameStep) {
-  Plan plan{.hosts = free_addresses(3), .steps = 1000};
-  Plan shorter = plan;
-  shorter.input_ends = 23;
-  std::vector<Process> all;
-  for (int i = 0; i < 3; ++i) all.push_back(worker(i, i == 1 ? shorter : plan));
-  for (Process& one : all) {
-    EXPECT_EQ(one.line_with("finished"), "finished: the input of worker 1 ended");
-    EXPECT_EQ(one.line_with("done"), "done at 23 with 138");
-  }
 }
 
 TEST(MemberTest, AnErrorOfOneEndsAllAndIsTold) {

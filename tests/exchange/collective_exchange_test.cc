@@ -49,10 +49,12 @@ Worker train(int index, const std::vector<std::string>& hosts, int steps, bool d
       joined.push_back(slot.slot + ":0");
     }
     connect_gradients(&graph, &exchange, {.dynamic_loss_scale = dynamic_loss_scale});
-    cluster::Exchanger exchanger(&member, {.buckets = exchange.buckets(), .gate = exchange.has_gate()});
+    cluster::Exchanger exchanger(
+        &member, {.first = exchange.first_bucket(), .buckets = exchange.buckets(), .gate = exchange.has_gate()});
     number.set(&exchanger);
     EngineSession session(graph, SessionFactory(config));
     session.initialize({});
+    session.start_input();
     if (index == 1) {  // other weights than the first worker's, so that the gradients differ
       const Tensor weights = session.read("w");
       Tensor others(weights.dtype(), weights.shape());

@@ -88,6 +88,7 @@ Stepped one_step(WithAnother* exchange, GradientOptions options) {
   connect_gradients(&graph, exchange, options);
   EngineSession session(graph, SessionFactory(config));
   session.initialize({});
+  session.start_input();
   Stepped stepped;
   for (auto& [name, value] : session.read_variables()) stepped.before[name] = value;
   stepped.own = session.run(session.prepare(exchange->own, graph.train_ops));

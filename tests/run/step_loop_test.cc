@@ -76,6 +76,7 @@ RunResult run_observed(StepObservers observers, int64_t limit, int64_t samples =
     }
   EngineSession session(graph, SessionFactory(config));
   session.initialize({});
+  session.start_input();
   StepWatch watch(graph, session, 0);
   StepLoopOptions loop;
   loop.limit = limit;

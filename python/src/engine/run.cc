@@ -105,7 +105,6 @@ void bind_run(nb::module_& m) {
   // Takes the graphs: they are empty afterwards.
   m.def("run_built_graph", &run_graph, nb::arg("graph"), nb::arg("export_graph").none(), nb::arg("config"),
         nb::arg("output_fn").none(), nb::arg("new_array"), nb::arg("fetch_strategy").none());
-  m.def("check_task_index", &check_task_index);
   m.def("received_signal", &SignalGuard::received);
 }
 

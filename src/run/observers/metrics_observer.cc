@@ -28,16 +28,34 @@ void MetricsObserver::after_step(const StepResult& result) {
   }
 }
 
+std::vector<std::string> MetricsObserver::names() const {
+  std::vector<std::string> names;
+  for (const NamedTensor& info : graph_.towers[0].log_info) names.push_back(info.name);
+  return names;
+}
+
+MeanMetrics::MeanMetrics(const MetricsObserver& metrics, Sum sum) : metrics_(metrics), sum_(std::move(sum)) {
+  for (const std::string& name : metrics.names()) sums_.emplace_back(name, 0);
+}
+
 void MeanMetrics::after_step(const StepResult&) {
   const Metrics* metrics = metrics_.current();
   if (!metrics) return;
+  ++steps_;
   count_ += metrics_.devices();
-  if (sums_.empty())
-    for (const auto& [name, value] : *metrics) sums_.emplace_back(name, 0);
   for (size_t i = 0; i < metrics->size(); ++i) sums_[i].second += (*metrics)[i].second * metrics_.devices();
 }
 
-void MeanMetrics::report(const Ending&, RunResult* result) {
+void MeanMetrics::report(const Ending& ending, RunResult* result) {
+  if (sum_ && ending.how != Ending::kInterrupted) {
+    std::vector<double> numbers = {static_cast<double>(count_), static_cast<double>(steps_)};
+    for (const auto& [name, sum] : sums_) numbers.push_back(sum);
+    sum_(&numbers);
+    count_ = static_cast<int64_t>(numbers[0]);
+    steps_ = static_cast<int64_t>(numbers[1]);
+    for (size_t i = 0; i < sums_.size(); ++i) sums_[i].second = numbers[i + 2];
+  }
+  result->steps = steps_;
   result->metrics = sums_;
   for (auto& [name, sum] : result->metrics) sum /= std::max<int64_t>(1, count_);
 }

@@ -1,6 +1,7 @@
 // What the model logs: log_info of the devices, as numbers for all that use them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -28,6 +29,7 @@ class MOX_EXPORT MetricsObserver : public StepObserver {
 
   // Of the step under way; nullptr when it fetched none.
   const Metrics* current() const { return fetched_ ? &metrics_ : nullptr; }
+  std::vector<std::string> names() const;
   // How many devices they are the mean of.
   int devices() const { return devices_; }
 
@@ -45,13 +47,18 @@ class MOX_EXPORT MetricsObserver : public StepObserver {
 // RunResult::metrics: the means over all steps and devices, which are logged at the end.
 class MOX_EXPORT MeanMetrics : public StepObserver {
  public:
-  explicit MeanMetrics(const MetricsObserver& metrics) : metrics_(metrics) {}
+  // Sums numbers over all processes, in place.
+  using Sum = std::function<void(std::vector<double>*)>;
+  // `sum`: empty without other processes. Stands behind the observers that exchange something in each step.
+  explicit MeanMetrics(const MetricsObserver& metrics, Sum sum = {});
   void after_step(const StepResult& result) override;
   void report(const Ending& ending, RunResult* result) override;
 
  private:
   const MetricsObserver& metrics_;
+  const Sum sum_;
   Metrics sums_;
+  int64_t steps_ = 0;
   int64_t count_ = 0;  // steps, times the devices whose log_info counts
 };
 

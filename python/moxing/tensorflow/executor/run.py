@@ -4,7 +4,7 @@ import signal
 import sys
 
 from moxing._arguments import Kind
-from moxing.errors import Error, InvalidArgumentError, UnsupportedError
+from moxing.errors import Error, InvalidArgumentError
 from moxing.tensorflow._graph_state import user_seed
 from moxing.tensorflow._options import takes
 from moxing.tensorflow._runtime import engine, new_array
@@ -43,17 +43,6 @@ def _check_functions(functions, mode):
     given = {name: user_functions.what_is(function) for name, function in vars(functions).items() if name != "optimizer_fn"}
     several = functions.optimizer_fn if isinstance(functions.optimizer_fn, (list, tuple)) else [functions.optimizer_fn]
     engine.check_functions(given, [user_functions.what_is(function) for function in several], mode)
-
-
-def _check_supported():
-    def reject(given, text):
-        if given:
-            raise UnsupportedError(f"{text} is not offered by this version; leave it out")
-
-    engine.check_task_index()
-    hosts = [host for host in engine.get_flag("worker_hosts").split(",") if host]
-    reject(len(hosts) > 1 or engine.get_flag("ps_hosts") or engine.get_flag("job_name") == "ps",
-           "a cluster (worker_hosts, ps_hosts, job_name)")
 
 
 class _ExportModel(Kind):
@@ -126,7 +115,6 @@ def run(**options):
     engine.set_log_sink(_write_log_line)
     try:
         _check_functions(functions, config.run_mode)
-        _check_supported()
         config.check(functions.output_fn is not None)
         return _run(functions, config)
     finally:
@@ -150,6 +138,6 @@ def _run(functions, config):
         raise
     finally:
         builder.hooks.close()
-    if result.interrupted:
+    if result.interrupted and engine.received_signal():
         _stop_as_asked()
     return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)

@@ -1,0 +1,34 @@
+// The other processes that do each step together with this one, as the loop over steps sees them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "run/step_observer.h"
+
+namespace mox {
+
+// Another process has no more steps: this one's run ends here, too, as if its own input had ended.
+struct PeersInputEnded {
+  std::string why;
+};
+
+class MOX_EXPORT StepPeers {
+ public:
+  virtual ~StepPeers();
+
+  // This process is to stop: by a signal (kInterrupted), or because an observer asked for it (kFinished). It goes on
+  // until all know of it, and all stop after the same step.
+  virtual void ask_to_stop(Ending::How how) = 0;
+  // All have agreed to stop before the coming step, and how.
+  virtual std::optional<Ending::How> agreed_end() const = 0;
+  // A step failed. False: for a reason of this process's own. True: another process was lost; the state is whole again,
+  // and `number` says where it stands. PeersInputEnded; or what makes an end of the run: variables are as before the
+  // step.
+  virtual bool recover(StepNumber* number) = 0;
+  // Whether the step under way waits for another process: nullopt when not, else for whom, "" where that is not known.
+  // From any thread.
+  virtual std::optional<std::string> waits_for() const = 0;
+};
+
+}  // namespace mox

@@ -1,0 +1,113 @@
+"""Several workers: the numbers of one process on the joined batch, each sample once, one checkpoint of all."""
+import json
+
+import pytest
+from cluster import Cluster, alone, steps_of
+
+STEPS = 50
+
+
+def assert_same_training(joined, reference, tolerance=1e-5):
+    assert sorted(joined) == sorted(reference)
+    for step, (samples, losses) in joined.items():
+        assert sorted(samples) == sorted(reference[step][0]), step
+        for got, expected in zip(losses, reference[step][1]):
+            assert got == pytest.approx(expected, abs=tolerance), f"step {step}"
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """One process, per extra arguments: batch 16, as 2 workers of 8 or 4 of 4 have it together."""
+    known = {}
+
+    def of(*args):
+        if args not in known:
+            known[args] = alone(tmp_path_factory.mktemp("alone"), f"--steps={STEPS}", "--batch_size=16", *args)[1]
+        return known[args]
+
+    return of
+
+
+@pytest.mark.parametrize("workers, devices", [(2, 1), (4, 1), (2, 2)])
+def test_the_numbers_are_those_of_one_process(tmp_path, reference, workers, devices):
+    with Cluster(tmp_path, workers, f"--steps={STEPS}", f"--batch_size={16 // workers // devices}", f"--num_gpus={devices}",
+                 "--log_first_clone=false") as cluster:
+        results = cluster.results()
+        assert [result["global_step"] for result in results] == [STEPS] * workers
+        if devices == 1:
+            assert_same_training(cluster.steps(), reference())
+        assert "step: 45(global step: 45)" in cluster[0].said()
+        assert "step:" not in cluster[1].said()
+
+
+@pytest.mark.parametrize("args", [
+    ["--optimizer=lars"],
+    ["--optimizer=batch_gradients"],
+    ["--optimizer=batch_gradients_sync"],
+    ["--model=gan"],
+    ["--loss_scale=dynamic", "--loss_scale_growth_steps=10"],
+    ["--gradient_clip=0.05", "--gradient_clip_type=global_norm"],
+    ["--input=user"],
+], ids=lambda args: args[0])
+def test_so_they_are_with(tmp_path, reference, args):
+    with Cluster(tmp_path, 2, f"--steps={STEPS}", "--batch_size=8", *args) as cluster:
+        cluster.results()
+        assert_same_training(cluster.steps(), reference(*args))
+
+
+def test_with_shuffled_data_each_sample_comes_once_an_epoch(tmp_path):
+    for source in "own", "user":
+        with Cluster(tmp_path / source, 2, "--steps=8", "--batch_size=8", "--shuffle=1", f"--input={source}", "--seed=0") as cluster:
+            cluster.results()
+            joined = cluster.steps()
+        for epoch in range(2):  # 64 samples are 4 steps of 16
+            seen = sum((joined[step][0] for step in range(4 * epoch, 4 * epoch + 4)), [])
+            assert sorted(seen) == list(range(64)), source
+        assert joined[0][0] != joined[4][0]
+
+
+def test_gradients_may_travel_in_half_the_bytes(tmp_path, reference):
+    with Cluster(tmp_path, 2, f"--steps={STEPS}", "--batch_size=8", "--gradient_dtype=bfloat16") as cluster:
+        cluster.results()
+        assert_same_training(cluster.steps(), reference(), tolerance=0.02)
+
+
+def test_a_resumed_training_may_have_another_number_of_workers(tmp_path, reference):
+    folder = f"--log_dir={tmp_path}/run"
+    with Cluster(tmp_path / "four", 4, "--steps=20", "--batch_size=4", folder) as cluster:
+        cluster.results()
+        joined = cluster.steps()
+    joined.update(alone(tmp_path / "one", "--steps=30", "--batch_size=16", folder)[1])
+    with Cluster(tmp_path / "two", 2, f"--steps={STEPS}", "--batch_size=8", folder) as cluster:
+        cluster.results()
+        joined.update(cluster.steps())
+    assert_same_training(joined, reference())
+
+
+def test_evaluation_and_prediction_are_those_of_one_process(tmp_path):
+    run = f"--log_dir={tmp_path}/run"
+    alone(tmp_path / "train", "--steps=10", run)
+    data = ["--samples=101", "--epochs=1", "--steps=0"]
+    evaluated = alone(tmp_path / "eval", "--mode=EVAL", run, *data)[0]
+    for source in "own", "user":
+        with Cluster(tmp_path / f"eval_{source}", 2, "--mode=EVAL", run, f"--input={source}", *data) as cluster:
+            results = cluster.results()
+        assert results[0]["loss"] == pytest.approx(evaluated["loss"], abs=1e-6)
+        assert results[1]["loss"] == pytest.approx(evaluated["loss"], abs=1e-6)
+        assert results[0]["steps"] == evaluated["steps"] == 13
+        for every in 0, 2:
+            with Cluster(tmp_path / f"predict_{source}{every}", 3, "--mode=PREDICT", run, f"--input={source}", f"--every={every}",
+                         *data) as cluster:
+                results = cluster.results()
+            assert results[0]["numbers"] == list(range(101))
+            assert results[1]["numbers"] == results[2]["numbers"] == []
+
+
+def test_a_worker_that_is_lost_ends_an_evaluation_with_its_name(tmp_path):
+    run = f"--log_dir={tmp_path}/run"
+    alone(tmp_path / "train", "--steps=1", run)
+    with Cluster(tmp_path, 2, "--mode=EVAL", run, "--samples=20000", "--epochs=1", "--steps=0", "--step_ms=20") as cluster:
+        cluster[1].wait_for_step(0)
+        cluster[1].kill()
+        cluster[0].result(code=1, seconds=6)  # not only when it is done with its own share, after 25
+        assert f"worker 1 ({cluster.hosts[1]}" in cluster[0].said()
