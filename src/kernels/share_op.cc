@@ -2,6 +2,7 @@
 // MoxShareDataset: the elements of its input that are this worker's. MoxPlacesDataset: the places of its own samples.
 #include <algorithm>
 
+#include "base/mutex.h"
 #include "input/input_position.h"
 #include "kernels/op_base.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -59,12 +60,13 @@ class ShareDataset : public UnaryDataset {
    public:
     using PipelineIterator<ShareDataset>::PipelineIterator;
     absl::Status Initialize(IteratorContext* context) override {
+      const MutexLock lock(mutex_);
       to_skip_ = share().worker * share().block;
       in_block_ = share().block;
       return dataset()->input()->MakeIterator(context, this, prefix(), &input_);
     }
     absl::Status GetNextInternal(IteratorContext* context, std::vector<tf::Tensor>* out, bool* end) override {
-      const tf::mutex_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       *end = ended_;
       if (ended_) return absl::OkStatus();
       if (in_block_ == 0) {
@@ -85,10 +87,10 @@ class ShareDataset : public UnaryDataset {
    private:
     const Share& share() const { return dataset()->share_; }
 
-    tf::mutex mutex_;
+    Mutex mutex_;
     std::unique_ptr<tf::data::IteratorBase> input_;
-    int64_t in_block_ = 0, to_skip_ = 0;
-    bool ended_ = false;
+    int64_t in_block_ MOX_GUARDED_BY(mutex_) = 0, to_skip_ MOX_GUARDED_BY(mutex_) = 0;
+    bool ended_ MOX_GUARDED_BY(mutex_) = false;
   };
 
   const Share share_;
@@ -147,7 +149,7 @@ class PlacesDataset : public tf::data::DatasetBase {
     return std::make_unique<Iterator>(Iterator::Params{this, prefix + "::MoxPlaces"});
   }
   absl::Status AsGraphDefInternal(tf::data::SerializationContext*, DatasetGraphDefBuilder*, tf::Node**) const override {
-    return absl::UnimplementedError(DebugString() + " is not serialized");
+    return absl::UnimplementedError("MoxPlacesDataset is not serialized");
   }
 
  private:

@@ -86,7 +86,7 @@ void EngineSession::add_step_count() {
       .control(graph_.increment)
       .attr("dtype", variable.dtype)
       .device(device);
-  step_count_ = std::string(kStepCount) + ":0";
+  step_count_ = TensorRef{kStepCount}.node + ":0";
 }
 
 void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {

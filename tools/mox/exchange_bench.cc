@@ -108,7 +108,8 @@ double exchange_round(Exchanger* exchanger, const Gradients& gradients, double b
 }
 
 void measure_rounds(Member* member, Gradients* gradients, const ExchangeBenchOptions& options, ExchangeFigures* out) {
-  Exchanger exchanger(member, {.buckets = static_cast<int>(gradients->buckets().size()), .wire = options.wire});
+  Exchanger exchanger(member,
+                      {.first = {}, .buckets = static_cast<int>(gradients->buckets().size()), .wire = options.wire});
   for (int64_t i = 0; i < options.warmup; ++i) exchange_round(&exchanger, *gradients, options.backward_ms);
   std::vector<double> wall;
   const double cpu = cpu_ms();
