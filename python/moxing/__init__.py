@@ -4,7 +4,12 @@ Importing this package loads neither of the two: they come with their first use.
 """
 import importlib
 
-__all__ = ["errors", "file", "framework", "tensorflow"]
+__all__ = ["cache", "errors", "file", "framework", "tensorflow"]
+
+
+def cache():
+    """For scripts that call it: the original wrote checkpoints and events to a local folder first. Here they are written whole,
+    with retries, and at their names when they are there: nothing is left to do."""
 
 
 def __getattr__(name):

@@ -239,6 +239,21 @@ def checked(function=None, *, who=None):
     return wrapper
 
 
+def also_called(**names):
+    """Decorates a function whose arguments have older names, too: also_called(recurisive="recursive")."""
+    def decorate(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            for old, name in names.items():
+                if old in kwargs and name not in kwargs:
+                    kwargs[name] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
 # What a field of the engine's options takes, by the type that its getter tells.
 _FIELDS = {
     "bool": Switch(),

@@ -14,6 +14,10 @@ if not any((pathlib.Path(p) / "moxing").is_dir() for p in os.environ.get("PYTHON
         sys.path.insert(0, str(BUILT))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BUILT), os.environ.get("PYTHONPATH")]))
 
+if os.environ.get("MOX_TESTS_WITHOUT_V2"):  # as scripts that call it: all of these tests run both ways
+    import tensorflow.compat.v1 as tf
+    tf.disable_v2_behavior()
+
 
 @pytest.fixture
 def mox():

@@ -34,7 +34,7 @@ BAD = {
     "scopes_for_losses": (lambda mox: {"model_fn": spec_with(mox, var_scopes=lambda s: [["a"], ["b"]])}, "2 var_scopes for 1 losses"),
     "batch_size_zero": (lambda mox: {"batch_size": 0}, "batch_size is 0, expected an integer from 1"),
     "batch_size_text": (lambda mox: {"batch_size": "8"}, "batch_size is '8', expected an integer from 1 to 1048576"),
-    "no_batch_size": (lambda mox: {"batch_size": None}, "batch_size is needed with auto_batch"),
+    "no_batch_size": (lambda mox: {"batch_size": None, "input_fn": lambda mode: tf.constant(1.0)}, "batch_size is needed: without it"),
     "no_log_dir_for_the_best": (lambda mox: {"log_dir": None, "keep_best": "loss"}, "log_dir is needed with keep_best"),
     "unwritable_log_dir": (lambda mox: {"log_dir": "/proc/mox"}, "cannot be written"),
     "unknown_mode": (lambda mox: {"run_mode": "invalid"}, "TRAIN"),

@@ -60,7 +60,6 @@ CASES = {
     "input_is_empty": lambda mox: {"input_fn": lambda mode: []},
     "input_is_no_tensor": lambda mox: {"input_fn": lambda mode: [tf.constant(1.0), 1.0]},
     "input_from_outside": lambda mox: {"input_fn": elsewhere},
-    "no_batch_size": lambda mox: {"batch_size": None},
     "no_batch_size_in_the_shape": lambda mox: {"batch_size": None, "auto_batch": False, "input_fn": lambda mode: tf.constant(1.0, name="one")},
     "no_loss": lambda mox: spec_with(loss=lambda s: None),
     "no_log_info": lambda mox: {**spec_with(log_info=lambda s: None), "run_mode": "EVAL"},

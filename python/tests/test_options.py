@@ -21,7 +21,7 @@ RECORDS = ["metadata", "keys_to_features", "items_to_handlers", "batch_size", "s
 def test_the_signature_of_run_is_the_table(mox):
     from moxing import _engine
     parameters = inspect.signature(mox.run).parameters
-    assert list(parameters) == [option["name"] for option in _engine.run_options]
+    assert list(parameters) == [option["name"] for option in _engine.run_options] + ["progress"]  # Python's own
     assert list(parameters)[:len(ORDER)] == ORDER
     assert {"keep_checkpoint_max", "trace_step", "stall_report_secs", "random_seed"} <= set(parameters)
     assert parameters["keep_checkpoint_max"].default == 5 and parameters["log_every_n_steps"].default == 10

@@ -10,10 +10,12 @@
 #include "base/flag_table.h"
 #include "base/host.h"
 #include "base/mutex.h"
+#include "base/old_flags.h"
 #include "base/pattern.h"
 #include "base/printable.h"
 #include "base/text.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 
 namespace mox {
 namespace {
@@ -141,6 +143,42 @@ std::optional<FlagValue> from_environment(const FlagInfo& flag) {
   }
 }
 
+void store_value(const std::string& name, FlagValue value) {
+  Store& s = store();
+  MutexLock lock(s.mu);
+  s.values[name] = std::move(value);
+}
+
+std::optional<FlagValue> stored(const std::string& name) {
+  Store& s = store();
+  MutexLock lock(s.mu);
+  const auto found = s.values.find(name);
+  return found == s.values.end() ? std::nullopt : std::optional<FlagValue>(found->second);
+}
+
+bool is_name(const std::string& name) { return find(name) || find_old_flag(name); }
+
+bool is_switch(const std::string& name) {
+  const FlagInfo* flag = find(name);
+  return flag ? std::holds_alternative<bool>(flag->default_value) : find_old_flag(name)->is_switch;
+}
+
+// Returns what has no effect of it, "" when all has.
+std::string set_checked(const std::string& name, const FlagValue& value) {
+  if (find_old_flag(name)) {
+    store_value(name, value);
+    return "--" + name;
+  }
+  const FlagInfo& flag = known(name);
+  const std::optional<OldValue> old = find_old_value(name, value);
+  if (!old || old->instead) store_value(name, fitted(flag, old ? *old->instead : value));
+  return old ? old->what : "";
+}
+
+void tell_without_effect(const std::string& what) {
+  if (!what.empty()) log_warning("without effect in this version: " + what);
+}
+
 }  // namespace
 
 std::string to_string(const FlagValue& value) {
@@ -153,30 +191,17 @@ std::string to_string(const FlagValue& value) {
 const std::vector<FlagInfo>& all_flags() { return flag_table(); }
 
 FlagValue get_flag(const std::string& name) {
+  if (const std::optional<FlagValue> value = stored(name)) return *value;
+  if (find_old_flag(name)) return std::string();
   const FlagInfo& flag = known(name);
-  {
-    Store& s = store();
-    MutexLock lock(s.mu);
-    if (const auto found = s.values.find(name); found != s.values.end()) return found->second;
-  }
   return from_environment(flag).value_or(flag.default_value);
 }
 
-void set_flag(const std::string& name, const FlagValue& value) {
-  FlagValue checked = fitted(known(name), value);
-  Store& s = store();
-  MutexLock lock(s.mu);
-  s.values[name] = std::move(checked);
-}
+void set_flag(const std::string& name, const FlagValue& value) { tell_without_effect(set_checked(name, value)); }
 
 bool is_flag_set(const std::string& name) {
-  const FlagInfo& flag = known(name);
-  {
-    Store& s = store();
-    MutexLock lock(s.mu);
-    if (s.values.count(name) > 0) return true;
-  }
-  return from_environment(flag).has_value();
+  if (stored(name)) return true;
+  return !find_old_flag(name) && from_environment(known(name)).has_value();
 }
 
 void reset_flags() {
@@ -187,6 +212,11 @@ void reset_flags() {
 
 std::vector<std::string> parse_flags(const std::vector<std::string>& args) {
   std::vector<std::string> rest;
+  std::string without_effect;
+  const auto set = [&](const std::string& name, const FlagValue& value) {
+    const std::string what = set_checked(name, value);
+    if (!what.empty()) without_effect += (without_effect.empty() ? "" : ", ") + what;
+  };
   for (size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
     if (arg == "--") {
@@ -196,21 +226,23 @@ std::vector<std::string> parse_flags(const std::vector<std::string>& args) {
     const size_t equals = arg.find('=');
     const std::string name =
         arg.rfind("--", 0) == 0 ? arg.substr(2, equals == std::string::npos ? equals : equals - 2) : "";
-    const FlagInfo* flag = find(name);
-    const bool negated = !flag && equals == std::string::npos && name.rfind("no", 0) == 0;
-    if (negated) flag = find(name.substr(2));
-    if (!flag || (negated && !std::holds_alternative<bool>(flag->default_value))) {
+    const bool negated = !is_name(name) && equals == std::string::npos && name.rfind("no", 0) == 0;
+    const std::string meant = negated ? name.substr(2) : name;
+    if (!is_name(meant) || (negated && !is_switch(meant))) {
       rest.push_back(arg);
     } else if (equals != std::string::npos) {
-      set_flag(name, FlagValue(arg.substr(equals + 1)));
-    } else if (std::holds_alternative<bool>(flag->default_value)) {
-      set_flag(flag->name, FlagValue(!negated));
+      set(name, FlagValue(arg.substr(equals + 1)));
+    } else if (is_switch(meant)) {
+      set(meant, FlagValue(!negated));
     } else if (i + 1 < args.size()) {
-      set_flag(name, FlagValue(args[++i]));
-    } else {
+      set(name, FlagValue(args[++i]));
+    } else if (const FlagInfo* flag = find(name)) {
       reject(*flag, "");
+    } else {
+      set(name, FlagValue(std::string()));
     }
   }
+  tell_without_effect(without_effect);
   return rest;
 }
 

@@ -196,7 +196,12 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
   const auto constant = [&](const tf::Tensor& value) {
     return tf::NodeBuilder::NodeOut(tf::Output(ops::Const(scope, value)).node());
   };
+  ParsedFeatures parsed;
   for (const auto& [key, feature] : features) {
+    if (key.empty()) {  // the record itself, for who parses it
+      parsed[key] = record;
+      continue;
+    }
     check_feature(key, feature);
     tf::Tensor key_tensor(tf::DT_STRING, {});
     key_tensor.scalar<tf::tstring>()() = key;
@@ -212,6 +217,7 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
       defaults.push_back(constant(default_of(key, feature)));
     }
   }
+  if (sparse.empty() && dense.empty() && !parsed.empty()) return parsed;
   // The op that takes names puts them into its messages; it takes a batch.
   tf::NodeBuilder check(scope.GetUniqueNameForOp("check_example"), "MoxCheckExample");
   check.Input(record.node(), record.index()).Input(name.node(), name.index());
@@ -230,7 +236,6 @@ ParsedFeatures parse_features(const Scope& scope, const tf::Output& record, cons
       .Attr("dense_shapes", shapes);
   tf::Node* node = add_node(scope, builder);
   // Outputs: indices, values and shapes of the sparse ones, then the dense ones.
-  ParsedFeatures parsed;
   const int n = static_cast<int>(sparse.size());
   for (int i = 0; i < n; ++i) parsed[sparse[i]] = tf::Output(node, n + i);
   for (size_t i = 0; i < dense.size(); ++i)

@@ -1,5 +1,10 @@
 // The table of networks: name, image size, labels offset, variables of the last layer, channels, preprocessing,
 // function.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/registry.h"
 #include "layers/layout.h"
@@ -105,15 +110,37 @@ bool is_floating(tf::DataType type) {
   return type == tf::DT_FLOAT || type == tf::DT_HALF || type == tf::DT_BFLOAT16 || type == tf::DT_DOUBLE;
 }
 
-void check_images(const Scope& scope, const std::string& name, const tf::Output& images) {
+constexpr int64_t kMaxImageChannels = 4;
+
+bool are_image_channels(int64_t size, int network_channels) {
+  return size < 0 || size <= kMaxImageChannels || size == network_channels;  // -1: not known
+}
+
+// With data_format NCHW, images that a preprocess_fn has transposed already are told by where their channels are.
+bool are_nchw(const std::vector<int64_t>& shape, int network_channels) {
+  return shape[1] >= 0 && are_image_channels(shape[1], network_channels) &&
+         !are_image_channels(shape[3], network_channels);
+}
+
+// Returns whether the images are NCHW.
+bool check_images(const Scope& scope, const nets::Params& params, int network_channels, const tf::Output& images) {
+  const std::string& name = params.name;
   const std::vector<int64_t> shape = static_shape(scope, images);
   if (shape.size() != 4)
     throw InvalidArgumentError("network " + name + " got images of " + std::to_string(shape.size()) +
                                " dimensions; expected [batch, height, width, channels]");
+  const bool nchw = params.options.data_format == "NCHW" && are_nchw(shape, network_channels);
+  if (!nchw && !are_image_channels(shape[3], network_channels))
+    throw InvalidArgumentError(
+        fmt::format("network {} got images of shape [{}], which have {} channels; expected [batch, height, width, "
+                    "channels] with at most {} channels{}",
+                    name, fmt::join(shape, ","), shape[3], std::max<int64_t>(kMaxImageChannels, network_channels),
+                    are_nchw(shape, network_channels) ? ": transpose them, or give data_format='NCHW'" : ""));
   if (!is_floating(images.type()))
     throw InvalidArgumentError("network " + name + " got images of type " + tf::DataTypeString(images.type()) +
                                "; expected a floating point type: use get_data_augmentation_fn in input_fn, or cast "
                                "the images and bring them to the range that the network was trained with");
+  return nchw;
 }
 
 void check_options(const std::string& name, int num_classes, const ModelFnOptions& options) {
@@ -169,8 +196,8 @@ NetworkFn get_model_fn(const std::string& name, ModeKeys run_mode, int num_class
       x = o.preprocess_fn(scope, x);
     else if (o.preprocess)
       x = default_preprocess(scope, x, run_mode, o.image_height, o.image_width);
-    check_images(scope, params.name, x);
-    if (o.data_format == "NCHW") x = layers::nhwc_to_nchw(scope, x);
+    const bool nchw = check_images(scope, params, network.meta.default_channels, x);
+    if (o.data_format == "NCHW" && !nchw) x = layers::nhwc_to_nchw(scope, x);
     NetworkOutput output = network.build(scope, x, params);
     check(scope, "building network " + params.name);
     if (!output.logits.node())

@@ -12,6 +12,7 @@ bool is_small_step(const BuiltGraph& graph) {
   int64_t weights = 0;
   for (const VariableInfo& variable : graph.variables)
     weights += variable.trainable ? variable.shape.num_elements() : 0;
+  if (graph.samples_per_step == 0) return false;  // not known
   if (weights * graph.samples_per_step > kSmall || graph.towers.size() > 1) return false;
   const auto& nodes = graph.graph.node();  // a convolution uses a weight many times a sample
   return std::none_of(nodes.begin(), nodes.end(),

@@ -29,6 +29,8 @@ class PoisonedCheckpoint : public DataError {
   using DataError::DataError;
 };
 
+constexpr char kHasNoCheckpoint[] = "has no checkpoint: no file 'checkpoint' and no model.ckpt-N.index in it";
+
 // "a, b, c and 12 more"
 std::string shortened(const std::vector<std::string>& names) {
   constexpr size_t kShown = 5;
@@ -123,27 +125,69 @@ LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vec
   return std::move(found.checkpoint);
 }
 
-LoadedCheckpoint start_from(const std::vector<VariableInfo>& variables, const FiniteWeights& weights,
-                            const RunConfig& config) {
-  std::vector<VariableInfo> wanted;
-  for (const VariableInfo& variable : variables)
-    if (matches_patterns(variable.name, config.include_patterns, config.exclude_patterns)) wanted.push_back(variable);
+std::vector<std::string> names_of(const std::vector<VariableInfo>& variables) {
+  std::vector<std::string> names;
+  for (const VariableInfo& variable : variables) names.push_back(variable.name);
+  return names;
+}
+
+// What the patterns leave out is for TRAIN to begin anew. Where nothing is trained, it is loaded where it fits.
+void load_excluded(std::vector<VariableInfo> excluded, const FiniteWeights& weights, const RunConfig& config,
+                   LoadedCheckpoint* checkpoint) {
+  std::erase_if(excluded, [](const VariableInfo& variable) { return variable.optional; });
+  if (excluded.empty()) return;
+  Found found = read(checkpoint->prefix, excluded, weights);
+  std::vector<std::string> loaded, initial;
+  for (const VariableInfo& variable : excluded)
+    (found.checkpoint.values.count(variable.name) ? loaded : initial).push_back(variable.name);
+  const std::string mode = to_string(config.run_mode);
+  if (!loaded.empty())
+    log_warning(
+        fmt::format("{} trains nothing: what checkpoint_include_patterns and checkpoint_exclude_patterns leave "
+                    "out is loaded, too: {}",
+                    mode, shortened(loaded)));
+  if (!initial.empty())
+    log_warning(
+        fmt::format("{} runs with initial values of variables that checkpoint_include_patterns and "
+                    "checkpoint_exclude_patterns leave out: {}",
+                    mode, shortened(initial)));
+  checkpoint->values.merge(found.checkpoint.values);
+}
+
+// "loaded 100 of 102 variables from checkpoint P; not in it: a; left out by the patterns: b"
+std::string what_was_loaded(const LoadedCheckpoint& checkpoint, size_t variables,
+                            const std::vector<std::string>& missing, const std::vector<std::string>& excluded) {
+  std::string line = fmt::format("loaded {} of {} variables from checkpoint {}", checkpoint.values.size(), variables,
+                                 checkpoint.prefix);
+  if (!missing.empty()) line += "; not in it, initialised: " + shortened(missing);
+  if (!excluded.empty()) line += "; left out by the patterns: " + shortened(excluded);
+  return line;
+}
+
+LoadedCheckpoint start_from(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& variables,
+                            const FiniteWeights& weights, const RunConfig& config) {
+  std::vector<VariableInfo> wanted, excluded;
+  for (const VariableInfo& variable : variables) {
+    const bool is_wanted = matches_patterns(variable.name, config.include_patterns, config.exclude_patterns);
+    (is_wanted ? wanted : excluded).push_back(variable);
+  }
   if (wanted.empty() && !variables.empty())
     throw InvalidArgumentError(
         fmt::format("checkpoint_include_patterns and checkpoint_exclude_patterns leave none of the model's {} "
                     "variables to load from {}; change them, or leave checkpoint_path out",
                     variables.size(), config.checkpoint_path));
-  Found found = read_newest(resolve_checkpoints(config.checkpoint_path), wanted, weights);
+  Found found = read_newest(prefixes, wanted, weights);
   if (!found.misfits.empty()) reject_misfits(found);
-  if (found.checkpoint.values.empty())
+  if (found.checkpoint.values.empty() && !variables.empty())
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
                                " has none of the model's variables: " + shortened(found.missing));
   if (!found.missing.empty() && config.run_mode != ModeKeys::TRAIN)
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
                                " lacks variables of the model: " + shortened(found.missing));
-  log_info(fmt::format("loaded {} of {} variables from checkpoint {}", found.checkpoint.values.size(), variables.size(),
-                       found.checkpoint.prefix));
-  if (!found.missing.empty()) log_info("not in the checkpoint, initialised: " + shortened(found.missing));
+  const bool trains = config.run_mode == ModeKeys::TRAIN;
+  if (!trains) load_excluded(excluded, weights, config, &found.checkpoint);
+  log_info(what_was_loaded(found.checkpoint, variables.size(), found.missing,
+                           trains ? names_of(excluded) : std::vector<std::string>()));
   return std::move(found.checkpoint);
 }
 
@@ -166,8 +210,16 @@ LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, con
     const std::vector<std::string> own = checkpoints_in(config.log_dir, true);
     if (!own.empty()) return resume(own, variables, weights, config);
   }
-  if (!config.checkpoint_path.empty()) return start_from(variables, weights, config);
-  if (config.run_mode != ModeKeys::TRAIN)
+  if (!config.checkpoint_path.empty()) {
+    const std::vector<std::string> prefixes = resolve_checkpoints(config.checkpoint_path);
+    if (!prefixes.empty()) return start_from(prefixes, variables, weights, config);
+    if (config.run_mode != ModeKeys::TRAIN)
+      throw NotFoundError("checkpoint_path '" + config.checkpoint_path + "' " + kHasNoCheckpoint);
+    log_info("checkpoint_path '" + config.checkpoint_path + "' " + kHasNoCheckpoint +
+             ": all variables are initialised");
+    return {};
+  }
+  if (config.run_mode != ModeKeys::TRAIN && !variables.empty())
     throw NotFoundError(fmt::format("{} needs a checkpoint: log_dir '{}' has none and checkpoint_path is not given",
                                     to_string(config.run_mode), config.log_dir));
   return {};

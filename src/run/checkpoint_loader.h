@@ -21,8 +21,9 @@ struct LoadedCheckpoint {
   std::vector<std::string> rejected;                 // newer ones that could not be used
 };
 
-// The three rules: log_dir's newest whole checkpoint; else checkpoint_path, by the patterns; else nothing in TRAIN and
-// a NotFoundError in the other modes. Every byte is checked against its checksum: a broken checkpoint is a warning with
+// The three rules: log_dir's newest whole checkpoint; else checkpoint_path, by the patterns (which leave nothing out in
+// modes that do not train); else nothing in TRAIN, and for a model without variables, and a NotFoundError in the other
+// modes. Every byte is checked against its checksum: a broken checkpoint is a warning with
 // its path, and the one before it is taken; so is one whose weights are not finite. Says in one line what was loaded.
 // `weights`: of the graph that `variables` are of.
 LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, const FiniteWeights& weights,

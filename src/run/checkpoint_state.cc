@@ -234,11 +234,7 @@ std::vector<std::string> resolve_checkpoints(const std::string& path) {
   if (!tf::Env::Default()->IsDirectory(path).ok())
     throw NotFoundError("checkpoint_path '" + path + "' is neither a folder nor a checkpoint: there is no '" + path +
                         ".index'; give the folder of a run, or a prefix such as DIR/model.ckpt-1000");
-  std::vector<std::string> prefixes = checkpoints_in(path, true);
-  if (prefixes.empty())
-    throw NotFoundError("checkpoint_path '" + path + "' has no checkpoint: no file '" + kStateFile +
-                        "' and no model.ckpt-N.index in it");
-  return prefixes;
+  return checkpoints_in(path, true);
 }
 
 }  // namespace mox

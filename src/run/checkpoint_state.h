@@ -41,7 +41,8 @@ class CheckpointsElsewhere {
 // Prefixes to try, newest first: those that the state names, then other model.ckpt-N that lie there whole. A broken
 // state file is no obstacle where checkpoints lie in the folder, else a DataError. `tell`: log what a user should know.
 MOX_EXPORT std::vector<std::string> checkpoints_in(const std::string& dir, bool tell = false);
-// `path` is a folder (its checkpoints, newest first) or a prefix (itself); NotFoundError with what was looked for.
+// `path` is a folder (its checkpoints, newest first, which may be none) or a prefix (itself); NotFoundError with what
+// was looked for when it is neither.
 std::vector<std::string> resolve_checkpoints(const std::string& path);
 
 // What is in the folder, by name; nothing when it cannot be told.

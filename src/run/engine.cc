@@ -9,6 +9,7 @@
 #include "run/exporter.h"
 #include "run/run_classes.h"
 #include "run/run_mode.h"
+#include "run/sample_count.h"
 #include "run/signals.h"
 #include "run/start_up_memory.h"
 #include "run/step_loop.h"
@@ -57,6 +58,7 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
   const std::unique_ptr<RunMode> mode = make_run_mode(graph.mode, config, hooks, cluster);
   mode->check(graph);
   mode->prepare(&graph);
+  add_step_samples(&graph);
   run_passes(&graph, {config.devices, config.use_fp16, config.num_inter_threads != 0, cluster != nullptr});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found

@@ -55,7 +55,7 @@ LiftedInput GraphAssembly::add_input(ReturnedInput input, bool inter) {
     built_.class_names = std::move(input.class_names);
   LiftOptions lift;
   lift.auto_batch = config_.auto_batch;
-  lift.batch_size = batch_size_of(config_.batch_size, config_.auto_batch, input.tensors[0].tensor);
+  lift.batch_size = batch_size_of(config_.batch_size, input.tensors[0].tensor);
   lift.drop_remainder = mode == ModeKeys::TRAIN && config_.auto_batch;
   lift.num_towers = inter ? 1 : config_.num_gpus;
   lift.parallelism = std::max(1u, std::thread::hardware_concurrency());

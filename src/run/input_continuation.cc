@@ -5,6 +5,7 @@
 #include "graph/node_defs.h"
 #include "input/input_position.h"
 #include "moxing/log.h"
+#include "run/sample_count.h"
 #include "run/state_variable.h"
 
 namespace mox {
@@ -42,36 +43,8 @@ tf::Tensor share_of(const input_position::Share& share) {
   return t;
 }
 
-// Samples that a device takes in a step, as an int64 tensor: a constant, unless batches may be short.
 std::string samples_of(BuiltGraph* graph, size_t tower) {
-  const int64_t usual = graph->samples_per_step / graph->towers.size();
-  const std::string prefix = fmt::format("{}/samples_{}", kPlace, tower);
-  const NodeIndex index = index_nodes(graph->graph);
-  const std::string& input = graph->towers[tower].inputs.front();
-  const TensorRef tensor = parse_tensor(input);
-  const tf::NodeDef& node = require_node(index, tensor.node, "counting the samples");
-  std::vector<tf::PartialTensorShape> shapes;
-  tf::DataTypeVector types;
-  if (!tf::GetNodeAttr(node, "output_shapes", &shapes).ok() || !tf::GetNodeAttr(node, "output_types", &types).ok() ||
-      shapes.at(tensor.port).dims() < 1 || shapes.at(tensor.port).dim_size(0) >= 0)
-    return add_const(&graph->graph, prefix, scalar(usual));
-  const std::string device = node.device();
-  NodeMaker(&graph->graph, prefix + "/shape", "Shape")
-      .input(input)
-      .attr("T", types.at(tensor.port))
-      .attr("out_type", tf::DT_INT64)
-      .device(device);
-  const std::string first = add_const(&graph->graph, prefix + "/first", scalar(0));
-  const std::string axis = add_const(&graph->graph, prefix + "/axis", scalar(0));
-  NodeMaker(&graph->graph, prefix, "GatherV2")
-      .input(prefix + "/shape")
-      .input(first)
-      .input(axis)
-      .attr("Tparams", tf::DT_INT64)
-      .attr("Tindices", tf::DT_INT64)
-      .attr("Taxis", tf::DT_INT64)
-      .device(device);
-  return prefix;
+  return add_sample_count(graph, tower, fmt::format("{}/samples_{}", kPlace, tower));
 }
 
 }  // namespace

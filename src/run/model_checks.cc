@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "moxing/error.h"
 
 namespace mox {
@@ -62,14 +64,13 @@ void check_input(const std::vector<Returned>& tensors, Language language) {
   }
 }
 
-int64_t batch_size_of(int64_t given, bool auto_batch, const InputTensor& first) {
+int64_t batch_size_of(int64_t given, const InputTensor& first) {
   if (given > 0) return given;
-  reject_if(auto_batch, "batch_size is needed with auto_batch: how many samples make a batch");
   const tensorflow::PartialTensorShape& shape = first.shape;
-  reject_if(shape.dims() <= 0 || shape.dim_size(0) <= 0,
-            fmt::format("batch_size is needed: the first input {} has shape {}, which does not tell it", first.name,
-                        shape.DebugString()));
-  return shape.dim_size(0);
+  reject_if(shape.dims() == 0,
+            fmt::format("batch_size is needed: without it input_fn gives batches, and the first input {} has shape {}",
+                        first.name, shape.DebugString()));
+  return shape.dims() < 0 ? 0 : std::max<int64_t>(0, shape.dim_size(0));
 }
 
 void check_spec(const ReturnedSpec& spec, ModeKeys mode, const char* option, Language language) {

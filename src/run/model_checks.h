@@ -15,8 +15,8 @@ namespace mox {
 // input_fn: at least one tensor, all of its own graph.
 void check_input(const std::vector<Returned>& tensors, Language language);
 
-// Samples a batch: `given`, or with 0 and without auto_batch the first input's static size.
-int64_t batch_size_of(int64_t given, bool auto_batch, const InputTensor& first);
+// Samples a batch: `given`, or with 0, when input_fn gives batches, the first input's static size; 0: not known.
+int64_t batch_size_of(int64_t given, const InputTensor& first);
 
 // model_fn: what the mode needs is there, losses and log_info are scalars, all are tensors of its graph, and there is
 // one list of var_scopes a loss or none. `option`: run_mode or inter_mode, which set the mode.

@@ -32,7 +32,7 @@ RunResult run(const RunOptions& options) {
   BuiltGraph graph = build_run_graph(config, &batch);
   std::optional<BuiltGraph> export_graph;
   if (!config.export_model.empty()) {
-    export_graph = build_export_graph(options.model_fn, export_inputs(batch, options.auto_batch));
+    export_graph = build_export_graph(options.model_fn, export_inputs(batch, config.auto_batch));
     export_graph->class_names = graph.class_names;
   }
   return run_built_graph(std::move(graph), std::move(export_graph), config);

@@ -71,6 +71,9 @@ void apply_flags(RunConfig* config) {
   const bool chief = config->cluster.is_chief() || is_flag_set("running_log_level");
   set_log_level(chief ? parse_log_level(get_flag<std::string>("running_log_level")) : LogLevel::kWarning);
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
+  if (config->batch_size > 0 || !config->auto_batch) return;
+  config->auto_batch = false;
+  log_info("batch_size is not given: what input_fn returns is taken as batches");
 }
 
 void validate(const RunConfig& config) {

@@ -34,8 +34,8 @@ std::string format_step(int64_t step, int64_t global_step, double samples_per_se
   return line;
 }
 
-StepLogger::StepLogger(const std::string& log_dir, int64_t samples_per_step, int64_t total_steps)
-    : samples_per_step_(samples_per_step), total_steps_(total_steps), terminal_(isatty(STDERR_FILENO)) {
+StepLogger::StepLogger(const std::string& log_dir, int64_t total_steps)
+    : total_steps_(total_steps), terminal_(isatty(STDERR_FILENO)) {
   start();
   if (log_dir.empty()) return;
   const std::string path = log_dir + "/log.jsonl";
@@ -45,9 +45,9 @@ StepLogger::StepLogger(const std::string& log_dir, int64_t samples_per_step, int
 
 StepLogger::~StepLogger() { clear_progress(); }
 
-double StepLogger::log_step(int64_t step, int64_t global_step, const Metrics& metrics) {
+double StepLogger::log_step(int64_t step, int64_t global_step, int64_t samples_per_step, const Metrics& metrics) {
   const Clock::time_point time = Clock::now();
-  const double rate = (step - last_step_) * samples_per_step_ / std::max(1e-9, seconds_between(last_log_, time));
+  const double rate = (step - last_step_) * samples_per_step / std::max(1e-9, seconds_between(last_log_, time));
   last_log_ = time;
   last_step_ = step;
   clear_progress();

@@ -17,13 +17,14 @@ using Metrics = std::vector<std::pair<std::string, double>>;
 class StepLogger {
  public:
   // `log_dir` may be empty (no JSON lines). `total_steps` 0: unknown.
-  StepLogger(const std::string& log_dir, int64_t samples_per_step, int64_t total_steps);
+  StepLogger(const std::string& log_dir, int64_t total_steps);
   ~StepLogger();
 
   // The first step begins: rates count from here.
   void start() { last_log_ = last_draw_ = start_ = Clock::now(); }
-  // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, the rate since the last call. Returns the rate.
-  double log_step(int64_t step, int64_t global_step, const Metrics& metrics);
+  // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, the rate since the last call, with that
+  // many samples in each step. Returns the rate.
+  double log_step(int64_t step, int64_t global_step, int64_t samples_per_step, const Metrics& metrics);
   // Redraws the progress line, at most five times a second; nothing when standard error is no terminal.
   void show_progress(int64_t step);
   void clear_progress();
@@ -31,7 +32,7 @@ class StepLogger {
  private:
   using Clock = std::chrono::steady_clock;
 
-  const int64_t samples_per_step_, total_steps_;
+  const int64_t total_steps_;
   const bool terminal_;
   Clock::time_point last_log_, last_draw_, start_;
   int64_t last_step_ = -1;

@@ -218,7 +218,7 @@ void StepLoop::end(Ending::How how, RunResult* result) {
 
 RunResult StepLoop::run() {
   RunResult result;
-  if (options_.limit > 0) log_info(fmt::format("Running will end at step: {}", options_.limit));
+  if (options_.limit > 0) log_info(fmt::format("Running will end at step: {}", options_.first + options_.limit));
   try {
     const Ending::How how = run_steps();
     result.interrupted = how == Ending::kInterrupted;

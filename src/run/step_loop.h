@@ -18,6 +18,7 @@ namespace mox {
 
 struct StepLoopOptions {
   int64_t limit = 0;               // steps of this run; 0: until the input ends
+  int64_t first = 0;               // what the line that tells the last step counts from
   int64_t global_step = 0;         // the model's, before the first step
   bool inputs_one_by_one = false;  // of several devices: the last step may have a batch for some of them only
   bool resumed = false;            // an input that has ended already was read by a run before

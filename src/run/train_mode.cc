@@ -67,6 +67,7 @@ class TrainMode : public RunMode {
     }
     StepLoopOptions options = common_options(limit_, global_step);
     options.resumed = global_step > 0;
+    options.first = global_step;
     return options;
   }
 

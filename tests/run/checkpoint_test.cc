@@ -65,6 +65,36 @@ TEST(Checkpoint, ExcludePatternsLeaveVariablesOut) {
   EXPECT_TRUE(log.contains("loaded 1 of 3 variables")) << log.all();
 }
 
+TEST(Checkpoint, EvalLoadsWhatPatternsLeaveOut) {
+  TempDir dir;
+  train_saving(dir.path("a"), 200);
+  set_flag("checkpoint_exclude_patterns", "global_step,^b$");
+  RunOptions options = toy_options("", 0, 32);
+  options.run_mode = ModeKeys::EVAL;
+  options.checkpoint_path = dir.path("a");
+  LogCapture log;
+  const RunResult result = run(options);
+  reset_flags();
+  EXPECT_LT(result.metrics[0].second, 1e-2);
+  EXPECT_TRUE(
+      log.contains("EVAL trains nothing: what checkpoint_include_patterns and checkpoint_exclude_patterns leave "
+                   "out is loaded, too: "))
+      << log.all();
+}
+
+TEST(Checkpoint, AFolderWithoutOneIsAStartFromNothingInTrainAlone) {
+  TempDir dir;
+  fs::create_directory(dir.path("empty"));
+  RunOptions options = toy_options(dir.path("a"), 3);
+  options.checkpoint_path = dir.path("empty");
+  LogCapture log;
+  EXPECT_EQ(run(options).steps, 3);
+  EXPECT_TRUE(log.contains("checkpoint_path '" + dir.path("empty") + "' has no checkpoint")) << log.all();
+  options.log_dir = "";
+  options.run_mode = ModeKeys::EVAL;
+  EXPECT_NE(error_of<NotFoundError>([&] { run(options); }).find("has no checkpoint"), std::string::npos);
+}
+
 TEST(Checkpoint, AnotherModelsShapesAreNamed) {
   TempDir dir;
   train_saving(dir.path("a"), 2);

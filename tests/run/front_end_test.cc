@@ -96,7 +96,6 @@ const std::map<std::string, Change>& cases() {
        }},
       {"input_from_outside",
        [](RunOptions* o) { o->input_fn = input_of([](const Scope&) { return std::vector<Output>{elsewhere()}; }); }},
-      {"no_batch_size", [](RunOptions* o) { o->batch_size = 0; }},
       {"no_batch_size_in_the_shape",
        [](RunOptions* o) {
          o->batch_size = 0;

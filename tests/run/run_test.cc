@@ -72,6 +72,40 @@ TEST(Run, ADoneRunSaysSoAndStops) {
       << log.all();
 }
 
+// Batches of 8 whose size the graph does not know.
+std::vector<Output> batch_of_unknown_size(const Scope& s, ModeKeys) {
+  const Output numbers = ops::Unique(s, ops::Range(s, 0, 8, 1)).y;
+  const Output row = ops::Reshape(s, ops::Cast(s, numbers, tensorflow::DT_FLOAT), {-1, 1});
+  const Output x = ops::Tile(s, ops::Sin(s, row), {1, 4});
+  return {x, ops::Sum(s, x, 1)};
+}
+
+TEST(Run, WithoutABatchSizeTheInputGivesBatchesThatTheLogCounts) {
+  TempDir dir;
+  RunOptions options = toy_options(dir.path(), 3);
+  options.batch_size = 0;
+  options.input_fn = batch_of_unknown_size;
+  options.log_every_n_steps = 1;
+  for (int devices : {1, 2}) {
+    set_flag("num_gpus", devices);
+    options.log_dir = dir.path(std::to_string(devices));
+    LogCapture log;
+    EXPECT_EQ(run(options).steps, 3);
+    EXPECT_TRUE(log.contains("batch_size is not given: what input_fn returns is taken as batches")) << log.all();
+    EXPECT_TRUE(log.contains("step: 2(global step: 2)\tsample/sec: ")) << log.all();
+    EXPECT_FALSE(log.contains("sample/sec: 0.000")) << log.all();
+  }
+  reset_flags();
+}
+
+TEST(Run, TheLastStepIsToldAsAGlobalOne) {
+  TempDir dir;
+  run(toy_options(dir.path(), 5));
+  LogCapture log;
+  EXPECT_EQ(run(toy_options(dir.path(), 12)).steps, 7);
+  EXPECT_TRUE(log.contains("Running will end at step: 12")) << log.all();
+}
+
 TEST(Run, AFiniteInputEndsTheRun) {
   TempDir dir;
   const RunResult result = run(toy_options(dir.path(), 0, 8 * 7 + 3));
@@ -237,7 +271,12 @@ INSTANTIATE_TEST_SUITE_P(
                   o->model_fn = with_spec([](const Scope& s, ModelSpec* m) { m->loss = ops::Const(s, 1.f); });
                 },
                 "depends on no trainable variable"},
-        BadCase{"NoBatchSize", [](RunOptions* o) { o->batch_size = 0; }, "batch_size is needed"},
+        BadCase{"NoBatchSize",
+                [](RunOptions* o) {
+                  o->batch_size = 0;
+                  o->input_fn = [](const Scope& s, ModeKeys) { return std::vector<Output>{ops::Const(s, 1.f)}; };
+                },
+                "batch_size is needed"},
         BadCase{"NegativeBatchSize", [](RunOptions* o) { o->batch_size = -1; }, "batch_size is -1"},
         BadCase{"NoLogDirForTheBest",
                 [](RunOptions* o) {

@@ -1,18 +1,22 @@
 """File operations on local paths and object stores (`s3://bucket/key`; `obs://` is the same), in any mix."""
+import importlib
 import os
+import sys
 from collections import namedtuple
 
 from moxing import _file
-from moxing._arguments import Bytes, Integer, ListOf, Number, Path, Secret, Switch, Text, checked as _checked, shown
+from moxing._arguments import (Bytes, Integer, ListOf, Number, Path, Secret, Switch, Text, also_called as _also_called,
+                               checked as _checked, shown)
 from moxing.errors import ArgumentTypeError
+from moxing.file._background import BackgroundSync
 from moxing.file._paths import encode as _encode, is_remote as _is_remote
 from moxing.file._shift import shift
 from moxing.file._stream import File
 from moxing.file.errors import (CopyError, MoxFileNameDuplicateException, MoxFileNotExistsException, MoxFileReadException,
                                 MoxFileRespException)
 
-__all__ = ["File", "append", "append_remote", "copy", "copy_once_per_host", "copy_parallel", "exists", "get_size", "glob",
-           "is_directory", "list_directory", "load_plugin", "make_dirs", "mk_dir", "read", "remove", "rename", "scan_dir", "set_auth", "shift",
+__all__ = ["File", "append", "append_remote", "background_sync_copy", "copy", "copy_once_per_host", "copy_parallel", "exists",
+           "get_size", "glob", "is_directory", "list_directory", "load_plugin", "make_dirs", "mk_dir", "read", "remove", "rename", "scan_dir", "set_auth", "shift",
            "stat", "sync", "walk", "write", "CopyError", "MoxFileNameDuplicateException", "MoxFileNotExistsException",
            "MoxFileReadException", "MoxFileRespException"]
 
@@ -78,8 +82,9 @@ def load_plugin(path: _PATH):
 
 
 @_checked
-def read(url: _PATH, client_id=None, binary: _SWITCH = False):
-    """The whole content: text (UTF-8), or bytes with binary=True."""
+def read(url: _PATH, client_id=None, binary: _SWITCH = False, exist_check: _SWITCH = True):
+    """The whole content: text (UTF-8), or bytes with binary=True. exist_check makes no difference: what is missing is told by
+    the read itself."""
     data = _file.read(_encode(url))
     try:
         return data if binary else data.decode("utf-8")
@@ -138,6 +143,13 @@ def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _
 
 
 @_checked
+def background_sync_copy(src_url: _PATH, dst_url: _PATH, seconds: Number(0.01, 1e9) = 120, threads: _THREADS = 16):
+    """sync(src_url, dst_url) every `seconds`, in a thread, and once more at the end of the process or with stop() of what is
+    returned. What fails is told in a line and tried again the next time."""
+    return BackgroundSync(lambda: sync(src_url, dst_url, threads), f"{os.fsdecode(src_url)} to {os.fsdecode(dst_url)}", seconds)
+
+
+@_checked
 def copy_once_per_host(src_url: _PATH, dst_dir: _PATH, threads: _THREADS = 16):
     """For many processes on one host: the first copies, the others wait for it and find all there. Where it is killed, the next one
     goes on; where its copy fails, those that wait fail with its error (OSError and FileNotFoundError keep their class)."""
@@ -151,20 +163,24 @@ def exists(url: _PATH):
 
 @_checked
 def is_directory(url: _PATH):
-    return _file.is_directory(_encode(url))
+    """False for what is missing, also for ''."""
+    return bool(os.fspath(url)) and _file.is_directory(_encode(url))
 
 
+@_also_called(recurisive="recursive")
 @_checked
 def get_size(url: _PATH, recursive: _SWITCH = False):
     """Bytes; of an object store's folder 0 unless recursive."""
     return _file.get_size(_encode(url), recursive)
 
 
+@_also_called(src_url="url")
 @_checked
 def stat(url: _PATH):
     return Stat(*_file.stat(_encode(url)))
 
 
+@_also_called(recurisive="recursive")
 @_checked
 def list_directory(url: _PATH, recursive: _SWITCH = False, remove_sep: _SWITCH = True, skip_file: _SWITCH = False,
                    skip_dir: _SWITCH = False):
@@ -223,6 +239,7 @@ def make_dirs(url: _PATH):
     _file.make_dirs(_encode(url))
 
 
+@_also_called(recurisive="recursive")
 @_checked
 def remove(url: _PATH, recursive: _SWITCH = False, bucket: _SWITCH = False):
     """The file; with recursive the folder, too. Silent when missing; a trailing '/' names a folder only. ValueError, before
@@ -242,8 +259,21 @@ def set_auth(ak: _SECRET = None, sk: _SECRET = None, server: _NAME = None, port:
              is_secure: _SWITCH = None, ssl_verify: _SWITCH = None, long_conn_mode: _SWITCH = None, path_style: _SWITCH = None,
              retry: Integer(*_LIMITS["retry"]) = None, retry_wait: Number(*_LIMITS["retry_wait"]) = None,
              client_timeout: Number(*_LIMITS["client_timeout"]) = None, list_max_keys: Integer(*_LIMITS["list_max_keys"]) = None,
-             token: _SECRET = None, region: _NAME = None):
-    """How to reach the object store; what is not set comes from the environment (MOX_AK, …, AWS_ACCESS_KEY_ID, …)."""
+             token: _SECRET = None, region: _NAME = None, obs_client_log=None, timeout_config=None):
+    """How to reach the object store; what is not set comes from the environment (MOX_AK, …, AWS_ACCESS_KEY_ID, …).
+
+    obs_client_log and timeout_config, which scripts for the original give, have no effect: a line says so.
+    """
+    for name, value, instead in (("obs_client_log", obs_client_log, "errors tell the store's answer and its request's id"),
+                                 ("timeout_config", timeout_config, "client_timeout is the time without an answer of every request")):
+        if value:
+            sys.stderr.write(f"WARNING: set_auth: {name} has no effect in this version: {instead}\n")
     _file.set_auth(ak=ak, sk=sk, server=server, port=port, is_secure=is_secure, ssl_verify=ssl_verify, long_conn_mode=long_conn_mode,
                    path_style=path_style, retry=retry, retry_wait=retry_wait, client_timeout=client_timeout, list_max_keys=list_max_keys,
                    token=token, region=region)
+
+
+def __getattr__(name):
+    if name == "file_io":  # as scripts write it: mox.file.file_io
+        return importlib.import_module("moxing.framework.file.file_io")
+    raise AttributeError(f"module 'moxing.file' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""shift('os', 'mox'): open, os.*, os.path.*, glob.* and shutil.* take s3:// and obs:// paths, too."""
+"""shift('os', 'mox'): open, os.*, os.path.*, glob.* and shutil.* take s3:// and obs:// paths, too; numpy and pandas with them."""
 import builtins
 import functools
 import glob
@@ -8,6 +8,7 @@ import shutil
 
 from moxing._arguments import shown
 from moxing.errors import InvalidArgumentError
+from moxing.file import _shift_libraries
 from moxing.file._paths import is_remote
 
 _originals = {}  # (module, name) -> what it was before; empty: not shifted
@@ -44,6 +45,32 @@ def _remove(path, *, dir_fd=None):
     if _mox().stat(path).is_directory:  # of what is missing, too, os.remove is an error
         raise IsADirectoryError(21, "Is a directory", path)
     _mox().remove(path)
+
+
+def _rmdir(path, *, dir_fd=None):
+    mox = _mox()
+    if not mox.stat(path).is_directory:
+        raise NotADirectoryError(20, "Not a directory", path)
+    if mox.list_directory(path):
+        raise OSError(39, "Directory not empty", path)
+    mox.remove(path, recursive=True)
+
+
+def _removedirs(name):
+    """The folder, and those above it that are empty then; never the bucket."""
+    _rmdir(name)
+    scheme, _, rest = os.fspath(name).rstrip("/").partition("://")
+    while rest.count("/") > 1:
+        rest = rest.rpartition("/")[0]
+        try:
+            _rmdir(f"{scheme}://{rest}")
+        except OSError:
+            return
+
+
+def _access(path, mode, *, dir_fd=None, effective_ids=False, follow_symlinks=True):
+    """What is there can be read; whether it can be written the store tells who writes."""
+    return _mox().exists(path)
 
 
 class _Scan:
@@ -110,6 +137,7 @@ def _rmtree(path, ignore_errors=False, onerror=None, **kwargs):
 _TABLE = [
     (builtins, "open", _open, 1), (io, "open", _open, 1),
     (os, "stat", _stat, 1), (os, "listdir", _listdir, 1), (os, "makedirs", _makedirs, 1), (os, "mkdir", _mkdir, 1),
+    (os, "rmdir", _rmdir, 1), (os, "removedirs", _removedirs, 1), (os, "access", _access, 1),
     (os, "remove", _remove, 1), (os, "unlink", _remove, 1), (os, "rename", lambda src, dst, **kw: _mox().rename(src, dst), 2),
     (os, "replace", lambda src, dst, **kw: _mox().rename(src, dst), 2),
     (os, "scandir", lambda path=".": _Scan(path), 1), (os, "walk", lambda top, *a, **kw: _mox().walk(top, *a, **kw), 1),
@@ -138,6 +166,7 @@ _CAPABILITIES = ("supports_dir_fd", "supports_fd", "supports_follow_symlinks", "
 
 
 def _shift_on():
+    _shift_libraries.shift_on()
     if _originals:
         return
     for module, name, ours, paths in _TABLE:
@@ -153,6 +182,7 @@ def _shift_on():
 
 
 def _shift_off():
+    _shift_libraries.shift_off()
     for (module, name), original in _originals.items():
         if module is os:
             for capability in _CAPABILITIES:

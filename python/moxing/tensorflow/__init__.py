@@ -6,13 +6,14 @@ import importlib
 
 from moxing.tensorflow import _runtime  # noqa: F401  first: it loads TensorFlow without its notes
 from moxing.errors import DataError, Error, InvalidArgumentError, NotFoundError, RunError, UnsupportedError
-from moxing.tensorflow import datasets
+from moxing.tensorflow import auto, datasets
 from moxing.tensorflow.datasets import *  # noqa: F403  data sets, by their names on the manual's pages
 from moxing.tensorflow.executor import (AggregativeSessionRunHook, EarlyStoppingHook, ExportKeys, ExportSpec,
-                                        FeedSessionRunHook, LogEvaluationMetricHook, ModeKeys, ModelSpec,
+                                        FeedSessionRunHook, InputSpec, LogEvaluationMetricHook, ModeKeys, ModelSpec,
                                         PlateauLREarlyStoppingHook, RunResult, get_collection, get_flag, get_help, run,
                                         set_flag, var_scope)
 from moxing.tensorflow.executor.flags import take_flags_from_command_line
+from moxing.tensorflow.history import history
 from moxing.tensorflow.nets import NetworkKeys, default_preprocess_fn, get_model_fn, get_model_meta
 from moxing.tensorflow.optimizer import get_optimizer_fn, get_optimizer_wrapper_fn, learning_rate_scheduler
 from moxing.tensorflow.plugins import load_plugin
@@ -20,10 +21,10 @@ from moxing.tensorflow.preprocessing import PreprocessingKeys, get_data_augmenta
 
 __all__ = [
     "AggregativeSessionRunHook", "DataError", "EarlyStoppingHook", "Error", "ExportKeys", "ExportSpec",
-    "FeedSessionRunHook", "InvalidArgumentError", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "NetworkKeys",
+    "FeedSessionRunHook", "InputSpec", "InvalidArgumentError", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "NetworkKeys",
     "NotFoundError", "PlateauLREarlyStoppingHook", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError",
-    "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn", "get_flag", "get_help", "get_model_fn",
-    "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "learning_rate_scheduler", "load_plugin", "run",
+    "auto", "cache", "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn", "get_flag", "get_help", "get_model_fn",
+    "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "history", "learning_rate_scheduler", "load_plugin", "run",
     "set_flag", "var_scope", *datasets.__all__,
 ]
 
@@ -31,6 +32,8 @@ __all__ = [
 def __getattr__(name):
     if name == "file":  # mox.file, as in `import moxing as mox`
         return importlib.import_module("moxing.file")
+    if name == "cache":
+        return importlib.import_module("moxing").cache
     raise AttributeError(f"module 'moxing.tensorflow' has no attribute '{name}'")
 
 

@@ -48,11 +48,12 @@ def _documented(text, options):
     return f"{text}\n\n" + "\n".join(lines) + "\n"
 
 
-def takes(options, order=(), kinds=None, defaults=None, who=None):
+def takes(options, order=(), kinds=None, defaults=None, who=None, last=()):
     """Decorates a function of keyword arguments, which then takes the options of the engine by name or by position.
 
     Arguments that the function names itself come first; then those of `order`, which are options by their names, or other
-    arguments as inspect.Parameter; then the options that are left, in the table's order. The function gets all of them.
+    arguments as inspect.Parameter; then the options that are left, in the table's order; then those of `last`, other
+    arguments. The function gets all of them.
     """
     table = {option["name"]: option for option in options}
 
@@ -62,7 +63,7 @@ def takes(options, order=(), kinds=None, defaults=None, who=None):
                  for entry in order]
         known = {p.name for p in own + taken}
         taken += [_parameter(option, kinds or {}, defaults or {}) for option in options if option["name"] not in known]
-        signature = inspect.Signature(own + taken)
+        signature = inspect.Signature([*own, *taken, *last])
         name = function.__qualname__.removesuffix(".__init__")
 
         def takes_options(*args, **kwargs):

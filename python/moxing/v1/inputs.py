@@ -126,30 +126,6 @@ def _adapted_optimizer_fn(optimizer_fn, mox):
     return wrapped
 
 
-def _batch_size(input_fn, mode):
-    """How many samples a batch of input_fn has: by its shape, else by reading one. None where that cannot be told."""
-    import tensorflow.compat.v1 as tf
-    with tf.Graph().as_default(), tf.Session() as session:
-        first = tf.convert_to_tensor(_flat(input_fn(mode))[0])
-        if first.shape.rank is None or first.shape.rank > 0 and first.shape.as_list()[0] is None:
-            session.run([tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer()])
-            shape = session.run(tf.shape(first))
-        else:
-            shape = first.shape.as_list()
-        return int(shape[0]) if len(shape) else None
-
-
-def _without_batch_size(kwargs):
-    """A script that leaves batch_size out gives batches: with the size that the log counts samples by."""
-    try:
-        size = _batch_size(kwargs["input_fn"], kwargs.get("run_mode"))
-    except Exception:  # of input_fn: mox.run shows it better
-        return kwargs
-    if size is None:
-        return kwargs
-    return {**kwargs, "batch_size": size, "auto_batch": False}
-
-
 def adapted_run(run, mox):
     names = list(inspect.signature(run).parameters)
 
@@ -161,8 +137,6 @@ def adapted_run(run, mox):
             kwargs["max_number_of_steps"] = 0
         if callable(kwargs.get("input_fn")):
             kwargs["input_fn"] = adapted_input_fn(kwargs["input_fn"])
-            if kwargs.get("batch_size") is None and kwargs.get("auto_batch", True):
-                kwargs = _without_batch_size(kwargs)
         if mixed_precision.may_be_used() and callable(kwargs.get("optimizer_fn")):
             kwargs["optimizer_fn"] = _adapted_optimizer_fn(kwargs["optimizer_fn"], mox)
         return run(**kwargs)

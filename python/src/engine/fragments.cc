@@ -65,6 +65,26 @@ NamedFragment piecewise_lr(const std::string& strategy, int64_t num_samples, int
   return {make_fragment(scope, {}), {{"", tensor_name(rate)}}};
 }
 
+namespace schedule = learning_rate_scheduler;
+
+// The schedules follow the step that they are given: the fragment's input, an int64 scalar.
+template <typename Options>
+NamedFragment scheduled(Options options, tf::Output (*make)(const Scope&, const Options&)) {
+  const Workbench bench(tf::DT_INT64, std::vector<int64_t>{}, 0);
+  options.global_step = bench.input;
+  return bench.finish({{"", make(bench.scope, options)}});
+}
+
+NamedFragment polynomial_decay(double max_lr, double min_lr, int64_t max_step, double warmup, double decay_end,
+                               double power) {
+  return scheduled<schedule::PolynomialDecay>({max_lr, min_lr, max_step, warmup, decay_end, power, {}},
+                                              &schedule::polynomial_decay);
+}
+
+NamedFragment cosine_decay(double max_lr, double min_lr, int64_t max_step, double warmup, double warmup_lr) {
+  return scheduled<schedule::CosineDecay>({max_lr, min_lr, max_step, warmup, warmup_lr, {}}, &schedule::cosine_decay);
+}
+
 NamedFragment dataset_fragment(Dataset& dataset, const std::vector<std::string>& keys, int64_t seed) {
   nb::gil_scoped_release release;
   const Scope scope = Workbench::seeded(seed);
@@ -139,6 +159,8 @@ void bind_fragments(nb::module_& m) {
   m.def("augmentation", &augmentation, nb::arg("name"), nb::arg("mode"), nb::arg("height"), nb::arg("width"),
         nb::arg("options"), nb::arg("dtype"), nb::arg("shape").none(), nb::arg("seed"));
   m.def("piecewise_lr", &piecewise_lr);
+  m.def("polynomial_decay", &polynomial_decay);
+  m.def("cosine_decay", &cosine_decay);
   m.def("network_names", &network_names);
   m.def(
       "check_network",

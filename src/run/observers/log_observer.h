@@ -10,12 +10,16 @@ namespace mox {
 
 class MOX_EXPORT LogObserver : public StepObserver {
  public:
-  // As StepLogger's: `log_dir` may be empty, `limit` is 0 when the number of steps is not known.
+  // As StepLogger's: `log_dir` may be empty, `limit` is 0 when the number of steps is not known. Where samples_per_step
+  // is 0, a step that is logged is asked for it (sample_count.h).
   LogObserver(const MetricsObserver& metrics, FetchPlan& plan, const std::string& log_dir, int64_t samples_per_step,
               int64_t limit)
-      : metrics_(metrics), plan_(plan), logger_(log_dir, samples_per_step, limit) {}
+      : metrics_(metrics), plan_(plan), samples_per_step_(samples_per_step), logger_(log_dir, limit) {}
 
   void begin(const StepNumber&) override { logger_.start(); }
+  int64_t wants(const StepNumber& number) override { return samples_per_step_ == 0 && plan_.at(number.local).line; }
+  bool plans_ahead() const override { return samples_per_step_ > 0 || plan_.plans_ahead(); }
+  void request(int64_t wanted, StepRequest* request) const override;
   void after_step(const StepResult& result) override;
   void end(const Ending&) override { logger_.clear_progress(); }
 
@@ -25,6 +29,7 @@ class MOX_EXPORT LogObserver : public StepObserver {
  private:
   const MetricsObserver& metrics_;
   FetchPlan& plan_;
+  const int64_t samples_per_step_;
   StepLogger logger_;
   double rate_ = 0;
 };

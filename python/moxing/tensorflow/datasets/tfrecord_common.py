@@ -1,10 +1,13 @@
 """TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features."""
+import functools
+import inspect
+
 from moxing._arguments import Integer, ListOf, PathText, Text, checked, shown
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
 from moxing.tensorflow._options import other, takes
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import func_graph, graph_function
-from moxing.tensorflow.datasets._options import engine_metadata, feature_of, fill, image_size_of, paired_features
+from moxing.tensorflow.datasets._options import engine_metadata, feature_of, fill, image_size_of, paired_features, range_of
 from moxing.tensorflow.datasets.base import Dataset
 
 
@@ -75,6 +78,10 @@ def image_handler(feature: Text("the name of a feature") = "image/encoded", size
     return engine.image_handler(feature, None if size is None else image_size_of(size))
 
 
+_RECORD = ""  # the feature that is the record itself
+_WHOLE_RECORD = {_RECORD: tf.FixedLenFeature([], tf.string)}
+
+
 def _as_parsed(tensors, features):
     """Features of any length, which C++ gives as vectors, as tf.parse_example does: sparse."""
     parsed = dict(tensors)
@@ -109,17 +116,22 @@ class BaseTFRecordDataset(Dataset):
     handler of TF-slim's}. A function gets a feature of any length as a vector. get() takes the items.
 
     A subclass overrides the methods keys_to_features and items_to_handlers; or _build_features(self, *features), which gets
-    the tensors of feature_keys, in their order, and calls self._add_feature(item, tensor) for each item.
+    the tensors of feature_keys, in their order, and calls self._add_feature(item, tensor) for each item. Older ones are
+    called _build_feature, and have _parser(self, record), which gives what it takes. num_readers is num_parallel.
     """
 
-    _build_features = None
+    _build_features = _build_feature = None
+    _parser = None
 
     @takes(engine.TFRecordDatasetOptions.options,
            ["batch_size", "shuffle", "shuffle_buffer_size", "num_parallel", "num_epochs", "cache_dir", "remove_cache_on_finish",
             "private_num_threads", "preprocess_threads", "drop_remainder", "seed", "max_broken_samples", "shard_index",
-            "num_shards", other("meta"), other("feature_keys"), other("feature_values")])
+            "num_shards", other("meta"), other("feature_keys"), other("feature_values"),
+            other("num_readers", None, range_of("num_readers"))])
     def __init__(self, metadata=None, keys_to_features=None, items_to_handlers=None, *, meta=None, feature_keys=None,
-                 feature_values=None, **options):
+                 feature_values=None, num_readers=None, **options):
+        if num_readers is not None:
+            options["num_parallel"] = num_readers
         self._options = fill(engine.TFRecordDatasetOptions(), options)
         self._records = engine_metadata(metadata if metadata is not None else meta, BaseTFRecordMetadata)
         self._features = keys_to_features
@@ -145,10 +157,14 @@ class BaseTFRecordDataset(Dataset):
         parsed = _as_parsed(tensors, features)
         self._added = {}
         try:
-            self._build_features(*(parsed[key] for key in features))
+            values = (parsed[key] for key in features) if self._parser is None else self._parser(tensors[_RECORD])
+            self._builder()(*values)
             return self._added
         finally:
             self._added = None
+
+    def _builder(self):
+        return self._build_features or self._build_feature
 
     def _of_build_features(self, features, engine_features):
         with func_graph.FuncGraph("_build_features").as_default():
@@ -168,9 +184,9 @@ class BaseTFRecordDataset(Dataset):
     def _dataset(self):
         """Made at first use: a subclass's constructor is through by then."""
         if self._made is None:
-            features = self._needed("keys_to_features", self.keys_to_features())
+            features = self._needed("keys_to_features", _WHOLE_RECORD if self._parser is not None else self.keys_to_features())
             engine_features = {key: feature_of(key, feature) for key, feature in features.items()}
-            if self._build_features is not None:
+            if self._builder() is not None:
                 self._made = self._of_build_features(features, engine_features)
             else:
                 items = self._needed("items_to_handlers", self.items_to_handlers())
@@ -198,8 +214,14 @@ class ImageClassificationTFRecordDataset(Dataset):
     """image/encoded and image/class/label as TF-slim writes them.
 
     Keys: image, label, label_desc, image_name, and the custom_feature_keys, whose custom_feature_values are
-    tf.FixedLenFeature or tf.VarLenFeature.
+    tf.FixedLenFeature or tf.VarLenFeature. Older scripts give keys_to_features and items_to_handlers after the metadata: that
+    is a BaseTFRecordDataset.
     """
+
+    def __new__(cls, *args, **kwargs):
+        if cls is ImageClassificationTFRecordDataset and (len(args) > 1 and isinstance(args[1], dict) or "keys_to_features" in kwargs):
+            return BaseTFRecordDataset(*args, **kwargs)  # no instance: its __init__ was called, ours is not
+        return super().__new__(cls)
 
     @takes(engine.ImageTFRecordDatasetOptions.options,
            ["batch_size", "shuffle", "shuffle_buffer_size", "num_parallel", "num_epochs", "cache_dir", "preprocess_fn",
@@ -213,3 +235,7 @@ class ImageClassificationTFRecordDataset(Dataset):
         options.set_custom_feature_values([feature_of(*pair) for pair in custom])
         records = engine_metadata(metadata if metadata is not None else meta, BaseTFRecordMetadata)
         super().__init__(engine.image_tfrecord_dataset(records, options))
+
+
+# Not __new__'s, which hands on what it gets.
+ImageClassificationTFRecordDataset.__signature__ = inspect.signature(functools.partial(ImageClassificationTFRecordDataset.__init__, None))

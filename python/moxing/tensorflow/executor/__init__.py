@@ -2,11 +2,12 @@
 from moxing.tensorflow.executor.flags import get_flag, get_help, set_flag
 from moxing.tensorflow.executor.hooks import (AggregativeSessionRunHook, EarlyStoppingHook, FeedSessionRunHook,
                                               LogEvaluationMetricHook, PlateauLREarlyStoppingHook)
+from moxing.tensorflow.executor.input import InputSpec
 from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
 from moxing.tensorflow.executor.run import RunResult, run
 from moxing.tensorflow.executor.scopes import get_collection, var_scope
 from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
 
 __all__ = ["AggregativeSessionRunHook", "EarlyStoppingHook", "ExportKeys", "ExportSpec", "FeedSessionRunHook",
-           "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "PlateauLREarlyStoppingHook", "RunResult", "get_collection",
+           "InputSpec", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "PlateauLREarlyStoppingHook", "RunResult", "get_collection",
            "get_flag", "get_help", "run", "set_flag", "var_scope"]

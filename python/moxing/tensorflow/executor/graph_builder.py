@@ -35,13 +35,14 @@ def _names(gradients):
 class GraphBuilder:
     """Builds the graph of TRAIN, EVAL or PREDICT. The builder must live as long as the run: Python functions do."""
 
-    def __init__(self, functions, config, seed, errors):
+    def __init__(self, functions, config, seed, errors, progress=None):
         self._functions = functions
         self._config = config
         self._mode = config.run_mode
         self._inter_mode = config.inter_mode
         self._seed = seed
         self._errors = errors
+        self._progress = progress
         self._assembly = engine.GraphAssembly(config)
         self._gradients = []  # [loss][tower]: list of (gradient, variable)
         self._network_losses = []
@@ -77,6 +78,7 @@ class GraphBuilder:
         with graph.as_default():
             model.make_global_step()
             inputs = self._input.export_placeholders(self._config.auto_batch)
+            inputs = self._input.for_model(inputs)
             spec = returned.spec(model.call_model_fn(self._functions.model_fn, inputs, "EXPORT"), "EXPORT")
             if graph.get_collection(tf.GraphKeys.TABLE_INITIALIZERS):
                 raise UnsupportedError("model_fn uses lookup tables in EXPORT mode, which this version does not export; "
@@ -106,9 +108,9 @@ class GraphBuilder:
     def _build_tower(self, tower):
         inputs = self._input.tower(tower)
         with self._at(self._assembly.tower(tower), tower):
-            spec = model.call_model_fn(self._functions.model_fn, inputs, self._mode)
+            spec = model.call_model_fn(self._functions.model_fn, self._input.for_model(inputs), self._mode)
             description = returned.spec(spec, self._mode)
-            hooks = self.hooks.of_spec(spec)
+            hooks = self.hooks.of_spec(spec) + ([] if self._progress is None else [self._progress.hook(tower)])
             summaries = [summary.name for summary in tf.get_collection(tf.GraphKeys.SUMMARIES)]
             updates = []
             if self._mode == "TRAIN":
@@ -130,7 +132,8 @@ class GraphBuilder:
         self._inter_input.import_into_current_graph()
         known = tf.global_variables()
         with self._at(self._assembly.inter(), self._config.num_gpus):
-            spec = model.call_model_fn(self._functions.model_fn, self._inter_input.tower(0), self._inter_mode)
+            inputs = self._inter_input.for_model(self._inter_input.tower(0))
+            spec = model.call_model_fn(self._functions.model_fn, inputs, self._inter_mode)
             description = returned.spec(spec, self._inter_mode)
             hooks = self.hooks.of_spec(spec, inter=True)
         model.check_made_no_variable(known, self._inter_mode)

@@ -10,13 +10,21 @@ class InputEnded(tf.errors.OutOfRangeError):
     """The run's own input ended. Uncaught it ends the run; any other OutOfRangeError is an error."""
 
 
-class Session:
+class Session(session_lib.SessionInterface):
     """What hooks get as the session: `graph` and `run`, on the engine's session. Closed when the run ends."""
 
     def __init__(self, graph):
-        self.graph = graph
+        self._graph = graph
         self._session = None
         self._closed = False
+
+    @property
+    def graph(self):
+        return self._graph
+
+    @property
+    def sess_str(self):
+        return ""  # the target of a session in this process
 
     def use(self, session):
         self._session = session
@@ -49,7 +57,7 @@ def _names(handler):
 
 
 class Adapter:
-    """One hook of Python, as the engine calls it."""
+    """One hook of Python, as the engine calls it: always with the run's graph as the default, as tf.train's sessions do."""
 
     def __init__(self, hook, session, losses):
         self._hook = hook
@@ -64,7 +72,8 @@ class Adapter:
 
     def before_run(self, session):
         self._context = tf.train.SessionRunContext(tf.train.SessionRunArgs(self._losses), self._session.use(session))
-        args = self._hook.before_run(self._context)
+        with self._session.graph.as_default():
+            args = self._hook.before_run(self._context)
         self._handler = None
         if args is None:
             return [], []
@@ -83,11 +92,18 @@ class Adapter:
     def after_run(self, values):
         """True: the hook asks to stop."""
         results = None if self._handler is None else self._handler.build_results(None, values)
-        self._hook.after_run(self._context, tf.train.SessionRunValues(results, None, tf.RunMetadata()))
+        with self._session.graph.as_default():
+            self._hook.after_run(self._context, tf.train.SessionRunValues(results, None, tf.RunMetadata()))
         return self._context.stop_requested
 
     def end(self, session):
-        self._hook.end(self._session.use(session))
+        with self._session.graph.as_default():
+            self._hook.end(self._session.use(session))
+
+
+def _looks_for_saver(hook):
+    """A CheckpointSaverHook that was given none takes the collection's, which tf.train's sessions would put there."""
+    return isinstance(hook, tf.train.CheckpointSaverHook) and hook._saver is None and hook._scaffold is None
 
 
 class Hooks:
@@ -123,6 +139,8 @@ class Hooks:
 
     def begin(self):
         """In the graph, which may still be added to."""
+        if any(_looks_for_saver(hook) for hook in self._waiting) and not tf.get_collection(tf.GraphKeys.SAVERS):
+            tf.add_to_collection(tf.GraphKeys.SAVERS, tf.train.Saver())
         for hook in self._waiting:
             hook.begin()
 

@@ -1,15 +1,53 @@
 """Calls input_fn in a graph of its own, and brings its pipeline, lifted by the engine, into the main graph."""
+from moxing._arguments import Switch, checked
 from moxing.errors import InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import new_graph, state_of
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor import returned, user_functions
 
 
-def _outputs(result):
-    if isinstance(result, (tf.data.Dataset, tf.compat.v2.data.Dataset)):
-        raise InvalidArgumentError("input_fn returned a data set; return the tensors of its next element: "
-                                   "tf.data.make_one_shot_iterator(dataset).get_next()")
-    return list(result) if isinstance(result, (list, tuple)) else [result]
+class InputSpec:
+    """Several lists of inputs, which model_fn gets apart: `inputs.get_input(0)`. Each device always has a batch of its own:
+    split_to_device makes no difference."""
+
+    @checked
+    def __init__(self, split_to_device: Switch() = False):
+        self.split_to_device = split_to_device
+        self._inputs = []
+
+    def new_input(self, inputs):
+        self._inputs.append(list(inputs) if isinstance(inputs, (list, tuple)) else [inputs])
+
+    def get_input(self, index):
+        return self._inputs[index]
+
+
+class _Structure:
+    """What input_fn returned: tensors in lists, tuples, dicts; model_fn gets its own in the same ones, on top a list."""
+
+    def __init__(self, result):
+        if isinstance(result, (tf.data.Dataset, tf.compat.v2.data.Dataset)):
+            raise InvalidArgumentError("input_fn returned a data set; return the tensors of its next element: "
+                                       "tf.data.make_one_shot_iterator(dataset).get_next()")
+        self._is_spec = isinstance(result, InputSpec)
+        if self._is_spec:
+            result = result._inputs
+        elif type(result) is tuple:
+            result = list(result)
+        elif not tf.nest.is_nested(result):
+            result = [result]
+        self._shape = result
+
+    def flat(self):
+        return tf.nest.flatten(self._shape)
+
+    def packed(self, tensors):
+        packed = tf.nest.pack_sequence_as(self._shape, tensors)
+        if not self._is_spec:
+            return packed
+        spec = InputSpec()
+        spec._inputs = packed
+        return spec
 
 
 def _check_graph(graph):
@@ -26,7 +64,8 @@ class Input:
         self._inter = inter
         self.graph = new_graph(seed)  # kept: Python functions in the pipeline live as long as it
         with self.graph.as_default(), errors.recording():
-            outputs = [returned.value(output) for output in _outputs(user_functions.call("input_fn", input_fn, mode))]
+            self._structure = _Structure(user_functions.call("input_fn", input_fn, mode))
+            outputs = [returned.value(output) for output in self._structure.flat()]
         _check_graph(self.graph)
         state = state_of(self.graph)
         self.class_names = state.class_names
@@ -52,7 +91,12 @@ class Input:
                 tensor.set_shape(_static_shape(batch))
 
     def tower(self, i):
+        """A device's tensors."""
         return list(self._towers[i])
+
+    def for_model(self, tensors):
+        """Tensors such as a device's, as input_fn arranged them."""
+        return self._structure.packed(tensors)
 
     def export_placeholders(self, auto_batch):
         """Placeholders like one device's inputs."""

@@ -38,5 +38,5 @@ def spec(model_spec, mode):
     elif model_spec.export_spec is not None:
         given = model_spec.export_spec
         result.set_export(named(given.inputs_dict, "export_spec.inputs_dict", mode),
-                          named(given.outputs_dict, "export_spec.outputs_dict", mode), str(given.version))
+                          named(given.outputs_dict, "export_spec.outputs_dict", mode), given.version_name())
     return result

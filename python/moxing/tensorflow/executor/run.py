@@ -3,25 +3,33 @@ import dataclasses
 import signal
 import sys
 
-from moxing._arguments import Kind
+from moxing._arguments import Kind, Switch
 from moxing.errors import Error, InvalidArgumentError
 from moxing.tensorflow._graph_state import user_seed
-from moxing.tensorflow._options import takes
+from moxing.tensorflow._options import other, takes
 from moxing.tensorflow._runtime import engine, new_array
-from moxing.tensorflow.executor import user_functions
+from moxing.tensorflow.executor import progress, user_functions
 from moxing.tensorflow.executor.graph_builder import GraphBuilder
-from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
+from moxing.tensorflow.executor.keys import ExportKeys
 
 _WARNING, _ERROR = 2, 3
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class RunResult:
     steps: int             # run by this call
     global_step: int       # of the model, at the end
     metrics: dict          # EVAL: the mean of log_info over the run; TRAIN: what was logged last
     checkpoint: str        # prefix that was saved last (TRAIN) or loaded
     export_dir: str        # of the exported model, "" for none
+
+    def __repr__(self):
+        """What there is, metrics with four digits."""
+        metrics = ", ".join(f"'{name}': {value:.4g}" for name, value in self.metrics.items())
+        parts = [f"steps={self.steps}", f"global_step={self.global_step}", f"metrics={{{metrics}}}" if metrics else "",
+                 f"checkpoint={self.checkpoint!r}" if self.checkpoint else "",
+                 f"export_dir={self.export_dir!r}" if self.export_dir else ""]
+        return f"RunResult({', '.join(filter(None, parts))})"
 
 
 @dataclasses.dataclass
@@ -35,8 +43,7 @@ class _Functions:
 
 def _write_log_line(level, line):
     prefix = {_WARNING: "WARNING: ", _ERROR: "ERROR: "}.get(level, "")
-    sys.stderr.write(prefix + line + "\n")
-    sys.stderr.flush()
+    progress.write(prefix + line)
 
 
 def _check_functions(functions, mode):
@@ -97,7 +104,8 @@ def _stop_as_asked():
     raise KeyboardInterrupt
 
 
-@takes(engine.run_options, kinds={"export_model": _ExportModel()}, defaults={"run_mode": "invalid", "export_model": False})
+@takes(engine.run_options, kinds={"export_model": _ExportModel()}, defaults={"run_mode": "invalid", "export_model": False},
+       last=[other("progress", None, Switch())])
 def run(**options):
     """Runs to the end and returns a RunResult.
 
@@ -108,7 +116,10 @@ def run(**options):
     fetch_strategy_fn(step, planned) is called before each step with its number in this run, and the set of what the
     …_n_steps arguments planned for it: 'log_info', 'summaries', 'output_info'. It returns the names of what the step
     fetches, or None for what was planned.
+
+    progress: a progress bar (tqdm); by default in notebooks that have it.
     """
+    bar = options.pop("progress")
     functions = _Functions(**{field.name: options[field.name] for field in dataclasses.fields(_Functions)})
     options["export_model"] = options["export_model"] or None
     config = _config(options)
@@ -116,15 +127,15 @@ def run(**options):
     try:
         _check_functions(functions, config.run_mode)
         config.check(functions.output_fn is not None)
-        return _run(functions, config)
+        return _run(functions, config, progress.wanted(bar, config.run_mode, config.max_number_of_steps))
     finally:
         engine.set_log_sink(None)
 
 
-def _run(functions, config):
+def _run(functions, config, bar):
     errors = user_functions.PythonErrors()
     seed = config.random_seed or user_seed()
-    builder = GraphBuilder(functions, config, seed, errors)
+    builder = GraphBuilder(functions, config, seed, errors, bar)
     built = builder.build()
     export = builder.build_export() if config.export_model else None
     output_fn = functions.output_fn
@@ -138,6 +149,8 @@ def _run(functions, config):
         raise
     finally:
         builder.hooks.close()
+        if bar is not None:
+            bar.close()
     if result.interrupted and engine.received_signal():
         _stop_as_asked()
     return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)

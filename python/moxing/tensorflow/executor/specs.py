@@ -1,4 +1,6 @@
 """What model_fn returns."""
+from moxing._arguments import shown
+from moxing.errors import ArgumentTypeError, UnsupportedError
 
 
 class ExportSpec:
@@ -13,6 +15,12 @@ class ExportSpec:
         self.outputs_dict = outputs_dict
         self.version = version
 
+    def version_name(self):
+        if isinstance(self.version, bool) or not isinstance(self.version, (int, str)):
+            raise ArgumentTypeError(f"ExportSpec: version is {shown(self.version)}, expected the name of a folder, a number, or -1 "
+                                    "for the next one")
+        return str(self.version)
+
 
 class ModelSpec:
     """What a mode needs of it: TRAIN loss, EVAL log_info, PREDICT output_info, EXPORT export_spec.
@@ -21,7 +29,11 @@ class ModelSpec:
     list a loss. log_info: name -> scalar. output_info: name -> tensor. export_spec: an ExportSpec.
     """
 
-    def __init__(self, loss=None, var_scopes=None, log_info=None, output_info=None, export_spec=None, hooks=None):
+    def __init__(self, loss=None, var_scopes=None, log_info=None, output_info=None, export_spec=None, hooks=None,
+                 compressor_spec=None):
+        if compressor_spec is not None:
+            raise UnsupportedError("ModelSpec: compressor_spec asks for the pruning or quantization of models, which is not "
+                                   "offered by this version; leave it out. use_fp16 makes models smaller and faster")
         self.loss = loss
         self.var_scopes = var_scopes
         self.log_info = log_info

@@ -32,6 +32,17 @@ def call(name, function, *args):
     return function(*args)
 
 
+def call_preprocess_fn(function, images, run_mode):
+    """function(images), or function(images, run_mode) where it takes a second argument."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a builtin
+        return function(images)
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_mode = len([p for p in by_place if p.default is p.empty]) > 1 or any(p.name in _MODE_NAMES for p in by_place)
+    return function(images, run_mode) if takes_mode else function(images)
+
+
 def _is_generators(function):
     """Whether TensorFlow's own Dataset.from_generator calls it: its StopIteration is the end of the data."""
     return getattr(function, "__module__", None) == "tensorflow.python.data.ops.from_generator_op"

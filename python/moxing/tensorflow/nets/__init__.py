@@ -2,17 +2,26 @@
 import collections
 
 from moxing._arguments import Integer, Number, Switch, Text, checked, shown
-from moxing.errors import ArgumentTypeError, InvalidArgumentError
+from moxing.errors import ArgumentTypeError, InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._fragments import image_tensor, import_fragment, shape_list
 from moxing.tensorflow._graph_state import fragment_seed, state_of
 from moxing.tensorflow._runtime import engine
+from moxing.tensorflow.executor.user_functions import call_preprocess_fn
 
 ModelMeta = collections.namedtuple(
     "ModelMeta", ["default_image_size", "default_labels_offset", "default_logits_pattern", "default_channels"])
 
 
 class NetworkKeys:
-    """LENET = 'lenet', …: every network that there is."""
+    """LENET = 'lenet', …: every network that there is; and those of the original that are not offered."""
+
+    RESNET_V1_50_MOX = "resnet_v1_50_mox"
+    RESNET_V1_50_OCT = "resnet_v1_50_oct"
+
+
+def check_offered(name):
+    if name in (NetworkKeys.RESNET_V1_50_MOX, NetworkKeys.RESNET_V1_50_OCT):
+        raise UnsupportedError(f"the network {name}, which was never published, is not offered; resnet_v1_50 is nearest")
 
 
 def note_network_keys():
@@ -26,6 +35,7 @@ note_network_keys()
 @checked
 def get_model_meta(name: Text("the name of a network")):
     """Its usual image size, its labels' offset, and the pattern of its last layer's variables."""
+    check_offered(name)
     return ModelMeta(*engine.model_meta(name))
 
 
@@ -47,8 +57,10 @@ def get_model_fn(name: Text("the name of a network"), run_mode: Text("TRAIN, EVA
     """A function images -> (logits, end_points).
 
     images are [batch, height, width, channels]; logits [batch, num_classes]; end_points a dict in the network's order.
-    preprocess_fn is called on the images first; None: nothing is done to them.
+    preprocess_fn(images), or preprocess_fn(images, run_mode), is called first; with data_format='NCHW' it may return
+    images in NCHW. None: nothing is done to the images.
     """
+    check_offered(name)
     options = engine.ModelFnOptions()
     options.weight_decay = weight_decay
     options.data_format = data_format
@@ -66,7 +78,7 @@ def get_model_fn(name: Text("the name of a network"), run_mode: Text("TRAIN, EVA
 
     def model_fn(images):
         if preprocess_fn is not None and preprocess_fn is not default_preprocess_fn:
-            images = preprocess_fn(images)
+            images = call_preprocess_fn(preprocess_fn, images, run_mode)
         images = image_tensor(images, f"network {name}")
         forced = state_of().force_dtypes
         device = state_of().device if data_format == "NCHW" else ""  # which decides whether layers transpose

@@ -1,7 +1,7 @@
 """Learning rates that change with the global step."""
-from moxing._arguments import Integer, Text, checked
-from moxing.tensorflow._fragments import import_fragment
-from moxing.tensorflow._runtime import engine
+from moxing._arguments import Integer, Number, Text, checked
+from moxing.tensorflow._fragments import import_fragment, resource_global_step
+from moxing.tensorflow._runtime import engine, tf
 
 
 @checked
@@ -12,3 +12,29 @@ def piecewise_lr(lr_strategy: Text("a text such as '10:0.1,20:0.01'"), num_sampl
     lr_strategy: "5:0.1->0.4,10:0.4=>0.8,15:0.8,20:0.08", entries END_EPOCH:VALUE; `a->b` is linear, `a=>b` exponential.
     """
     return import_fragment(engine.piecewise_lr(lr_strategy, num_samples, global_batch_size), "piecewise_lr")[0][1]
+
+
+_RATE = Number(0, 1e30)
+_STEPS = Integer(1)
+_PART = Number(0, 1e18)
+
+
+def _at(global_step, fragment, name):
+    step = resource_global_step() if global_step is None else global_step
+    return import_fragment(fragment, name, [tf.cast(tf.convert_to_tensor(step), tf.int64)])[0][1]
+
+
+@checked
+def polynomial_decay(max_lr: _RATE, min_lr: _RATE, global_step=None, max_step: _STEPS = 1, warmup: _PART = 0, decay_end: _PART = 1,
+                     power: Number(0, 1e6) = 1):
+    """The rate at global_step (None: the run's): in a line from min_lr to max_lr over `warmup`, then down to min_lr at decay_end
+    as a polynomial of that power, and min_lr after. warmup below 1 and decay_end up to 1 are parts of max_step."""
+    return _at(global_step, engine.polynomial_decay(max_lr, min_lr, max_step, warmup, decay_end, power), "polynomial_decay")
+
+
+@checked
+def linear_cosine_decay(max_lr: _RATE, min_lr: _RATE, global_step=None, max_step: _STEPS = 1, warmup: _PART = 0, decay_end: _PART = 1):
+    """As polynomial_decay, but half a cosine down. TensorFlow's schedule of that name is tf.train.linear_cosine_decay."""
+    steps = warmup if warmup >= 1 else warmup * max_step
+    end = int(decay_end if decay_end > 1 else decay_end * max_step)
+    return _at(global_step, engine.cosine_decay(max_lr, min_lr, end, steps, min_lr), "linear_cosine_decay")

@@ -1,0 +1,1 @@
+"""The module path of older scripts: moxing.framework.common."""

@@ -1,0 +1,1 @@
+"""The module path of older scripts: moxing.tensorflow.datasets.reader.raw_reader."""

@@ -1,0 +1,2 @@
+"""Its names, at the path that older scripts import."""
+from moxing.tensorflow.datasets.raw.raw_dataset import *  # noqa: F403

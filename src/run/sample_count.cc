@@ -1,0 +1,58 @@
+#include "run/sample_count.h"
+
+#include "graph/node_defs.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+tf::Tensor scalar(int64_t value) {
+  tf::Tensor t(tf::DT_INT64, {});
+  t.scalar<int64_t>()() = value;
+  return t;
+}
+
+}  // namespace
+
+std::string add_sample_count(BuiltGraph* graph, size_t tower, const std::string& prefix) {
+  const int64_t usual = graph->samples_per_step / graph->towers.size();
+  const NodeIndex index = index_nodes(graph->graph);
+  const std::string& input = graph->towers[tower].inputs.front();
+  const TensorRef tensor = parse_tensor(input);
+  const tf::NodeDef& node = require_node(index, tensor.node, "counting the samples");
+  std::vector<tf::PartialTensorShape> shapes;
+  tf::DataTypeVector types;
+  const bool has_shapes =
+      tf::GetNodeAttr(node, "output_shapes", &shapes).ok() && tf::GetNodeAttr(node, "output_types", &types).ok();
+  const bool known = !has_shapes || shapes.at(tensor.port).dims() == 0 ||
+                     (shapes.at(tensor.port).dims() > 0 && shapes.at(tensor.port).dim_size(0) >= 0);
+  if (known || (usual > 0 && shapes.at(tensor.port).dims() < 0)) return add_const(&graph->graph, prefix, scalar(usual));
+  const std::string device = node.device();
+  NodeMaker(&graph->graph, prefix + "/shape", "Shape")
+      .input(input)
+      .attr("T", types.at(tensor.port))
+      .attr("out_type", tf::DT_INT64)
+      .device(device);
+  const std::string first = add_const(&graph->graph, prefix + "/first", scalar(0));
+  const std::string axis = add_const(&graph->graph, prefix + "/axis", scalar(0));
+  NodeMaker(&graph->graph, prefix, "GatherV2")
+      .input(prefix + "/shape")
+      .input(first)
+      .input(axis)
+      .attr("Tparams", tf::DT_INT64)
+      .attr("Tindices", tf::DT_INT64)
+      .attr("Taxis", tf::DT_INT64)
+      .device(device);
+  return prefix;
+}
+
+void add_step_samples(BuiltGraph* graph) {
+  if (graph->samples_per_step > 0) return;
+  for (size_t tower = 0; tower < graph->towers.size(); ++tower) add_sample_count(graph, tower, step_samples(tower));
+}
+
+std::string step_samples(size_t tower) { return "step_samples/" + std::to_string(tower); }
+
+}  // namespace mox
