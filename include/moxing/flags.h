@@ -48,6 +48,11 @@ inline void set_flag(const std::string& name, const char* value) { set_flag(name
 // Whether the command line, set_flag or the environment gave it a value.
 MOX_EXPORT bool is_flag_set(const std::string& name);
 
+// How many workers the flag worker_hosts names; 1 without it, and for an evaluator, which is no member of the cluster.
+MOX_EXPORT int64_t num_workers();
+// This process is worker 0, or alone: of several workers it alone logs, saves, exports and prints results.
+MOX_EXPORT bool is_chief();
+
 // Takes `--name=value`, `--name value` and, for switches, `--name` / `--noname` out of `args`; returns what it does not
 // know, in order, for the user's own parser. InvalidArgumentError as set_flag, and for a flag without its value.
 MOX_EXPORT std::vector<std::string> parse_flags(const std::vector<std::string>& args);

@@ -254,4 +254,12 @@ std::string get_help() {
   return help;
 }
 
+int64_t num_workers() {
+  if (get_flag<std::string>("job_name") == "evaluator") return 1;
+  const std::vector<std::string> hosts = split_words(get_flag<std::string>("worker_hosts"), ',');
+  return std::max<int64_t>(1, static_cast<int64_t>(hosts.size()));
+}
+
+bool is_chief() { return num_workers() == 1 || get_flag<int64_t>("task_index") == 0; }
+
 }  // namespace mox

@@ -48,8 +48,7 @@ Shard shard_of(int64_t shard_index, int64_t num_shards) {
     if (shard_index != 0)
       throw InvalidArgumentError("data set: shard_index is " + std::to_string(shard_index) +
                                  ", but num_shards is 0, which takes both from the flags; give num_shards too");
-    const auto hosts = get_flag<std::string>("worker_hosts");
-    num_shards = 1 + std::count(hosts.begin(), hosts.end(), ',');
+    num_shards = num_workers();
     if (num_shards > 1) shard_index = get_flag<int64_t>("task_index");
   }
   check_option(dataset_option("num_shards"), num_shards);

@@ -104,6 +104,7 @@ int run_eval(const std::vector<std::string>& args) {
   set_default_log_level(options.log_every_n_steps > 0 ? "info" : "warning");
   const RunResult result = run(options);
   if (result.interrupted) return kFailed;
+  if (!is_chief()) return kDone;  // the chief has the outputs of all
   // Metrics of it would look like some: whatever is no number counts as the first class.
   if (totals.no_numbers > 0)
     throw RunError(

@@ -193,7 +193,7 @@ tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
   try {
     result = predict(f, samples, f.run.batch_size, &scores, &done);
   } catch (const RunError&) {
-    if (samples.paths.empty()) throw;
+    if (samples.paths.empty() || num_workers() > 1) throw;
     // One by one from there, to name the image that cannot be read.
     try {
       result = predict(f, samples, 1, &scores, &done);
@@ -204,7 +204,7 @@ tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
     }
   }
   if (result.interrupted) throw RunError("interrupted");
-  check_finite(f, samples, scores, result.checkpoint);
+  if (is_chief()) check_finite(f, samples, scores, result.checkpoint);
   return scores;
 }
 
@@ -291,6 +291,7 @@ int run_predict(const std::vector<std::string>& args) {
   check_array(flags, samples);
   set_default_log_level("warning");
   const tf::Tensor scores = predict_all(flags, samples);
+  if (!is_chief()) return kDone;  // the chief has the outputs of all
   const std::vector<std::string> names = class_names_of(flags.classifier, flags.checkpoint_url);
   std::string text;
   if (has_ending(flags.output_url, {".npy"}))

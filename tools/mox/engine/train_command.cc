@@ -39,7 +39,7 @@ RunOptions run_options(const TrainFlags& f) {
   RunOptions options = f.run;
   const ClassifierData data(f.classifier);
   const std::string split = data.train_split();
-  const int64_t global_batch_size = f.run.batch_size * get_flag<int64_t>("num_gpus");
+  const int64_t global_batch_size = f.run.batch_size * get_flag<int64_t>("num_gpus") * num_workers();
   options.input_fn = [&f, split](const Scope& s, ModeKeys mode) {
     return classifier_input(f.classifier, split, class_names_of_training(f.classifier, f.run.log_dir))(s, mode);
   };
@@ -97,11 +97,12 @@ int run_train(const std::vector<std::string>& args) {
     write_config(flags.classifier, flags.run.log_dir);
     write_train_file(flags);
   };
-  log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
+  if (is_chief())
+    log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
                        flags.classifier.dataset_name.empty() ? "own images" : flags.classifier.dataset_name,
                        flags.classifier.data_url, flags.run.log_dir));
   const RunResult result = run(options);
-  if (flags.json) {
+  if (flags.json && is_chief()) {
     nlohmann::ordered_json j = {{"steps", result.steps},
                                 {"global_step", result.global_step},
                                 {"checkpoint", result.checkpoint},
