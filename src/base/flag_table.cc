@@ -68,6 +68,8 @@ const std::vector<FlagInfo>& flag_table() {
            "where variables live and how gradients are joined"),
       word("gradient_dtype", {"float32", "bfloat16"},
            "how gradients travel between workers; bfloat16 halves the bytes"),
+      truth("sync_batch_norm", false,
+            "moving averages of batch norm are those of all workers' batches; false: of the chief's"),
       integer("min_workers", 0, 0, 1'000'000,
               "when workers are lost, the training goes on with so many, more than half (0 = only with all)"),
       secret("cluster_token", "MOX_CLUSTER_TOKEN",

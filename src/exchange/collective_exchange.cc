@@ -74,7 +74,7 @@ std::string CollectiveExchange::all_finite(BuiltGraph* graph, const std::string&
   NodeMaker(def, bucket_name(0), "MoxAllReduce")
       .input(here)
       .attr("N", int64_t{1})
-      .attr("exchanger", exchanger_)
+      .attr("exchanger", options_.exchanger)
       .attr("bucket", int64_t{0})
       .device(device);
   const std::string zero = add_const(def, prefix + "/none", scalar_of(tf::DT_FLOAT, 0, "what is not finite"));
@@ -102,7 +102,7 @@ void CollectiveExchange::join(BuiltGraph* graph) {
     }
     NodeMaker bucket(def, name, "MoxAllReduce");
     for (const std::string& input : inputs) bucket.input(input);
-    bucket.attr("N", static_cast<int64_t>(inputs.size())).attr("exchanger", exchanger_);
+    bucket.attr("N", static_cast<int64_t>(inputs.size())).attr("exchanger", options_.exchanger);
     bucket.attr("bucket", static_cast<int64_t>(buckets_)).device(slots[end - 1].host);
     for (size_t i = end, port = 0; i-- > begin; ++port) {
       const std::string mean = name + ":" + std::to_string(port), slot = def->node(slots[i].node).name();
@@ -113,31 +113,66 @@ void CollectiveExchange::join(BuiltGraph* graph) {
     ++buckets_;
     end = begin;
   }
+  const std::vector<std::string> updates = waiting_updates(*graph, made);
+  if (options_.average_updates) average(graph, updates, &made);
   NodeMaker all(def, kAll, "NoOp");
   for (const std::string& bucket : made) all.control(bucket);
   if (!slots.empty()) all.device(slots[0].host);
-  for (const Slot& slot : slots) def->mutable_node(slot.node)->add_input("^" + std::string(kAll));
-  let_updates_wait(graph);
+  const std::string waits = "^" + std::string(kAll);
+  for (const Slot& slot : slots) def->mutable_node(slot.node)->add_input(waits);
+  const Names waiting(updates.begin(), updates.end());
+  for (tf::NodeDef& node : *def->mutable_node())
+    if (waiting.count(node.name())) node.add_input(waits);
 }
 
-// Those that the gradients themselves wait for cannot. Nor must one wait that runs in steps without gradients (a gate,
-// or an optimizer that applies those of several steps together).
-void CollectiveExchange::let_updates_wait(BuiltGraph* graph) const {
-  std::vector<std::string> ends, switches;
-  for (const std::string& op : has_gate_ ? train_ops_ : graph->train_ops)
-    if (op != graph->increment) ends.push_back(op);
-  const NodeIndex index = index_nodes(graph->graph);
-  const Names gradients = ancestors(index, {kAll}, {});
-  for (const tf::NodeDef& node : graph->graph.node())
+// Updates of other variables: those that the gradients themselves wait for cannot wait. Nor must one that runs in steps
+// without gradients (a gate, or an optimizer that applies those of several steps together).
+std::vector<std::string> CollectiveExchange::waiting_updates(const BuiltGraph& graph,
+                                                             const std::vector<std::string>& buckets) const {
+  std::vector<std::string> ends, switches, found;
+  for (const std::string& op : has_gate_ ? train_ops_ : graph.train_ops)
+    if (op != graph.increment) ends.push_back(op);
+  const NodeIndex index = index_nodes(graph.graph);
+  const Names gradients = ancestors(index, buckets, {});
+  for (const tf::NodeDef& node : graph.graph.node())
     if (node.op() == "Switch" && (gradients.count(node.name()) || (has_gate_ && node_of(node.input(1)) == kFinite)))
       switches.push_back(node.name());
-  const Names conditional = followers(graph->graph, switches);
-  const bool always = !conditional.count(kAll);
+  const Names conditional = followers(graph.graph, switches);
+  const bool always = buckets.empty() || !conditional.count(buckets.back());
   const Names before = ancestors(index, ends, gradients);
-  const std::string waits = "^" + std::string(kAll);
-  for (tf::NodeDef& node : *graph->graph.mutable_node())
+  for (const tf::NodeDef& node : graph.graph.node())
     if (before.count(node.name()) && updates_variable(node) && (always || conditional.count(node.name())))
-      node.add_input(waits);
+      found.push_back(node.name());
+  return found;
+}
+
+// Of what no gradient trains: moving averages. A bucket of their own, the last one.
+void CollectiveExchange::average(BuiltGraph* graph, const std::vector<std::string>& updates,
+                                 std::vector<std::string>* buckets) {
+  tf::GraphDef* def = &graph->graph;
+  Names averages;
+  for (const VariableInfo& variable : graph->variables)
+    if (!variable.trainable && variable.dtype == tf::DT_FLOAT) averages.insert(variable.handle);
+  const Names waiting(updates.begin(), updates.end());
+  std::vector<int> nodes;
+  for (int i = 0; i < def->node_size(); ++i) {
+    const tf::NodeDef& node = def->node(i);
+    const bool assigns =
+        node.op() == "AssignSubVariableOp" || node.op() == "AssignAddVariableOp" || node.op() == "AssignVariableOp";
+    // The optimizers' own follow from the gradients, which are the same everywhere.
+    if (assigns && waiting.count(node.name()) && averages.count(node_of(node.input(0)))) nodes.push_back(i);
+  }
+  if (nodes.empty()) return;
+  const std::string name = bucket_name(buckets_++);
+  std::vector<std::string> values;
+  for (const int i : nodes) values.push_back(def->node(i).input(1));
+  NodeMaker bucket(def, name, "MoxAllReduce");
+  for (const std::string& value : values) bucket.input(value);
+  bucket.attr("N", static_cast<int64_t>(values.size())).attr("exchanger", options_.exchanger);
+  bucket.attr("bucket", static_cast<int64_t>(buckets_ - 1)).device(host_of(def->node(nodes[0]).device()));
+  for (size_t i = 0; i < nodes.size(); ++i)
+    def->mutable_node(nodes[i])->set_input(1, TensorRef{name, static_cast<int>(i)}.text());
+  buckets->push_back(name);
 }
 
 }  // namespace mox

@@ -12,8 +12,13 @@ namespace mox {
 
 class MOX_EXPORT CollectiveExchange : public LocalExchange {
  public:
-  // `exchanger`: the number of the process's cluster::ExchangerNumber.
-  explicit CollectiveExchange(int64_t exchanger) : exchanger_(exchanger) {}
+  struct Options {
+    int64_t exchanger = 0;  // the number of the process's cluster::ExchangerNumber
+    // What updates variables that no gradient trains (moving averages of batch norm) becomes the mean over all
+    // processes, too. Otherwise each keeps those of its own batches.
+    bool average_updates = false;
+  };
+  explicit CollectiveExchange(const Options& options) : options_(options) {}
 
   std::string all_finite(BuiltGraph* graph, const std::string& finite) override;
   // The means over this process's devices, in buckets of some MB in the order in which the backward pass makes them, so
@@ -28,9 +33,10 @@ class MOX_EXPORT CollectiveExchange : public LocalExchange {
   bool has_gate() const { return has_gate_; }
 
  private:
-  void let_updates_wait(BuiltGraph* graph) const;
+  std::vector<std::string> waiting_updates(const BuiltGraph& graph, const std::vector<std::string>& buckets) const;
+  void average(BuiltGraph* graph, const std::vector<std::string>& updates, std::vector<std::string>* buckets);
 
-  const int64_t exchanger_;
+  const Options options_;
   int buckets_ = 0;
   std::vector<size_t> first_bucket_;
   std::vector<std::string> train_ops_;  // before the loss scale's own

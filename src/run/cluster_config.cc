@@ -54,6 +54,7 @@ ClusterConfig cluster_config() {
   config.session_timeout = static_cast<double>(get_flag<int64_t>("session_timeout"));
   config.min_workers = get_flag<int64_t>("min_workers");
   config.bfloat16_gradients = get_flag<std::string>("gradient_dtype") == "bfloat16";
+  config.sync_batch_norm = get_flag<bool>("sync_batch_norm");
   reject_if(config.min_workers > static_cast<int64_t>(std::max<size_t>(1, config.worker_hosts.size())),
             fmt::format("flag --min_workers: got '{}', but --worker_hosts has {} hosts", config.min_workers,
                         config.worker_hosts.size()));

@@ -16,6 +16,7 @@ struct ClusterConfig {
   double session_timeout = 0;       // seconds that workers wait for each other
   int64_t min_workers = 0;          // 0: all must be there
   bool bfloat16_gradients = false;  // how gradients travel
+  bool sync_batch_norm = false;     // moving averages are those of all workers' batches
 
   bool has_others() const { return worker_hosts.size() > 1; }
   // Worker 0 loads, saves, logs and exports; the others take its state.

@@ -30,7 +30,8 @@ ClusterRun::ClusterRun(const RunConfig& config) : run_(config), config_(config.c
 ClusterRun::~ClusterRun() { leave(""); }
 
 std::unique_ptr<Exchange> ClusterRun::make_exchange() {
-  auto exchange = std::make_unique<CollectiveExchange>(number_.number());
+  auto exchange =
+      std::make_unique<CollectiveExchange>(CollectiveExchange::Options{number_.number(), config_.sync_batch_norm});
   exchange_ = exchange.get();
   return exchange;
 }
@@ -56,6 +57,7 @@ void ClusterRun::make_member() {
                     {"--num_gpus", std::to_string(run_.num_gpus)},
                     {"max_number_of_steps", std::to_string(run_.max_number_of_steps)},
                     {"--gradient_dtype", config_.bfloat16_gradients ? "bfloat16" : "float32"},
+                    {"--sync_batch_norm", config_.sync_batch_norm ? "true" : "false"},
                     {"--min_workers", std::to_string(config_.min_workers)}};
   member_ = std::make_unique<cluster::Member>(std::move(options));
   if (config_.token.empty() && !is_loopback(config_.worker_hosts[config_.task_index]))

@@ -38,6 +38,9 @@ class ClusterRun : public StepPeers {
   // -1 for one that does not count. Before iterators are made. Returns the state's global step.
   int64_t join(EngineSession* session, int64_t global_step);
 
+  // The chief is lost, and this is the first of those that go on without it.
+  bool stands_in() const { return !is_chief() && member_ && member_->group().rank == 0; }
+
   // Sums over all processes, in place. Each must call it the same number of times; an error when one is lost.
   void sum(std::vector<double>* values);
   // What all say, in the order of the processes. As sum().

@@ -13,6 +13,7 @@
 #include "run/log_dir_lock.h"
 #include "run/observers/checkpoint_observer.h"
 #include "run/observers/loss_check.h"
+#include "run/observers/stand_in.h"
 #include "run/observers/summary_observer.h"
 #include "run/run_mode.h"
 
@@ -97,8 +98,15 @@ class TrainMode : public RunMode {
       all.push_back(std::make_unique<HistogramObserver>(config_.save_histogram_steps, read, events));
     add_hooks(&all, parts, HookState(hooks_, parts.session));
     if (saving)
-      all.push_back(
-          std::make_unique<CheckpointObserver>(save_options(parts), std::move(saving), read, std::move(best)));
+      all.push_back(std::make_unique<CheckpointObserver>(save_options(parts, parts.global_step), std::move(saving),
+                                                         read, std::move(best)));
+    // The others go on without a chief that is lost: then the first of them saves.
+    if (!config_.cluster.is_chief() && !config_.log_dir.empty() && config_.cluster.min_workers > 0)
+      all.push_back(std::make_unique<StandIn>([this] { return cluster_->stands_in(); },
+                                              [this, parts, read](int64_t global_step) {
+                                                return std::make_unique<CheckpointObserver>(
+                                                    save_options(parts, global_step), new_writer(parts), read, nullptr);
+                                              }));
     return all;
   }
 
@@ -108,7 +116,10 @@ class TrainMode : public RunMode {
 
  private:
   std::unique_ptr<CheckpointWriter> checkpoint_writer(const RunParts& parts) const {
-    if (!lock_) return nullptr;
+    return lock_ ? new_writer(parts) : nullptr;
+  }
+
+  std::unique_ptr<CheckpointWriter> new_writer(const RunParts& parts) const {
     return std::make_unique<CheckpointWriter>(
         config_.log_dir, config_.keep_checkpoint_max,
         BestCheckpoint(config_.log_dir, config_.keep_best, config_.keep_best_mode), parts.weights, parts.start);
@@ -122,12 +133,12 @@ class TrainMode : public RunMode {
     return events;
   }
 
-  CheckpointObserver::Options save_options(const RunParts& parts) const {
+  CheckpointObserver::Options save_options(const RunParts& parts, int64_t global_step) const {
     CheckpointObserver::Options options;
     options.every_secs = config_.save_model_secs;
     options.every_steps = config_.save_model_steps;
     options.global_step = parts.graph.global_step;
-    options.first = parts.global_step;
+    options.first = global_step;
     return options;
   }
 

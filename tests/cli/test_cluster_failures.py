@@ -102,6 +102,16 @@ def test_with_min_workers_those_that_are_left_go_on(tmp_path):
         assert "with 2 of 3 workers" in cluster[0].said()
 
 
+def test_where_the_chief_is_lost_for_good_the_next_worker_saves(tmp_path):
+    with training(tmp_path, "--min_workers=2", "--session_timeout=6", "--step_ms=50", "--save_steps=20", workers=3) as cluster:
+        cluster[1].wait_for_step(8)
+        cluster[0].kill()
+        results = [cluster[index].result(seconds=90) for index in (1, 2)]
+        assert [result["global_step"] for result in results] == [STEPS, STEPS]
+        assert sorted(path.name for path in (tmp_path / "run").glob("model.ckpt-*.index"))[-3:] == [
+            "model.ckpt-20.index", "model.ckpt-40.index", "model.ckpt-60.index"]
+
+
 def test_an_error_of_one_is_told_by_all(tmp_path):
     with training(tmp_path) as cluster:
         cluster[0].wait_for_step(3)

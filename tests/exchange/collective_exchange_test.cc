@@ -22,14 +22,24 @@ struct Worker {
   std::vector<Tensor> local, joined;  // gradients, before and after the exchange
 };
 
+// The toy model, with a batch norm beside it that only keeps averages.
+ModelSpec averaging_model(const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+  ModelSpec spec = regression_model(s, inputs, mode);
+  const Output y = ops::Reshape(s, spec.output_info[0].second, {-1, 1});
+  layers::batch_norm(s, y, "BatchNorm", {.decay = 0.5f});
+  return spec;
+}
+
 RunConfig config_of(bool dynamic_loss_scale) {
   RunConfig config{toy_options("", 1)};
+  config.model_fn = averaging_model;
   config.dynamic_loss_scale = dynamic_loss_scale;
   return config;
 }
 
 // `steps` steps of the toy model as worker `index` of `hosts`. `poison`: its gradients are not finite.
-Worker train(int index, const std::vector<std::string>& hosts, int steps, bool dynamic_loss_scale, bool poison) {
+Worker train(int index, const std::vector<std::string>& hosts, int steps, bool dynamic_loss_scale, bool poison,
+             bool average_updates = false) {
   Worker worker;
   try {
     cluster::MemberOptions options;
@@ -39,7 +49,7 @@ Worker train(int index, const std::vector<std::string>& hosts, int steps, bool d
     cluster::Member member(options);
     member.form(-1);
     cluster::ExchangerNumber number;
-    CollectiveExchange exchange(number.number());
+    CollectiveExchange exchange({number.number(), average_updates});
     std::vector<InputTensor> batch;
     const RunConfig config = config_of(dynamic_loss_scale);
     BuiltGraph graph = build_run_graph(config, &batch);
@@ -120,6 +130,23 @@ TEST(CollectiveExchange, AStepThatOneSkipsIsSkippedByBoth) {
     const bool moved = workers[0].before.at("w").flat<float>()(0) != workers[0].after.at("w").flat<float>()(0);
     EXPECT_EQ(moved, !poison);
     EXPECT_EQ(workers[0].after.at("global_step").scalar<int64_t>()(), 3);
+  }
+}
+
+// Each worker's batches are the same here, its weights are not: so are the activations that are averaged.
+TEST(CollectiveExchange, MovingAveragesAreEachWorkersOwnOrThoseOfAll) {
+  for (const bool averaged : {false, true}) {
+    const std::vector<std::string> hosts = cluster::free_addresses(2);
+    std::vector<Worker> workers(2);
+    std::thread second([&] { workers[1] = train(1, hosts, 3, false, false, averaged); });
+    workers[0] = train(0, hosts, 3, false, false, averaged);
+    second.join();
+    ASSERT_EQ(workers[0].error, "");
+    ASSERT_EQ(workers[1].error, "");
+    const float a = workers[0].after.at("BatchNorm/moving_mean").flat<float>()(0),
+                b = workers[1].after.at("BatchNorm/moving_mean").flat<float>()(0);
+    EXPECT_NE(a, 0);
+    EXPECT_EQ(a == b, averaged);
   }
 }
 
