@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""What the exchange costs a training: processes of one thread that train together, against as many that train each for itself; ours and
+PyTorch's DistributedDataParallel over Gloo, by turns in one call. Prints the rate together over the rate apart, medians of the rounds.
+
+    bench/cluster/train.py --peers_python=PYTHON [--networks=resnet_v1_50,mobilenet_v1,lenet] [--workers=2] [--batch=8] [--rounds=3] [--out=FILE]
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import socket
+import statistics
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build/release"
+STEPS = {"resnet_v1_50": 10, "mobilenet_v1": 24, "lenet": 300}
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_for(processes):
+    outputs = [process.communicate(timeout=900) for process in processes]
+    for process, (out, err) in zip(processes, outputs):
+        assert process.returncode == 0, err or out
+    return outputs
+
+
+def steady(times):
+    """The median of the second half."""
+    return statistics.median(times[len(times) // 2:])
+
+
+def mox_step(network, batch, workers, together, folder):
+    """Seconds a step."""
+    steps = STEPS[network]
+    hosts = ",".join(f"127.0.0.1:{free_port()}" for _ in range(workers))
+    processes = []
+    for index in range(workers):
+        args = [BUILD / "bench/train_networks", network, "float32", batch, steps, f"{folder}/{index}", "--num_inter_threads=1",
+                "--num_intra_threads=1"]
+        if together:
+            args += [f"--worker_hosts={hosts}", f"--task_index={index}"]
+        processes.append(subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                          env={**os.environ, "MOX_CLUSTER_TOKEN": "bench"}))
+    outputs = wait_for(processes)
+    times = []
+    for _, err in outputs:
+        rates = [float(rate) for rate in re.findall(r"sample/sec: ([0-9.]+)", err)]
+        if rates:
+            times.append(steady([batch * (workers if together else 1) / rate for rate in rates[1:]]))
+    return statistics.mean(times)
+
+
+def torch_step(python, network, batch, workers, together):
+    port = free_port()
+    processes = [subprocess.Popen([python, str(ROOT / "bench/cluster/torch_ddp.py"), network, str(batch), str(STEPS[network]), str(index), str(workers),
+                                   str(port), "ddp" if together else "alone"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                 for index in range(workers)]
+    reports = [json.loads(out.splitlines()[-1]) for out, _ in wait_for(processes)]
+    return statistics.mean(steady(report["step_seconds"]) for report in reports), reports[0]["torch"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers_python", required=True)
+    parser.add_argument("--networks", default="resnet_v1_50,mobilenet_v1,lenet")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", default=str(ROOT / "bench/cluster/train.json"))
+    flags = parser.parse_args()
+    rows = []
+    for network in flags.networks.split(","):
+        runs = []
+        for number in range(flags.rounds):
+            run = {}
+            for together in (True, False) if number % 2 == 0 else (False, True):
+                way = "together" if together else "apart"
+                with tempfile.TemporaryDirectory() as folder:
+                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder)
+                run[f"torch {way}"], torch_version = torch_step(flags.peers_python, network, flags.batch, flags.workers, together)
+            runs.append(run)
+            print(network, json.dumps({name: round(value, 4) for name, value in run.items()}), flush=True)
+        row = {"network": network, "workers": flags.workers, "batch": flags.batch, "torch": torch_version, "runs": runs}
+        for side in "mox", "torch":
+            row[f"{side} together/apart"] = round(statistics.median(run[f"{side} apart"] / run[f"{side} together"] for run in runs), 3)
+        row["mox/torch images a second"] = round(statistics.median(run["torch together"] / run["mox together"] for run in runs), 3)
+        rows.append(row)
+        print({key: value for key, value in row.items() if key != "runs"}, flush=True)
+    pathlib.Path(flags.out).write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
