@@ -93,7 +93,7 @@ void Member::Impl::report_waiting(const std::string& missing) {
   if (waited < next_report) return;
   next_report = std::max(2 * waited, waited + options.wait_report);
   if (next_report - waited > 60) next_report = waited + 60;
-  log_info(fmt::format("waiting for {:.0f} s: {}", waited, missing));
+  log_warning(fmt::format("waiting for {:.0f} s: {}", waited, missing));
 }
 
 std::string Member::Impl::missing_of(const std::vector<Watched>& joined) const {

@@ -35,9 +35,9 @@ def steps_of(path):
 
 
 class Worker:
-    def __init__(self, index, folder, args, env):
+    def __init__(self, index, folder, args, env, before=()):
         self.index, self.out, self.log = index, folder / f"steps.{index}", folder / f"log.{index}"
-        self.process = subprocess.Popen([str(WORKER), f"--out={self.out}", *args], stdin=subprocess.DEVNULL, text=True,
+        self.process = subprocess.Popen([*before, str(WORKER), f"--out={self.out}", *args], stdin=subprocess.DEVNULL, text=True,
                                         stdout=subprocess.PIPE, stderr=self.log.open("a"), env=env)
 
     def said(self):
@@ -74,8 +74,9 @@ class Worker:
 class Cluster:
     """Workers of one run. They end with the block, however that ends."""
 
-    def __init__(self, folder, count, *args, token="secret"):
-        self.folder, self.args, self.hosts = folder, list(args), free_addresses(count)
+    def __init__(self, folder, count, *args, token="secret", hosts=None, before=None):
+        """before: the words in front of each worker's command."""
+        self.folder, self.args, self.hosts, self.before = folder, list(args), hosts or free_addresses(count), before or [()] * count
         folder.mkdir(parents=True, exist_ok=True)
         self.env = {**os.environ, "MOX_CLUSTER_TOKEN": token}
         self.workers = {}
@@ -96,7 +97,7 @@ class Cluster:
 
     def start(self, index, *more):
         args = [f"--worker_hosts={','.join(self.hosts)}", f"--task_index={index}", *THREADS, *self.args, *more]
-        self.workers[index] = Worker(index, self.folder, args, self.env)
+        self.workers[index] = Worker(index, self.folder, args, self.env, self.before[index])
         return self.workers[index]
 
     def results(self, code=0, seconds=60):
