@@ -140,6 +140,60 @@ def test_shift(server, shifted, tmp_path):
         shutil.rmtree("s3://python/shift")
 
 
+def test_shift_takes_libraries_along(server, tmp_path):
+    """numpy's text files, pandas, folders and access; in a process of its own, where pandas comes after the shift."""
+    code = f"""
+import os, sys
+import moxing as mox
+mox.file.set_auth(ak={stores.ACCESS!r}, sk={stores.SECRET!r}, server='http://127.0.0.1:{server.port}', path_style=True, region='us-east-1')
+mox.file.shift('os', 'mox')
+import numpy as np, pandas as pd
+top = 's3://python/{tmp_path.name}'
+os.makedirs(top + '/a/b')
+np.savetxt(top + '/x.txt', np.arange(6).reshape(2, 3), fmt='%d')
+np.savetxt(top + '/x.txt.gz', np.arange(6).reshape(2, 3), fmt='%d')
+assert mox.file.read(top + '/x.txt') == '0 1 2\\n3 4 5\\n'
+assert np.loadtxt(top + '/x.txt').tolist() == np.genfromtxt(top + '/x.txt.gz').tolist() == [[0, 1, 2], [3, 4, 5]]
+frame = pd.DataFrame({{'c': [1, 2], 'd': ['e', 'f']}})
+for name in ('t.csv', 't.csv.gz'):
+    frame.to_csv(top + '/' + name, index=False)
+    assert pd.read_csv(top + '/' + name).equals(frame), name
+frame.to_json(top + '/t.json')
+assert pd.read_json(top + '/t.json').equals(frame)
+frame.to_pickle(top + '/t.pkl')
+assert pd.read_pickle(top + '/t.pkl').equals(frame)
+assert os.access(top + '/x.txt', os.R_OK) and not os.access(top + '/none', os.R_OK)
+for call, error in ((lambda: os.rmdir(top + '/a'), OSError), (lambda: os.rmdir(top + '/x.txt'), NotADirectoryError),
+                    (lambda: os.rmdir(top + '/none'), FileNotFoundError), (lambda: os.remove(top + '/a'), IsADirectoryError)):
+    try:
+        call()
+    except error:
+        pass
+    else:
+        raise AssertionError(error)
+os.removedirs(top + '/a/b')
+assert not os.path.exists(top + '/a') and os.path.exists(top + '/x.txt')
+with open(top + '/x.txt') as f:
+    assert f.readline() == '0 1 2\\n'
+    place = f.tell()
+    rest = f.read()
+    f.seek(place)
+    assert f.read() == rest == '3 4 5\\n'
+mox.file.shift('mox', 'os')
+for call in (lambda: np.loadtxt(top + '/x.txt'), lambda: pd.read_csv(top + '/t.csv')):
+    try:
+        call()
+    except Exception:
+        pass
+    else:
+        raise AssertionError('still shifted')
+np.savetxt({str(tmp_path / 'local.txt')!r}, [1.0])
+print('all')
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "all\n", done.stderr
+
+
 def test_shift_is_undone():
     before = (builtins.open, os.stat, os.scandir, shutil.rmtree, set(os.supports_follow_symlinks))
     mox.file.shift("os", "mox")

@@ -95,13 +95,17 @@ Response describe(const S3Call& call, const HttpResponse& response, const Config
   return result;
 }
 
-const char* advice(const Response& response) {
+constexpr char kNoKey[] = "no access key is set: give ak and sk to set_auth, or set MOX_AK and MOX_SK";
+
+std::string advice(const S3Call& call, const Response& response, const Config& config) {
   const std::string& code = response.code;
+  if (config.ak.empty() && response.status == 403) return kNoKey;
   if (code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "ExpiredToken" ||
       code == "InvalidToken")
     return "check ak, sk and token in set_auth or the environment";
   if (response.status == 403) return "check ak and sk, and what the bucket's policy allows them";
-  if (code == "NoSuchBucket") return "check the bucket's name, or make it with make_dirs";
+  if (code == "NoSuchBucket")
+    return "check the bucket's name, or make it with make_dirs('s3://" + call.target.bucket + "')";
   if (code.rfind("NoSuch", 0) == 0) return "check the path";
   if (response.status == 404) return "check the path, and ak and sk";
   if (response.status == 412) return "the object was changed meanwhile: start again";
@@ -117,7 +121,7 @@ std::string error_text(const S3Call& call, const Response& response, const Confi
   if (!response.message.empty()) text += ": " + response.message;
   if (!response.request_id.empty()) text += " (request id " + response.request_id + ")";
   if (call.attempts_made > 1) text += " after " + std::to_string(call.attempts_made) + " attempts";
-  return text + "; " + (hint.empty() ? advice(response) : hint);
+  return text + "; " + (hint.empty() ? advice(call, response, config) : hint);
 }
 
 [[noreturn]] void throw_no_answer(const S3Call& call, const HttpResult& result, const Config& config) {
@@ -131,8 +135,9 @@ std::string error_text(const S3Call& call, const Response& response, const Confi
                                response);
   }
   response.code = "";
-  throw MoxFileRespException(where + ": no answer: " + result.error + tries +
-                                 "; check server, port and is_secure in set_auth or the environment, and the network",
+  throw MoxFileRespException(where + ": no answer: " + result.error + tries + "; " +
+                                 (config.ak.empty() ? std::string(kNoKey) + "; " : "") +
+                                 "check server, port and is_secure in set_auth or the environment, and the network",
                              response);
 }
 
