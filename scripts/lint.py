@@ -107,7 +107,7 @@ def main() -> int:
     if not DATABASE.exists():
         sys.exit(f"lint: no {DATABASE.relative_to(ROOT)}: `make build` (or cmake --preset release) writes it")
     compiled = compiled_files()
-    everything = [file for file in compiled if not file.startswith("tests/")]
+    everything = [file for file in compiled if file.startswith(("src/", "tools/", "python/", "examples/"))]
     files = everything if args.all else with_users(args.files or changed_since(args.base), compiled)
     good = tidy(files, compiled)
     python = subprocess.run([ROOT / ".venv/bin/ruff", "check", "--quiet", "."], cwd=ROOT)

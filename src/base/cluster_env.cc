@@ -256,12 +256,13 @@ std::vector<int64_t> expand_slurm_counts(const std::string& list) {
     std::string part = list.substr(at, end - at);
     int64_t count = 0, times = 1;
     const size_t open = part.find("(x");
-    const bool repeated = open != std::string::npos && part.ends_with(")");
+    const bool repeated = open != std::string::npos && part.ends_with(')');
     const bool right =
         read_number(part.substr(0, open), &count) &&
         (open == std::string::npos || (repeated && read_number(part.substr(open + 2, part.size() - open - 3), &times)));
-    if (!right || count < 1 || times < 1 || count > kMaxRanks || times > kMaxRanks ||
-        (sum += count * times) > kMaxRanks)
+    const bool in_range = right && count >= 1 && times >= 1 && count <= kMaxRanks && times <= kMaxRanks;
+    if (in_range) sum += count * times;
+    if (!in_range || sum > kMaxRanks)
       reject("Slurm's count of tasks a node '" + list + "'", "'" + part + "' is no count",
              "expected a list like 2(x3),1");
     counts.insert(counts.end(), static_cast<size_t>(times), count);

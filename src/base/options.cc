@@ -91,7 +91,7 @@ std::string OptionInfo::expected(int64_t low) const {
   if (values.kind == Kind::kNumber)
     text = fmt::format("a number from {:g} to {:g}", static_cast<double>(low), static_cast<double>(values.high));
   if (values.kind == Kind::kWord) text = joined(values.words);
-  const bool tells = !values.note.empty() && (low == least() || values.words.size() > 0);
+  const bool tells = !values.note.empty() && (low == least() || !values.words.empty());
   return tells ? text + "; " + values.note : text;
 }
 

@@ -43,8 +43,9 @@ inline std::string base_name(std::string_view path) { return std::string(path.su
 template <typename Number>
 std::optional<Number> parse_whole(std::string_view text) {
   Number value{};
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
 }

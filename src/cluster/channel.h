@@ -28,7 +28,7 @@ enum class MessageType : uint8_t {
 };
 
 struct Message {
-  MessageType type{};
+  MessageType type = MessageType::kAlive;
   std::string body;
 };
 

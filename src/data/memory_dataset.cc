@@ -3,10 +3,6 @@
 #include "base/limits.h"
 
 namespace mox::data {
-
-namespace tf = tensorflow;
-namespace ops = tensorflow::ops;
-
 namespace {
 // Rows that one step of the pipeline gathers when samples are delivered one by one: it hides the step's fixed cost.
 constexpr int64_t kRowsPerStep = 64;
