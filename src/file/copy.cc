@@ -77,7 +77,7 @@ void append_local(const LocalSource& source, const Location& dst) {
     if (got < 0) throw_errno("append_remote", source.path, errno);
     total += got;
     // Somebody writes to it as fast as this reads: it would never end.
-    if (got == 0 || got < kBlock || (source.size > 0 && total >= source.size)) source.check_unchanged();
+    if (got < kBlock || (source.size > 0 && total >= source.size)) source.check_unchanged();
     if (got == 0) break;
     out->write(buffer.data(), got);
   }

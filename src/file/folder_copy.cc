@@ -83,7 +83,7 @@ CopySummary FolderCopy::run() {
 }
 
 // While the job runs.
-void FolderCopy::fail(const std::string& path, std::exception_ptr error) { job_.fail(path, std::move(error)); }
+void FolderCopy::fail(const std::string& path, const std::exception_ptr& error) { job_.fail(path, error); }
 
 void FolderCopy::add_listed(const std::string& name) {
   if (!is_safe_relative(name))
@@ -235,8 +235,8 @@ void FolderCopy::load_note() {
 // After all else was copied: then what is extra goes, and what it blocked comes.
 void FolderCopy::delete_extra() {
   CopyJob late(options_.threads, &counters_);
-  deleted_ =
-      there_->remove_rest([&](const Location& extra, std::exception_ptr error) { late.fail(extra.str(), error); });
+  deleted_ = there_->remove_rest(
+      [&](const Location& extra, const std::exception_ptr& error) { late.fail(extra.str(), error); });
   for (const Later& item : later_) {
     if (item.is_folder)
       make_folder(item.name);

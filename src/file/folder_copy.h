@@ -52,7 +52,7 @@ class FolderCopy {
   bool is_there_by_note(const Location& src, const Stat& st, const Location& dst) const;
   void delete_extra();
   void load_note();
-  void fail(const std::string& path, std::exception_ptr error);
+  void fail(const std::string& path, const std::exception_ptr& error);
   // Why an entry of the source cannot be copied; "" when it can.
   std::string why_not(const std::string& name, const Stat& st) const;
   CopySummary summarize();

@@ -32,10 +32,11 @@ pid_t writer_of(std::string_view name) {
   const size_t mark = name.rfind(kTemporary);
   if (name.empty() || name[0] != '.' || mark == std::string_view::npos || mark == 0) return 0;
   const std::string_view rest = name.substr(mark + kTemporary.size());
-  const char* end = rest.data() + rest.size();
+  const char* const begin = rest.data();
+  const char* const end = begin + rest.size();
   pid_t pid = 0;
   unsigned number = 0;
-  const auto first = std::from_chars(rest.data(), end, pid);
+  const auto first = std::from_chars(begin, end, pid);
   if (first.ec != std::errc() || pid <= 0 || first.ptr == end || *first.ptr != '-') return 0;
   const auto second = std::from_chars(first.ptr + 1, end, number);
   return second.ec == std::errc() && second.ptr == end ? pid : 0;

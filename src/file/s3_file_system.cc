@@ -29,7 +29,8 @@ Stat object_stat(const s3::ObjectInfo& info) {
   return result;
 }
 
-// The object's name for an operation on a file.
+// The object's name for an operation on a file; it must outlive the call.
+const Location& need_key(const char* operation, Location&& location) = delete;
 const Location& need_key(const char* operation, const Location& location) {
   if (location.is_bucket() || location.names_folder())
     throw OsError(EISDIR, std::string(operation) + " '" + location.str() + "': this names a folder, not a file");

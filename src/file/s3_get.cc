@@ -85,7 +85,7 @@ class Download {
     settle_size(found);
     if (!problem_.empty() || have_info_) return;
     have_info_ = true;
-    info_ = found;
+    info_ = std::move(found);
     if (etag_.empty()) etag_ = info_.etag;
     if (on_info_ && *on_info_) (*on_info_)(info_);
   }
