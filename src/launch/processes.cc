@@ -8,16 +8,25 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
+#include "base/text.h"
 #include "launch/fd.h"
 
 namespace mox::launch {
 namespace {
+
+// The next number of the text; false where there is none.
+bool next_number(std::string_view* text, int* number) {
+  text->remove_prefix(std::min(text->find_first_not_of(' '), text->size()));
+  const char* const begin = text->data();
+  const auto [stop, error] = std::from_chars(begin, begin + text->size(), *number);
+  text->remove_prefix(static_cast<size_t>(stop - begin));
+  return error == std::errc();
+}
 
 // "PID (NAME) STATE PARENT GROUP SESSION …"; NAME may hold anything, also brackets.
 bool read_info(pid_t pid, ProcessInfo* info) {
@@ -25,13 +34,15 @@ bool read_info(pid_t pid, ProcessInfo* info) {
   std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
   const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
   if (!file.open()) return false;
-  const ssize_t size = ::read(file.get(), text, sizeof text - 1);
+  const ssize_t size = ::read(file.get(), text, sizeof text);
   if (size <= 0) return false;
-  text[size] = 0;
-  const char* after_name = std::strrchr(text, ')');
-  char state = 0;
+  std::string_view rest(text, static_cast<size_t>(size));
+  const size_t name_end = rest.rfind(')');
+  if (name_end == std::string_view::npos || rest.size() < name_end + 3) return false;
+  const char state = rest[name_end + 2];
+  rest.remove_prefix(name_end + 3);
   int parent = 0, group = 0, session = 0;
-  if (!after_name || std::sscanf(after_name + 1, " %c %d %d %d", &state, &parent, &group, &session) != 4) return false;
+  if (!next_number(&rest, &parent) || !next_number(&rest, &group) || !next_number(&rest, &session)) return false;
   *info = {pid, parent, session, state == 'Z' || state == 'X'};
   return true;
 }
@@ -44,7 +55,7 @@ std::vector<ProcessInfo> all_processes() {
   if (!folder) return all;
   while (const dirent* entry = ::readdir(folder)) {
     ProcessInfo info;
-    const int pid = std::atoi(entry->d_name);
+    const int pid = parse_whole<int>(entry->d_name).value_or(0);
     if (pid > 0 && read_info(pid, &info)) all.push_back(info);
   }
   ::closedir(folder);

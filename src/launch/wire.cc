@@ -34,7 +34,7 @@ Channel::Channel(Fd in, Fd out) : in_(std::move(in)), out_(std::move(out)), queu
   set_nonblocking(out_.get());
 }
 
-void Channel::send(MessageType type, std::string body) {
+void Channel::send(MessageType type, const std::string& body) {
   if (!out_.open() || finishing_) return;
   append_u32(static_cast<uint32_t>(body.size()), &queue_);
   queue_.push_back(static_cast<char>(type));

@@ -30,7 +30,7 @@ enum class MessageType : uint8_t {
 };
 
 struct Message {
-  MessageType type{};
+  MessageType type = MessageType::kPing;
   std::string body;
 };
 
@@ -45,7 +45,7 @@ class Channel {
   bool is_open() const { return in_.open(); }
 
   // Queues; nothing is written before `flush`. Lost without a word when the other side is gone: `receive` tells.
-  void send(MessageType type, std::string body = {});
+  void send(MessageType type, const std::string& body = {});
   size_t queued() const { return out_.open() ? queue_.size() - written_ : 0; }
   void flush();
   // No more is sent once the queue is empty; the other side then reads the end of the stream.

@@ -97,7 +97,7 @@ Option CommandLine::option(const std::string& name, bool& value, const std::stri
 template <typename T>
 Option CommandLine::number(const std::string& name, T& value, Bounds<T> range, const std::string& help) {
   CLI::Option* option = app_->add_option(name, value, help);
-  option->check([option, range](const std::string& text) -> std::string {
+  option->check([option, range = std::move(range)](const std::string& text) -> std::string {
     T parsed{};
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, parsed);

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/json_text.h"
+#include "base/text.h"
 #include "data/record_file.h"
 #include "moxing/moxing.h"
 #include "tensorflow/core/platform/env.h"
@@ -130,7 +131,7 @@ void list_checkpoints(const std::vector<std::string>& names, RunFolder* run) {
     if (name.rfind(start, 0) != 0 || name.size() <= end.size() || name.substr(name.size() - end.size()) != end)
       continue;
     const std::string prefix = name.substr(0, name.size() - end.size());
-    found.emplace_back(std::atoll(prefix.c_str() + start.size()), prefix);
+    found.emplace_back(parse_whole<int64_t>(prefix.substr(start.size())).value_or(0), prefix);
   }
   std::sort(found.begin(), found.end());
   for (const auto& [step, prefix] : found) run->checkpoints.push_back(prefix);
