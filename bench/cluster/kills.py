@@ -14,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/cli"))
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster
 
 STEPS = 400
 MODELS = [["--model=conv"], ["--model=gan"], ["--loss_scale=dynamic"], ["--optimizer=lars"], ["--sync_batch_norm=true", "--model=norm"]]

@@ -1,8 +1,7 @@
 """Several workers: the numbers of one process on the joined batch, each sample once, one checkpoint of all."""
-import json
 
 import pytest
-from cluster import Cluster, alone, steps_of
+from cluster import Cluster, alone
 
 STEPS = 50
 
