@@ -2,7 +2,7 @@
 BUILD := build/release
 JOBS ?= 2
 
-.PHONY: all setup setup-test setup-lint configure build demo test test-cpp test-python check lint lint-all asan tsan format clean
+.PHONY: all setup setup-test setup-lint configure build demo test test-cpp test-python test-python-v1 check lint lint-all asan tsan format clean
 
 all: build
 
@@ -26,13 +26,17 @@ demo: configure
 	@ninja -C $(BUILD) -j $(JOBS) mox mox_commands
 	@scripts/demo.sh
 
-test: setup-test build check test-cpp test-python
+test: setup-test build check test-cpp test-python test-python-v1
 
 test-cpp:
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 
 test-python:
 	@PYTHONPATH=$(BUILD)/python .venv/bin/python -m pytest -q python/tests tests
+
+# Once more as scripts that call tf.disable_v2_behavior().
+test-python-v1:
+	@MOX_TESTS_WITHOUT_V2=1 PYTHONPATH=$(BUILD)/python .venv/bin/python -m pytest -q python/tests --ignore=python/tests/v1
 
 check:
 	@scripts/check.sh

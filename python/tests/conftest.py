@@ -14,9 +14,16 @@ if not any((pathlib.Path(p) / "moxing").is_dir() for p in os.environ.get("PYTHON
         sys.path.insert(0, str(BUILT))
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(BUILT), os.environ.get("PYTHONPATH")]))
 
-if os.environ.get("MOX_TESTS_WITHOUT_V2"):  # as scripts that call it: all of these tests run both ways
+WITHOUT_V2 = bool(os.environ.get("MOX_TESTS_WITHOUT_V2"))
+if WITHOUT_V2:  # as scripts that call it: these tests run both ways
     import tensorflow.compat.v1 as tf
     tf.disable_v2_behavior()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if WITHOUT_V2 and item.get_closest_marker("eager"):
+            item.add_marker(pytest.mark.skip(reason="it uses TensorFlow 2's eager mode itself"))
 
 
 @pytest.fixture

@@ -257,6 +257,7 @@ def test_absurd_sizes_of_networks_and_devices(mox, tmp_path):
         mox.EarlyStoppingHook({}, "a", 1, 1, 1, min_delta=math.nan)
 
 
+@pytest.mark.eager
 def test_what_adds_to_a_graph_says_so_where_there_is_none(mox):
     import tensorflow.compat.v1 as tf
     image = tf.zeros([28, 28, 1])

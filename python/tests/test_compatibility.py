@@ -55,6 +55,7 @@ def test_we_restore_what_tensorflows_saver_wrote(mox, tmp_path):
     assert (result.steps, result.global_step) == (3, 20)
 
 
+@pytest.mark.eager
 def test_tensorflow_serves_our_export(mox, tmp_path):
     result = mox.run(**toy.options(tmp_path, 20, export_model=mox.ExportKeys.TF_SERVING))
     x, _ = toy.samples(42)
@@ -67,6 +68,7 @@ def test_tensorflow_serves_our_export(mox, tmp_path):
     assert np.allclose(y, predict(mox, tmp_path)[:3], atol=1e-5)
 
 
+@pytest.mark.eager
 def test_tensorflow_serves_an_exported_network(mox, tmp_path):
     """Trained, predicted and exported in Python; the network was built in C++."""
     images = np.random.RandomState(0).rand(10, 28, 28, 1).astype(np.float32)
@@ -108,6 +110,7 @@ def test_tensorboard_reads_our_events(mox, tmp_path):
 
 
 @pytest.mark.skipif(not MOX.exists(), reason="the program is not built")
+@pytest.mark.eager
 def test_the_program_and_python_agree(mox, mnist_dir, tmp_path):
     """Trained and exported by `mox`: TensorFlow reads and serves it, and Python predicts with its checkpoint."""
     def command(*args):

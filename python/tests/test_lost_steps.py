@@ -226,6 +226,7 @@ def test_other_layers_on_another_device_are_told(mox, tmp_path):
                 optimizer_fn=mox.get_optimizer_fn("sgd", 0.01), max_number_of_steps=2)
 
 
+@pytest.mark.eager  # the old control flow runs what a branch updates
 def test_keras_layers_in_a_condition(mox, tmp_path):
     """A branch does not run what the layer updates: in a tf.function it does."""
     def model_fn_of(wrap):

@@ -9,6 +9,7 @@ import stores
 import toy
 
 gfile = tf.io.gfile
+pytestmark = pytest.mark.eager
 
 
 @pytest.fixture(scope="module", params=["versitygw", "minio"])
