@@ -108,7 +108,7 @@ def test_the_figures_of_a_run(mox, tmp_path):
 def test_what_a_result_shows(mox, tmp_path):
     result = mox.run(**toy.options(tmp_path, 3))
     assert repr(result) == f"RunResult(steps=3, global_step=3, metrics={{'loss': {result.metrics['loss']:.4g}}}, checkpoint={result.checkpoint!r})"
-    assert repr(mox.run(**toy.options(None, 1))).startswith("RunResult(steps=1, global_step=1, metrics={'loss': ")
+    assert repr(mox.run(**toy.options("", 1))).startswith("RunResult(steps=1, global_step=1, metrics={'loss': ")
     assert result == mox.RunResult(**vars(result))
 
 

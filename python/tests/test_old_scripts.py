@@ -192,7 +192,7 @@ def test_training_from_a_folder_without_checkpoint_initialises(mox, tmp_path, lo
     assert mox.run(**toy.options(tmp_path / "run", 3, checkpoint_path=str(tmp_path / "empty"))).steps == 3
     assert any("has no checkpoint" in line and "all variables are initialised" in line for line in log_lines())
     with pytest.raises(FileNotFoundError, match="has no checkpoint"):
-        mox.run(**toy.options(None, 3, checkpoint_path=str(tmp_path / "empty"), run_mode="EVAL"))
+        mox.run(**toy.options("", 3, checkpoint_path=str(tmp_path / "empty"), run_mode="EVAL"))
     with pytest.raises(FileNotFoundError, match="neither a folder nor a checkpoint"):
         mox.run(**toy.options(tmp_path / "other", 3, checkpoint_path=str(tmp_path / "nowhere")))
 
@@ -207,7 +207,7 @@ def test_evaluation_loads_what_patterns_leave_out(mox, tmp_path, log_lines):
         return spec
 
     log_lines()
-    result = mox.run(**toy.options(None, 2, model_fn=model_fn, run_mode="EVAL", checkpoint_path=trained))
+    result = mox.run(**toy.options("", 2, model_fn=model_fn, run_mode="EVAL", checkpoint_path=trained))
     assert result.metrics["loss"] < 1 and result.metrics["new"] == 7
     lines = log_lines()
     assert any(line.startswith("WARNING: EVAL trains nothing") and line.endswith(": w") for line in lines), lines
@@ -283,7 +283,7 @@ def test_a_model_of_a_placeholder_alone(mox, tmp_path):
         x = tf.placeholder(dtype=tf.float32, shape=())
         return mox.ModelSpec(log_info={"x": x}, hooks=[FeedRunHook(x)])
 
-    options = toy.options(None, 2, model_fn=model_fn, run_mode="EVAL")
+    options = toy.options("", 2, model_fn=model_fn, run_mode="EVAL")
     assert mox.run(**options).metrics == {"x": 1.5}
     trained = mox.run(**toy.options(tmp_path, 2)).checkpoint
     assert mox.run(**{**options, "checkpoint_path": trained}).metrics == {"x": 1.5}
@@ -347,7 +347,7 @@ def test_search_of_parameters(mox, tmp_path, log_lines):
         return mox.get_optimizer_fn("momentum", learning_rate=spec.learning_rate, momentum=spec.momentum)()
 
     start = mox.auto.ParamSpec(momentum=0.5, learning_rate=1e-6)
-    options = {key: value for key, value in toy.options(None).items() if key in ("input_fn", "batch_size")}
+    options = {key: value for key, value in toy.options("").items() if key in ("input_fn", "batch_size")}
     found = mox.auto.search(**options, model_fn=model_fn, optimizer_fn=optimizer_fn, total_steps=20, evaluation_total_steps=3,
                             init_learning_rate=1e-5, end_learning_rate=0.1, param_spec=start,
                             param_list_spec=mox.auto.ParamSpec(momentum=[0.0, 0.5]))
