@@ -21,11 +21,9 @@ bool is_number(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
-// Of these variable_updates the plain one is left: gradients are compressed by an optimizer's wrapper, dgc.
-std::optional<std::string> without_suffix(const std::string& text) {
-  for (const char* suffix : {"_dgc", "_mix"})
-    if (text == std::string("distributed_replicated") + suffix) return "distributed_replicated";
-  return std::nullopt;
+// Ways to bring gradients together that are chosen by the hosts here; an optimizer's wrapper, dgc, compresses them.
+bool is_compressed_update(const std::string& text) {
+  return text == "distributed_replicated_dgc" || text == "distributed_replicated_mix";
 }
 
 }  // namespace
@@ -42,10 +40,9 @@ std::optional<OldValue> find_old_value(const std::string& name, const FlagValue&
   if (name == "session_timeout" && text == "0") return OldValue{{}, what};
   if (name == "server_protocol" && text.rfind("grpc+", 0) == 0)
     return OldValue{FlagValue(std::string("grpc")), what + " (grpc)"};
-  if (name != "variable_update") return std::nullopt;
-  const std::optional<std::string> plain = without_suffix(text);
-  if (!plain) return std::nullopt;
-  return OldValue{FlagValue(*plain), what + " (" + *plain + "; get_optimizer_wrapper_fn has dgc)"};
+  if (name == "variable_update" && is_compressed_update(text))
+    return OldValue{FlagValue(std::string("auto")), what + " (auto; get_optimizer_wrapper_fn has dgc)"};
+  return std::nullopt;
 }
 
 }  // namespace mox

@@ -33,6 +33,17 @@ TEST_F(OldFlags, OfACommandLineAreToldInOneLine) {
   EXPECT_FALSE(is_flag_set("session_timeout"));
 }
 
+TEST_F(OldFlags, CompressedUpdatesAreTheHostsAffair) {
+  for (const char* value : {"distributed_replicated_dgc", "distributed_replicated_mix"}) {
+    set_flag("variable_update", "replicated");
+    lines_.clear();
+    set_flag("variable_update", value);
+    EXPECT_EQ(get_flag<std::string>("variable_update"), "auto");
+    ASSERT_EQ(lines_.size(), 1U);
+    EXPECT_NE(lines_[0].find(value), std::string::npos);
+  }
+}
+
 TEST_F(OldFlags, WithoutAValueAreNotRefused) {
   EXPECT_TRUE(parse_flags({"--min_size_in_kb"}).empty());
   EXPECT_EQ(get_flag<std::string>("min_size_in_kb"), "");

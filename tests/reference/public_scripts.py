@@ -115,6 +115,8 @@ def _how_it_ends(path, flags, folders, limit):
         code, text = _started(["--check", str(path)], limit)
         lines = text.strip().splitlines()
         missing = sorted({line.split(": ", 1)[1] for line in lines[:-1] if not line.startswith("ok: ")})
+        if code is None:
+            return "read: it was stopped"
         return "read: all names are there" if code == 0 else "read: " + "; ".join(missing)
     code, text = _started([str(path), *(flag.format(**folders) for flag in flags)], limit)
     steps = len(re.findall(r"^step: ", text, re.MULTILINE))

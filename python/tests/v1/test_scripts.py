@@ -233,3 +233,19 @@ def test_the_program_finds_python(tmp_path):
     assert done.returncode == 1 and "found no Python" in done.stderr
     done = v1(path, start=(MOX, "script"), **{**empty, "MOX_PYTHON": "/no/python"})
     assert done.returncode == 1 and "MOX_PYTHON is '/no/python'" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--use_lr_schedule=lcd", "--num_gpus=2", "--split_to_device"],
+                                   ["--use_lr_schedule=poly", "--use_optimizer=dymomentumw", "--data_format=NHWC", "--fp16=True"]])
+def test_a_command_line_of_the_originals_clusters(tmp_path, words):
+    """Its flags of no effect are told once; what scripts build around them trains."""
+    flags = ["--local_parameter_device=gpu", "--num_prefetch_threads=24", "--running_log_level=2", "--server_protocol=grpc+verbs",
+             "--var_dtype=fp32", "--min_size_in_kb=999999", "--var_space_starter=1024", "--var_mix_offset=10", "--sync_before_server=True",
+             "--variable_update=distributed_replicated_mix", "--num_inter_threads=2", "--loss_scale=128.0", "--ps_hosts=", "--task_index=0"]
+    done = script("large_scale.py", *flags, *words, f"--train_url={tmp_path}/run")
+    metrics = ["ent_loss", "top-5"] if "dymomentumw" in words[1] else ["ent_loss", "reg_loss", "top-5"]
+    assert done.stdout.splitlines()[-1] == f"steps 4 {metrics}"
+    lines = [line for line in done.stderr.splitlines() if "without effect in this version" in line]
+    assert len(lines) == 3, done.stderr  # of the command line, and of two set_flag
+    assert all(name in lines[0] for name in ("local_parameter_device", "num_prefetch_threads", "running_log_level=2", "grpc+verbs",
+                                             "var_dtype", "min_size_in_kb", "var_space_starter", "var_mix_offset", "sync_before_server"))
