@@ -30,7 +30,7 @@ struct RankOptions {
 // cyclic over the nodes. InvalidArgumentError when one is missing or wrong.
 MOX_EXPORT ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankOptions& options = {});
 
-// From OMPI_COMM_WORLD_* (Open MPI) or PMI_* (MPICH, Intel MPI, srun --mpi=pmi2). Neither names the hosts: they are
+// From OMPI_COMM_WORLD_* (Open MPI) or PMI_* (MPICH, Intel MPI). Neither names the hosts: they are
 // 127.0.0.1 where all ranks are on one, and RankOptions::hosts otherwise.
 MOX_EXPORT ClusterTask cluster_from_mpi(const EnvironmentReader& environment, const RankOptions& options = {});
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -30,14 +29,14 @@ constexpr char kDescription[] =
     "what "
     "the wire and the memory give.\n"
     "Alone it starts its processes on this host. Started as a worker of a cluster (--worker_hosts and --task_index, "
-    "TF_CONFIG, --cluster) it is one of them, and the first one prints.\n"
+    "TF_CONFIG, --cluster) it is one of them, and the first one prints. --gradient_dtype=bfloat16 halves the bytes.\n"
     "Examples:\n  mox bench exchange --workers=4\n  mox launch --hosts=node1,node2 -- mox bench exchange";
 
 constexpr int64_t kMaxWorkers = launch::kMaxTasks;
 
 struct Arguments {
   int64_t workers = 2;
-  std::string dtype = "float32";
+  std::string dtype;
   bool as_json = false;
   ExchangeBenchOptions bench;
 };
@@ -145,8 +144,7 @@ int run_worker(Arguments* arguments, const std::vector<std::string>& hosts) {
   member.task_index = get_flag<int64_t>("task_index");
   member.worker_hosts = hosts;
   member.session_timeout = static_cast<double>(get_flag<int64_t>("session_timeout"));
-  const char* token = std::getenv("MOX_CLUSTER_TOKEN");
-  member.token = token ? token : "";
+  member.token = get_flag<std::string>("cluster_token");
   const ExchangeBenchOptions& bench = arguments->bench;
   member.agreed = {{"mox bench exchange",
                     fmt::format("--megabytes={} --gradient_dtype={} --bucket_mib={} --backward_ms={} --rounds={} "
@@ -168,7 +166,6 @@ int bench_exchange(const std::vector<std::string>& args) {
   line.number("--megabytes", bench.megabytes, {0, 100'000},
               "of all gradients; 0: as ResNet-50's 161, else these, scaled to it")
       .show_default();
-  line.option("--gradient_dtype", arguments.dtype, "how they travel").one_of({"float32", "bfloat16"}).show_default();
   line.number("--bucket_mib", bench.bucket_mib, {0.01, 4096}, "least size of what is exchanged at a time")
       .show_default();
   line.number("--backward_ms", bench.backward_ms, {0, 1e6},
@@ -178,6 +175,7 @@ int bench_exchange(const std::vector<std::string>& args) {
   line.number("--warmup", bench.warmup, {0, 100'000}, "rounds before them").show_default();
   line.flag("--json", arguments.as_json, "print one JSON object");
   if (const int code = line.parse_with_flags(args); code >= 0) return code;
+  arguments.dtype = get_flag<std::string>("gradient_dtype");
   if (arguments.dtype == "bfloat16") bench.wire = cluster::WireType::kBfloat16;
   const std::vector<std::string> hosts = split_list(get_flag<std::string>("worker_hosts"));
   std::vector<std::string> words = {"exchange"};

@@ -1,5 +1,6 @@
 #include "exchange_bench.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/limits.h"
 #include "base/mutex.h"
 
 namespace mox::cli {
@@ -211,6 +213,10 @@ std::vector<int64_t> gradient_sizes(double megabytes) {
 
 ExchangeReport measure_exchange(const cluster::MemberOptions& member_options, const ExchangeBenchOptions& options) {
   const std::vector<int64_t> sizes = gradient_sizes(options.megabytes);
+  int64_t elements = 0;
+  for (const int64_t size : sizes) elements += size;
+  check_fits_memory(fmt::format("{} MB of gradients and a copy of them", options.megabytes),
+                    2.0 * sizeof(float) * static_cast<double>(elements), "lower --megabytes");
   Gradients gradients(sizes, options.bucket_mib);
   Member member(member_options);
   ExchangeReport report;
