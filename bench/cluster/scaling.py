@@ -54,7 +54,7 @@ def buckets(sizes, least=4 << 20):
 
 def pieces(sizes, workers):
     """How often the ring goes round in a step, as src/cluster/exchanger.cc has it: large gradients in pieces, small ones packed."""
-    most, count = max(256 << 10, workers << 15), 0
+    most, count = workers << 17, 0
     for bucket in buckets(sizes):
         packed = 0
         for size in bucket:
@@ -88,7 +88,8 @@ def left_over_ms(exchange, count, backward, overlap):
 
 
 def fit(rows):
-    """hop_ms and gb_per_s for which the rows' errors, relative, are least in the mean square; None with less than two rows."""
+    """hop_ms and gb_per_s for which the rows' errors, relative, are least in the mean square, with no more bytes a second than the bare
+    link gave; None with less than two rows."""
     rows = [row for row in rows if row["cpu_share"] <= MOST_CPU]
     if len(rows) < 2:
         return None
@@ -99,6 +100,10 @@ def fit(rows):
     hop, per_byte = (h * bb - b * hb) / determinant, (hh * b - hb * h) / determinant
     if hop < 0:
         hop, per_byte = 0.0, b / bb
+    least = 1 / max(row["wire_gb_per_s"] for row in rows)
+    if per_byte < least:
+        per_byte = least
+        hop = max(0.0, (h - hb * per_byte) / hh)
     return {"hop_ms": hop, "gb_per_s": 1 / per_byte}
 
 

@@ -4,8 +4,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 namespace mox::cluster {
@@ -14,12 +12,12 @@ namespace {
 constexpr size_t kPiece = 256 << 10;  // bytes that are received at once: they stay in the second-level cache
 constexpr double kNoLimit = 3.2e7;    // seconds: a year
 
-void add(float* sum, const float* summand, size_t count) {
-  for (size_t i = 0; i < count; ++i) sum[i] += summand[i];
+void add(float* sum, const float* summand, size_t count, float factor) {
+  for (size_t i = 0; i < count; ++i) sum[i] = (sum[i] + summand[i]) * factor;
 }
 
-void add(Bfloat16* sum, const Bfloat16* summand, size_t count) {
-  for (size_t i = 0; i < count; ++i) sum[i] = to_bfloat16(to_float(sum[i]) + to_float(summand[i]));
+void add(Bfloat16* sum, const Bfloat16* summand, size_t count, float factor) {
+  for (size_t i = 0; i < count; ++i) sum[i] = to_bfloat16((to_float(sum[i]) + to_float(summand[i])) * factor);
 }
 
 // The data is cut into one section a process. In step k of 2 (size - 1) a process sends the section that it received
@@ -31,6 +29,7 @@ class Sections {
 
   int steps() const { return 2 * (size_ - 1); }
   bool adds(int step) const { return step < size_ - 1; }
+  bool makes_whole(int step) const { return step == size_ - 2; }  // what is received there has been everywhere else
   int sent(int step) const { return adds(step) ? wrap(rank_ - step) : wrap(rank_ + 1 - (step - (size_ - 1))); }
   int received(int step) const { return adds(step) ? wrap(rank_ - step - 1) : wrap(rank_ - (step - (size_ - 1))); }
   size_t bytes(int section) const { return sizeof(T) * (begin(section + 1) - begin(section)); }
@@ -46,14 +45,6 @@ class Sections {
 };
 
 }  // namespace
-
-Bfloat16 to_bfloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return {static_cast<uint16_t>(bits >> 16 | 0x40)};
-  return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
-}
-
-float to_float(Bfloat16 value) { return std::bit_cast<float>(uint32_t{value.bits} << 16); }
 
 Ring::Ring(int rank, int size, Socket next, Socket previous, double seconds, const Interrupt* interrupt)
     : rank_(rank),
@@ -77,7 +68,7 @@ void Ring::wait_for_neighbours(bool to_receive, bool to_send) {
 }
 
 template <typename T>
-void Ring::reduce(T* data, size_t count) {
+void Ring::reduce(T* data, size_t count, float factor) {
   if (size_ == 1 || count == 0) return;
   const Sections<T> sections(rank_, size_, data, count);
   int sending = 0, receiving = 0;  // steps
@@ -108,7 +99,8 @@ void Ring::reduce(T* data, size_t count) {
       if (left > 0 && sections.adds(receiving)) {
         const size_t n = previous_.receive_some(piece_.data() + held, std::min(left, piece_.size() - held));
         const size_t elements = (held + n) / sizeof(T);
-        add(reinterpret_cast<T*>(to), reinterpret_cast<const T*>(piece_.data()), elements);
+        add(reinterpret_cast<T*>(to), reinterpret_cast<const T*>(piece_.data()), elements,
+            sections.makes_whole(receiving) ? factor : 1);
         held = held + n - elements * sizeof(T);
         std::memmove(piece_.data(), piece_.data() + elements * sizeof(T), held);
         received += elements * sizeof(T);
@@ -124,8 +116,8 @@ void Ring::reduce(T* data, size_t count) {
   }
 }
 
-void Ring::all_reduce(float* data, size_t count) { reduce(data, count); }
-void Ring::all_reduce(Bfloat16* data, size_t count) { reduce(data, count); }
+void Ring::all_reduce(float* data, size_t count, float factor) { reduce(data, count, factor); }
+void Ring::all_reduce(Bfloat16* data, size_t count, float factor) { reduce(data, count, factor); }
 
 void Ring::broadcast(void* data, size_t bytes, int from) {
   if (size_ == 1) return;

@@ -5,6 +5,7 @@
 // 2 (size - 1) / size of the data, whatever the size. All processes end with the same bits.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -17,8 +18,13 @@ namespace mox::cluster {
 struct Bfloat16 {
   uint16_t bits = 0;
 };
-MOX_EXPORT Bfloat16 to_bfloat16(float value);  // rounds to the nearest, ties to even; keeps nan
-MOX_EXPORT float to_float(Bfloat16 value);
+// Rounds to the nearest, ties to even; keeps nan. Without a branch, for vector instructions.
+inline Bfloat16 to_bfloat16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
+  return {static_cast<uint16_t>((value != value ? quiet : rounded) >> 16)};
+}
+inline float to_float(Bfloat16 value) { return std::bit_cast<float>(uint32_t{value.bits} << 16); }
 
 // Not for several threads at once. After an error its connections are in the middle of something: it is of no use.
 class MOX_EXPORT Ring {
@@ -32,11 +38,11 @@ class MOX_EXPORT Ring {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
-  // `data` becomes the sum over all processes. Each must call with the same `count`. ConnectionError that names the
-  // neighbour, or Interrupted.
-  void all_reduce(float* data, size_t count);
-  // The sum is taken in float32 and rounded to bfloat16 at each hop.
-  void all_reduce(Bfloat16* data, size_t count);
+  // `data` becomes the sum over all processes, times `factor`. Each must call with the same `count` and `factor`.
+  // ConnectionError that names the neighbour, or Interrupted.
+  void all_reduce(float* data, size_t count, float factor = 1);
+  // The sum is taken in float32 and rounded to bfloat16 at each hop, at the last one times `factor`.
+  void all_reduce(Bfloat16* data, size_t count, float factor = 1);
   // `data` of the process `from` replaces that of the others.
   void broadcast(void* data, size_t bytes, int from);
   // One way between neighbours, as fast as the connection takes it: what the wire gives, to compare with.
@@ -48,7 +54,7 @@ class MOX_EXPORT Ring {
 
  private:
   template <typename T>
-  void reduce(T* data, size_t count);
+  void reduce(T* data, size_t count, float factor);
   void wait_for_neighbours(bool to_receive, bool to_send);
 
   int rank_ = 0, size_ = 1;

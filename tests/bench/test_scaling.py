@@ -27,7 +27,7 @@ def test_gradients_and_buckets_are_the_programs():
 
 def test_hops():
     assert scaling.pieces([1000] * 10, 2) == 1, "small ones are packed"
-    assert scaling.pieces([10 << 20], 2) == 40 and scaling.pieces([10 << 20], 64) == 5, "larger pieces where the way is long"
+    assert scaling.pieces([10 << 20], 2) == 40 and scaling.pieces([10 << 20], 64) == 2, "larger pieces where the way is long"
     assert scaling.hops(4, [1000]) == 6
     assert scaling.sent_bytes(2, 100) == 100 and scaling.sent_bytes(4, 100) == 150
 
@@ -45,6 +45,11 @@ def test_the_fit_finds_what_the_figures_were_made_of():
     assert scaling.fit(rows[2:]) is None, "one row of the network's, one of the machine's"
     faster = [made_up(2, {"hop_ms": 0, "gb_per_s": 0.1}), made_up(8, {"hop_ms": 0, "gb_per_s": 0.12})]
     assert scaling.fit(faster)["hop_ms"] == 0, "a hop never takes less than nothing"
+    for row in rows:
+        row["wire_gb_per_s"] = 0.1
+    assert scaling.fit(rows)["gb_per_s"] == pytest.approx(0.1), "nor does a byte take less than on the bare link"
+    for row in rows:
+        row["wire_gb_per_s"] = 1.1
     content = {"gbits": [1.0, 10.0], "rows": [*rows, made_up(2, model, cpu_share=0.9, gbit=10.0)]}
     assert scaling.models(content)[10.0] == {"hop_ms": pytest.approx(0.12), "gb_per_s": 1.1, "assumed": True}
 

@@ -62,6 +62,35 @@ TEST(RingTest, SumsOfAllSizesAreThoseOfTheWhole) {
   }
 }
 
+TEST(RingTest, AFactorIsAppliedToTheWholeSumOnce) {
+  for (const int size : {2, 3, 5}) {
+    Rings rings(size);
+    for (const size_t count : {size_t{1}, size_t{7}, size_t{200'003}}) {
+      std::vector<std::vector<float>> data(size);
+      std::vector<std::vector<Bfloat16>> halves(size);
+      rings.on_each([&](Ring& ring) {
+        for (size_t i = 0; i < count; ++i) {
+          data[ring.rank()].push_back(value_of(ring.rank(), i));
+          halves[ring.rank()].push_back(to_bfloat16(static_cast<float>(ring.rank() + i % 3)));
+        }
+        ring.all_reduce(data[ring.rank()].data(), count, 0.25f);
+        ring.all_reduce(halves[ring.rank()].data(), count, 0.25f);
+      });
+      for (size_t i = 0; i < count; ++i) {
+        float sum = 0, of_halves = 0;
+        for (int rank = 0; rank < size; ++rank) {
+          sum += value_of(rank, i);
+          of_halves += static_cast<float>(rank + i % 3);
+        }
+        for (int rank = 0; rank < size; ++rank) {
+          ASSERT_EQ(data[rank][i], sum * 0.25f) << size << " processes, element " << i << " of " << count;
+          ASSERT_EQ(to_float(halves[rank][i]), of_halves * 0.25f) << size << " processes, element " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(RingTest, EveryProcessHasTheSameBits) {
   Rings rings(4);
   std::vector<std::vector<float>> data(4);
