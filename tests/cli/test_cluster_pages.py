@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 
 import jsonschema
 import pytest
@@ -121,6 +122,15 @@ def test_slurm_with_several_tasks_a_node(stage):
     assert "--cluster=slurm: the number of parameter servers is 1, expected an integer from 0 to 0" in err
     two_nodes = {"SLURM_JOB_NUM_NODES": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NODELIST": "127.0.0.[3,4]"}
     assert_clusters(stage.run(("srun mox bench exchange --cluster=slurm", {**job, **two_nodes})), 4)
+
+
+def test_a_python_script_takes_the_same_flag(stage):
+    """Importing the package takes MoXing's flags from the command line; the rank says the rest."""
+    script = "import sys, moxing.tensorflow as mox; print(mox.get_flag('worker_hosts'), mox.get_flag('task_index'), sys.argv[1:])"
+    env = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NTASKS_PER_NODE": "2",
+           "SLURM_JOB_NODELIST": "node9", "PYTHONPATH": str(MOX.parents[1] / "python")}
+    out = stage.run((f"srun --cpus-per-task=1 {sys.executable} -c \"{script}\" --cluster=slurm --mine=1", env))
+    assert sorted(out.splitlines()) == [f"node9:20448,node9:20449 {rank} ['--mine=1']" for rank in range(2)]
 
 
 def on_this_host(text):
