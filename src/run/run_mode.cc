@@ -60,9 +60,8 @@ MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& grap
 
 LogObserver& RunMode::add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph,
                               int64_t limit) {
-  const int64_t samples =
-      graph.samples_per_step * static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
-  auto log = std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, samples, limit);
+  const auto workers = static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
+  auto log = std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, graph.samples_per_step, workers, limit);
   LogObserver& added = *log;
   all->push_back(std::move(log));
   return added;

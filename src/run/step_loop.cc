@@ -173,8 +173,11 @@ void StepLoop::on_end_of_input() {
     return;
   }
   if (!options_.resumed)
-    throw DataError("the input ended before the first step: it has fewer samples than a batch (batch_size " +
-                    std::to_string(options_.batch_size) + "), or none at all");
+    throw DataError(
+        "the input ended before the first step: it has " +
+        (options_.batch_size == 0
+             ? std::string("no batch")
+             : fmt::format("fewer samples than a batch (batch_size {}), or none at all", options_.batch_size)));
   log_info(
       "nothing to train: the input was read to its end before; give it more epochs, or use another log_dir to "
       "start anew");

@@ -70,14 +70,13 @@ def _from_queues(input_fn, args, kwargs):
     with graph.as_default():
         tf.set_random_seed(tf.get_seed(None)[0])
         result = input_fn(*args, **kwargs)
-        outputs = [tf.convert_to_tensor(output) for output in _flat(result)]
+        outputs = [tf.convert_to_tensor(output) for output in tf.nest.flatten(result)]
         initializer = tf.group(tf.global_variables_initializer(), tf.local_variables_initializer(), tf.tables_initializer())
     graph.finalize()
     dataset = tf.data.Dataset.from_generator(lambda: _run_queues(graph, outputs, initializer),
                                              tuple(output.dtype for output in outputs),
                                              tuple(output.shape for output in outputs))
-    tensors = _tensors(dataset)
-    return tensors[0] if not isinstance(result, (list, tuple)) else list(tensors)
+    return tf.nest.pack_sequence_as(result, list(_tensors(dataset)))
 
 
 def adapted_input_fn(input_fn):

@@ -10,11 +10,16 @@ namespace mox {
 
 class MOX_EXPORT LogObserver : public StepObserver {
  public:
-  // As StepLogger's: `log_dir` may be empty, `limit` is 0 when the number of steps is not known. Where samples_per_step
-  // is 0, a step that is logged is asked for it (sample_count.h).
+  // As StepLogger's: `log_dir` may be empty, `limit` is 0 when the number of steps is not known. Where
+  // samples_per_step, of this worker, is 0, a step that is logged is asked for it (sample_count.h); the others have as
+  // many.
   LogObserver(const MetricsObserver& metrics, FetchPlan& plan, const std::string& log_dir, int64_t samples_per_step,
-              int64_t limit)
-      : metrics_(metrics), plan_(plan), samples_per_step_(samples_per_step), logger_(log_dir, limit) {}
+              int64_t workers, int64_t limit)
+      : metrics_(metrics),
+        plan_(plan),
+        samples_per_step_(samples_per_step),
+        workers_(workers),
+        logger_(log_dir, limit) {}
 
   void begin(const StepNumber&) override { logger_.start(); }
   int64_t wants(const StepNumber& number) override { return samples_per_step_ == 0 && plan_.at(number.local).line; }
@@ -29,7 +34,7 @@ class MOX_EXPORT LogObserver : public StepObserver {
  private:
   const MetricsObserver& metrics_;
   FetchPlan& plan_;
-  const int64_t samples_per_step_;
+  const int64_t samples_per_step_, workers_;
   StepLogger logger_;
   double rate_ = 0;
 };

@@ -22,7 +22,7 @@ def records():
 
 def slices(mode):
   x = tf.train.slice_input_producer([tf.constant(X)], num_epochs=1, shuffle=False)[0]
-  return tf.train.batch([x], 8, allow_smaller_final_batch=True)
+  return {'x': tf.train.batch([x], 8, allow_smaller_final_batch=True)}
 
 
 def shuffled(mode):
@@ -41,7 +41,7 @@ def provider(mode):
 
 
 def model_fn(inputs, mode):
-  x, = inputs
+  x = inputs['x'] if isinstance(inputs, dict) else inputs[0]
   w = tf.get_variable('w', [3, 1], initializer=tf.zeros_initializer())
   loss = tf.reduce_mean(tf.square(tf.matmul(x, w) - 1))
   return mox.ModelSpec(loss=loss, output_info={'x': x})
