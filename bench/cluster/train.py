@@ -43,7 +43,7 @@ def mox_step(network, batch, workers, together, folder):
     hosts = ",".join(f"127.0.0.1:{free_port()}" for _ in range(workers))
     processes = []
     for index in range(workers):
-        args = [BUILD / "bench/train_networks", network, "float32", batch, steps, f"{folder}/{index}", "--num_inter_threads=1",
+        args = [BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{index}", "--num_inter_threads=1",
                 "--num_intra_threads=1"]
         if together:
             args += [f"--worker_hosts={hosts}", f"--task_index={index}"]

@@ -78,12 +78,12 @@ int main(int argc, char** argv) try {
             .log_every_n_steps = 1,
             .save_summary_steps = 0,
             .save_model_secs = 0,
+            .trace_step = settings.trace_step,
             .begin_fn =
                 [&] {
                   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
                   std::printf("graph built and initialized: %.2f s\n", passed.count());
-                },
-            .trace_step = settings.trace_step});
+                }});
   return 0;
 } catch (const std::exception& e) {
   std::cerr << "train_networks: " << e.what() << "\n";

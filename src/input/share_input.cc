@@ -168,9 +168,21 @@ class InputDealer {
     return false;
   }
 
+  // One element, again and again (synthetic data): there is nothing to deal out.
+  static bool repeats_one(const Body& body, const std::string& tensor) {
+    bool repeats = false;
+    for (const tf::NodeDef* node = body.find(tensor); node; node = body.find(node->input(0))) {
+      if (node->op() == "TensorDataset") return repeats;
+      if (!keeps_elements(node->op()) && !keeps_samples(node->op()) && !is_batch(node->op())) return false;
+      repeats |= node->op() == "RepeatDataset";
+    }
+    return false;
+  }
+
   // The data set that stands for `tensor` when it is dealt out, there or further up. `unit`: samples in its elements.
   std::string deal(Body* body, const std::string& tensor, int64_t unit, const Fed& fed) {
     tf::NodeDef* node = body->find(tensor);
+    if (repeats_one(*body, tensor)) return tensor;
     if (node && keeps_elements(node->op())) return deal_above(body, tensor, node, unit, fed);
     if (node && is_batch(node->op())) {
       const int64_t size = batch_size_of(*body, *node);

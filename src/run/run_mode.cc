@@ -47,7 +47,8 @@ FetchPlan::Options RunMode::fetch_plan() const {
 }
 
 void RunMode::add_trace(StepObservers* all) const {
-  if (config_.trace_step >= 0) all->push_back(std::make_unique<TraceObserver>(config_.trace_step, config_.log_dir));
+  if (config_.trace_step >= 0 && config_.cluster.is_chief())
+    all->push_back(std::make_unique<TraceObserver>(config_.trace_step, config_.log_dir));
 }
 
 MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& graph, FetchPlan::Options plan) {

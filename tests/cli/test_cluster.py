@@ -47,6 +47,7 @@ def test_the_numbers_are_those_of_one_process(tmp_path, reference, workers, devi
     ["--loss_scale=dynamic", "--loss_scale_growth_steps=10"],
     ["--gradient_clip=0.05", "--gradient_clip_type=global_norm"],
     ["--input=user"],
+    ["--input=synthetic"],
 ], ids=lambda args: args[0])
 def test_so_they_are_with(tmp_path, reference, args):
     with Cluster(tmp_path, 2, f"--steps={STEPS}", "--batch_size=8", *args) as cluster:

@@ -1,9 +1,10 @@
 """Several workers, and one is lost: it is named, nothing it leaves behind counts, and the numbers stay those of a training that nobody disturbed."""
 import signal
+import socket
 import time
 
 import pytest
-from cluster import Cluster, alone
+from cluster import Cluster, Worker, alone
 from test_cluster import assert_same_training
 
 STEPS = 60
@@ -155,6 +156,39 @@ def test_who_differs_is_refused_at_the_start(tmp_path, args, text):
         assert text in stranger.said()
         for index in (0, 1):
             assert f"worker {index} ({cluster.hosts[index]}" in stranger.said()
+    finally:
+        cluster.__exit__()
+
+
+def test_who_keeps_the_others_waiting_is_named(tmp_path):
+    cluster = training(tmp_path, "--stall_report_secs=1")
+    try:
+        cluster.start(0)
+        cluster.start(1, "--step_ms=4000")
+        cluster[0].wait_for_text(f"worker 1 ({cluster.hosts[1]}")
+        assert "has not come to the exchange in which 1 waits" in cluster[0].said()
+        assert "the input stalls" not in cluster[0].said()
+    finally:
+        cluster.__exit__()
+
+
+def test_a_port_that_is_taken_and_an_index_that_is(tmp_path):
+    cluster = training(tmp_path)
+    try:
+        with socket.socket() as other:
+            host, port = cluster.hosts[0].split(":")
+            other.bind((host, int(port)))
+            other.listen()
+            cluster.start(0).result(code=1)
+            assert cluster.hosts[0] in cluster[0].said() and "in use" in cluster[0].said()
+        cluster.start(0)
+        cluster.start(1)
+        cluster[1].wait_for_step(5)
+        (tmp_path / "twice").mkdir()
+        twice = Worker(1, tmp_path / "twice", [f"--worker_hosts={','.join(cluster.hosts)}", "--task_index=1", *cluster.args], cluster.env)
+        twice.result(code=1, seconds=30)
+        assert cluster.hosts[1] in twice.said()
+        assert [result["global_step"] for result in cluster.results()] == [STEPS, STEPS]
     finally:
         cluster.__exit__()
 

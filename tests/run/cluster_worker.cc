@@ -1,7 +1,7 @@
 // A program as a user of several workers would write it, for tests/cli/test_cluster*.py: a small convolutional network
 // (or a GAN) on samples that are known by number. What each step had goes to --out, a JSON object a line.
 //   cluster_worker --out=FILE [--log_dir=DIR] [--steps=N] [--mode=TRAIN|EVAL|PREDICT] [--model=conv|norm|gan]
-//     [--optimizer=momentum|lars|batch_gradients|batch_gradients_sync|dgc] [--input=own|user|records] [--samples=N]
+//     [--optimizer=momentum|lars|batch_gradients|batch_gradients_sync|dgc] [--input=own|user|synthetic] [--samples=N]
 //     [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP] [--fail_at=STEP] [MoXing's flags]
 #include <unistd.h>
 
@@ -69,6 +69,7 @@ class UserInput : public mox::Dataset {
 };
 
 Output sample_number(const Scope& s, const Flags& flags) {
+  if (flags.at("input") == "synthetic") return ops::Const(s, int64_t{3});
   if (flags.at("input") == "user") return std::make_unique<UserInput>(flags)->get(s, {"number"})[0];
   tensorflow::Tensor numbers(tensorflow::DT_INT64, {number(flags, "samples")});
   for (int64_t i = 0; i < numbers.NumElements(); ++i) numbers.vec<int64_t>()(i) = i;
