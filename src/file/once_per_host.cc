@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -79,7 +80,7 @@ class HostLock {
     std::string seen;  // the attempt that was there at first
     bool waits = false, told = false;
     for (;; std::this_thread::sleep_for(kLook)) {
-      file_.emplace("lock", path_, O_RDWR | O_CREAT);
+      file_.emplace("lock", path_, O_RDWR | O_CREAT | O_NOFOLLOW);
       if (lock_file(file_->get(), path_)) break;
       const Note note = read_note(file_->get(), path_);
       if (!waits && note.state == "failed") seen = note.attempt;
@@ -89,6 +90,10 @@ class HostLock {
       if (!silent_mode()) log_info(fmt::format("copy_once_per_host: waiting for {}, which copies", note.who));
     }
     const Note note = read_note(file_->get(), path_);
+    // Somebody's own file is not written over.
+    if (note.state != "" && note.state != "failed" && note.state != "copying")
+      throw OsError(EEXIST, "copy_once_per_host: '" + path_ +
+                                "' is no lock of MoXing's, expected one or no such file; move it away");
     const std::string digest = hex_sha256(source);
     if (waits && note.state == "failed" && note.attempt != seen && note.source == digest) throw_note(note);
     mine_.state = "copying";

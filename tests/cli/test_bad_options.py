@@ -25,8 +25,9 @@ HUGE = "99999999999999999999"
     (["train", "--train_url=x", "--num_gpus=1000000"], "flag --num_gpus: got '1000000', expected an integer from 1 to 1024"),
     (["train", "--train_url=x", "--num_inter_threads=1000000"], "flag --num_inter_threads: got '1000000', expected an integer from 0 to 4096"),
     (["train", "--train_url=x", "--loss_scale=nan"], "flag --loss_scale: got 'nan', expected a number from 1e-30 to 1e+30, or 'dynamic'"),
-    (["train", "--train_url=x", "--noclone_on_cpu", "--sync_replicas=0"], "flag --sync_replicas: got 'false', which is not offered by this version"),
-    (["train", "--train_url=x", "--session_timeout=60"], "flag --session_timeout: got '60', which is not offered by this version"),
+    (["train", "--train_url=x", "--noclone_on_cpu", "--sync_replicas=perhaps"], "flag --sync_replicas: got 'perhaps', expected true or false"),
+    (["train", "--train_url=x", "--session_timeout=-5"], "flag --session_timeout: got '-5', expected an integer from 1 to"),
+    (["train", "--train_url=x", "--server_protocol=mpi"], "flag --server_protocol: got 'mpi', expected 'grpc'"),
     (["train", "--train_url=x", "--train_\x1b[2J=1"], r"\x1b[2J"),
     (["train", "--batch_size=", "--json", "--train_url=x"], "--batch_size is empty, expected an integer from 1 to 1048576"),
     (["train", "--train_url=", "--json", "--data_url=x", "--model_name=lenet"], "--train_url is empty, expected a value"),
@@ -108,5 +109,5 @@ def test_the_log_level_is_heeded(trained):
 def test_flags_tell_their_values():
     flags = {flag["name"]: flag for flag in json.loads(mox("flags", "--json").stdout)}
     assert flags["num_gpus"]["values"] == "an integer from 1 to 1024" and flags["num_gpus"]["offered"]
-    assert not flags["sync_replicas"]["offered"] and flags["variable_update"]["default"] == "auto"
+    assert not flags["server_protocol"]["offered"] and flags["sync_replicas"]["offered"] and flags["variable_update"]["default"] == "auto"
     assert "this version takes the default only" in mox("flags").stdout

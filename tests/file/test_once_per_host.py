@@ -165,3 +165,17 @@ def test_wrong_use(mox, tmp_path):
     (tmp_path / "folder").mkdir()
     mox("cp", "--once_per_host", tmp_path / "one", tmp_path / "folder")
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["one"]
+
+
+def test_a_file_of_the_locks_name_that_is_none_stays_as_it_is(mox, tmp_path):
+    (tmp_path / "one").write_text("1")
+    (tmp_path / "two.moxlock").write_text("mine\n")
+    done = mox("cp", "--once_per_host", tmp_path / "one", tmp_path / "two", code=1)
+    assert "two.moxlock' is no lock of MoXing's" in done.stderr and not (tmp_path / "two").exists()
+    assert (tmp_path / "two.moxlock").read_text() == "mine\n"
+    (tmp_path / "secret").write_text("")
+    (tmp_path / "three.moxlock").symlink_to(tmp_path / "secret")
+    assert "three.moxlock" in mox("cp", "--once_per_host", tmp_path / "one", tmp_path / "three", code=1).stderr
+    (tmp_path / "four.moxlock").write_text("copying\n1\n2\nprocess 1 on gone\n\n")  # a process was killed here
+    mox("cp", "--once_per_host", tmp_path / "one", tmp_path / "four")
+    assert (tmp_path / "four").read_text() == "1" and not (tmp_path / "four.moxlock").exists()
