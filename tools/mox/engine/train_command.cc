@@ -99,8 +99,8 @@ int run_train(const std::vector<std::string>& args) {
   };
   if (is_chief())
     log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
-                       flags.classifier.dataset_name.empty() ? "own images" : flags.classifier.dataset_name,
-                       flags.classifier.data_url, flags.run.log_dir));
+                         flags.classifier.dataset_name.empty() ? "own images" : flags.classifier.dataset_name,
+                         flags.classifier.data_url, flags.run.log_dir));
   const RunResult result = run(options);
   if (flags.json && is_chief()) {
     nlohmann::ordered_json j = {{"steps", result.steps},
