@@ -164,7 +164,7 @@ std::vector<std::string> with_choice(const std::string& list, const std::vector<
 ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankOptions& options) {
   const Variables variables(environment);
   Ranks ranks;
-  int64_t count = 0, job = 0;
+  int64_t count = 0, job = 0, step = 0;
   std::string name, nodes, per_node;
   if (!variables.number({"SLURM_PROCID"}, 0, kMaxRanks - 1, &ranks.rank))
     reject("Slurm's variable SLURM_PROCID is not set", "this process was not started by srun", "start it by srun");
@@ -173,6 +173,7 @@ ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankO
   if (ranks.rank >= count)
     reject("Slurm's variable SLURM_PROCID", fmt::format("it is {} of {} tasks", ranks.rank, count), "start it by srun");
   variables.number({"SLURM_JOB_ID", "SLURM_JOBID"}, 0, INT64_MAX, &job);
+  variables.number({"SLURM_STEP_ID", "SLURM_STEPID"}, 0, INT64_MAX, &step);
   if (!options.hosts.empty()) {
     ranks.hosts = options.hosts;
   } else {
@@ -191,7 +192,8 @@ ClusterTask cluster_from_slurm(const EnvironmentReader& environment, const RankO
     ranks.hosts = hosts_of_ranks(names, counts, distribution);
   }
   check_host_count(ranks.hosts, count);
-  return task_of(std::move(ranks), options, job);
+  // Far from the next job's, which may run on the same nodes.
+  return task_of(std::move(ranks), options, job % kPortBlocks + 61 * (step % kPortBlocks));
 }
 
 ClusterTask cluster_from_mpi(const EnvironmentReader& environment, const RankOptions& options) {

@@ -133,6 +133,11 @@ TEST(ClusterEnvironment, SlurmRanks) {
   };
   EXPECT_EQ(port_of("7"), port_of("7")) << "all ranks agree";
   EXPECT_NE(port_of("7"), port_of("8")) << "jobs that share a node";
+  const std::string first_step = port_of("7"), next_job = port_of("8");
+  table["SLURM_STEP_ID"] = "1";
+  EXPECT_NE(port_of("7"), first_step) << "steps that run at the same time";
+  EXPECT_NE(port_of("7"), next_job);
+  table.erase("SLURM_STEP_ID");
   table["SLURM_STEP_NUM_TASKS"] = "2";  // a step of part of the job
   table["SLURM_STEP_NODELIST"] = "gpu2";
   table["SLURM_STEP_TASKS_PER_NODE"] = "2";
