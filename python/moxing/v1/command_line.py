@@ -50,7 +50,11 @@ _MANUALS = frozenset((
     "checkpoint_exclude_patterns", "checkpoint_include_patterns", "clone_on_cpu", "gradient_clip", "gradient_clip_type", "job_name",
     "log_first_clone", "loss_scale", "num_gpus", "num_inter_threads", "num_intra_threads", "ps_hosts", "running_log_level",
     "server_protocol", "session_timeout", "sync_replicas", "task_index", "trainable_exclude_patterns",
-    "trainable_include_patterns", "use_fp16", "variable_update", "worker_hosts"))
+    "trainable_include_patterns", "use_fp16", "variable_update", "worker_hosts",
+    # Of no effect now, and taken all the same.
+    "chief_inc_global_step", "controller_host", "dgc_momentum", "dgc_momentum_factor_masking", "dgc_sparsity_strategy",
+    "local_parameter_device", "min_size_in_kb", "num_prefetch_threads", "sync_before_server", "var_dtype", "var_mix_offset",
+    "var_space_starter"))
 
 
 class CommandLine:

@@ -180,6 +180,8 @@ def test_flags_are_parsed_before_tensorflow_is_imported(parser, tmp_path):
                 "mox.get_flag('num_gpus'))\n" + {"argparse": "main(0)\n", "absl": "app.run(main)\n"}[parser])
     done = v1(path, "--mine=m", "--num_gpus=2", "--worker_hosts=")
     assert (done.returncode, done.stdout) == (0, "m 2\n"), done.stderr
+    done = v1(path, "--mine=m", "--var_dtype=fp32")  # one of the original's, of no effect
+    assert (done.returncode, done.stdout) == (0, "m 1\n"), done.stderr
 
 
 def test_the_exit_code_is_the_scripts(tmp_path):
