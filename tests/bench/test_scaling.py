@@ -69,7 +69,7 @@ def test_the_pages_tables_are_the_files():
 
 def can_shape_links():
     """Root that may make namespaces, iproute2, and a kernel with veth and a shaper."""
-    probe = "ip link add a type veth peer name b && tc qdisc add dev a root tbf rate 1gbit burst 256kb latency 50ms"
+    probe = "ip link add port0 type veth peer name eth0 && tc qdisc add dev port0 root tbf rate 1gbit burst 256kb latency 50ms"
     return os.getuid() == 0 and bool(shutil.which("tc")) and \
         subprocess.run(["unshare", "--mount", "--net", "sh", "-c", probe], capture_output=True).returncode == 0
 
