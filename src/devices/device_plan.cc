@@ -66,6 +66,26 @@ std::string DevicePlan::inter() const { return tower(0); }
 
 std::string DevicePlan::host() const { return device("CPU", 0); }
 
+DevicePlan DevicePlan::in_cluster(int task, int servers) const {
+  DevicePlan plan = *this;
+  plan.task_ = task;
+  plan.servers_ = servers;
+  return plan;
+}
+
+std::string DevicePlan::here(const std::string& device) const {
+  return is_in_cluster() && !names_task(device) ? device_of_task(task_name("worker", task_), device) : device;
+}
+
+std::string DevicePlan::server(int i) const { return device_of_task(task_name("ps", i)); }
+
+std::vector<std::string> DevicePlan::tasks_of_session() const {
+  if (!is_in_cluster()) return {};
+  std::vector<std::string> tasks = {"/job:ps", task_name("worker", 0)};
+  if (task_ > 0) tasks.push_back(task_name("worker", task_));
+  return tasks;
+}
+
 void DevicePlan::configure(tf::ConfigProto* config) const {
   config->set_allow_soft_placement(true);
   auto& count = *config->mutable_device_count();
@@ -96,6 +116,31 @@ std::string DevicePlan::description() const {
     return "this machine has a GPU that TensorFlow does not find, so the CPU is used; GPUs need "
            "`pip install tensorflow[and-cuda]` in place of tensorflow-cpu (--clone_on_cpu if the CPU is wanted)";
   return "";
+}
+
+std::string task_name(const std::string& job, int index) {
+  return fmt::format("/job:{}/replica:0/task:{}", job, index);
+}
+
+std::string device_of_task(const std::string& task, const std::string& device) {
+  tf::DeviceNameUtils::ParsedName name, process;
+  if (!tf::DeviceNameUtils::ParseFullName(device, &name) || !tf::DeviceNameUtils::ParseFullName(task, &process))
+    throw Error(fmt::format("'{}' is no device of '{}'", device, task));
+  if (!name.has_type) {
+    name.type = "CPU";
+    name.id = 0;
+    name.has_type = name.has_id = true;
+  }
+  name.job = process.job;
+  name.replica = process.replica;
+  name.task = process.task;
+  name.has_job = name.has_replica = name.has_task = true;
+  return tf::DeviceNameUtils::ParsedNameToString(name);
+}
+
+bool names_task(const std::string& device) {
+  tf::DeviceNameUtils::ParsedName name;
+  return tf::DeviceNameUtils::ParseFullName(device, &name) && name.has_job;
 }
 
 bool is_gpu(const std::string& device) {

@@ -46,6 +46,19 @@ class MOX_EXPORT DevicePlan {
   // The input pipeline, the global step and other counters, learning rates, summaries, hooks' own operations.
   std::string host() const;
 
+  // The same devices, of a process that is worker `task` of a cluster with `servers` parameter servers. Names for the
+  // front ends stay as they were; here() makes of them those that the whole cluster understands.
+  DevicePlan in_cluster(int task, int servers) const;
+  bool is_in_cluster() const { return servers_ > 0; }
+  int servers() const { return servers_; }
+  // "" is the host. A name that says its process already stays as it is.
+  std::string here(const std::string& device) const;
+  // Parameter server i's CPU.
+  std::string server(int i) const;
+  // The processes that a session of this one has to do with: parameter servers, the chief, itself. It need not wait for
+  // others, nor fail with them. Empty without a cluster.
+  std::vector<std::string> tasks_of_session() const;
+
   // Sets devices and the memory of GPUs: taken as it is needed, not all at once.
   void configure(tensorflow::ConfigProto* config) const;
   // `devices`: those that the runtime made, by full name. RunError when a tower's is not among them: soft placement
@@ -59,7 +72,15 @@ class MOX_EXPORT DevicePlan {
   bool on_gpus_ = false;
   bool clone_on_cpu_ = false;
   Machine machine_;
+  int task_ = 0, servers_ = 0;
 };
+
+// A process of a cluster: "/job:ps/replica:0/task:1". `job`: "worker" or "ps".
+MOX_EXPORT std::string task_name(const std::string& job, int index);
+// `device`, whatever process it names, of this one: its host where the name says none.
+MOX_EXPORT std::string device_of_task(const std::string& task, const std::string& device = "");
+// Whether it says which process it belongs to.
+MOX_EXPORT bool names_task(const std::string& device);
 
 // Whether it names a GPU: "/device:GPU:0", "/gpu:1", "/job:worker/task:0/device:GPU:0".
 MOX_EXPORT bool is_gpu(const std::string& device);

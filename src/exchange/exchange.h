@@ -32,6 +32,10 @@ class MOX_EXPORT Exchange {
   virtual std::string all_finite(BuiltGraph* graph, const std::string& finite) = 0;
 
   virtual void join(BuiltGraph* graph) = 0;
+
+  // After everything else has added its nodes: says of each in which process of a cluster it runs. Nothing to say where
+  // the graph is one process's.
+  virtual void place(BuiltGraph* graph) {}
 };
 
 struct GradientOptions {

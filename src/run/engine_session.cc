@@ -23,7 +23,7 @@ std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 
 EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory) : graph_(graph) {
   find_own_inputs();
-  add_variable_ops();
+  add_variable_ops(factory.devices());
   add_step_count();
   session_ = factory.create(graph_.graph);
 }
@@ -50,7 +50,9 @@ void EngineSession::find_own_inputs() {
       own_inputs_.insert(node.name());
 }
 
-void EngineSession::add_variable_ops() {
+// Values of variables on parameter servers are fed and fetched in this process: they travel as the tensors of a step
+// do, not inside the messages that ask for it, which are ten times as slow and may not have 2 GB.
+void EngineSession::add_variable_ops(const DevicePlan& plan) {
   const NodeIndex index = index_nodes(graph_.graph);
   std::vector<std::string> devices;
   for (const VariableInfo& variable : graph_.variables)
@@ -60,16 +62,20 @@ void EngineSession::add_variable_ops() {
     // No shape: TensorFlow's optimizer would make a tensor of it. The loader has compared the shapes.
     NodeMaker(&graph_.graph, restore_name(i), "Placeholder")
         .attr("dtype", variable.dtype)
-        .attr("shape", tf::PartialTensorShape());
+        .attr("shape", tf::PartialTensorShape())
+        .device(plan.is_in_cluster() ? plan.here("") : "");
     NodeMaker(&graph_.graph, restore_name(i) + "/assign", "AssignVariableOp")
         .input(variable.handle)
         .input(restore_name(i))
         .attr("dtype", variable.dtype)
         .device(devices[i]);
-    NodeMaker(&graph_.graph, save_name(i), "ReadVariableOp")
+    const std::string read = save_name(i) + (plan.is_in_cluster() ? "/read" : "");
+    NodeMaker(&graph_.graph, read, "ReadVariableOp")
         .input(variable.handle)
         .attr("dtype", variable.dtype)
         .device(devices[i]);
+    if (plan.is_in_cluster())
+      NodeMaker(&graph_.graph, save_name(i), "Identity").input(read).attr("T", variable.dtype).device(plan.here(""));
   }
 }
 
@@ -197,10 +203,24 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
     prepared.advances = true;
   }
   if (options.fetch_size() == 0 && options.target_size() == 0) return prepared;
-  tf::Session::CallableHandle callable;
-  throw_if_error(session_->MakeCallable(options, &callable), "preparing the step");
-  prepared.callable = callable;
+  prepared.callable = callables_.size();
+  callables_.push_back({options, 0, -1});
+  handle_of(prepared);
   return prepared;
+}
+
+tf::Session::CallableHandle EngineSession::handle_of(const Prepared& prepared) {
+  Callable& callable = callables_[*prepared.callable];
+  if (callable.session != sessions_)
+    throw_if_error(session_->MakeCallable(callable.options, &callable.handle), "preparing the step");
+  callable.session = sessions_;
+  return callable.handle;
+}
+
+void EngineSession::reopen(const SessionFactory& factory) {
+  std::thread([session = std::move(session_)] { session->Close().IgnoreError(); }).detach();
+  session_ = factory.create(graph_.graph);
+  ++sessions_;
 }
 
 namespace {
@@ -233,7 +253,7 @@ std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::
   if (prepared.advances) check_step(staging_);
   std::vector<tf::Tensor> fetched;
   absl::Status status;
-  if (prepared.callable) status = session_->RunCallable(*prepared.callable, fed, &fetched, nullptr);
+  if (prepared.callable) status = session_->RunCallable(handle_of(prepared), fed, &fetched, nullptr);
   check_run(status, prepared.advances);
   return with_fed(std::move(fetched), fed, prepared.source);
 }

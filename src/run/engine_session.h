@@ -37,9 +37,9 @@ class MOX_EXPORT EngineSession {
 
   // A prepared step.
   struct Prepared {
-    std::optional<tensorflow::Session::CallableHandle> callable;  // nothing: all that is fetched is fed
-    std::vector<int> source;  // of each fetch: what was computed, or ~i: what was fed. Empty: all as computed
-    bool advances = false;    // takes a batch that was staged
+    std::optional<size_t> callable;  // its number; nothing: all that is fetched is fed
+    std::vector<int> source;         // of each fetch: what was computed, or ~i: what was fed. Empty: all as computed
+    bool advances = false;           // takes a batch that was staged
   };
   // Fetches in order, targets run too. What is fed may be fetched.
   Prepared prepare(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
@@ -63,6 +63,9 @@ class MOX_EXPORT EngineSession {
   // Several at once.
   void assign(const NamedValues& values);
 
+  // Another session on the graph as it is now; resources that have names in their processes stay. What was prepared is
+  // prepared again when it runs. Nobody waits for the old one.
+  void reopen(const SessionFactory& factory);
   // Breaks off a step under way, from any thread: the session cannot be used after it.
   void abort();
 
@@ -76,8 +79,9 @@ class MOX_EXPORT EngineSession {
                          const std::vector<std::string>& feeds) const;
   // After a run that `advances` and failed, the next batch may not be staged: the next such run fails in the same way.
   void check_run(const absl::Status& status, bool advances);
-  void add_variable_ops();
+  void add_variable_ops(const DevicePlan& plan);
   void add_step_count();
+  tensorflow::Session::CallableHandle handle_of(const Prepared& prepared);
   void find_own_inputs();
   // Throws EndOfInput or RunError unless ok.
   void check_step(const absl::Status& status) const;
@@ -87,6 +91,13 @@ class MOX_EXPORT EngineSession {
   absl::Status staging_;              // of the last run that took a staged batch
   std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
+  struct Callable {
+    tensorflow::CallableOptions options;
+    tensorflow::Session::CallableHandle handle = 0;
+    int session = 0;  // the how-manieth it was made in
+  };
+  std::vector<Callable> callables_;
+  int sessions_ = 0;
   std::string step_count_;
   Prepared read_all_;
   bool read_prepared_ = false;

@@ -28,6 +28,7 @@ tf::SessionOptions session_options(const RunConfig& config) {
   rewrite->set_memory_optimization(tf::RewriterConfig::NO_MEM_OPT);
   if (!config.devices.on_gpus()) rewrite->set_layout_optimizer(tf::RewriterConfig::OFF);
   rewrite->set_disable_tfg_optimizer(true);
+  for (const std::string& task : config.devices.tasks_of_session()) proto.add_device_filters(task);
   return options;
 }
 
@@ -42,8 +43,9 @@ void check_devices(tf::Session* session, const DevicePlan& plan) {
 
 }  // namespace
 
-SessionFactory::SessionFactory(const RunConfig& config, const std::string& target)
-    : options_(session_options(config)), devices_(config.devices) {
+SessionFactory::SessionFactory(const RunConfig& config, const std::string& target,
+                               std::shared_ptr<SessionBreaker> breaker)
+    : options_(session_options(config)), devices_(config.devices), breaker_(std::move(breaker)) {
   options_.target = target;
 }
 
@@ -52,8 +54,11 @@ std::unique_ptr<tf::Session> SessionFactory::create(const tf::GraphDef& graph) c
   tf::Session* made = nullptr;
   throw_if_error(tf::NewSession(options_, &made), "starting TensorFlow's runtime");
   std::unique_ptr<tf::Session> session(made);
-  check_devices(session.get(), devices_);
+  if (breaker_) session = make_breakable(std::move(session), breaker_);
+  // A server's session lists devices once it has a graph.
+  if (options_.target.empty()) check_devices(session.get(), devices_);
   throw_if_error(session->Create(graph), "loading the graph into TensorFlow's runtime");
+  if (!options_.target.empty()) check_devices(session.get(), devices_);
   return session;
 }
 

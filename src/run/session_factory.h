@@ -5,6 +5,7 @@
 #include <string>
 
 #include "moxing/export.h"
+#include "run/breakable_session.h"
 #include "run/run_config.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/public/session.h"
@@ -14,7 +15,11 @@ namespace mox {
 class MOX_EXPORT SessionFactory {
  public:
   // `target`: "" for TensorFlow's runtime in this process, "grpc://host:port" for that of a server.
-  explicit SessionFactory(const RunConfig& config, const std::string& target = "");
+  // With a `breaker` its calls can be broken off, see there.
+  explicit SessionFactory(const RunConfig& config, const std::string& target = "",
+                          std::shared_ptr<SessionBreaker> breaker = nullptr);
+
+  const DevicePlan& devices() const { return devices_; }
 
   // A session that has loaded `graph`. Error with what TensorFlow said.
   std::unique_ptr<tensorflow::Session> create(const tensorflow::GraphDef& graph) const;
@@ -22,6 +27,7 @@ class MOX_EXPORT SessionFactory {
  private:
   tensorflow::SessionOptions options_;
   DevicePlan devices_;
+  std::shared_ptr<SessionBreaker> breaker_;
 };
 
 }  // namespace mox

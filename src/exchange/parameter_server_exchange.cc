@@ -1,0 +1,384 @@
+#include "exchange/parameter_server_exchange.h"
+
+#include <algorithm>
+
+#include "graph/graph_state.h"
+#include "graph/node_defs.h"
+#include "graph/scalar_const.h"
+#include "moxing/error.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr char kLocalStep[] = "mox_ps/local_step";  // the global step when this worker read the variables
+constexpr char kStart[] = "mox_ps/start";
+constexpr char kStep[] = "mox_ps/step";
+
+std::string numbered(const char* what, size_t number) {
+  return std::string("mox_ps/") + what + "_" + std::to_string(number);
+}
+
+template <typename T>
+tf::Tensor scalar(T value) {
+  tf::Tensor t(tf::DataTypeToEnum<T>::v(), {});
+  t.scalar<T>()() = value;
+  return t;
+}
+
+std::string add_variable(tf::GraphDef* graph, const std::string& name, tf::DataType dtype, const std::string& device) {
+  NodeMaker(graph, name, "VarHandleOp")
+      .attr("dtype", dtype)
+      .attr("shape", tf::TensorShape())
+      .attr("shared_name", name)
+      .attr("container", std::string())
+      .device(device);
+  return name;
+}
+
+std::string add_assign(tf::GraphDef* graph, const std::string& name, const std::string& variable,
+                       const std::string& value, tf::DataType dtype, const std::string& device,
+                       const std::string& after = "") {
+  NodeMaker assign(graph, name, "AssignVariableOp");
+  assign.input(variable).input(value).attr("dtype", dtype).device(device);
+  if (!after.empty()) assign.control(after);
+  return name;
+}
+
+std::string cast(tf::GraphDef* graph, const std::string& name, const std::string& tensor, tf::DataType from,
+                 tf::DataType to, const std::string& device) {
+  if (from == to) return tensor;
+  NodeMaker(graph, name, "Cast").input(tensor).attr("SrcT", from).attr("DstT", to).device(device);
+  return name;
+}
+
+const VariableInfo& global_step_of(const BuiltGraph& graph) {
+  for (const VariableInfo& variable : graph.variables)
+    if (variable.name == graph.global_step) return variable;
+  throw Error("the graph has no variable '" + graph.global_step + "'");
+}
+
+}  // namespace
+
+ParameterServerExchange::ParameterServerExchange(const ParameterServerOptions& options) : options_(options) {}
+
+int ParameterServerExchange::needed() const {
+  return options_.replicas_to_aggregate > 0 ? options_.replicas_to_aggregate : options_.workers;
+}
+
+std::string ParameterServerExchange::add_accumulator(BuiltGraph* graph, const std::string& name, tf::DataType dtype,
+                                                     const tf::TensorShape& shape, const std::string& device) {
+  NodeMaker(&graph->graph, name, "ResourceConditionalAccumulator")
+      .attr("dtype", dtype)
+      .attr("shape", shape)
+      .attr("shared_name", name)
+      .attr("reduction_type", std::string("MEAN"))
+      .device(device);
+  accumulators_.emplace_back(name, device);
+  return name;
+}
+
+void ParameterServerExchange::add_push(BuiltGraph* graph, const std::string& name, const std::string& value,
+                                       tf::DataType dtype, const std::string& device, const std::string& after) {
+  NodeMaker push(&graph->graph, name + "/push", "ResourceAccumulatorApplyGradient");
+  push.input(name).input(std::string(kLocalStep) + "/read").input(value).attr("dtype", dtype).device(device);
+  if (!after.empty()) push.control(after);
+  graph->train_ops.push_back(name + "/push");
+}
+
+// After this worker's own push.
+std::string ParameterServerExchange::add_take(BuiltGraph* graph, const std::string& name, tf::DataType dtype,
+                                              const std::string& push, const std::string& device) {
+  const std::string count = add_const(&graph->graph, name + "/needed", scalar<int32_t>(needed()));
+  NodeMaker(&graph->graph, name + "/take", "ResourceAccumulatorTakeGradient")
+      .input(name)
+      .input(count)
+      .control(push)
+      .attr("dtype", dtype)
+      .device(device);
+  return name + "/take";
+}
+
+std::string ParameterServerExchange::add_queue(BuiltGraph* graph, const std::string& name, tf::DataType dtype) {
+  NodeMaker(&graph->graph, name, "FIFOQueueV2")
+      .attr("component_types", tf::DataTypeVector{dtype})
+      .attr("shapes", std::vector<tf::TensorShape>{tf::TensorShape()})
+      .attr("capacity", int64_t{-1})
+      .attr("shared_name", name)
+      .device(server_0());
+  return name;
+}
+
+void ParameterServerExchange::add_local_step(BuiltGraph* graph) {
+  const std::string here = options_.devices.here("");
+  add_variable(&graph->graph, kLocalStep, tf::DT_INT64, here);
+  NodeMaker(&graph->graph, std::string(kLocalStep) + "/read", "ReadVariableOp")
+      .input(kLocalStep)
+      .attr("dtype", tf::DT_INT64)
+      .device(here);
+}
+
+void ParameterServerExchange::read_global_step(BuiltGraph* graph, const std::string& name, const std::string& after) {
+  NodeMaker read(&graph->graph, name, "ReadVariableOp");
+  read.input(global_step_of(*graph).handle).attr("dtype", tf::DT_INT64).device(server_0());
+  if (!after.empty()) read.control(after);
+}
+
+// The gate: the chief takes everybody's word, and tells all.
+std::string ParameterServerExchange::all_finite(BuiltGraph* graph, const std::string& finite) {
+  if (!options_.sync) {
+    gate_ = node_of(finite);  // each decides for itself
+    return finite;
+  }
+  if (needed() < options_.workers)
+    throw InvalidArgumentError(
+        "flag --replicas_to_aggregate: with loss_scale=dynamic all workers must take part in every step, to skip it "
+        "together; leave out one of them");
+  tf::GraphDef* def = &graph->graph;
+  add_local_step(graph);
+  const std::string name = "mox_ps/gate", here = options_.devices.here("");
+  add_accumulator(graph, name, tf::DT_FLOAT, {}, server_0());
+  NodeMaker(def, name + "/not", "LogicalNot").input(finite).device(here);
+  const std::string own = cast(def, name + "/own", name + "/not", tf::DT_BOOL, tf::DT_FLOAT, here);
+  add_push(graph, name, own, tf::DT_FLOAT, server_0());
+  gate_ = name + "/finite";
+  if (!is_chief()) {
+    const std::string queue = add_queue(graph, numbered("verdict", options_.task), tf::DT_BOOL);
+    NodeMaker(def, gate_, "QueueDequeueV2")
+        .input(queue)
+        .attr("component_types", tf::DataTypeVector{tf::DT_BOOL})
+        .device(server_0());
+    return gate_;
+  }
+  arrived_ = add_take(graph, name, tf::DT_FLOAT, name + "/push", server_0());
+  const std::string none = add_const(def, name + "/none", scalar_of(tf::DT_FLOAT, 0, "what is not finite"));
+  NodeMaker(def, gate_, "Equal").input(arrived_).input(none).attr("T", tf::DT_FLOAT).device(server_0());
+  for (int worker = 1; worker < options_.workers; ++worker) {
+    const std::string queue = add_queue(graph, numbered("verdict", worker), tf::DT_BOOL);
+    NodeMaker(def, queue + "/put", "QueueEnqueueV2")
+        .input(queue)
+        .input(gate_)
+        .attr("Tcomponents", tf::DataTypeVector{tf::DT_BOOL})
+        .device(server_0());
+    graph->train_ops.push_back(queue + "/put");
+  }
+  return gate_;
+}
+
+// Without a gate: whoever has computed all its gradients says so. Not the pushes of the gradients themselves: those of
+// some steps are dead (batch_gradients), and what waits for them is, too.
+void ParameterServerExchange::wait_for_all(BuiltGraph* graph) {
+  if (!gate_.empty()) return;
+  tf::GraphDef* def = &graph->graph;
+  const std::string name = "mox_ps/arrived";
+  NodeMaker computed(def, name + "/computed", "NoOp");
+  for (const std::string& gradient : graph->scaled_gradients.gradients) computed.control(node_of(gradient));
+  computed.device(options_.devices.here(""));
+  add_accumulator(graph, name, tf::DT_FLOAT, {}, server_0());
+  const std::string one = add_const(def, name + "/one", scalar_of(tf::DT_FLOAT, 1, "a sign"));
+  add_push(graph, name, one, tf::DT_FLOAT, server_0(), name + "/computed");
+  if (is_chief()) arrived_ = add_take(graph, name, tf::DT_FLOAT, name + "/push", server_0());
+}
+
+void ParameterServerExchange::join_slots(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  const VariableUses uses(*graph);
+  std::unordered_map<std::string, const VariableInfo*> variables;
+  for (const VariableInfo& variable : graph->variables) variables[variable.name] = &variable;
+  for (size_t i = 0; i < graph->gradients.size(); ++i) {
+    const GradientSlot& gradient = graph->gradients[i];
+    const int position = uses.node(gradient.slot);
+    const std::string mean = def->node(position).input(0), place = def->node(position).device();
+    tf::DataType dtype;
+    throw_if_error(tf::GetNodeAttr(def->node(position), "T", &dtype), "joining the gradients of " + gradient.variable);
+    const tf::DataType sent = dtype == tf::DT_DOUBLE ? dtype : tf::DT_FLOAT;
+    const std::string name = numbered("gradient", i), server = options_.devices.server(servers_.at(gradient.variable));
+    add_accumulator(graph, name, sent, variables.at(gradient.variable)->shape, server);
+    add_push(graph, name, cast(def, name + "/sent", mean, dtype, sent, options_.devices.here(place)), sent, server);
+    if (!is_chief()) continue;
+    const std::string taken = add_take(graph, name, sent, name + "/push", server);
+    const std::string joined = cast(def, name + "/joined", taken, sent, dtype, server);
+    tf::NodeDef* slot = def->mutable_node(position);
+    slot->set_input(0, joined);
+    slot->add_input(std::string("^") + kWholeState + "/broken");
+    slot->set_device(server);
+  }
+}
+
+void ParameterServerExchange::join(BuiltGraph* graph) {
+  LocalExchange::join(graph);
+  {
+    const VariableUses uses(*graph);
+    servers_ = spread_variables(*graph, uses, find_local_variables(*graph, uses, gates()), options_.devices.servers());
+  }
+  if (!options_.sync) return add_staleness(graph);
+  if (gate_.empty()) add_local_step(graph);
+  wait_for_all(graph);
+  add_whole_state(graph);
+  join_slots(graph);
+  is_chief() ? end_step_of_chief(graph) : end_step_of_other(graph);
+  start(graph);
+}
+
+void ParameterServerExchange::add_whole_state(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  add_variable(def, kWholeState, tf::DT_BOOL, server_0());
+  NodeMaker(def, kReadWholeState, "ReadVariableOp").input(kWholeState).attr("dtype", tf::DT_BOOL).device(server_0());
+  const std::string yes = add_const(def, std::string(kWholeState) + "/yes", scalar(true));
+  const std::string no = add_const(def, std::string(kWholeState) + "/no", scalar(false));
+  if (!is_chief()) return;
+  add_assign(def, std::string(kWholeState) + "/broken", kWholeState, no, tf::DT_BOOL, server_0(), arrived_);
+  add_assign(def, std::string(kWholeState) + "/again", kWholeState, yes, tf::DT_BOOL, server_0(), graph->increment);
+  add_assign(def, std::string(kWholeState) + "/first", kWholeState, yes, tf::DT_BOOL, server_0());
+}
+
+// The increment is alive in every step.
+void ParameterServerExchange::end_step_of_chief(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  read_global_step(graph, kStep, std::string(kWholeState) + "/again");
+  for (int worker = 1; worker < options_.workers; ++worker) {
+    const std::string queue = add_queue(graph, numbered("token", worker), tf::DT_INT64);
+    NodeMaker(def, queue + "/put", "QueueEnqueueV2")
+        .input(queue)
+        .input(kStep)
+        .attr("Tcomponents", tf::DataTypeVector{tf::DT_INT64})
+        .device(server_0());
+    graph->train_ops.push_back(queue + "/put");
+  }
+  graph->train_ops.push_back(add_assign(def, std::string(kLocalStep) + "/next", kLocalStep, kStep, tf::DT_INT64,
+                                        options_.devices.here(""), std::string(kLocalStep) + "/read"));
+}
+
+// All tokens that are there, and at least one: who was slow goes on with the newest variables, not with its old tokens.
+void ParameterServerExchange::end_step_of_other(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  const std::string queue = add_queue(graph, numbered("token", options_.task), tf::DT_INT64);
+  const std::string device = server_0(), one = add_const(def, queue + "/one", scalar<int32_t>(1));
+  NodeMaker(def, queue + "/size", "QueueSizeV2").input(queue).device(device);
+  NodeMaker(def, queue + "/count", "Maximum").input(queue + "/size").input(one).attr("T", tf::DT_INT32).device(device);
+  NodeMaker(def, queue + "/get", "QueueDequeueManyV2")
+      .input(queue)
+      .input(queue + "/count")
+      .attr("component_types", tf::DataTypeVector{tf::DT_INT64})
+      .device(device);
+  const std::string axis = add_const(def, queue + "/axis", scalar<int32_t>(0));
+  NodeMaker(def, queue + "/last", "Max")
+      .input(queue + "/get")
+      .input(axis)
+      .attr("T", tf::DT_INT64)
+      .attr("Tidx", tf::DT_INT32)
+      .attr("keep_dims", false)
+      .device(device);
+  add_assign(def, std::string(kLocalStep) + "/next", kLocalStep, queue + "/last", tf::DT_INT64,
+             options_.devices.here(""), std::string(kLocalStep) + "/read");
+  graph->increment = "mox_ps/counted";
+  NodeMaker(def, graph->increment, "NoOp").control(std::string(kLocalStep) + "/next").device(options_.devices.here(""));
+  graph->train_ops.push_back(graph->increment);
+}
+
+void ParameterServerExchange::start(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  read_global_step(graph, std::string(kStart) + "/step", "");
+  add_assign(def, std::string(kLocalStep) + "/first", kLocalStep, std::string(kStart) + "/step", tf::DT_INT64,
+             options_.devices.here(""));
+  NodeMaker all(def, kStart, "NoOp");
+  all.control(std::string(kLocalStep) + "/first").device(options_.devices.here(""));
+  if (is_chief()) {
+    all.control(std::string(kWholeState) + "/first");
+    for (const auto& [accumulator, device] : accumulators_) all.control(accumulator + "/start");
+    for (const auto& [accumulator, device] : accumulators_)
+      NodeMaker(def, accumulator + "/start", "ResourceAccumulatorSetGlobalStep")
+          .input(accumulator)
+          .input(std::string(kStart) + "/step")
+          .device(device);
+  }
+  starters_.push_back(kStart);
+}
+
+// The global step when the step began, and after its own increment.
+void ParameterServerExchange::add_staleness(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  const std::string name = "mox_ps/staleness", here = options_.devices.here("");
+  read_global_step(graph, name + "/before", "");
+  read_global_step(graph, name + "/after", graph->increment);
+  const std::string one = add_const(def, name + "/one", scalar<int64_t>(1));
+  const auto difference = [&](const std::string& result, const std::string& a, const std::string& b) {
+    NodeMaker(def, result, "Sub").input(a).input(b).attr("T", tf::DT_INT64).device(here);
+    return result;
+  };
+  const std::string all = difference(name + "/all", name + "/after", name + "/before");
+  const std::string others = difference(name + "/others", all, one);
+  cast(def, name, others, tf::DT_INT64, tf::DT_FLOAT, here);
+  for (tf::NodeDef& node : *def->mutable_node())
+    if (node.name() == graph->increment) node.add_input("^" + name + "/before");
+  graph->towers[0].log_info.push_back({"staleness", name + ":0"});
+}
+
+void ParameterServerExchange::place(BuiltGraph* graph) {
+  graph->in_callers_thread = false;  // a server's session has its own threads
+  const std::vector<bool> local = find_local_variables(*graph, VariableUses(*graph), gates());
+  for (size_t i = 0; i < graph->variables.size(); ++i)
+    if (!local[i]) servers_.try_emplace(graph->variables[i].name, 0);  // the engine's own
+  leave_to_chief(graph);
+  place_on_servers(graph, servers_, options_.devices);
+  if (!is_chief()) take_local_state_of_chief(graph);
+}
+
+void ParameterServerExchange::leave_to_chief(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  const VariableUses uses(*graph);
+  std::vector<int> writers, slots;
+  for (int i = 0; i < uses.size(); ++i) {
+    const bool remote = std::any_of(uses.of(i).begin(), uses.of(i).end(),
+                                    [&](int v) { return servers_.count(graph->variables[v].name) > 0; });
+    if (!remote || !uses.writes(i)) continue;
+    writers.push_back(i);
+    if (!options_.sync && def->node(i).attr().count("use_locking"))
+      tf::SetAttrValue(true, &(*def->mutable_node(i)->mutable_attr())["use_locking"]);
+  }
+  if (is_chief()) return;
+  for (const GradientSlot& slot : graph->gradients) slots.push_back(uses.node(slot.slot));
+  for (const std::string& gate : gates()) slots.push_back(uses.node(gate));
+  const std::vector<bool> writes = uses.descendants(writers);
+  const std::vector<bool> applies = uses.descendants(slots);
+  std::erase_if(graph->train_ops, [&](const std::string& op) {
+    const int node = uses.node(op);
+    return node >= 0 && writes[node] && (options_.sync || !applies[node]);
+  });
+}
+
+void ParameterServerExchange::take_local_state_of_chief(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  const std::string nothing = "mox_ps/chief_initializes";
+  NodeMaker(def, nothing, "NoOp").device(options_.devices.here(""));
+  const VariableUses uses(*graph);
+  std::vector<VariableInfo*> local;
+  for (VariableInfo& variable : graph->variables) {
+    if (servers_.count(variable.name))
+      variable.initializer = nothing;
+    else
+      local.push_back(&variable);
+  }
+  for (VariableInfo* variable : local) {
+    const std::string name = "mox_ps/of_chief/" + variable->name;
+    tf::NodeDef handle = def->node(uses.node(variable->handle));
+    const std::string here = handle.device(), chief = device_of_task(task_name("worker", 0), here);
+    handle.set_name(name);
+    handle.set_device(chief);
+    *def->add_node() = handle;
+    NodeMaker(def, name + "/read", "ReadVariableOp").input(name).attr("dtype", variable->dtype).device(chief);
+    variable->initializer = add_assign(def, name + "/take", variable->handle, name + "/read", variable->dtype, here);
+  }
+}
+
+void set_generation(tf::GraphDef* graph, const std::string& generation) {
+  for (tf::NodeDef& node : *graph->mutable_node()) {
+    if (node.op() != "ResourceConditionalAccumulator" && node.op() != "FIFOQueueV2") continue;
+    if (node.name().rfind("mox_ps/", 0) == 0)
+      tf::SetAttrValue(generation + "/" + node.name(), &(*node.mutable_attr())["shared_name"]);
+  }
+}
+
+}  // namespace mox

@@ -1,0 +1,161 @@
+// Clusters of real processes on loopback (ps_process.cc) against one process with a device for each worker: a training
+// over parameter servers has its losses.
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <thread>
+
+#include "cluster/processes.h"
+#include "run/toy_model.h"
+
+extern char** environ;
+
+namespace mox {
+namespace {
+
+using testing::TempDir;
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+  return text;
+}
+
+// A numbered row a step: loss, global step, staleness where there is one; a last one at the chief: the sum of the
+// moving averages, and the global step.
+using Rows = std::vector<std::vector<double>>;
+
+class PsCluster {
+ public:
+  PsCluster(std::string test, int workers, int servers) : test_(std::move(test)) {
+    const std::vector<std::string> addresses = cluster::free_addresses(workers + servers);
+    ps_hosts_ = joined({addresses.begin(), addresses.begin() + servers});
+    worker_hosts_ = joined({addresses.begin() + servers, addresses.end()});
+    for (int i = 0; i < servers; ++i) servers_.push_back(start("ps", i));
+    std::vector<pid_t> trained;
+    for (int i = 0; i < workers; ++i) trained.push_back(start("worker", i));
+    for (const pid_t pid : trained) wait(pid);
+  }
+  ~PsCluster() {
+    for (const pid_t pid : servers_) ::kill(pid, SIGKILL);
+    for (const pid_t pid : servers_) ::waitpid(pid, nullptr, 0);
+  }
+
+  Rows single() {
+    wait(start("single", 0));
+    return read("single_0");
+  }
+  Rows worker(int i) const { return read("worker_" + std::to_string(i)); }
+
+ private:
+  pid_t start(const std::string& role, int index) const {
+    std::vector<std::string> args = {"ps_process",  role,  std::to_string(index), ps_hosts_,
+                                     worker_hosts_, test_, folder_.path()};
+    const std::string program = std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/ps_process";
+    std::vector<char*> argv;
+    for (std::string& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    pid_t pid = -1;
+    EXPECT_EQ(::posix_spawn(&pid, program.c_str(), nullptr, nullptr, argv.data(), environ), 0) << program;
+    return pid;
+  }
+  static void wait(pid_t pid) {
+    int status = 0;
+    for (int tenths = 0; ::waitpid(pid, &status, WNOHANG) == 0; ++tenths) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (tenths < 1200) continue;
+      ::kill(pid, SIGKILL);
+      ADD_FAILURE() << "a process did not end within two minutes";
+    }
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  }
+  Rows read(const std::string& name) const {
+    Rows rows;
+    std::ifstream in(folder_.path(name));
+    for (std::string line; std::getline(in, line);) {
+      std::istringstream words(line);
+      rows.emplace_back(std::istream_iterator<double>(words), std::istream_iterator<double>());
+    }
+    return rows;
+  }
+
+  const std::string test_;
+  TempDir folder_;
+  std::string ps_hosts_, worker_hosts_;
+  std::vector<pid_t> servers_;
+};
+
+void expect_losses_of_one(const std::string& test, int workers = 2, int servers = 1) {
+  SCOPED_TRACE(test);
+  PsCluster cluster(test, workers, servers);
+  const Rows one = cluster.single();
+  ASSERT_EQ(one.size(), 51u);
+  std::vector<Rows> all;
+  for (int i = 0; i < workers; ++i) all.push_back(cluster.worker(i));
+  for (const Rows& rows : all) ASSERT_GE(rows.size(), 50u);
+  for (size_t step = 0; step < 50; ++step) {
+    double sum = 0;
+    for (const Rows& rows : all) {
+      sum += rows[step][0];
+      EXPECT_EQ(rows[step][1], step + 1) << "the global step";
+    }
+    EXPECT_NEAR(sum / workers, one[step][0], 1e-5) << "step " << step;
+  }
+  EXPECT_NE(one[0][0], one[49][0]);
+  ASSERT_EQ(all[0].size(), 51u);
+  EXPECT_NEAR(all[0][50][0], one[50][0], 1e-4) << "moving averages";
+  EXPECT_EQ(all[0][50][1], 50);
+}
+
+TEST(ParameterServers, LossesAreThoseOfOneProcess) { expect_losses_of_one("plain"); }
+TEST(ParameterServers, FourWorkersOnTwoServers) { expect_losses_of_one("plain", 4, 2); }
+TEST(ParameterServers, TwoDevicesEach) { expect_losses_of_one("two_devices"); }
+TEST(ParameterServers, MovingAveragesAreTheChiefs) { expect_losses_of_one("batch_norm"); }
+TEST(ParameterServers, Adam) { expect_losses_of_one("adam", 2, 2); }
+TEST(ParameterServers, TwoLosses) { expect_losses_of_one("two_losses"); }
+TEST(ParameterServers, LarsAndFp16) { expect_losses_of_one("lars_fp16"); }
+TEST(ParameterServers, GradientClip) {
+  expect_losses_of_one("clip_norm");
+  expect_losses_of_one("clip_each");
+}
+TEST(ParameterServers, DynamicLossScale) { expect_losses_of_one("dynamic_clip_norm", 2, 2); }
+TEST(ParameterServers, AStepThatOneSkipsIsSkippedByAll) { expect_losses_of_one("dynamic_overflow"); }
+TEST(ParameterServers, BatchGradients) {
+  expect_losses_of_one("batch_gradients");
+  expect_losses_of_one("batch_gradients_on_apply");
+}
+TEST(ParameterServers, DgcKeepsItsResidueAtEachWorker) { expect_losses_of_one("dgc_two_devices"); }
+
+TEST(ParameterServers, ASlowBackupWorkerHoldsNobodyUp) {
+  PsCluster cluster("backup", 3, 1);
+  const Rows chief = cluster.worker(0), slow = cluster.worker(2);
+  ASSERT_EQ(chief.size(), 51u);
+  EXPECT_EQ(chief[49][1], 50);
+  ASSERT_GE(slow.size(), 2u);
+  EXPECT_LT(slow.size(), 40u) << "it takes what is newest, and leaves out steps";
+  EXPECT_EQ(slow.back()[1], 50);
+  for (size_t step = 1; step < slow.size(); ++step) EXPECT_GT(slow[step][1], slow[step - 1][1]);
+}
+
+TEST(ParameterServers, AsyncCountsEveryStepAndTellsTheStaleness) {
+  PsCluster cluster("async", 2, 1);
+  const Rows first = cluster.worker(0), second = cluster.worker(1);
+  ASSERT_EQ(first.size(), 51u);
+  ASSERT_GE(second.size(), 50u);
+  double last = 0;
+  for (const Rows& rows : {first, second})
+    for (size_t step = 0; step < 50; ++step) {
+      ASSERT_EQ(rows[step].size(), 3u);
+      EXPECT_GE(rows[step][2], 0);
+      EXPECT_LE(rows[step][2], 50);
+      last = std::max(last, rows[step][1]);
+    }
+  EXPECT_EQ(last, 100) << "each step of each worker counts";
+  EXPECT_LT(first[49][0], first[0][0]);
+}
+
+}  // namespace
+}  // namespace mox
