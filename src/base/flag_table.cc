@@ -62,6 +62,8 @@ const std::vector<FlagInfo>& flag_table() {
       integer("cluster_port", 0, 0, 65535,
               "with cluster=mpi or slurm: the port of a host's first process (0 = chosen by the job's number)"),
       truth("sync_replicas", true, "workers wait for each other in every step"),
+      integer("replicas_to_aggregate", 0, 0, 1'000'000,
+              "with parameter servers: so many workers' gradients make a step, later ones are dropped (0 = all)"),
       word("variable_update",
            {"auto", "parameter_server", "replicated", "replicated_host", "distributed_replicated",
             "collective_all_reduce"},

@@ -317,7 +317,6 @@ void ParameterServerExchange::add_staleness(BuiltGraph* graph) {
 }
 
 void ParameterServerExchange::place(BuiltGraph* graph) {
-  graph->in_callers_thread = false;  // a server's session has its own threads
   const std::vector<bool> local = find_local_variables(*graph, VariableUses(*graph), gates());
   for (size_t i = 0; i < graph->variables.size(); ++i)
     if (!local[i]) servers_.try_emplace(graph->variables[i].name, 0);  // the engine's own

@@ -72,6 +72,8 @@ class BreakableSession : public tf::Session {
     begin(results, [](tf::Session& s, Results*) { return s.Close(); });
     MutexLock lock(breaker_->mutex_);
     breaker_->changed_.wait_for(lock, std::chrono::seconds(2), [&] { return results->done; });
+    closed_ = true;
+    breaker_->changed_.notify_all();
     return absl::OkStatus();
   }
   absl::Status MakeCallable(const tf::CallableOptions& options, CallableHandle* handle) override {
@@ -124,12 +126,14 @@ class BreakableSession : public tf::Session {
     }
     begin(results, std::move(work));
     MutexLock lock(breaker_->mutex_);
-    while (!results->done && !breaker_->why_) breaker_->changed_.wait(lock);
-    return results->done ? results->status : absl::AbortedError(*breaker_->why_);
+    while (!results->done && !breaker_->why_ && !closed_) breaker_->changed_.wait(lock);
+    if (results->done) return results->status;
+    return absl::AbortedError(breaker_->why_.value_or("the session was closed"));
   }
 
   const std::shared_ptr<tf::Session> session_;
   const std::shared_ptr<SessionBreaker> breaker_;
+  bool closed_ = false;  // by the breaker's mutex
 };
 
 std::unique_ptr<tf::Session> make_breakable(std::unique_ptr<tf::Session> session,

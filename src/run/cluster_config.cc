@@ -25,20 +25,40 @@ void check_task_index() {
                         index, ps ? "ps" : "worker"));
 }
 
+// Without a word from the user: where there are parameter servers, they are meant.
+bool uses_servers(const std::string& update, bool has_hosts) {
+  return update == "parameter_server" || (update == "auto" && has_hosts);
+}
+
 // What the cluster of this version cannot do is refused, not left out.
-void check_offered(bool several) {
+void check_offered(const ClusterConfig& config) {
   const auto update = get_flag<std::string>("variable_update");
-  const bool has_ps = !get_flag<std::string>("ps_hosts").empty() || get_flag<std::string>("job_name") == "ps";
-  reject_if(has_ps || update == "parameter_server" || update == "distributed_replicated",
-            "parameter servers (--ps_hosts, --job_name=ps, --variable_update=parameter_server or "
-            "distributed_replicated) are not offered by this version; leave them out: workers exchange their gradients "
-            "themselves (--variable_update=collective_all_reduce)");
-  reject_if(several && (update == "replicated" || update == "replicated_host"),
+  const bool has_hosts = !get_flag<std::string>("ps_hosts").empty();
+  reject_if(update == "distributed_replicated",
+            "flag --variable_update: 'distributed_replicated' is not offered by this version; use parameter_server, or "
+            "collective_all_reduce, whose workers have copies, too");
+  reject_if(update == "parameter_server" && (!has_hosts || config.worker_hosts.empty()),
+            "flag --variable_update: 'parameter_server' needs --ps_hosts and --worker_hosts, the same in all processes "
+            "(mox launch --workers=N --ps=M gives them)");
+  reject_if(config.is_ps && !has_hosts, "flag --job_name: 'ps' needs --ps_hosts and --worker_hosts");
+  reject_if(config.has_others() && (update == "replicated" || update == "replicated_host"),
             fmt::format("flag --variable_update: '{}' is for the devices of one process, but --worker_hosts names "
                         "several; use collective_all_reduce",
                         update));
-  reject_if(several && !get_flag<bool>("sync_replicas"),
-            "flag --sync_replicas=false needs parameter servers, which this version does not offer; leave it out");
+  const bool servers = uses_servers(update, has_hosts);
+  reject_if(config.has_others() && !config.sync_replicas && !servers,
+            "flag --sync_replicas=false needs parameter servers (--ps_hosts); leave it out");
+  reject_if(config.replicas_to_aggregate > 0 && (!servers || !config.sync_replicas),
+            "flag --replicas_to_aggregate is for parameter servers (--ps_hosts) with sync_replicas; leave it out");
+  reject_if(config.replicas_to_aggregate > static_cast<int64_t>(config.worker_hosts.size()),
+            fmt::format("flag --replicas_to_aggregate: got '{}', but --worker_hosts has {} hosts",
+                        config.replicas_to_aggregate, config.worker_hosts.size()));
+  reject_if(servers && config.sync_batch_norm,
+            "flag --sync_batch_norm: not offered with parameter servers, where each worker normalises its own batch and "
+            "the chief's moving averages count; leave it out, or use --variable_update=collective_all_reduce");
+  reject_if(servers && config.min_workers > 0,
+            "flag --min_workers: with parameter servers all workers must be there (--replicas_to_aggregate leaves out "
+            "slow ones)");
 }
 
 }  // namespace
@@ -48,13 +68,18 @@ ClusterConfig cluster_config() {
   if (get_flag<std::string>("job_name") == "evaluator") return config;  // alone, beside the others
   check_task_index();
   config.worker_hosts = split_words(get_flag<std::string>("worker_hosts"), ',');
-  check_offered(config.has_others());
+  config.is_ps = get_flag<std::string>("job_name") == "ps";
   config.task_index = get_flag<int64_t>("task_index");
   config.token = get_flag<std::string>("cluster_token");
   config.session_timeout = static_cast<double>(get_flag<int64_t>("session_timeout"));
   config.min_workers = get_flag<int64_t>("min_workers");
   config.bfloat16_gradients = get_flag<std::string>("gradient_dtype") == "bfloat16";
   config.sync_batch_norm = get_flag<bool>("sync_batch_norm");
+  config.sync_replicas = get_flag<bool>("sync_replicas");
+  config.replicas_to_aggregate = get_flag<int64_t>("replicas_to_aggregate");
+  check_offered(config);
+  if (uses_servers(get_flag<std::string>("variable_update"), !get_flag<std::string>("ps_hosts").empty()))
+    config.ps_hosts = split_words(get_flag<std::string>("ps_hosts"), ',');
   reject_if(config.min_workers > static_cast<int64_t>(std::max<size_t>(1, config.worker_hosts.size())),
             fmt::format("flag --min_workers: got '{}', but --worker_hosts has {} hosts", config.min_workers,
                         config.worker_hosts.size()));

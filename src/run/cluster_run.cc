@@ -2,16 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
-#include "base/host.h"
-#include "base/message_body.h"
-#include "graph/node_defs.h"
 #include "moxing/error.h"
-#include "moxing/log.h"
-#include "run/input_continuation.h"
-#include "run/shared_state.h"
-#include "run/signals.h"
+#include "run/collective_run.h"
+#include "run/server_run.h"
 #include "tensorflow/core/lib/hash/hash.h"
 
 namespace mox {
@@ -21,226 +14,28 @@ namespace tf = tensorflow;
 StepPeers::~StepPeers() = default;
 
 std::unique_ptr<ClusterRun> ClusterRun::of(const RunConfig& config) {
+  if (config.run_mode == ModeKeys::TRAIN && config.cluster.has_servers()) return std::make_unique<ServerRun>(config);
   if (!config.cluster.has_others()) return nullptr;
-  return std::unique_ptr<ClusterRun>(new ClusterRun(config));
+  return std::make_unique<CollectiveRun>(config);
 }
 
-ClusterRun::ClusterRun(const RunConfig& config) : run_(config), config_(config.cluster) {}
+void ClusterRun::sum(std::vector<double>*) { throw Error("a training has nothing to sum over its processes"); }
 
-ClusterRun::~ClusterRun() { leave(""); }
-
-std::unique_ptr<Exchange> ClusterRun::make_exchange() {
-  auto exchange =
-      std::make_unique<CollectiveExchange>(CollectiveExchange::Options{number_.number(), config_.sync_batch_norm});
-  exchange_ = exchange.get();
-  return exchange;
+std::vector<std::string> ClusterRun::gather(const std::string&) {
+  throw Error("a training has nothing to gather from its processes");
 }
 
-void ClusterRun::prepare(BuiltGraph* graph) {
-  graph_ = graph;
-  make_member();
-}
-
-// What must be the same at all: else they would train different models, or end at different steps.
-void ClusterRun::make_member() {
-  cluster::MemberOptions options;
-  options.task_index = config_.task_index;
-  options.worker_hosts = config_.worker_hosts;
-  options.token = config_.token;
-  options.session_timeout = config_.session_timeout;
-  options.min_workers = config_.min_workers;
-  options.grace = std::min(options.grace, config_.session_timeout / 2);
-  options.agreed = {{"run_mode", to_string(graph_->mode)},
-                    {"model (its variables)", fingerprint()},
-                    {"random_seed", std::to_string(run_.random_seed)},
-                    {"batch_size", std::to_string(run_.batch_size)},
-                    {"--num_gpus", std::to_string(run_.num_gpus)},
-                    {"max_number_of_steps", std::to_string(run_.max_number_of_steps)},
-                    {"--gradient_dtype", config_.bfloat16_gradients ? "bfloat16" : "float32"},
-                    {"--sync_batch_norm", config_.sync_batch_norm ? "true" : "false"},
-                    {"--min_workers", std::to_string(config_.min_workers)}};
-  member_ = std::make_unique<cluster::Member>(std::move(options));
-  if (config_.token.empty() && !is_loopback(config_.worker_hosts[config_.task_index]))
-    log_warning(
-        fmt::format("whoever reaches {} can join this run: give all workers one --cluster_token, or set "
-                    "MOX_CLUSTER_TOKEN (mox launch does)",
-                    config_.worker_hosts[config_.task_index]));
-  if (!exchange_) return;
-  cluster::Exchanger::Options exchange;
-  exchange.first = exchange_->first_bucket();
-  exchange.buckets = exchange_->buckets();
-  exchange.gate = exchange_->has_gate();
-  exchange.wire = config_.bfloat16_gradients ? cluster::WireType::kBfloat16 : cluster::WireType::kFloat;
-  exchanger_ = std::make_unique<cluster::Exchanger>(member_.get(), exchange);
-  number_.set(exchanger_.get());
-}
-
-std::string ClusterRun::fingerprint() const {
-  std::string text;
-  for (const VariableInfo& variable : graph_->variables)
-    text += fmt::format("{} {} {} {}\n", variable.name, tf::DataTypeString(variable.dtype),
-                        variable.shape.DebugString(), variable.trainable);
-  return fmt::format("{} of them, {:016x}", graph_->variables.size(), tf::Hash64(text));
-}
-
-int64_t ClusterRun::join(EngineSession* session, int64_t global_step) {
-  session_ = session;
-  global_step_ = global_step;
-  form_and_share();
-  return global_step_;
-}
-
-// Until there is a group that stays whole while the state is shared.
-void ClusterRun::form_and_share() {
-  for (;;) {
-    try {
-      member_->form(global_step_, [] { return SignalGuard::received() != 0; });
-      meetings_ = 0;
-      share_state();
-      break;
-    } catch (const cluster::GroupBroken& e) {
-      log_warning(fmt::format("{}: the workers come together again", e.what()));
-    }
-  }
-  if (exchanger_) exchanger_->restart();
-  feed_input();
-}
-
-void ClusterRun::share_state() {
-  const cluster::Group& group = member_->group();
-  with_ring([&](cluster::Ring* ring) { share_variables(session_, ring, group.source); });
-  if (group.rank != group.source && group.global_step > 0)
-    log_info(fmt::format("took the state of {}: global step {}", group.seats[group.source].name, group.global_step));
-  global_step_ = std::max<int64_t>(0, group.global_step);
-}
-
-void ClusterRun::feed_input() {
-  const cluster::Group& group = member_->group();
-  input_position::Share share;
-  share.worker = group.rank;
-  share.workers = group.size();
-  share.block = graph_->samples_per_step > 0 ? graph_->samples_per_step : static_cast<int64_t>(graph_->towers.size());
-  take_share(graph_, session_, share, static_cast<int64_t>(group.number >> 1));
-  if (input_runs_) session_->restart_input();
-  input_runs_ = true;
-}
-
-void ClusterRun::with_ring(const std::function<void(cluster::Ring*)>& use) {
-  member_->begin_exchange(meetings_++);
-  try {
-    use(&member_->ring());
-  } catch (const cluster::ConnectionError& e) {
-    member_->explain(e);
-  } catch (const cluster::Interrupted& e) {
-    member_->explain(e);
-  }
-  member_->end_exchange();
-}
-
-void ClusterRun::sum(std::vector<double>* values) {
-  const std::string mine(reinterpret_cast<const char*>(values->data()), values->size() * sizeof(double));
-  std::fill(values->begin(), values->end(), 0);
-  for (const std::string& text : gather(mine)) {
-    if (text.size() != mine.size()) throw Error("another worker sums other numbers: are all of one version?");
-    std::vector<double> part(values->size());
-    std::memcpy(part.data(), text.data(), text.size());
-    for (size_t i = 0; i < part.size(); ++i) (*values)[i] += part[i];
-  }
-}
-
-// An evaluation has no state to go on from.
-void ClusterRun::give_up(const std::exception& lost) const {
-  throw RunError(fmt::format("{}; what all workers {} together is lost: start them again", lost.what(),
-                             graph_->mode == ModeKeys::EVAL ? "evaluate" : "predict"));
-}
-
-std::vector<std::string> ClusterRun::gather(const std::string& mine) {
-  std::vector<std::string> all;
-  const auto exchange = [&](cluster::Ring* ring) {
-    for (int rank = 0; rank < ring->size(); ++rank) {
-      std::string text = rank == ring->rank() ? mine : "";
-      uint64_t size = text.size();
-      ring->broadcast(&size, sizeof size, rank);
-      text.resize(size);
-      ring->broadcast(text.data(), size, rank);
-      all.push_back(std::move(text));
-    }
-  };
-  try {
-    with_ring(exchange);
-  } catch (const cluster::GroupBroken& e) {
-    give_up(e);
-  }
-  return all;
-}
-
-void ClusterRun::finish() {
-  if (!exchanger_) return;
-  exchanger_->restart();
-  for (;;) {
-    try {
-      while (!exchanger_->finish()) {
-      }
-      return;
-    } catch (const cluster::GroupBroken& e) {
-      log_warning(fmt::format("{}: the workers come together once more", e.what()));
-      form_and_share();
-    }
-  }
-}
-
-void ClusterRun::leave(const std::string& error) {
-  if (left_ || !member_) return;
-  left_ = true;
-  member_->leave(error);
-}
-
-void ClusterRun::ask_to_stop(Ending::How how) {
-  asked_ = how;
-  if (exchanger_)
-    exchanger_->vote(how == Ending::kInterrupted ? cluster::Exchanger::Vote::kInterrupt
-                                                 : cluster::Exchanger::Vote::kStop);
-}
-
-std::optional<Ending::How> ClusterRun::agreed_end() const {
-  if (!exchanger_) {
-    try {
-      member_->check();
-    } catch (const cluster::GroupBroken& e) {
-      give_up(e);
-    }
-    return asked_;
-  }
-  if (exchanger_->was_voted(cluster::Exchanger::Vote::kInterrupt)) return Ending::kInterrupted;
-  if (exchanger_->was_voted(cluster::Exchanger::Vote::kStop)) return Ending::kFinished;
-  return std::nullopt;
-}
-
-bool ClusterRun::recover(StepNumber* number) {
-  const std::exception_ptr error = exchanger_ ? exchanger_->error() : nullptr;
-  if (!error) return false;
-  try {
-    std::rethrow_exception(error);
-  } catch (const cluster::StepCancelled&) {
-    return false;
-  } catch (const cluster::PeerFinished& e) {
-    throw PeersInputEnded{e.what()};
-  } catch (const cluster::GroupBroken& e) {
-    log_warning(fmt::format("{}; step {} (global step {}) is done again when all are there", e.what(), number->local,
-                            number->global));
-  }
-  global_step_ = number->global;
-  form_and_share();
-  number->local += global_step_ - number->global;
-  number->global = global_step_;
-  log_info(fmt::format("the training goes on at global step {} with {} of {} workers", global_step_,
-                       member_->group().size(), processes()));
-  return true;
-}
-
-std::optional<std::string> ClusterRun::waits_for() const {
-  if (!member_ || !member_->is_exchanging()) return std::nullopt;
-  return member_->stragglers();
+std::vector<std::pair<std::string, std::string>> settings_of_all(const RunConfig& config, const BuiltGraph& graph) {
+  std::string variables;
+  for (const VariableInfo& variable : graph.variables)
+    variables += fmt::format("{} {} {} {}\n", variable.name, tf::DataTypeString(variable.dtype),
+                             variable.shape.DebugString(), variable.trainable);
+  return {{"run_mode", to_string(graph.mode)},
+          {"model (its variables)", fmt::format("{} of them, {:016x}", graph.variables.size(), tf::Hash64(variables))},
+          {"random_seed", std::to_string(config.random_seed)},
+          {"batch_size", std::to_string(config.batch_size)},
+          {"--num_gpus", std::to_string(config.num_gpus)},
+          {"max_number_of_steps", std::to_string(config.max_number_of_steps)}};
 }
 
 }  // namespace mox

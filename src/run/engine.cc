@@ -7,6 +7,7 @@
 #include "run/engine_session.h"
 #include "run/export_folder.h"
 #include "run/exporter.h"
+#include "run/input_continuation.h"
 #include "run/run_classes.h"
 #include "run/run_mode.h"
 #include "run/sample_count.h"
@@ -52,6 +53,22 @@ LoadedCheckpoint load(BuiltGraph* graph, RunMode* mode, const FiniteWeights& wei
   return checkpoint;
 }
 
+// What is there now, while the run goes on.
+LoadedCheckpoint load_again(BuiltGraph* graph, const FiniteWeights& weights, const RunConfig& config) {
+  LoadedCheckpoint checkpoint = load_checkpoint(graph->variables, weights, config);
+  continue_input(graph, &checkpoint);
+  return checkpoint;
+}
+
+// Variables get their values, the input begins. Returns the global step.
+int64_t start(ClusterRun* cluster, BuiltGraph* graph, EngineSession* session, const LoadedCheckpoint& checkpoint) {
+  if (cluster) return cluster->start(session, checkpoint);
+  session->initialize(checkpoint);
+  session->start_input();
+  graph->feeds.clear();  // the data sets hold what was fed
+  return graph->global_step.empty() ? checkpoint.global_step : session->global_step();
+}
+
 RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<BuiltGraph>& export_graph,
                    RunConfig& config) {
   const std::vector<HookGroup> hooks = group_hooks(graph);
@@ -59,19 +76,16 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
   mode->check(graph);
   mode->prepare(&graph);
   add_step_samples(&graph);
-  run_passes(&graph, {config.devices, config.use_fp16, config.num_inter_threads != 0, cluster != nullptr});
+  const bool threads_chosen = config.num_inter_threads != 0 || config.devices.is_in_cluster();
+  run_passes(&graph, {config.devices, config.use_fp16, threads_chosen, cluster != nullptr});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
-  if (cluster) cluster->prepare(&graph);
   const FiniteWeights weights(graph);
+  if (cluster) cluster->prepare(&graph, [&] { return load_again(&graph, weights, config); });
   LoadedCheckpoint checkpoint = load(&graph, mode.get(), weights, config);
-  EngineSession session(graph, SessionFactory(config));
-  session.initialize(checkpoint);
+  EngineSession session(graph, cluster ? cluster->connect() : SessionFactory(config));
+  const int64_t global_step = start(cluster, &graph, &session, checkpoint);
   checkpoint.values.clear();  // the variables hold them
-  int64_t global_step = graph.global_step.empty() ? checkpoint.global_step : session.global_step();
-  if (cluster) global_step = cluster->join(&session, cluster->is_chief() ? global_step : -1);
-  session.start_input();
-  if (!cluster) graph.feeds.clear();  // the data sets hold what was fed
   RunResult result;
   {
     StepWatch watch(graph, session, config.stall_report_secs.value_or(0), cluster);

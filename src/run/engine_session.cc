@@ -163,18 +163,19 @@ void EngineSession::check_run(const absl::Status& status, bool advances) {
 
 namespace {
 
-// TensorFlow refuses to fetch what is fed: what is left to compute, and where each fetch comes from (see Prepared).
-std::vector<std::string> without_fed(const std::vector<std::string>& fetches, const std::vector<std::string>& feeds,
-                                     std::vector<int>* source) {
-  if (feeds.empty()) return fetches;
-  std::unordered_map<std::string, int> fed;
-  for (size_t i = 0; i < feeds.size(); ++i) fed[parse_tensor(feeds[i]).text()] = ~static_cast<int>(i);
+// TensorFlow refuses to fetch what is fed, and a server's session to fetch a tensor twice: what is left to compute, and
+// where each fetch comes from (see Prepared).
+std::vector<std::string> to_compute(const std::vector<std::string>& fetches, const std::vector<std::string>& feeds,
+                                    std::vector<int>* source) {
+  std::unordered_map<std::string, int> known;
+  for (size_t i = 0; i < feeds.size(); ++i) known[parse_tensor(feeds[i]).text()] = ~static_cast<int>(i);
   std::vector<std::string> computed;
   for (const std::string& fetch : fetches) {
-    const auto found = fed.find(parse_tensor(fetch).text());
-    source->push_back(found == fed.end() ? static_cast<int>(computed.size()) : found->second);
-    if (found == fed.end()) computed.push_back(fetch);
+    const auto [found, added] = known.emplace(parse_tensor(fetch).text(), static_cast<int>(computed.size()));
+    if (added) computed.push_back(fetch);
+    source->push_back(found->second);
   }
+  if (computed.size() == fetches.size()) source->clear();
   return computed;
 }
 
@@ -195,7 +196,7 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
   Prepared prepared;
   std::vector<std::string> fed;
   for (const std::string& feed : feeds) options.add_feed(fed.emplace_back(staged(feed)));
-  const std::vector<std::string> computed = without_fed(fetchable(fetches), fed, &prepared.source);
+  const std::vector<std::string> computed = to_compute(fetchable(fetches), fed, &prepared.source);
   for (const std::string& fetch : computed) options.add_fetch(fetch);
   for (const std::string& target : targets) options.add_target(target);
   if (const std::string advance = advance_of(computed, targets, fed); !advance.empty()) {
@@ -217,9 +218,12 @@ tf::Session::CallableHandle EngineSession::handle_of(const Prepared& prepared) {
   return callable.handle;
 }
 
-void EngineSession::reopen(const SessionFactory& factory) {
-  std::thread([session = std::move(session_)] { session->Close().IgnoreError(); }).detach();
-  session_ = factory.create(graph_.graph);
+void EngineSession::reopen(const std::function<SessionFactory()>& connect) {
+  if (session_)
+    std::thread([session = std::shared_ptr<tf::Session>(std::move(session_))] {
+      session->Close().IgnoreError();
+    }).detach();
+  session_ = connect().create(graph_.graph);
   ++sessions_;
 }
 
@@ -269,7 +273,7 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
     staged_feeds.emplace_back(fed_names.back(), value);
   }
   std::vector<int> source;
-  const std::vector<std::string> computed = without_fed(fetchable(fetches), fed_names, &source);
+  const std::vector<std::string> computed = to_compute(fetchable(fetches), fed_names, &source);
   tf::RunOptions options;
   options.set_trace_level(tf::RunOptions::FULL_TRACE);
   tf::RunMetadata metadata;

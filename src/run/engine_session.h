@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -65,7 +66,7 @@ class MOX_EXPORT EngineSession {
 
   // Another session on the graph as it is now; resources that have names in their processes stay. What was prepared is
   // prepared again when it runs. Nobody waits for the old one.
-  void reopen(const SessionFactory& factory);
+  void reopen(const std::function<SessionFactory()>& connect);
   // Breaks off a step under way, from any thread: the session cannot be used after it.
   void abort();
 

@@ -8,6 +8,7 @@
 #include "run/function_checks.h"
 #include "run/graph_assembly.h"
 #include "run/graph_builder.h"
+#include "run/ps_process.h"
 
 namespace mox {
 namespace {
@@ -28,6 +29,7 @@ RunResult run(const RunOptions& options) {
   RunConfig config{options};
   apply_flags(&config);
   validate(config);
+  if (config.cluster.is_ps) return run_as_ps(config);
   std::vector<InputTensor> batch;
   BuiltGraph graph = build_run_graph(config, &batch);
   std::optional<BuiltGraph> export_graph;

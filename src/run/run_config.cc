@@ -56,6 +56,9 @@ void apply_flags(RunConfig* config) {
   config->cluster = cluster_config();
   config->num_gpus = get_flag<int64_t>("num_gpus");
   config->devices = DevicePlan(config->num_gpus, get_flag<bool>("clone_on_cpu"));
+  if (config->run_mode == ModeKeys::TRAIN && config->cluster.has_servers() && !config->cluster.is_ps)
+    config->devices = config->devices.in_cluster(static_cast<int>(config->cluster.task_index),
+                                                 static_cast<int>(config->cluster.ps_hosts.size()));
   config->log_first_clone = get_flag<bool>("log_first_clone");
   config->include_patterns = split_patterns(get_flag<std::string>("checkpoint_include_patterns"));
   config->exclude_patterns = split_patterns(get_flag<std::string>("checkpoint_exclude_patterns"));
@@ -68,7 +71,7 @@ void apply_flags(RunConfig* config) {
   config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
   if (!config->stall_report_secs) config->stall_report_secs = get_flag<double>("stall_report_secs");
   config->use_fp16 = get_flag<bool>("use_fp16");
-  const bool chief = config->cluster.is_chief() || is_flag_set("running_log_level");
+  const bool chief = config->cluster.is_chief() || config->cluster.is_ps || is_flag_set("running_log_level");
   set_log_level(chief ? parse_log_level(get_flag<std::string>("running_log_level")) : LogLevel::kWarning);
   matches_patterns("", config->include_patterns, config->exclude_patterns);  // throws for a broken pattern
   if (config->batch_size > 0 || !config->auto_batch) return;

@@ -224,6 +224,7 @@ RunResult StepLoop::run() {
   if (options_.limit > 0) log_info(fmt::format("Running will end at step: {}", options_.first + options_.limit));
   try {
     const Ending::How how = run_steps();
+    if (options_.peers) options_.peers->before_end(&number_);
     result.interrupted = how == Ending::kInterrupted;
     result.steps = number_.local;
     result.global_step = number_.global;

@@ -26,6 +26,9 @@ class MOX_EXPORT StepPeers {
   // and `number` says where it stands. PeersInputEnded; or what makes an end of the run: variables are as before the
   // step.
   virtual bool recover(StepNumber* number) = 0;
+  // This process has no more steps. What it keeps of the state is what there is when this returns; `number` says where
+  // that stands.
+  virtual void before_end(StepNumber* number) {}
   // Whether the step under way waits for another process: nullopt when not, else for whom, "" where that is not known.
   // From any thread.
   virtual std::optional<std::string> waits_for() const = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/host.h"
 #include "base/mutex.h"
 #include "cluster/socket.h"
 #include "moxing/error.h"
@@ -25,11 +26,6 @@ namespace mox {
 namespace tf = tensorflow;
 
 namespace {
-
-bool is_loopback(const std::string& host_and_port) {
-  const std::string host = cluster::parse_address(host_and_port).host;
-  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
-}
 
 // Read when the first channel is made.
 void ignore_proxies() {
@@ -105,8 +101,8 @@ std::string ServerCluster::name(int number) const {
 }
 
 bool ServerCluster::on_loopback() const {
-  return std::all_of(ps_hosts.begin(), ps_hosts.end(), is_loopback) &&
-         std::all_of(worker_hosts.begin(), worker_hosts.end(), is_loopback);
+  return std::all_of(ps_hosts.begin(), ps_hosts.end(), &is_loopback) &&
+         std::all_of(worker_hosts.begin(), worker_hosts.end(), &is_loopback);
 }
 
 struct TensorflowServer::Impl {

@@ -56,7 +56,7 @@ class TrainMode : public RunMode {
   std::optional<StepLoopOptions> loop_options(const LoadedCheckpoint& start, const BuiltGraph&,
                                               int64_t global_step) override {
     const int64_t most = config_.max_number_of_steps;
-    limit_ = most > 0 ? std::max<int64_t>(0, most - global_step) : 0;
+    limit_ = most > 0 ? std::max<int64_t>(0, most - config_.cluster.steps_of_each(global_step)) : 0;
     if (most > 0 && limit_ == 0) {
       log_info(fmt::format(
           "nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "

@@ -72,16 +72,20 @@ class Worker:
 
 
 class Cluster:
-    """Workers of one run. They end with the block, however that ends."""
+    """Workers of one run, and parameter servers. They end with the block, however that ends."""
 
-    def __init__(self, folder, count, *args, token="secret", hosts=None, before=None):
+    def __init__(self, folder, count, *args, token="secret", hosts=None, before=None, servers=0):
         """before: the words in front of each worker's command."""
-        self.folder, self.args, self.hosts, self.before = folder, list(args), hosts or free_addresses(count), before or [()] * count
+        addresses = free_addresses(count + servers)
+        self.folder, self.args, self.hosts, self.servers = folder, list(args), hosts or addresses[:count], addresses[count:]
+        self.before = before or [()] * count
         folder.mkdir(parents=True, exist_ok=True)
         self.env = {**os.environ, "MOX_CLUSTER_TOKEN": token}
         self.workers = {}
 
     def __enter__(self):
+        for index in range(len(self.servers)):
+            self.start_server(index)
         for index in range(len(self.hosts)):
             self.start(index)
         return self
@@ -95,17 +99,26 @@ class Cluster:
     def __getitem__(self, index):
         return self.workers[index]
 
+    def _start(self, name, index, *more, before=()):
+        hosts = [f"--worker_hosts={','.join(self.hosts)}"]
+        if self.servers:
+            hosts.append(f"--ps_hosts={','.join(self.servers)}")
+        return Worker(name, self.folder, [*hosts, f"--task_index={index}", *THREADS, *self.args, *more], self.env, before)
+
     def start(self, index, *more):
-        args = [f"--worker_hosts={','.join(self.hosts)}", f"--task_index={index}", *THREADS, *self.args, *more]
-        self.workers[index] = Worker(index, self.folder, args, self.env, self.before[index])
+        self.workers[index] = self._start(index, index, *more, before=self.before[index])
         return self.workers[index]
 
+    def start_server(self, index, *more):
+        self.workers[f"ps{index}"] = self._start(f"ps{index}", index, "--job_name=ps", *more)
+        return self.workers[f"ps{index}"]
+
     def results(self, code=0, seconds=60):
-        return [self.workers[index].result(code, seconds) for index in sorted(self.workers)]
+        return [self.workers[index].result(code, seconds) for index in range(len(self.hosts))]
 
     def steps(self):
         """step -> (samples of all workers, their losses' means)."""
-        each = [steps_of(worker.out) for _, worker in sorted(self.workers.items())]
+        each = [steps_of(self.workers[index].out) for index in range(len(self.hosts))]
         joined = {}
         for step in sorted(set.intersection(*[set(one) for one in each])):
             losses = [one[step]["losses"] for one in each]

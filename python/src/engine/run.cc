@@ -2,6 +2,7 @@
 #include "module.h"
 #include "moxing/error.h"
 #include "run/engine.h"
+#include "run/ps_process.h"
 #include "run/signals.h"
 
 namespace mox::python {
@@ -74,6 +75,7 @@ void bind_config(nb::module_& m) {
   nb::class_<RunConfig> config(m, "RunConfig");
   config.def(nb::init<>())
       .def_ro("num_gpus", &RunConfig::num_gpus)
+      .def_prop_ro("is_ps", [](const RunConfig& self) { return self.cluster.is_ps; })
       .def_rw("devices", &RunConfig::devices)
       .def_ro("loss_scale", &RunConfig::loss_scale)
       .def_prop_ro("scales_loss", &RunConfig::scales_loss)
@@ -105,6 +107,7 @@ void bind_run(nb::module_& m) {
   // Takes the graphs: they are empty afterwards.
   m.def("run_built_graph", &run_graph, nb::arg("graph"), nb::arg("export_graph").none(), nb::arg("config"),
         nb::arg("output_fn").none(), nb::arg("new_array"), nb::arg("fetch_strategy").none());
+  m.def("run_as_ps", &run_as_ps, nb::call_guard<nb::gil_scoped_release>());
   m.def("received_signal", &SignalGuard::received);
 }
 

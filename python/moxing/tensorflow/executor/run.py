@@ -127,6 +127,10 @@ def run(**options):
     try:
         _check_functions(functions, config.run_mode)
         config.check(functions.output_fn is not None)
+        if config.is_ps:
+            # A training that it has served ends the process.
+            sys.stdout.flush()
+            return _result(engine.run_as_ps(config))
         return _run(functions, config, progress.wanted(bar, config.run_mode, config.max_number_of_steps))
     finally:
         engine.set_log_sink(None)
@@ -153,4 +157,8 @@ def _run(functions, config, bar):
             bar.close()
     if result.interrupted and engine.received_signal():
         _stop_as_asked()
+    return _result(result)
+
+
+def _result(result):
     return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)

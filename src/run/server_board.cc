@@ -1,0 +1,183 @@
+#include "run/server_board.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "base/json_text.h"
+#include "graph/node_defs.h"
+#include "tensorflow/core/protobuf/config.pb.h"
+#include "tensorflow/core/public/session.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr int64_t kChief = -1;  // key
+constexpr int kMilliseconds = 1000;
+
+std::string numbered(const char* what, int server) { return fmt::format("mox_board/{}_{}", what, server); }
+
+tf::Tensor keys_of(int64_t first, int64_t count) {
+  tf::Tensor keys(tf::DT_INT64, {count});
+  for (int64_t i = 0; i < count; ++i) keys.vec<int64_t>()(i) = first + i;
+  return keys;
+}
+
+void add_table(tf::GraphDef* graph, int server, int workers, const std::string& device, const std::string& here) {
+  const std::string table = numbered("table", server);
+  NodeMaker(graph, table, "MutableHashTableV2")
+      .attr("key_dtype", tf::DT_INT64)
+      .attr("value_dtype", tf::DT_STRING)
+      .attr("shared_name", std::string("mox_board"))
+      .device(device);
+  const auto constant = [&](const char* name, const tf::Tensor& value) {
+    NodeMaker(graph, table + name, "Const").attr("dtype", value.dtype()).attr("value", value).device(device);
+    return table + name;
+  };
+  const std::string keys = constant("/keys", keys_of(kChief, workers + 1));
+  const std::string none = constant("/none", tf::Tensor(tf::tstring("")));
+  NodeMaker(graph, numbered("notes", server), "LookupTableFindV2")
+      .input(table)
+      .input(keys)
+      .input(none)
+      .attr("Tin", tf::DT_INT64)
+      .attr("Tout", tf::DT_STRING)
+      .device(device);
+  for (const auto& [name, dtype] : {std::pair("key", tf::DT_INT64), std::pair("text", tf::DT_STRING)})
+    NodeMaker(graph, numbered(name, server), "Placeholder").attr("dtype", dtype).device(here);
+  NodeMaker(graph, numbered("write", server), "LookupTableInsertV2")
+      .input(table)
+      .input(numbered("key", server))
+      .input(numbered("text", server))
+      .attr("Tin", tf::DT_INT64)
+      .attr("Tout", tf::DT_STRING)
+      .device(device);
+}
+
+std::string text_of(const WorkerNote& note) {
+  nlohmann::json json = {{"turn", note.turn}, {"processes", note.processes}, {"state", note.state},  {"why", note.why},
+                         {"who", note.who},   {"wish", note.wish},           {"agreed", note.agreed}};
+  return json_text(json);
+}
+
+std::string text_of(const ChiefNote& note) {
+  return json_text(nlohmann::json{{"turns", note.turns},
+                                  {"processes", note.processes},
+                                  {"state", note.state},
+                                  {"step", note.step},
+                                  {"settings", note.settings}});
+}
+
+WorkerNote worker_note(const std::string& text) {
+  const nlohmann::json json = parse_json(text);
+  return {json.at("turn"), json.at("processes"), json.at("state"), json.at("why"),
+          json.at("who"),  json.at("wish"),      json.at("agreed")};
+}
+
+ChiefNote chief_note(const std::string& text) {
+  const nlohmann::json json = parse_json(text);
+  return {json.at("turns"), json.at("processes"), json.at("state"), json.at("step"), json.at("settings")};
+}
+
+// Cut off, a process is waited for: nobody waits here.
+void close_later(std::shared_ptr<tf::Session> session) {
+  if (session) std::thread([session = std::move(session)] { session->Close().IgnoreError(); }).detach();
+}
+
+}  // namespace
+
+std::string ChiefNote::generation() const {
+  uint64_t hash = processes;
+  for (const uint64_t turn : turns) hash = hash * 1'099'511'628'211ull + turn;
+  return fmt::format("{:016x}", hash);
+}
+
+uint64_t processes_hash(const std::vector<TensorflowServer::Sign>& signs) {
+  uint64_t hash = 14'695'981'039'346'656'037ull;
+  for (const auto& sign : signs) hash = (hash ^ sign.incarnation) * 1'099'511'628'211ull;
+  return hash;
+}
+
+ServerBoard::ServerBoard(const TensorflowServer& server, std::vector<int> servers)
+    : server_(server), servers_(std::move(servers)) {}
+
+ServerBoard::~ServerBoard() { close_later(session()); }
+
+std::shared_ptr<tf::Session> ServerBoard::session() const {
+  const MutexLock lock(mutex_);
+  return session_;
+}
+
+bool ServerBoard::open(std::string* why) {
+  const ServerCluster& cluster = server_.cluster();
+  const std::string own = cluster.task(cluster.own_number());
+  tf::GraphDef graph;
+  tf::SessionOptions options;
+  options.target = server_.target();
+  options.config.add_device_filters(own);
+  for (const int server : servers_) {
+    const std::string task = cluster.task(server);
+    add_table(&graph, server, static_cast<int>(cluster.worker_hosts.size()), device_of_task(task), device_of_task(own));
+    if (task != own) options.config.add_device_filters(task);
+  }
+  tf::Session* made = nullptr;
+  absl::Status status = tf::NewSession(options, &made);
+  std::shared_ptr<tf::Session> session(made);
+  tf::RunOptions run;
+  run.set_timeout_in_ms(10 * kMilliseconds);
+  if (status.ok()) status = session->Create(run, graph);
+  if (!status.ok()) {
+    close_later(session);
+    *why = std::string(status.message());
+    return false;
+  }
+  std::shared_ptr<tf::Session> before;
+  {
+    const MutexLock lock(mutex_);
+    before = std::exchange(session_, session);
+  }
+  close_later(before);
+  return true;
+}
+
+std::optional<ServerBoard::Notes> ServerBoard::read() const {
+  const std::shared_ptr<tf::Session> session = this->session();
+  std::vector<tf::Tensor> fetched;
+  tf::RunOptions run;
+  run.set_timeout_in_ms(kMilliseconds);
+  if (!session || !session->Run(run, {}, {numbered("notes", servers_[0])}, {}, &fetched, nullptr).ok())
+    return std::nullopt;
+  Notes notes;
+  const auto texts = fetched[0].vec<tf::tstring>();
+  try {
+    if (!texts(0).empty()) notes.chief = chief_note(texts(0));
+    for (int64_t i = 1; i < texts.size(); ++i)
+      if (!texts(i).empty()) notes.workers[static_cast<int>(i) - 1] = worker_note(texts(i));
+  } catch (const nlohmann::json::exception&) {  // another version's: the handshake of a worker that can read it says so
+    return std::nullopt;
+  }
+  return notes;
+}
+
+bool ServerBoard::write(int64_t key, const std::string& text) {
+  const std::shared_ptr<tf::Session> session = this->session();
+  tf::Tensor texts(tf::DT_STRING, {1});
+  texts.vec<tf::tstring>()(0) = text;
+  tf::RunOptions run;
+  run.set_timeout_in_ms(kMilliseconds);
+  bool all = session != nullptr;
+  for (const int server : servers_)
+    all &= session && session
+                          ->Run(run, {{numbered("key", server), keys_of(key, 1)}, {numbered("text", server), texts}},
+                                {}, {numbered("write", server)}, nullptr, nullptr)
+                          .ok();
+  return all;
+}
+
+bool ServerBoard::write(int worker, const WorkerNote& note) { return write(int64_t{worker}, text_of(note)); }
+bool ServerBoard::write(const ChiefNote& note) { return write(kChief, text_of(note)); }
+
+}  // namespace mox

@@ -1,0 +1,354 @@
+#include "run/server_run.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/host.h"
+#include "base/random.h"
+#include "cluster/socket.h"
+#include "graph/node_defs.h"
+#include "moxing/error.h"
+#include "moxing/log.h"
+#include "moxing/version.h"
+#include "run/input_continuation.h"
+#include "run/signals.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr double kAnswer = 1;  // seconds
+constexpr auto kPause = std::chrono::milliseconds(200);
+constexpr double kCause = 6;  // seconds in which it becomes known who is lost, see server_watch.cc
+constexpr double kFirstReport = 5;
+
+}  // namespace
+
+ServerRun::ServerRun(const RunConfig& config)
+    : ClusterRun(config),
+      cluster_{"worker", static_cast<int>(config.cluster.task_index), config.cluster.ps_hosts,
+               config.cluster.worker_hosts} {}
+
+ServerRun::~ServerRun() { leave(""); }
+
+std::unique_ptr<Exchange> ServerRun::make_exchange() {
+  ParameterServerOptions options;
+  options.task = cluster_.index;
+  options.workers = workers();
+  options.devices = config_.devices;
+  options.sync = is_sync();
+  options.replicas_to_aggregate = static_cast<int>(config_.cluster.replicas_to_aggregate);
+  auto exchange = std::make_unique<ParameterServerExchange>(options);
+  exchange_ = exchange.get();
+  return exchange;
+}
+
+void ServerRun::prepare(BuiltGraph* graph, const Reload& reload) {
+  graph_ = graph;
+  reload_ = reload;
+  exchange_->place(graph);
+  server_ = &TensorflowServer::start(cluster_, config_.devices, config_.num_intra_threads,
+                                     std::max<int64_t>(0, config_.num_inter_threads));
+  std::vector<int> servers(cluster_.ps_hosts.size());
+  for (size_t i = 0; i < servers.size(); ++i) servers[i] = static_cast<int>(i);
+  board_.emplace(*server_, servers);
+  own_.who = fmt::format("worker {} ({}, process {} on {})", cluster_.index, cluster_.worker_hosts[cluster_.index],
+                         ::getpid(), host_name());
+  own_.agreed = settings_of_all(config_, *graph);
+  own_.agreed.insert(own_.agreed.begin(),
+                     {{"MoXing", version()},
+                      {"--ps_hosts", fmt::format("{}", fmt::join(cluster_.ps_hosts, ","))},
+                      {"--worker_hosts", fmt::format("{}", fmt::join(cluster_.worker_hosts, ","))},
+                      {"--sync_replicas", is_sync() ? "true" : "false"},
+                      {"--replicas_to_aggregate", std::to_string(config_.cluster.replicas_to_aggregate)}});
+  watch_.emplace(*server_, *board_, is_sync(),
+                 [this](const ServerTrouble& trouble) { breaker_->break_off(trouble.text); });
+}
+
+SessionFactory ServerRun::connect() {
+  meet();
+  watch_->begin(signs_, group_, own_);
+  return SessionFactory(config_, server_->target(), breaker_);
+}
+
+double ServerRun::waited() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - waiting_since_).count();
+}
+
+// Between two looks.
+void ServerRun::check_waiting(double* reported, const std::string& for_whom) {
+  if (SignalGuard::received() != 0) throw cluster::Interrupted("stopped by a signal while it waited for the others");
+  const double seconds = waited();
+  if (seconds > config_.cluster.session_timeout)
+    throw RunError(fmt::format("after {:.0f} s (--session_timeout) {}", seconds, for_whom));
+  if (seconds >= *reported) {
+    log_warning(fmt::format("waiting for {:.0f} s: {}", seconds, for_whom));
+    *reported = std::max(kFirstReport, 2 * seconds);
+  }
+  std::this_thread::sleep_for(kPause);
+}
+
+void ServerRun::wait_for_processes() {
+  for (;;) {
+    signs_ = server_->ask(kAnswer);
+    std::vector<std::string> missing;
+    for (size_t i = 0; i < signs_.size(); ++i) {
+      const std::string name = cluster_.name(static_cast<int>(i));
+      if (!signs_[i].alive) missing.push_back(fmt::format("{} is not there ({})", name, signs_[i].error));
+      for (size_t k = 0; k < i; ++k)
+        if (signs_[i].alive && signs_[k].alive && signs_[i].incarnation == signs_[k].incarnation)
+          throw InvalidArgumentError(fmt::format("{} and {} are one process: look at --ps_hosts and --worker_hosts",
+                                                 cluster_.name(static_cast<int>(k)), name));
+    }
+    if (missing.empty()) return;
+    // Who is gone may have said why.
+    if (own_.processes != 0 && signs_[0].alive)
+      if (const auto notes = board_->read()) check_agreed(*notes);
+    check_waiting(&next_report_, fmt::format("{}", fmt::join(missing, "; ")));
+  }
+}
+
+void ServerRun::check_agreed(const ServerBoard::Notes& notes) const {
+  const uint64_t processes = own_.processes;
+  for (const auto& [worker, note] : notes.workers) {
+    if (worker == cluster_.index && note.turn != own_.turn)
+      throw InvalidArgumentError(fmt::format(
+          "{} and {} are both worker {}: give each process a --task_index of its own", own_.who, note.who, worker));
+    if (note.processes != processes) continue;  // of an earlier start
+    if (note.state == "failed") throw RunError(fmt::format("{} failed: {}", note.who, note.why));
+    if (note.state != "joining") continue;
+    for (const auto& [name, value] : own_.agreed)
+      for (const auto& [other_name, other_value] : note.agreed)
+        if (name == other_name && value != other_value)
+          throw InvalidArgumentError(fmt::format("{} has {} '{}', {} has '{}': all workers must have the same",
+                                                 own_.who, name, value, note.who, other_value));
+  }
+}
+
+// The chief's: all workers come to this set of processes, none with a turn that was used.
+std::optional<ChiefNote> ServerRun::gather_turns(const ServerBoard::Notes& notes) const {
+  ChiefNote group;
+  group.processes = own_.processes;
+  group.state = "running";
+  for (const auto& [name, value] : own_.agreed) group.settings += name + " " + value + "\n";
+  for (int worker = 0; worker < workers(); ++worker) {
+    const auto found = notes.workers.find(worker);
+    if (found == notes.workers.end() || found->second.state != "joining" || found->second.processes != own_.processes)
+      return std::nullopt;
+    const uint64_t turn = found->second.turn;
+    if (notes.chief && static_cast<size_t>(worker) < notes.chief->turns.size() && notes.chief->turns[worker] == turn)
+      return std::nullopt;
+    group.turns.push_back(turn);
+  }
+  return group;
+}
+
+// False: the processes are not those any more.
+bool ServerRun::come_together() {
+  own_.turn = random_number();
+  own_.processes = processes_hash(signs_);
+  own_.state = "joining";
+  own_.wish.clear();
+  std::string why;
+  if (!board_->open(&why)) {
+    check_waiting(&next_report_, "the parameter servers do not take a session: " + why);
+    return false;
+  }
+  if (!board_->write(cluster_.index, own_)) return false;
+  for (;;) {
+    const std::optional<ServerBoard::Notes> notes = board_->read();
+    if (!notes) return false;
+    check_agreed(*notes);
+    if (is_chief()) {
+      if (const auto group = gather_turns(*notes)) {
+        group_ = *group;
+        keeps_state_ = notes->chief && notes->chief->state == "running" && notes->chief->settings == group_.settings;
+        return true;
+      }
+    } else if (notes->chief && notes->chief->state == "running" && notes->chief->processes == own_.processes &&
+               notes->chief->turns.at(cluster_.index) == own_.turn) {
+      group_ = *notes->chief;
+      return true;
+    }
+    std::vector<std::string> behind;
+    for (int worker = 0; worker < workers(); ++worker) {
+      const auto found = notes->workers.find(worker);
+      const bool there = found != notes->workers.end() && found->second.state == "joining" &&
+                         found->second.processes == own_.processes;
+      if (!there) behind.push_back(cluster_.name(static_cast<int>(cluster_.ps_hosts.size()) + worker));
+    }
+    check_waiting(&next_report_, behind.empty() ? "the chief restores or initialises the variables"
+                                                : fmt::format("{} answers, but does not come to the others yet",
+                                                              fmt::join(behind, ", ")));
+    const std::vector<TensorflowServer::Sign> now = server_->ask(kAnswer);
+    if (std::any_of(now.begin(), now.end(), [](const auto& sign) { return !sign.alive; }) ||
+        processes_hash(now) != own_.processes)
+      return false;
+  }
+}
+
+void ServerRun::meet() {
+  waiting_since_ = std::chrono::steady_clock::now();
+  next_report_ = kFirstReport;
+  do {
+    wait_for_processes();
+  } while (!come_together());
+  set_generation(&graph_->graph, group_.generation());
+}
+
+bool ServerRun::has_whole_state() const {
+  try {
+    session_->global_step();
+    if (!is_sync()) return true;
+    const auto read = session_->prepare({std::string(kReadWholeState) + ":0"}, {});
+    return session_->run(read)[0].scalar<bool>()();
+  } catch (const Error&) {  // a server that was started anew has none
+    return false;
+  }
+}
+
+void ServerRun::initialize(const LoadedCheckpoint& checkpoint) {
+  if (is_chief() && !keeps_state_) {
+    session_->initialize(checkpoint);
+  } else if (!initialized_) {
+    for (const VariableInfo& variable : graph_->variables)
+      if (!exchange_->servers().count(variable.name)) session_->run_operation(variable.initializer, {});
+  }
+  initialized_ = true;
+}
+
+int64_t ServerRun::start(EngineSession* session, const LoadedCheckpoint& checkpoint) {
+  session_ = session;
+  if (is_chief() && keeps_state_) {
+    keeps_state_ = has_whole_state();
+    log_info(keeps_state_ ? "the training goes on with the state that is on the parameter servers"
+                          : "the state on the parameter servers is not whole: it is restored, or made anew");
+  }
+  initialize(checkpoint);
+  return begin();
+}
+
+// Feeds this worker's share of the input, begins it; then steps may come.
+int64_t ServerRun::begin() {
+  input_position::Share share;
+  share.worker = cluster_.index;
+  share.workers = workers();
+  share.block = graph_->samples_per_step > 0 ? graph_->samples_per_step : static_cast<int64_t>(graph_->towers.size());
+  take_share(graph_, session_, share, static_cast<int64_t>(group_.turns[0] >> 1));
+  if (input_runs_)
+    session_->restart_input();
+  else
+    session_->start_input();
+  input_runs_ = true;
+  for (const std::string& op : exchange_->starters()) session_->run_operation(op, {});
+  if (is_chief()) {
+    group_.step = session_->global_step();
+    board_->write(group_);
+  }
+  return group_.step;
+}
+
+void ServerRun::come_back(StepNumber* number) {
+  session_->reopen([this] { return connect(); });
+  LoadedCheckpoint checkpoint;
+  if (is_chief()) {
+    keeps_state_ = has_whole_state();
+    if (!keeps_state_) checkpoint = reload_();
+    if (!keeps_state_)
+      log_warning(checkpoint.prefix.empty()
+                      ? "the state on the parameter servers is lost, and there is no checkpoint: it is made anew"
+                      : "the state on the parameter servers is lost: it is restored from " + checkpoint.prefix);
+  }
+  initialize(checkpoint);
+  const int64_t step = begin();
+  // Without sync the others' steps count, too: only what was lost is done again.
+  if (is_sync() || step < number->global)
+    number->local = std::max<int64_t>(
+        0, number->local + (is_sync() ? step - number->global : -config_.cluster.steps_of_each(number->global - step)));
+  number->global = step;
+}
+
+bool ServerRun::recover(StepNumber* number) {
+  std::optional<ServerTrouble> trouble = watch_->wait_for_trouble(kCause);
+  if (!trouble) return false;
+  for (;;) {
+    watch_->pause();
+    breaker_->clear();
+    if (trouble->kind == ServerTrouble::kFailed) throw RunError(trouble->text);
+    if (trouble->kind == ServerTrouble::kInterrupted) throw cluster::Interrupted(trouble->text);
+    if (trouble->kind == ServerTrouble::kEnded) throw PeersInputEnded{trouble->text};
+    log_warning(fmt::format("{}; the workers come together again when all are there", trouble->text));
+    try {
+      come_back(number);
+      log_info(fmt::format("all processes are there: the training goes on at global step {}", number->global));
+      return true;
+    } catch (const RunError& e) {
+      if (waited() > config_.cluster.session_timeout || SignalGuard::received() != 0) throw;
+      trouble = watch_->trouble().value_or(ServerTrouble{ServerTrouble::kLost, e.what()});
+    }
+  }
+}
+
+void ServerRun::before_end(StepNumber* number) {
+  if (!is_chief()) return;
+  if (stops_early()) {  // the others' steps would wait until the last checkpoint is saved
+    group_.state = "interrupted";
+    board_->write(group_);
+    return;
+  }
+  if (is_sync()) return;
+  double report = kFirstReport;
+  waiting_since_ = std::chrono::steady_clock::now();
+  while (!watch_->others_ended() && !watch_->trouble())
+    check_waiting(&report, "the other workers have not done their last steps yet");
+  breaker_->clear();
+  number->global = session_->global_step();
+}
+
+void ServerRun::ask_to_stop(Ending::How how) {
+  asked_ = how;
+  if (!is_chief()) watch_->set_wish(how == Ending::kInterrupted ? "interrupted" : "finished");
+}
+
+// The chief ends when anybody wishes it, before its next step; the others' steps are then broken off.
+std::optional<Ending::How> ServerRun::agreed_end() const {
+  const std::string wish = watch_->wish();
+  if (is_chief()) {
+    if (asked_) return asked_;
+    if (!wish.empty()) return wish == "interrupted" ? Ending::kInterrupted : Ending::kFinished;
+    return std::nullopt;
+  }
+  if (!is_sync() && asked_) return asked_;
+  const auto trouble = watch_->trouble();
+  if (trouble && trouble->kind == ServerTrouble::kInterrupted) return Ending::kInterrupted;
+  return std::nullopt;
+}
+
+bool ServerRun::stops_early() const { return asked_ == Ending::kInterrupted || watch_->wish() == "interrupted"; }
+
+void ServerRun::leave(const std::string& error) {
+  if (left_ || !watch_) return;
+  left_ = true;
+  const bool interrupted = stops_early();
+  watch_->pause();
+  if (own_.processes == 0) return;  // nobody knows of it
+  own_.state = error.empty() ? "ended" : "failed";
+  own_.why = error;
+  own_.wish = interrupted && !is_chief() ? "interrupted" : "";
+  board_->write(cluster_.index, own_);
+  if (!is_chief() || group_.turns.empty()) return;
+  group_.state = interrupted ? "interrupted" : "ended";
+  board_->write(group_);
+}
+
+std::optional<std::string> ServerRun::waits_for() const {
+  return "it waits for its input, or for another worker's gradients";
+}
+
+}  // namespace mox

@@ -1,0 +1,202 @@
+"""Training with parameter servers: the numbers of one process, and what happens when a process of the cluster is lost."""
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from cluster import Cluster, alone, steps_of
+from program import MOX
+from test_cluster import assert_same_training
+
+STEPS = 60
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return alone(tmp_path_factory.mktemp("alone"), f"--steps={STEPS}", "--batch_size=16")[1]
+
+
+def training(folder, *args, workers=2, servers=1):
+    return Cluster(folder, workers, f"--steps={STEPS}", "--batch_size=8", f"--log_dir={folder}/run", "--step_ms=10", *args,
+                   servers=servers)
+
+
+def test_the_numbers_are_those_of_one_process_and_servers_end_with_the_workers(tmp_path, undisturbed):
+    with training(tmp_path, servers=2) as cluster:
+        assert [result["global_step"] for result in cluster.results()] == [STEPS, STEPS]
+        assert_same_training(cluster.steps(), undisturbed)
+        for server in "ps0", "ps1":
+            assert cluster[server].process.wait(timeout=15) == 0, cluster[server].said()
+            assert "the workers have left" in cluster[server].said()
+        assert "step: 55(global step: 55)" in cluster[0].said()
+        assert "step:" not in cluster[1].said()
+
+
+def test_the_checkpoint_is_that_of_one_process(tmp_path, undisturbed):
+    """Begun by one process, gone on with by two workers and a server, ended by one."""
+    folder = f"--log_dir={tmp_path}/run"
+    joined = alone(tmp_path / "first", "--steps=20", "--batch_size=16", folder)[1]
+    with Cluster(tmp_path / "two", 2, "--steps=40", "--batch_size=8", folder, servers=1) as cluster:
+        cluster.results()
+        joined.update(cluster.steps())
+    joined.update(alone(tmp_path / "last", f"--steps={STEPS}", "--batch_size=16", folder)[1])
+    assert_same_training(joined, undisturbed)
+
+
+def test_without_sync_each_step_counts_and_the_staleness_is_in_the_log(tmp_path):
+    with training(tmp_path, "--sync_replicas=false") as cluster:
+        results = cluster.results()
+        assert [result["steps"] for result in results] == [STEPS, STEPS]
+        assert results[0]["global_step"] == 2 * STEPS
+        assert (tmp_path / f"run/model.ckpt-{2 * STEPS}.index").exists()
+        assert re.search(r"step: \d+\(global step: \d+\)\t.*staleness: ", cluster[0].said())
+        losses = [line["losses"][0] for line in steps_of(cluster[0].out).values()]
+        assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("victim", [1, 0], ids=["worker", "chief"])
+def test_a_killed_worker_is_named_and_taken_back(tmp_path, undisturbed, victim):
+    with training(tmp_path) as cluster:
+        cluster[victim].wait_for_step(15)
+        killed = time.monotonic()
+        cluster[victim].kill()
+        cluster[1 - victim].wait_for_text(f"worker {victim} ({cluster.hosts[victim]})")
+        assert time.monotonic() - killed < 5
+        cluster.start(victim)
+        cluster.results()
+        assert_same_training(cluster.steps(), undisturbed)
+
+
+def test_a_killed_server_is_named_and_the_last_checkpoint_restored_when_it_is_back(tmp_path, undisturbed):
+    with training(tmp_path) as cluster:
+        cluster[0].wait_for_step(22)
+        killed = time.monotonic()
+        cluster["ps0"].kill()
+        for index in (0, 1):
+            cluster[index].wait_for_text(f"ps 0 ({cluster.servers[0]})")
+        assert time.monotonic() - killed < 5
+        cluster.start_server(0)
+        assert [result["global_step"] for result in cluster.results()] == [STEPS, STEPS]
+        assert "is restored from" in cluster[0].said()
+        assert_same_training(cluster.steps(), undisturbed)
+
+
+@pytest.mark.parametrize("victim", ["ps0", 1], ids=["ps", "worker"])
+def test_a_stopped_process_is_named_and_goes_on_when_it_does(tmp_path, undisturbed, victim):
+    with training(tmp_path) as cluster:
+        cluster[1].wait_for_step(10)
+        cluster[victim].kill(signal.SIGSTOP)
+        stopped = time.monotonic()
+        cluster[0].wait_for_text("no answer within 1 s")
+        assert time.monotonic() - stopped < 6
+        assert f"{'ps 0' if victim == 'ps0' else 'worker 1'} (" in cluster[0].said()
+        cluster[victim].kill(signal.SIGCONT)
+        cluster.results()
+        assert_same_training(cluster.steps(), undisturbed)
+
+
+@pytest.mark.parametrize("asked", [[0], [1], [0, 1]], ids=str)
+def test_asked_to_stop_all_end_with_a_checkpoint(tmp_path, asked):
+    with training(tmp_path, "--step_ms=30") as cluster:
+        cluster[1].wait_for_step(10)
+        for index in asked:
+            cluster[index].kill(signal.SIGTERM)
+        began = time.monotonic()
+        results = cluster.results(code=1)
+        assert time.monotonic() - began < 10
+        assert results[0]["interrupted"] and results[1]["interrupted"]
+        assert (tmp_path / f"run/model.ckpt-{results[0]['global_step']}.index").exists()
+        assert cluster["ps0"].process.wait(timeout=15) == 0
+
+
+def test_a_server_that_is_asked_to_stop_with_the_others_lets_them_save(tmp_path):
+    with training(tmp_path, "--step_ms=30", "--save_steps=1000") as cluster:
+        cluster[1].wait_for_step(10)
+        for process in ("ps0", 0, 1):
+            cluster[process].kill(signal.SIGTERM)
+        began = time.monotonic()
+        cluster.results(code=1)
+        assert cluster["ps0"].process.wait(timeout=10) == 0
+        assert time.monotonic() - began < 10
+        assert list(tmp_path.glob("run/model.ckpt-*.index"))
+
+
+def test_where_one_input_ends_all_end(tmp_path):
+    # 104 samples in blocks of 8: the chief has seven batches, the other worker six.
+    with Cluster(tmp_path, 2, "--steps=0", "--samples=104", "--epochs=1", f"--log_dir={tmp_path}/run", servers=1) as cluster:
+        results = cluster.results()
+        assert results[0]["global_step"] == 6
+        seen = sum((samples for samples, _ in cluster.steps().values()), [])
+        assert sorted(seen) == list(range(96))
+
+
+def test_an_error_of_one_is_told_by_all(tmp_path):
+    cluster = training(tmp_path)
+    try:
+        cluster.start_server(0)
+        cluster.start(0)
+        cluster.start(1, "--fail_at=5").result(code=1)
+        cluster[0].result(code=1)
+        assert f"worker 1 ({cluster.hosts[1]}" in cluster[0].said()
+        assert "the disk is full" in cluster[0].said()
+        assert cluster["ps0"].process.wait(timeout=15) == 1
+    finally:
+        cluster.__exit__()
+
+
+@pytest.mark.parametrize("args, text", [
+    (["--batch_size=4"], "batch_size"),
+    (["--model=norm"], "model (its variables)"),
+    (["--sync_replicas=false"], "--sync_replicas"),
+], ids=["batch_size", "model", "sync"])
+def test_who_differs_is_refused_at_the_start(tmp_path, args, text):
+    cluster = training(tmp_path)
+    try:
+        cluster.start_server(0)
+        cluster.start(0)
+        stranger = cluster.start(1, *args)
+        stranger.result(code=1, seconds=20)
+        assert text in stranger.said()
+        for index in (0, 1):
+            assert f"worker {index} ({cluster.hosts[index]}" in stranger.said()
+    finally:
+        cluster.__exit__()
+
+
+def test_who_does_not_come_is_named_until_session_timeout_and_proxies_are_not_asked(tmp_path):
+    cluster = training(tmp_path, "--session_timeout=8")
+    for name in ("http_proxy", "grpc_proxy", "https_proxy"):
+        cluster.env[name] = "http://127.0.0.1:9"
+    try:
+        cluster.start_server(0)
+        cluster.start(0)
+        cluster[0].result(code=1, seconds=30)
+        said = cluster[0].said()
+        assert "waiting for 5 s" in said and "--session_timeout" in said
+        assert f"worker 1 ({cluster.hosts[1]}) is not there" in said and "ps 0" not in said
+    finally:
+        cluster.__exit__()
+
+
+def test_a_port_in_use_and_anothers_address_are_told(tmp_path):
+    cluster = training(tmp_path)
+    try:
+        cluster.start_server(0)
+        cluster["ps0"].wait_for_text("keeps variables for 2 workers")
+        cluster.start_server(0).result(code=1, seconds=20)
+        assert cluster.servers[0] in cluster["ps0"].said()
+        cluster.hosts[1] = "192.0.2.1:4000"
+        cluster.start(1).result(code=1, seconds=20)
+        assert "192.0.2.1:4000" in cluster[1].said()
+    finally:
+        cluster.__exit__()
+
+
+def test_mox_launch_starts_servers_too(tmp_path):
+    out = subprocess.run([str(MOX), "launch", "--workers=2", "--ps=1", "--pass_flags=on", "--", str(MOX.parents[1] / "tests/cluster_worker"),
+                          f"--out={tmp_path}/steps", f"--log_dir={tmp_path}/run", "--steps=10"], capture_output=True, text=True,
+                         timeout=90, check=False)
+    assert out.returncode == 0, out.stderr
+    assert "ps 0 (127.0.0.1:" in out.stderr + out.stdout
+    assert (tmp_path / "run/model.ckpt-10.index").exists()
