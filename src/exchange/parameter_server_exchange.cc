@@ -54,6 +54,8 @@ std::string cast(tf::GraphDef* graph, const std::string& name, const std::string
   return name;
 }
 
+std::string copy_of(const VariableInfo& variable) { return "mox_ps/copy/" + variable.name; }
+
 const VariableInfo& global_step_of(const BuiltGraph& graph) {
   for (const VariableInfo& variable : graph.variables)
     if (variable.name == graph.global_step) return variable;
@@ -143,6 +145,7 @@ std::string ParameterServerExchange::all_finite(BuiltGraph* graph, const std::st
   NodeMaker(def, name + "/not", "LogicalNot").input(finite).device(here);
   const std::string own = cast(def, name + "/own", name + "/not", tf::DT_BOOL, tf::DT_FLOAT, here);
   add_push(graph, name, own, tf::DT_FLOAT, server_0());
+  note_arrival(graph, name + "/not");
   gate_ = name + "/finite";
   if (!is_chief()) {
     const std::string queue = add_queue(graph, numbered("verdict", options_.task), tf::DT_BOOL);
@@ -179,7 +182,18 @@ void ParameterServerExchange::wait_for_all(BuiltGraph* graph) {
   add_accumulator(graph, name, tf::DT_FLOAT, {}, server_0());
   const std::string one = add_const(def, name + "/one", scalar_of(tf::DT_FLOAT, 1, "a sign"));
   add_push(graph, name, one, tf::DT_FLOAT, server_0(), name + "/computed");
+  note_arrival(graph, name + "/computed");
   if (is_chief()) arrived_ = add_take(graph, name, tf::DT_FLOAT, name + "/push", server_0());
+}
+
+// For who asks whom the others wait for.
+void ParameterServerExchange::note_arrival(BuiltGraph* graph, const std::string& after) {
+  const std::string name = arrival_of_worker(options_.task);
+  add_variable(&graph->graph, name, tf::DT_INT64, server_0());
+  graph->train_ops.push_back(add_assign(&graph->graph, name + "/note", name, std::string(kLocalStep) + "/read",
+                                        tf::DT_INT64, server_0(), after));
+  const std::string none = add_const(&graph->graph, name + "/none", scalar<int64_t>(-1));
+  add_assign(&graph->graph, name + "/first", name, none, tf::DT_INT64, server_0());
 }
 
 void ParameterServerExchange::join_slots(BuiltGraph* graph) {
@@ -196,7 +210,13 @@ void ParameterServerExchange::join_slots(BuiltGraph* graph) {
     const tf::DataType sent = dtype == tf::DT_DOUBLE ? dtype : tf::DT_FLOAT;
     const std::string name = numbered("gradient", i), server = options_.devices.server(servers_.at(gradient.variable));
     add_accumulator(graph, name, sent, variables.at(gradient.variable)->shape, server);
-    add_push(graph, name, cast(def, name + "/sent", mean, dtype, sent, options_.devices.here(place)), sent, server);
+    const std::string here = options_.devices.here(place);
+    std::string gradient_sent = cast(def, name + "/sent", mean, dtype, sent, here);
+    if (options_.bfloat16_gradients && sent == tf::DT_FLOAT) {
+      const std::string half = cast(def, name + "/half", gradient_sent, sent, tf::DT_BFLOAT16, here);
+      gradient_sent = cast(def, name + "/whole", half, tf::DT_BFLOAT16, sent, server);
+    }
+    add_push(graph, name, gradient_sent, sent, server);
     if (!is_chief()) continue;
     const std::string taken = add_take(graph, name, sent, name + "/push", server);
     const std::string joined = cast(def, name + "/joined", taken, sent, dtype, server);
@@ -284,7 +304,8 @@ void ParameterServerExchange::start(BuiltGraph* graph) {
   add_assign(def, std::string(kLocalStep) + "/first", kLocalStep, std::string(kStart) + "/step", tf::DT_INT64,
              options_.devices.here(""));
   NodeMaker all(def, kStart, "NoOp");
-  all.control(std::string(kLocalStep) + "/first").device(options_.devices.here(""));
+  all.control(std::string(kLocalStep) + "/first").control(arrival_of_worker(options_.task) + "/first");
+  all.device(options_.devices.here(""));
   if (is_chief()) {
     all.control(std::string(kWholeState) + "/first");
     for (const auto& [accumulator, device] : accumulators_) all.control(accumulator + "/start");
@@ -321,6 +342,7 @@ void ParameterServerExchange::place(BuiltGraph* graph) {
   for (size_t i = 0; i < graph->variables.size(); ++i)
     if (!local[i]) servers_.try_emplace(graph->variables[i].name, 0);  // the engine's own
   leave_to_chief(graph);
+  if (options_.copies) use_copies(graph);
   place_on_servers(graph, servers_, options_.devices);
   if (!is_chief()) take_local_state_of_chief(graph);
 }
@@ -348,6 +370,46 @@ void ParameterServerExchange::leave_to_chief(BuiltGraph* graph) {
   });
 }
 
+void ParameterServerExchange::use_copies(BuiltGraph* graph) {
+  tf::GraphDef* def = &graph->graph;
+  const VariableUses uses(*graph);
+  std::vector<int> slots;
+  for (const GradientSlot& slot : graph->gradients) slots.push_back(uses.node(slot.slot));
+  const std::vector<bool> applies = uses.descendants(slots);
+  for (size_t v = 0; v < graph->variables.size(); ++v) {
+    const VariableInfo& variable = graph->variables[v];
+    if (!variable.trainable || !servers_.count(variable.name)) continue;
+    for (const int reader : uses.readers(uses.node(variable.handle))) {
+      tf::NodeDef* node = def->mutable_node(reader);
+      if (applies[reader] || uses.writes(reader) || node_of(node->input(0)) != variable.handle) continue;
+      if (node->op() == "ReadVariableOp" || node->op() == "ResourceGather") node->set_input(0, copy_of(variable));
+    }
+    add_copy(graph, variable);
+  }
+}
+
+// Renewed when all updates are done: at the chief after its own, at the others with the token.
+void ParameterServerExchange::add_copy(BuiltGraph* graph, const VariableInfo& variable) {
+  tf::GraphDef* def = &graph->graph;
+  const std::string name = copy_of(variable), here = options_.devices.here("");
+  const std::string server = options_.devices.server(servers_.at(variable.name));
+  const std::string end = std::string(is_chief() ? kWholeState : kLocalStep) + (is_chief() ? "/again" : "/next");
+  NodeMaker(def, name, "VarHandleOp")
+      .attr("dtype", variable.dtype)
+      .attr("shape", variable.shape)
+      .attr("shared_name", name)
+      .attr("container", std::string())
+      .device(here);
+  for (const char* when : {"/first", "/next"}) {
+    NodeMaker read(def, name + when + "/read", "ReadVariableOp");
+    read.input(variable.handle).attr("dtype", variable.dtype).device(server);
+    if (when == std::string("/next")) read.control(end);
+    add_assign(def, name + when, name, read.name(), variable.dtype, here);
+  }
+  graph->train_ops.push_back(name + "/next");
+  starters_.push_back(name + "/first");
+}
+
 void ParameterServerExchange::take_local_state_of_chief(BuiltGraph* graph) {
   tf::GraphDef* def = &graph->graph;
   const std::string nothing = "mox_ps/chief_initializes";
@@ -371,6 +433,8 @@ void ParameterServerExchange::take_local_state_of_chief(BuiltGraph* graph) {
     variable->initializer = add_assign(def, name + "/take", variable->handle, name + "/read", variable->dtype, here);
   }
 }
+
+std::string arrival_of_worker(int worker) { return numbered("came", worker); }
 
 void set_generation(tf::GraphDef* graph, const std::string& generation) {
   for (tf::NodeDef& node : *graph->mutable_node()) {

@@ -18,6 +18,9 @@ struct ParameterServerOptions {
   bool sync = true;
   // With sync: gradients that make a step; what comes later for the same step is dropped. 0: of all workers.
   int replicas_to_aggregate = 0;
+  bool bfloat16_gradients = false;  // how they travel with sync
+  // With sync: the model reads copies of its trained variables in this process, which are renewed at the end of a step.
+  bool copies = false;
 };
 
 // Sync: each variable has an accumulator on its server. All workers push; the chief's step takes the mean, updates the
@@ -60,11 +63,14 @@ class MOX_EXPORT ParameterServerExchange : public LocalExchange {
   void read_global_step(BuiltGraph* graph, const std::string& name, const std::string& after);
   void join_slots(BuiltGraph* graph);
   void wait_for_all(BuiltGraph* graph);
+  void note_arrival(BuiltGraph* graph, const std::string& after);
   void end_step_of_chief(BuiltGraph* graph);
   void end_step_of_other(BuiltGraph* graph);
   void start(BuiltGraph* graph);
   void add_staleness(BuiltGraph* graph);
   void leave_to_chief(BuiltGraph* graph);
+  void use_copies(BuiltGraph* graph);
+  void add_copy(BuiltGraph* graph, const VariableInfo& variable);
   void take_local_state_of_chief(BuiltGraph* graph);
 
   const ParameterServerOptions options_;
@@ -78,6 +84,9 @@ class MOX_EXPORT ParameterServerExchange : public LocalExchange {
 // A bool on server 0 that every process can ask for: no step's updates are under way, the state is whole.
 constexpr char kWholeState[] = "mox_ps/whole";
 constexpr char kReadWholeState[] = "mox_ps/whole/read";
+
+// An int64 on server 0: the newest step for which a worker has all its gradients.
+std::string arrival_of_worker(int worker);
 
 // The graph's accumulators and queues become those of a generation: what an earlier one left is not seen any more.
 MOX_EXPORT void set_generation(tensorflow::GraphDef* graph, const std::string& generation);

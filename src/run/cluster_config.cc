@@ -27,25 +27,26 @@ void check_task_index() {
 
 // Without a word from the user: where there are parameter servers, they are meant.
 bool uses_servers(const std::string& update, bool has_hosts) {
-  return update == "parameter_server" || (update == "auto" && has_hosts);
+  return update == "parameter_server" || update == "distributed_replicated" || (update == "auto" && has_hosts);
 }
 
 // What the cluster of this version cannot do is refused, not left out.
 void check_offered(const ClusterConfig& config) {
   const auto update = get_flag<std::string>("variable_update");
   const bool has_hosts = !get_flag<std::string>("ps_hosts").empty();
-  reject_if(update == "distributed_replicated",
-            "flag --variable_update: 'distributed_replicated' is not offered by this version; use parameter_server, or "
-            "collective_all_reduce, whose workers have copies, too");
-  reject_if(update == "parameter_server" && (!has_hosts || config.worker_hosts.empty()),
-            "flag --variable_update: 'parameter_server' needs --ps_hosts and --worker_hosts, the same in all processes "
-            "(mox launch --workers=N --ps=M gives them)");
+  const bool servers = uses_servers(update, has_hosts);
+  reject_if(servers && (!has_hosts || config.worker_hosts.empty()),
+            fmt::format("flag --variable_update: '{}' needs --ps_hosts and --worker_hosts, the same in all processes "
+                        "(mox launch --workers=N --ps=M gives them)",
+                        update));
+  reject_if(config.copies && !config.sync_replicas,
+            "flag --sync_replicas=false: with variable_update=distributed_replicated workers wait for each other; use "
+            "parameter_server");
   reject_if(config.is_ps && !has_hosts, "flag --job_name: 'ps' needs --ps_hosts and --worker_hosts");
   reject_if(config.has_others() && (update == "replicated" || update == "replicated_host"),
             fmt::format("flag --variable_update: '{}' is for the devices of one process, but --worker_hosts names "
                         "several; use collective_all_reduce",
                         update));
-  const bool servers = uses_servers(update, has_hosts);
   reject_if(config.has_others() && !config.sync_replicas && !servers,
             "flag --sync_replicas=false needs parameter servers (--ps_hosts); leave it out");
   reject_if(config.replicas_to_aggregate > 0 && (!servers || !config.sync_replicas),
@@ -53,9 +54,12 @@ void check_offered(const ClusterConfig& config) {
   reject_if(config.replicas_to_aggregate > static_cast<int64_t>(config.worker_hosts.size()),
             fmt::format("flag --replicas_to_aggregate: got '{}', but --worker_hosts has {} hosts",
                         config.replicas_to_aggregate, config.worker_hosts.size()));
-  reject_if(servers && config.sync_batch_norm,
-            "flag --sync_batch_norm: not offered with parameter servers, where each worker normalises its own batch and "
-            "the chief's moving averages count; leave it out, or use --variable_update=collective_all_reduce");
+  reject_if(servers && !config.sync_replicas && config.bfloat16_gradients,
+            "flag --gradient_dtype: bfloat16 is for gradients that are joined; with sync_replicas=false leave it out");
+  reject_if(
+      servers && config.sync_batch_norm,
+      "flag --sync_batch_norm: not offered with parameter servers, where each worker normalises its own batch and "
+      "the chief's moving averages count; leave it out, or use --variable_update=collective_all_reduce");
   reject_if(servers && config.min_workers > 0,
             "flag --min_workers: with parameter servers all workers must be there (--replicas_to_aggregate leaves out "
             "slow ones)");
@@ -77,6 +81,7 @@ ClusterConfig cluster_config() {
   config.sync_batch_norm = get_flag<bool>("sync_batch_norm");
   config.sync_replicas = get_flag<bool>("sync_replicas");
   config.replicas_to_aggregate = get_flag<int64_t>("replicas_to_aggregate");
+  config.copies = get_flag<std::string>("variable_update") == "distributed_replicated";
   check_offered(config);
   if (uses_servers(get_flag<std::string>("variable_update"), !get_flag<std::string>("ps_hosts").empty()))
     config.ps_hosts = split_words(get_flag<std::string>("ps_hosts"), ',');

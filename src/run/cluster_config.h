@@ -22,6 +22,7 @@ struct ClusterConfig {
   bool is_ps = false;                 // this process is one; task_index is its place among them
   bool sync_replicas = true;          // workers wait for each other in every step
   int64_t replicas_to_aggregate = 0;  // gradients that make a step; 0: of all workers
+  bool copies = false;                // with servers: workers have copies of the variables
   bool has_servers() const { return !ps_hosts.empty(); }
 
   bool has_others() const { return worker_hosts.size() > 1; }

@@ -40,7 +40,7 @@ class Workers {
       const int number = servers + static_cast<int>(i);
       misses_[i] = signs[number].alive ? 0 : misses_[i] + 1;
       const auto note = notes.workers.find(static_cast<int>(i));
-      const bool ended = note != notes.workers.end() && note->second.state != "joining";
+      const bool ended = note != notes.workers.end() && note->second.is_over();
       failed_ |= ended && note->second.state == "failed";
       ended_ &= ended;
       all &= ended && misses_[i] >= kMisses;

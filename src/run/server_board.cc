@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/json_text.h"
+#include "exchange/parameter_server_exchange.h"
 #include "graph/node_defs.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 #include "tensorflow/core/public/session.h"
@@ -55,6 +56,18 @@ void add_table(tf::GraphDef* graph, int server, int workers, const std::string& 
       .attr("Tin", tf::DT_INT64)
       .attr("Tout", tf::DT_STRING)
       .device(device);
+}
+
+void add_arrivals(tf::GraphDef* graph, int workers, const std::string& device) {
+  for (int worker = 0; worker < workers; ++worker) {
+    const std::string name = arrival_of_worker(worker);
+    NodeMaker(graph, name, "VarHandleOp")
+        .attr("dtype", tf::DT_INT64)
+        .attr("shape", tf::TensorShape())
+        .attr("shared_name", name)
+        .device(device);
+    NodeMaker(graph, name + "/read", "ReadVariableOp").input(name).attr("dtype", tf::DT_INT64).device(device);
+  }
 }
 
 std::string text_of(const WorkerNote& note) {
@@ -123,6 +136,8 @@ bool ServerBoard::open(std::string* why) {
     add_table(&graph, server, static_cast<int>(cluster.worker_hosts.size()), device_of_task(task), device_of_task(own));
     if (task != own) options.config.add_device_filters(task);
   }
+  if (servers_[0] == 0)
+    add_arrivals(&graph, static_cast<int>(cluster.worker_hosts.size()), device_of_task(cluster.task(0)));
   tf::Session* made = nullptr;
   absl::Status status = tf::NewSession(options, &made);
   std::shared_ptr<tf::Session> session(made);
@@ -160,6 +175,20 @@ std::optional<ServerBoard::Notes> ServerBoard::read() const {
     return std::nullopt;
   }
   return notes;
+}
+
+std::vector<int64_t> ServerBoard::arrivals() const {
+  const std::shared_ptr<tf::Session> session = this->session();
+  std::vector<std::string> reads;
+  for (size_t i = 0; i < server_.cluster().worker_hosts.size(); ++i)
+    reads.push_back(arrival_of_worker(static_cast<int>(i)) + "/read");
+  std::vector<tf::Tensor> fetched;
+  tf::RunOptions run;
+  run.set_timeout_in_ms(kMilliseconds);
+  if (!session || !session->Run(run, {}, reads, {}, &fetched, nullptr).ok()) return {};
+  std::vector<int64_t> steps;
+  for (const tf::Tensor& step : fetched) steps.push_back(step.scalar<int64_t>()());
+  return steps;
 }
 
 bool ServerBoard::write(int64_t key, const std::string& text) {

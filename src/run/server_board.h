@@ -22,10 +22,11 @@ namespace mox {
 struct WorkerNote {
   uint64_t turn = 0;       // a number of its own for each time that it comes to the others
   uint64_t processes = 0;  // which processes it sees, see processes_hash
-  std::string state;       // "joining", "ended" (it has no more steps), "failed"
-  std::string why;         // it failed, or what keeps its step waiting
-  std::string who;         // "worker 1 (10.0.0.2:5000, process 77 on node2)"
-  std::string wish;        // "" or that all stop: "interrupted", "finished"
+  std::string state;       // "joining", "running", "ended" (it has no more steps), "failed"
+  bool is_over() const { return state == "ended" || state == "failed"; }
+  std::string why;                                          // it failed, or what keeps its step waiting
+  std::string who;                                          // "worker 1 (10.0.0.2:5000, process 77 on node2)"
+  std::string wish;                                         // "" or that all stop: "interrupted", "finished"
   std::vector<std::pair<std::string, std::string>> agreed;  // settings that must be the same at all workers
 };
 
@@ -57,6 +58,8 @@ class ServerBoard {
   bool open(std::string* why);
   // nullopt: the server does not answer now.
   std::optional<Notes> read() const;
+  // The step for which each worker has all its gradients, see arrival_of_worker; nothing where that is not known now.
+  std::vector<int64_t> arrivals() const;
   // To all tables. False: not all have it.
   bool write(int worker, const WorkerNote& note);
   bool write(const ChiefNote& note);

@@ -43,6 +43,8 @@ std::unique_ptr<Exchange> ServerRun::make_exchange() {
   options.workers = workers();
   options.devices = config_.devices;
   options.sync = is_sync();
+  options.copies = config_.cluster.copies;
+  options.bfloat16_gradients = config_.cluster.bfloat16_gradients;
   options.replicas_to_aggregate = static_cast<int>(config_.cluster.replicas_to_aggregate);
   auto exchange = std::make_unique<ParameterServerExchange>(options);
   exchange_ = exchange.get();
@@ -66,6 +68,8 @@ void ServerRun::prepare(BuiltGraph* graph, const Reload& reload) {
                       {"--ps_hosts", fmt::format("{}", fmt::join(cluster_.ps_hosts, ","))},
                       {"--worker_hosts", fmt::format("{}", fmt::join(cluster_.worker_hosts, ","))},
                       {"--sync_replicas", is_sync() ? "true" : "false"},
+                      {"--variable_update", config_.cluster.copies ? "distributed_replicated" : "parameter_server"},
+                      {"--gradient_dtype", config_.cluster.bfloat16_gradients ? "bfloat16" : "float32"},
                       {"--replicas_to_aggregate", std::to_string(config_.cluster.replicas_to_aggregate)}});
   watch_.emplace(*server_, *board_, is_sync(),
                  [this](const ServerTrouble& trouble) { breaker_->break_off(trouble.text); });
@@ -250,8 +254,30 @@ int64_t ServerRun::begin() {
   if (is_chief()) {
     group_.step = session_->global_step();
     board_->write(group_);
+    if (has_local_state()) wait_for_others_to_begin();
+  } else {
+    own_.state = "running";
+    board_->write(cluster_.index, own_);
   }
   return group_.step;
+}
+
+bool ServerRun::has_local_state() const {
+  return std::any_of(graph_->variables.begin(), graph_->variables.end(),
+                     [this](const VariableInfo& variable) { return !exchange_->servers().count(variable.name); });
+}
+
+// They take the state that the chief has of its own, which its first step changes.
+void ServerRun::wait_for_others_to_begin() {
+  for (;;) {
+    const std::optional<ServerBoard::Notes> notes = board_->read();
+    int begun = 1;
+    if (notes)
+      for (const auto& [worker, note] : notes->workers) begun += note.state == "running";
+    if (begun == workers()) return;
+    if (const auto trouble = watch_->trouble()) throw RunError(trouble->text);
+    check_waiting(&next_report_, "the other workers have not begun yet");
+  }
 }
 
 void ServerRun::come_back(StepNumber* number) {
@@ -348,7 +374,18 @@ void ServerRun::leave(const std::string& error) {
 }
 
 std::optional<std::string> ServerRun::waits_for() const {
-  return "it waits for its input, or for another worker's gradients";
+  if (!is_sync()) return std::nullopt;
+  const std::vector<int64_t> steps = board_->arrivals();
+  if (steps.empty()) return "";
+  const int64_t newest = *std::max_element(steps.begin(), steps.end());
+  if (steps[cluster_.index] < newest) return std::nullopt;
+  std::vector<std::string> behind;
+  for (size_t i = 0; i < steps.size(); ++i)
+    if (steps[i] < newest) behind.push_back(cluster_.name(static_cast<int>(cluster_.ps_hosts.size() + i)));
+  if (behind.empty()) return "it waits for the chief or a parameter server";
+  return fmt::format("{} {} not sent gradients for it, for which {} wait{}", fmt::join(behind, ", "),
+                     behind.size() == 1 ? "has" : "have", steps.size() - behind.size(),
+                     steps.size() - behind.size() == 1 ? "s" : "");
 }
 
 }  // namespace mox

@@ -59,6 +59,8 @@ class ServerRun : public ClusterRun {
   std::optional<ChiefNote> gather_turns(const ServerBoard::Notes& notes) const;
   void check_agreed(const ServerBoard::Notes& notes) const;
   bool has_whole_state() const;
+  bool has_local_state() const;
+  void wait_for_others_to_begin();
   bool stops_early() const;
   void check_waiting(double* reported, const std::string& for_whom);
   double waited() const;

@@ -193,6 +193,27 @@ def test_a_port_in_use_and_anothers_address_are_told(tmp_path):
         cluster.__exit__()
 
 
+def test_gradients_may_travel_in_half_the_bytes(tmp_path, undisturbed):
+    with training(tmp_path, "--gradient_dtype=bfloat16") as cluster:
+        cluster.results()
+        joined = cluster.steps()
+        assert_same_training(joined, undisturbed, tolerance=0.02)
+        assert any(joined[step][1] != undisturbed[step][1] for step in joined)
+
+
+def test_a_slow_worker_is_named_by_those_who_wait(tmp_path):
+    cluster = training(tmp_path, "--stall_report_secs=1")
+    try:
+        cluster.start_server(0)
+        cluster.start(0)
+        cluster.start(1, "--step_ms=4000")
+        cluster[0].wait_for_text(f"worker 1 ({cluster.hosts[1]}) has not sent gradients for it, for which 1 waits")
+        cluster[0].kill(signal.SIGTERM)
+        cluster[0].result(code=1, seconds=20)
+    finally:
+        cluster.__exit__()
+
+
 def test_mox_launch_starts_servers_too(tmp_path):
     out = subprocess.run([str(MOX), "launch", "--workers=2", "--ps=1", "--pass_flags=on", "--", str(MOX.parents[1] / "tests/cluster_worker"),
                           f"--out={tmp_path}/steps", f"--log_dir={tmp_path}/run", "--steps=10"], capture_output=True, text=True,

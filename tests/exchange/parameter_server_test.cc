@@ -114,6 +114,7 @@ TEST(ParameterServers, LossesAreThoseOfOneProcess) { expect_losses_of_one("plain
 TEST(ParameterServers, FourWorkersOnTwoServers) { expect_losses_of_one("plain", 4, 2); }
 TEST(ParameterServers, TwoDevicesEach) { expect_losses_of_one("two_devices"); }
 TEST(ParameterServers, MovingAveragesAreTheChiefs) { expect_losses_of_one("batch_norm"); }
+TEST(ParameterServers, WorkersWithCopies) { expect_losses_of_one("copies_two_devices_batch_norm", 2, 2); }
 TEST(ParameterServers, Adam) { expect_losses_of_one("adam", 2, 2); }
 TEST(ParameterServers, TwoLosses) { expect_losses_of_one("two_losses"); }
 TEST(ParameterServers, LarsAndFp16) { expect_losses_of_one("lars_fp16"); }

@@ -127,6 +127,7 @@ void train(const Settings& settings) {
   options.workers = workers;
   options.devices = config.devices;
   options.sync = settings.test.sync;
+  options.copies = settings.test.has("copies");
   if (settings.test.has("backup")) options.replicas_to_aggregate = workers - 1;
   const bool slow = settings.test.has("backup") && settings.cluster.index == workers - 1;
   LocalExchange local;
@@ -137,11 +138,17 @@ void train(const Settings& settings) {
   exchange.place(&graph);
   set_generation(&graph.graph, "first");
   EngineSession session(graph, SessionFactory(config, target));
-  const std::string ready = settings.folder + "/ready";
-  while (!single && settings.cluster.index > 0 && access(ready.c_str(), F_OK) != 0) usleep(10000);
+  // The others take what the chief has, before its first step changes that.
+  const auto wait_for = [&](int worker) {
+    while (access((settings.folder + "/ready_" + std::to_string(worker)).c_str(), F_OK) != 0) usleep(10000);
+  };
+  const int index = settings.cluster.index;
+  if (!single && index > 0) wait_for(0);
   session.initialize({});
+  session.start_input();
   for (const std::string& op : servers.starters()) session.run_operation(op, {});
-  if (!single && settings.cluster.index == 0) std::ofstream(ready) << "ready";
+  std::ofstream(settings.folder + "/ready_" + std::to_string(index)) << "ready";
+  for (int i = 1; !single && index == 0 && i < workers; ++i) wait_for(i);
   std::vector<std::string> fetches;
   for (const TowerInfo& tower : graph.towers) fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
   const size_t losses = fetches.size();
@@ -160,7 +167,7 @@ void train(const Settings& settings) {
     if (fetched.size() > losses + 1) out << ' ' << fetched[losses + 1].scalar<float>()();
     out << '\n';
   }
-  if (single || settings.cluster.index == 0) {
+  if (index == 0) {
     double checksum = 0;
     for (const auto& [name, value] : session.read_variables())
       if (name.find("moving") != std::string::npos)
