@@ -252,6 +252,9 @@ void ParameterServerExchange::add_whole_state(BuiltGraph* graph) {
   add_assign(def, std::string(kWholeState) + "/broken", kWholeState, no, tf::DT_BOOL, server_0(), arrived_);
   add_assign(def, std::string(kWholeState) + "/again", kWholeState, yes, tf::DT_BOOL, server_0(), graph->increment);
   add_assign(def, std::string(kWholeState) + "/first", kWholeState, yes, tf::DT_BOOL, server_0());
+  // Also in a step whose gradients are all dead (batch_gradients): it is a step of all.
+  for (tf::NodeDef& node : *def->mutable_node())
+    if (node.name() == graph->increment) node.add_input(std::string("^") + kWholeState + "/broken");
 }
 
 // The increment is alive in every step.

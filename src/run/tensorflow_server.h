@@ -19,7 +19,7 @@ struct ServerCluster {
 
   int size() const { return static_cast<int>(ps_hosts.size() + worker_hosts.size()); }
   // All of them by number: the parameter servers first.
-  std::string task(int number) const;         // "/job:ps/replica:0/task:0"
+  std::string task(int number) const;         // see task_name
   const std::string& host(int number) const;  // "host:port"
   std::string name(int number) const;         // "ps 0 (host:port)"
   int own_number() const { return job == "ps" ? index : static_cast<int>(ps_hosts.size()) + index; }

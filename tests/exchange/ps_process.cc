@@ -147,7 +147,7 @@ void train(const Settings& settings) {
   session.initialize({});
   session.start_input();
   for (const std::string& op : servers.starters()) session.run_operation(op, {});
-  std::ofstream(settings.folder + "/ready_" + std::to_string(index)) << "ready";
+  if (!single) std::ofstream(settings.folder + "/ready_" + std::to_string(index)) << "ready";
   for (int i = 1; !single && index == 0 && i < workers; ++i) wait_for(i);
   std::vector<std::string> fetches;
   for (const TowerInfo& tower : graph.towers) fetches.insert(fetches.end(), tower.losses.begin(), tower.losses.end());
