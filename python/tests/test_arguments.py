@@ -166,7 +166,7 @@ def test_the_environment(variable, value, text):
     ("num_gpus", 100000, "flag --num_gpus: got '100000', expected an integer from 1 to 1024"),
     ("worker_hosts", ["a:1"], "flag --worker_hosts: got ['a:1'], expected host:port,host:port,…"),
     ("loss_scale", math.nan, "flag --loss_scale: got 'nan', expected a number from 1e-30 to 1e+30, or 'dynamic'"),
-    ("sync_replicas", False, "flag --sync_replicas: got 'false', which is not offered by this version"),
+    ("server_protocol", "http", "flag --server_protocol: got 'http', expected 'grpc'"),
 ])
 def test_set_flag(mox, name, value, text):
     with pytest.raises(ValueError) as caught:

@@ -104,9 +104,13 @@ TEST(Options, WhatCannotBeInMemoryIsToldBeforeItIsMade) {
       << error;
 }
 
-TEST(Options, SetFlagsThatNothingHeedsAreRefused) {
-  EXPECT_NE(error_of<InvalidArgumentError>([] { set_flag("session_timeout", 60); }).find("not offered"),
+TEST(Options, ATaskWithoutItsClusterIsRefused) {
+  set_flag("task_index", 1);
+  EXPECT_NE(error_of<InvalidArgumentError>([] { run(toy_options("", 1)); }).find("--worker_hosts is not given"),
             std::string::npos);
+  set_flag("worker_hosts", "a:1");
+  EXPECT_NE(error_of<InvalidArgumentError>([] { run(toy_options("", 1)); }).find("expected 0 to 0"), std::string::npos);
+  reset_flags();
 }
 
 TEST(Options, NumbersOfHooksHaveARange) {
