@@ -104,7 +104,7 @@ def _stop_as_asked():
     raise KeyboardInterrupt
 
 
-@takes(engine.run_options, kinds={"export_model": _ExportModel()}, defaults={"run_mode": "invalid", "export_model": False},
+@takes(engine.run_options, kinds={"export_model": _ExportModel().or_none()}, defaults={"run_mode": "invalid", "export_model": False},
        last=[other("progress", None, Switch())])
 def run(**options):
     """Runs to the end and returns a RunResult.
