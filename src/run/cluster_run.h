@@ -45,8 +45,9 @@ class ClusterRun : public StepPeers {
   // What all say, in the order of the processes. As sum().
   virtual std::vector<std::string> gather(const std::string& mine);
 
-  // After the last step: waits until no process has one, so that a process that was lost is taken along to the end.
-  virtual void finish() = 0;
+  // After the last step, which left the model at `global_step`: waits until no process has one, so that a process that
+  // was lost is taken along to the end.
+  virtual void finish(int64_t global_step) = 0;
   // The process is done; the others are told an `error`.
   virtual void leave(const std::string& error) = 0;
 

@@ -155,8 +155,9 @@ std::vector<std::string> CollectiveRun::gather(const std::string& mine) {
   return all;
 }
 
-void CollectiveRun::finish() {
+void CollectiveRun::finish(int64_t global_step) try {
   if (!exchanger_) return;
+  global_step_ = global_step;
   exchanger_->restart();
   for (;;) {
     try {
@@ -168,6 +169,9 @@ void CollectiveRun::finish() {
       form_and_share();
     }
   }
+} catch (const cluster::Interrupted&) {
+  log_warning(
+      "asked to stop while a worker that was lost in the last steps is waited for: this one has done all of its own");
 }
 
 void CollectiveRun::leave(const std::string& error) {

@@ -90,7 +90,7 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
   {
     StepWatch watch(graph, session, config.stall_report_secs.value_or(0), cluster);
     result = run_steps(*mode, config, {graph, session, watch, checkpoint, weights, global_step, cluster});
-    if (cluster && !result.interrupted) cluster->finish();
+    if (cluster && !result.interrupted) cluster->finish(result.global_step);
   }
   mode->end(checkpoint, &result);
   if (export_graph && config.cluster.is_chief()) export_after_run(*export_graph, config.log_dir, session, &result);

@@ -37,7 +37,7 @@ class ServerRun : public ClusterRun {
   // The chief makes the state whole: as it is on the servers where this training left it there, else from `checkpoint`;
   // the others take what the chief has.
   int64_t start(EngineSession* session, const LoadedCheckpoint& checkpoint) override;
-  void finish() override {}
+  void finish(int64_t) override {}
   void leave(const std::string& error) override;
 
   void ask_to_stop(Ending::How how) override;

@@ -85,6 +85,16 @@ def test_who_is_asked_to_stop_while_it_waits_ends_with_a_checkpoint(tmp_path):
         assert list(tmp_path.glob("run/model.ckpt-*.index"))
 
 
+def test_lost_in_the_last_step_a_worker_is_taken_along_to_the_end(tmp_path):
+    with training(tmp_path, "--step_ms=200", "--steps=6") as cluster:
+        cluster[1].wait_for_step(5)  # it sleeps in its hook; the other one waits at the end
+        time.sleep(0.05)
+        cluster[1].kill()
+        cluster[0].wait_for_text("the workers come together once more")
+        cluster.start(1)
+        assert [result["global_step"] for result in cluster.results()] == [6, 6]
+
+
 def test_after_session_timeout_the_run_stops_with_a_checkpoint_and_says_who_is_missing(tmp_path):
     with training(tmp_path, "--session_timeout=3", "--save_steps=1000") as cluster:
         cluster[1].wait_for_step(10)
