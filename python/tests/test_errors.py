@@ -79,9 +79,9 @@ def test_a_task_index_outside_its_hosts(mox, tmp_path):
         mox.run(**toy.options(tmp_path, 3))
 
 
-def test_flags_that_nothing_heeds(mox, tmp_path):
-    mox.set_flag("worker_hosts", "a:1,b:1")
-    with pytest.raises(mox.UnsupportedError, match="cluster"):
+def test_a_cluster_that_cannot_be_and_a_flag_that_is_not(mox, tmp_path):
+    mox.set_flag("worker_hosts", "no-such-host.invalid:1,b:1")
+    with pytest.raises(ValueError, match=r"--worker_hosts\[0\] is no-such-host.invalid:1: the host 'no-such-host.invalid' is not known"):
         mox.run(**toy.options(tmp_path, 3))
     with pytest.raises(ValueError, match="there is no flag 'gpus'"):
         mox.set_flag("gpus", 2)
