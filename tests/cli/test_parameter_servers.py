@@ -1,13 +1,16 @@
 """Training with parameter servers: the numbers of one process, and what happens when a process of the cluster is lost."""
+import json
 import re
 import signal
-import subprocess
+import sys
 import time
 
 import pytest
-from cluster import Cluster, alone, steps_of
-from program import MOX
+from cluster import WORKER, Cluster, alone, steps_of
+from launching import Launch, launch
+from program import MOX, train_args
 from test_cluster import assert_same_training
+from test_cluster_programs import ONE_THREAD, SCRIPT, lines_of
 
 STEPS = 60
 
@@ -215,9 +218,29 @@ def test_a_slow_worker_is_named_by_those_who_wait(tmp_path):
 
 
 def test_mox_launch_starts_servers_too(tmp_path):
-    out = subprocess.run([str(MOX), "launch", "--workers=2", "--ps=1", "--pass_flags=on", "--", str(MOX.parents[1] / "tests/cluster_worker"),
-                          f"--out={tmp_path}/steps", f"--log_dir={tmp_path}/run", "--steps=10"], capture_output=True, text=True,
-                         timeout=90, check=False)
-    assert out.returncode == 0, out.stderr
-    assert "ps 0 (127.0.0.1:" in out.stderr + out.stdout
+    out, err = launch("--workers=2", "--ps=1", "--pass_flags=on", "--", WORKER, f"--out={tmp_path}/steps", f"--log_dir={tmp_path}/run",
+                      "--steps=10")
+    assert "ps 0 (127.0.0.1:" in err, out
     assert (tmp_path / "run/model.ckpt-10.index").exists()
+
+
+def test_a_python_script_trains_with_a_server(tmp_path):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    out, err = launch("--workers=2", "--ps=1", "--", sys.executable, tmp_path / "train.py", "one_shot", tmp_path)
+    assert lines_of(out, 0)[-1] == lines_of(out, 1)[-1] == "ended at 12", err
+    seen = [[json.loads(line) for line in (tmp_path / f"seen.{worker}").read_text().splitlines()] for worker in range(2)]
+    for first in 0, 6:
+        assert sorted(sum(sum((worker[first:first + 6] for worker in seen), []), [])) == list(range(48))
+    assert (tmp_path / "run/model.ckpt-12.index").exists()
+
+
+def test_ctrl_c_in_launch_ends_all_with_a_checkpoint(tmp_path):
+    run = tmp_path / "run"
+    cluster = Launch("--workers=2", "--ps=1", "--", MOX, *train_args(run, 1000000, **ONE_THREAD))
+    cluster.wait_for(run / "log.jsonl")
+    time.sleep(1)
+    began = time.monotonic()
+    cluster.process.send_signal(signal.SIGINT)
+    _, err = cluster.finish(130)
+    assert time.monotonic() - began < 10
+    assert list(run.glob("model.ckpt-*.index")), err
