@@ -301,6 +301,11 @@ void ServerRun::come_back(StepNumber* number) {
 }
 
 bool ServerRun::recover(StepNumber* number) {
+  if (!breaker_->is_broken()) {  // an error of this process's own, or a connection that the watch has yet to ask about
+    const std::vector<TensorflowServer::Sign> now = server_->ask(kAnswer);
+    const bool all = std::all_of(now.begin(), now.end(), [](const auto& sign) { return sign.alive; });
+    if (all && processes_hash(now) == own_.processes) return false;
+  }
   std::optional<ServerTrouble> trouble = watch_->wait_for_trouble(kCause);
   if (!trouble) return false;
   for (;;) {

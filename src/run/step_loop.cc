@@ -140,7 +140,11 @@ bool StepLoop::step() {
     return false;
   }
   fed_.clear();  // a batch need not live until the next one is there
-  tell(step, fetched);
+  try {
+    tell(step, fetched);
+  } catch (const RunError&) {  // observers read variables, which may be another process's
+    if (!options_.peers || watch_.broke_off() || !options_.peers->recover(&number_)) throw;
+  }
   return true;
 }
 
