@@ -186,7 +186,8 @@ def test_a_port_in_use_and_anothers_address_are_told(tmp_path):
     cluster = training(tmp_path)
     try:
         cluster.start_server(0)
-        cluster["ps0"].wait_for_text("keeps variables for 2 workers")
+        first = cluster.workers["first"] = cluster["ps0"]
+        first.wait_for_text("keeps variables for 2 workers")
         cluster.start_server(0).result(code=1, seconds=20)
         assert cluster.servers[0] in cluster["ps0"].said()
         cluster.hosts[1] = "192.0.2.1:4000"
