@@ -184,7 +184,7 @@ def test_bad_data_is_an_error_before_training(tmp_path, kind, expected):
     ({"loss_scale_growth_steps": 0}, "--loss_scale_growth_steps"),
     ({"keep_best": "acuracy"}, "there is: loss, accuracy"),
     ({"dtype": "float8"}, "bfloat16"),
-    ({"worker_hosts": "a:1,b:1"}, "several processes"),
+    ({"worker_hosts": "no-such-host.invalid:1,b:1"}, "the host 'no-such-host.invalid' is not known"),
     ({"train_url": "/proc/nowhere"}, "cannot be written"),
     ({"max_number_of_step": 3}, "max_number_of_step"),
 ])
