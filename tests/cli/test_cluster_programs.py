@@ -52,9 +52,10 @@ def test_eval_and_predict_by_two_are_those_of_one(trained_by_two, tmp_path):
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "three.npy").read_bytes()
 
 
-def test_ctrl_c_ends_all_with_a_checkpoint(tmp_path):
+@pytest.mark.parametrize("processes", [["--workers=2"], ["--workers=2", "--ps=1"]], ids=["workers", "servers"])
+def test_ctrl_c_ends_all_with_a_checkpoint(tmp_path, processes):
     run = tmp_path / "run"
-    cluster = Launch("--workers=2", "--", MOX, *train_args(run, 1000000, **ONE_THREAD))
+    cluster = Launch(*processes, "--", MOX, *train_args(run, 1000000, **ONE_THREAD))
     cluster.wait_for(run / "log.jsonl")
     time.sleep(1)
     began = time.monotonic()

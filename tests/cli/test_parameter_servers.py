@@ -7,10 +7,9 @@ import time
 
 import pytest
 from cluster import WORKER, Cluster, alone, steps_of
-from launching import Launch, launch
-from program import MOX, train_args
+from launching import launch
 from test_cluster import assert_same_training
-from test_cluster_programs import ONE_THREAD, SCRIPT, lines_of
+from test_cluster_programs import SCRIPT, lines_of
 
 STEPS = 60
 
@@ -233,15 +232,3 @@ def test_a_python_script_trains_with_a_server(tmp_path):
     for first in 0, 6:
         assert sorted(sum(sum((worker[first:first + 6] for worker in seen), []), [])) == list(range(48))
     assert (tmp_path / "run/model.ckpt-12.index").exists()
-
-
-def test_ctrl_c_in_launch_ends_all_with_a_checkpoint(tmp_path):
-    run = tmp_path / "run"
-    cluster = Launch("--workers=2", "--ps=1", "--", MOX, *train_args(run, 1000000, **ONE_THREAD))
-    cluster.wait_for(run / "log.jsonl")
-    time.sleep(1)
-    began = time.monotonic()
-    cluster.process.send_signal(signal.SIGINT)
-    _, err = cluster.finish(130)
-    assert time.monotonic() - began < 10
-    assert list(run.glob("model.ckpt-*.index")), err

@@ -69,79 +69,75 @@ void exchange(Exchanger* exchanger, std::vector<std::vector<float>>* tensors, si
   if (error) std::rethrow_exception(error);
 }
 
-TEST(ExchangerTest, BucketsInAnyOrderBecomeTheMean) {
-  const std::vector<std::string> hosts = free_addresses(3);
+// So many processes that have come together, each with an exchanger; they run `body`, and leave.
+std::vector<Process> together(int count, const Exchanger::Options& options,
+                              const std::function<void(int index, Member*, Exchanger*, const Say&)>& body) {
+  const std::vector<std::string> hosts = free_addresses(count);
   std::vector<Process> all;
+  for (int index = 0; index < count; ++index)
+    all.emplace_back([=](const Say& say) {
+      Member member(options_of(index, hosts));
+      member.form(-1);
+      Exchanger exchanger(&member, options);
+      body(index, &member, &exchanger, say);
+      member.leave("");
+    });
+  return all;
+}
+
+TEST(ExchangerTest, BucketsInAnyOrderBecomeTheMean) {
   for (const WireType wire : {WireType::kFloat, WireType::kBfloat16}) {
-    all.clear();
-    for (int index = 0; index < 3; ++index)
-      all.emplace_back([=](const Say& say) {
-        Member member(options_of(index, hosts));
-        member.form(-1);
-        Exchanger exchanger(&member, {.first = {1}, .buckets = 4, .wire = wire});
-        for (int step = 0; step < 5; ++step) {
-          std::vector<std::vector<float>> tensors;
-          for (const size_t count : {size_t{1}, size_t{1000}, size_t{700'001}, size_t{33}})
-            tensors.emplace_back(count, static_cast<float>(2 * index + step));
-          exchange(&exchanger, &tensors, static_cast<size_t>(index + step));
-          for (const auto& tensor : tensors)
-            for (const float value : tensor)
-              if (value != static_cast<float>(2 + step)) throw Error(fmt::format("{} at step {}", value, step));
-        }
-        say(fmt::format("{} steps", exchanger.steps()));
-        member.leave("");
-      });
+    std::vector<Process> all = together(
+        3, {.first = {1}, .buckets = 4, .wire = wire}, [](int index, Member*, Exchanger* exchanger, const Say& say) {
+          for (int step = 0; step < 5; ++step) {
+            std::vector<std::vector<float>> tensors;
+            for (const size_t count : {size_t{1}, size_t{1000}, size_t{700'001}, size_t{33}})
+              tensors.emplace_back(count, static_cast<float>(2 * index + step));
+            exchange(exchanger, &tensors, static_cast<size_t>(index + step));
+            for (const auto& tensor : tensors)
+              for (const float value : tensor)
+                if (value != static_cast<float>(2 + step)) throw Error(fmt::format("{} at step {}", value, step));
+          }
+          say(fmt::format("{} steps", exchanger->steps()));
+        });
     for (Process& one : all) EXPECT_EQ(one.line(), "5 steps");
   }
 }
 
 TEST(ExchangerTest, OneVoteStopsAllAfterTheSameStep) {
-  const std::vector<std::string> hosts = free_addresses(2);
-  std::vector<Process> all;
-  for (int index = 0; index < 2; ++index)
-    all.emplace_back([=](const Say& say) {
-      Member member(options_of(index, hosts));
-      member.form(-1);
-      Exchanger exchanger(&member, {});
-      while (!exchanger.was_voted(Exchanger::Vote::kStop)) {
-        if (index == 1 && exchanger.steps() == 7) exchanger.vote(Exchanger::Vote::kStop);
-        std::vector<std::vector<float>> tensors = {{1, 2, 3}};
-        exchange(&exchanger, &tensors, 0);
-      }
-      say(fmt::format("{} steps, {}", exchanger.steps(), exchanger.was_voted(Exchanger::Vote::kInterrupt)));
-      member.leave("");
-    });
+  std::vector<Process> all = together(2, {}, [=](int index, Member* member, Exchanger* exchanger, const Say& say) {
+    while (!exchanger->was_voted(Exchanger::Vote::kStop)) {
+      if (index == 1 && exchanger->steps() == 7) exchanger->vote(Exchanger::Vote::kStop);
+      std::vector<std::vector<float>> tensors = {{1, 2, 3}};
+      exchange(exchanger, &tensors, 0);
+    }
+    say(fmt::format("{} steps, {}", exchanger->steps(), exchanger->was_voted(Exchanger::Vote::kInterrupt)));
+  });
   for (Process& one : all) EXPECT_EQ(one.line(), "8 steps, false");
 }
 
 // In buckets of every kind: small parts with the signals in front of them, one large part that travels in place.
 TEST(ExchangerTest, WhereOneHasNoMoreStepsNobodyHasThatStepAndTheGroupStaysWhole) {
   for (const size_t count : {size_t{3}, size_t{300'000}}) {
-    const std::vector<std::string> hosts = free_addresses(3);
-    std::vector<Process> all;
-    for (int index = 0; index < 3; ++index)
-      all.emplace_back([=](const Say& say) {
-        Member member(options_of(index, hosts));
-        member.form(-1);
-        Exchanger exchanger(&member, {.first = {count}, .buckets = 2});
-        int64_t steps = 0;
-        std::string why;
-        while (why.empty() && (index != 1 || steps < 4)) {
-          try {
-            std::vector<std::vector<float>> tensors = {std::vector<float>(count, 1), {5}};
-            exchange(&exchanger, &tensors, 0);
-            ++steps;
-          } catch (const PeerFinished& e) {
-            why = e.what();
-            exchanger.restart();
+    std::vector<Process> all = together(
+        3, {.first = {count}, .buckets = 2}, [=](int index, Member* member, Exchanger* exchanger, const Say& say) {
+          int64_t steps = 0;
+          std::string why;
+          while (why.empty() && (index != 1 || steps < 4)) {
+            try {
+              std::vector<std::vector<float>> tensors = {std::vector<float>(count, 1), {5}};
+              exchange(exchanger, &tensors, 0);
+              ++steps;
+            } catch (const PeerFinished& e) {
+              why = e.what();
+              exchanger->restart();
+            }
           }
-        }
-        // Those whose step did not come about have no more, either.
-        int rounds = 1;
-        while (!exchanger.finish()) ++rounds;
-        say(fmt::format("{} steps {} rounds {}", steps, rounds, why.substr(0, 8)));
-        member.leave("");
-      });
+          // Those whose step did not come about have no more, either.
+          int rounds = 1;
+          while (!exchanger->finish()) ++rounds;
+          say(fmt::format("{} steps {} rounds {}", steps, rounds, why.substr(0, 8)));
+        });
     EXPECT_EQ(all[0].line(), "4 steps 1 rounds worker 1");
     EXPECT_EQ(all[1].line(), "4 steps 2 rounds ");
     EXPECT_EQ(all[2].line(), "4 steps 1 rounds worker 1");
@@ -149,55 +145,44 @@ TEST(ExchangerTest, WhereOneHasNoMoreStepsNobodyHasThatStepAndTheGroupStaysWhole
 }
 
 TEST(ExchangerTest, AStepThatFailsAtOneProcessDoesNotWaitThere) {
-  const std::vector<std::string> hosts = free_addresses(2);
-  std::vector<Process> all;
-  for (int index = 0; index < 2; ++index)
-    all.emplace_back([=](const Say& say) {
-      Member member(options_of(index, hosts));
-      member.form(-1);
-      Exchanger exchanger(&member, {.first = {1}, .buckets = 3});
-      std::vector<float> data(1, 1), last(1, 1);
-      try {
-        if (index == 1) {  // its bucket 1 is never posted
-          exchange_bucket(&exchanger, 0, &data);
-          End end;
-          exchanger.post(2, {{last.data(), last.data(), 1}}, end.done());
-          exchanger.cancel();
-          end.wait();
+  std::vector<Process> all =
+      together(2, {.first = {1}, .buckets = 3}, [=](int index, Member* member, Exchanger* exchanger, const Say& say) {
+        std::vector<float> data(1, 1), last(1, 1);
+        try {
+          if (index == 1) {  // its bucket 1 is never posted
+            exchange_bucket(exchanger, 0, &data);
+            End end;
+            exchanger->post(2, {{last.data(), last.data(), 1}}, end.done());
+            exchanger->cancel();
+            end.wait();
+          }
+          std::vector<std::vector<float>> tensors(3, std::vector<float>(1, 1));
+          exchange(exchanger, &tensors, 0);
+          say("whole");
+        } catch (const StepCancelled&) {
+          say("cancelled");
+          member->leave("a label is wrong");
+        } catch (const PeerFailed& e) {
+          say(e.what());
         }
-        std::vector<std::vector<float>> tensors(3, std::vector<float>(1, 1));
-        exchange(&exchanger, &tensors, 0);
-        say("whole");
-      } catch (const StepCancelled&) {
-        say("cancelled");
-        member.leave("a label is wrong");
-      } catch (const PeerFailed& e) {
-        say(e.what());
-      }
-    });
+      });
   EXPECT_EQ(all[1].line(), "cancelled");
   EXPECT_NE(all[0].line().find("a label is wrong"), std::string::npos);
 }
 
 TEST(ExchangerTest, AGateThatOneClosesEndsTheStepForAll) {
-  const std::vector<std::string> hosts = free_addresses(2);
-  std::vector<Process> all;
-  for (int index = 0; index < 2; ++index)
-    all.emplace_back([=](const Say& say) {
-      Member member(options_of(index, hosts));
-      member.form(-1);
-      Exchanger exchanger(&member, {.buckets = 2, .gate = true});
-      std::string done;
-      for (int step = 0; step < 6; ++step) {
-        std::vector<std::vector<float>> gate = {{step % 3 == index ? 1.0f : 0.0f}};
-        exchange_bucket(&exchanger, 0, &gate[0]);
-        std::vector<float> gradients(1000, static_cast<float>(index));
-        if (gate[0][0] == 0) exchange_bucket(&exchanger, 1, &gradients);
-        done += gate[0][0] == 0 ? fmt::format(" {}", gradients[999]) : " -";
-      }
-      say(fmt::format("{} steps:{}", exchanger.steps(), done));
-      member.leave("");
-    });
+  std::vector<Process> all =
+      together(2, {.buckets = 2, .gate = true}, [=](int index, Member* member, Exchanger* exchanger, const Say& say) {
+        std::string done;
+        for (int step = 0; step < 6; ++step) {
+          std::vector<std::vector<float>> gate = {{step % 3 == index ? 1.0f : 0.0f}};
+          exchange_bucket(exchanger, 0, &gate[0]);
+          std::vector<float> gradients(1000, static_cast<float>(index));
+          if (gate[0][0] == 0) exchange_bucket(exchanger, 1, &gradients);
+          done += gate[0][0] == 0 ? fmt::format(" {}", gradients[999]) : " -";
+        }
+        say(fmt::format("{} steps:{}", exchanger->steps(), done));
+      });
   for (Process& one : all) EXPECT_EQ(one.line(), "6 steps: - - 0.5 - - 0.5");
 }
 
