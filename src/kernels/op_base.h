@@ -13,27 +13,17 @@
 
 namespace mox::data {
 
-// A dataset made of another one; keeps it alive. The subclass makes the iterator.
-class UnaryDataset : public tensorflow::data::DatasetBase {
+// A dataset of ours. The subclass makes the iterator.
+class PipelineDataset : public tensorflow::data::DatasetBase {
  public:
-  UnaryDataset(tensorflow::OpKernelContext* context, const tensorflow::data::DatasetBase* input,
-               tensorflow::DataTypeVector types, std::vector<tensorflow::PartialTensorShape> shapes)
-      : DatasetBase(tensorflow::data::DatasetContext(context)),
-        input_(input),
-        types_(std::move(types)),
-        shapes_(std::move(shapes)) {
-    input_->Ref();
-  }
-  ~UnaryDataset() override { input_->Unref(); }
+  PipelineDataset(tensorflow::OpKernelContext* context, tensorflow::DataTypeVector types,
+                  std::vector<tensorflow::PartialTensorShape> shapes)
+      : DatasetBase(tensorflow::data::DatasetContext(context)), types_(std::move(types)), shapes_(std::move(shapes)) {}
 
   const tensorflow::DataTypeVector& output_dtypes() const override { return types_; }
   const std::vector<tensorflow::PartialTensorShape>& output_shapes() const override { return shapes_; }
-  absl::Status InputDatasets(std::vector<const DatasetBase*>* inputs) const override {
-    inputs->push_back(input_);
-    return absl::OkStatus();
-  }
+  absl::Status InputDatasets(std::vector<const DatasetBase*>*) const override { return absl::OkStatus(); }
   absl::Status CheckExternalState() const override { return absl::OkStatus(); }
-  const DatasetBase* input() const { return input_; }
 
  protected:
   // Our pipelines are not rewritten: TensorFlow leaves out datasets that say so.
@@ -43,9 +33,28 @@ class UnaryDataset : public tensorflow::data::DatasetBase {
   }
 
  private:
-  const DatasetBase* const input_;
   tensorflow::DataTypeVector types_;
   std::vector<tensorflow::PartialTensorShape> shapes_;
+};
+
+// One made of another dataset; keeps it alive.
+class UnaryDataset : public PipelineDataset {
+ public:
+  UnaryDataset(tensorflow::OpKernelContext* context, const DatasetBase* input, tensorflow::DataTypeVector types,
+               std::vector<tensorflow::PartialTensorShape> shapes)
+      : PipelineDataset(context, std::move(types), std::move(shapes)), input_(input) {
+    input_->Ref();
+  }
+  ~UnaryDataset() override { input_->Unref(); }
+
+  absl::Status InputDatasets(std::vector<const DatasetBase*>* inputs) const override {
+    inputs->push_back(input_);
+    return absl::OkStatus();
+  }
+  const DatasetBase* input() const { return input_; }
+
+ private:
+  const DatasetBase* const input_;
 };
 
 // An iterator of such a dataset. Its state is not saved: checkpoints keep how many samples the training took, and a

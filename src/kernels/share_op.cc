@@ -126,30 +126,17 @@ REGISTER_OP("MoxPlacesDataset")
     .SetIsStateful()
     .SetShapeFn(tf::shape_inference::ScalarShape);
 
-class PlacesDataset : public tf::data::DatasetBase {
+class PlacesDataset : public PipelineDataset {
  public:
   PlacesDataset(tf::OpKernelContext* context, const Share& share, int64_t unit)
-      : DatasetBase(tf::data::DatasetContext(context)), share_(share), unit_(unit) {}
+      : PipelineDataset(context, {tf::DT_INT64}, {tf::PartialTensorShape({})}), share_(share), unit_(unit) {}
 
-  const tf::DataTypeVector& output_dtypes() const override {
-    static const auto* types = new tf::DataTypeVector{tf::DT_INT64};
-    return *types;
-  }
-  const std::vector<tf::PartialTensorShape>& output_shapes() const override {
-    static const auto* shapes = new std::vector<tf::PartialTensorShape>{tf::PartialTensorShape({})};
-    return *shapes;
-  }
   std::string DebugString() const override { return "MoxPlacesDataset"; }
   int64_t CardinalityInternal(tf::data::CardinalityOptions) const override { return tf::data::kInfiniteCardinality; }
-  absl::Status InputDatasets(std::vector<const DatasetBase*>*) const override { return absl::OkStatus(); }
-  absl::Status CheckExternalState() const override { return absl::OkStatus(); }
 
  protected:
   std::unique_ptr<tf::data::IteratorBase> MakeIteratorInternal(const std::string& prefix) const override {
     return std::make_unique<Iterator>(Iterator::Params{this, prefix + "::MoxPlaces"});
-  }
-  absl::Status AsGraphDefInternal(tf::data::SerializationContext*, DatasetGraphDefBuilder*, tf::Node**) const override {
-    return absl::UnimplementedError("MoxPlacesDataset is not serialized");
   }
 
  private:
