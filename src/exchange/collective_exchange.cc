@@ -47,14 +47,6 @@ std::vector<Slot> slots_of(const BuiltGraph& graph) {
   return slots;
 }
 
-// `tensor` in another dtype.
-std::string cast(tf::GraphDef* graph, const std::string& name, const std::string& tensor, tf::DataType from,
-                 tf::DataType to, const std::string& device) {
-  if (from == to) return tensor;
-  NodeMaker(graph, name, "Cast").input(tensor).attr("SrcT", from).attr("DstT", to).device(device);
-  return name;
-}
-
 std::string bucket_name(int bucket) { return "mox_exchange/bucket_" + std::to_string(bucket); }
 
 }  // namespace
@@ -70,7 +62,7 @@ std::string CollectiveExchange::all_finite(BuiltGraph* graph, const std::string&
   for (const tf::NodeDef& node : def->node())
     if (node.name() == node_of(finite)) device = host_of(node.device());
   NodeMaker(def, prefix + "/not", "LogicalNot").input(finite).device(device);
-  const std::string here = cast(def, prefix + "/here", prefix + "/not", tf::DT_BOOL, tf::DT_FLOAT, device);
+  const std::string here = add_cast(def, prefix + "/here", prefix + "/not", tf::DT_BOOL, tf::DT_FLOAT, device);
   NodeMaker(def, bucket_name(0), "MoxAllReduce")
       .input(here)
       .attr("N", int64_t{1})
@@ -98,7 +90,8 @@ void CollectiveExchange::join(BuiltGraph* graph) {
     for (size_t i = end; i-- > begin;) {
       const tf::NodeDef& slot = def->node(slots[i].node);
       if (buckets_ == 0) first_bucket_.push_back(static_cast<size_t>(slots[i].bytes) / sizeof(float));
-      inputs.push_back(cast(def, slot.name() + "/float", slot.input(0), slots[i].dtype, tf::DT_FLOAT, slots[i].host));
+      inputs.push_back(
+          add_cast(def, slot.name() + "/float", slot.input(0), slots[i].dtype, tf::DT_FLOAT, slots[i].host));
     }
     NodeMaker bucket(def, name, "MoxAllReduce");
     for (const std::string& input : inputs) bucket.input(input);
@@ -106,7 +99,7 @@ void CollectiveExchange::join(BuiltGraph* graph) {
     bucket.attr("bucket", static_cast<int64_t>(buckets_)).device(slots[end - 1].host);
     for (size_t i = end, port = 0; i-- > begin; ++port) {
       const std::string mean = name + ":" + std::to_string(port), slot = def->node(slots[i].node).name();
-      const std::string joined = cast(def, slot + "/mean", mean, tf::DT_FLOAT, slots[i].dtype, slots[i].host);
+      const std::string joined = add_cast(def, slot + "/mean", mean, tf::DT_FLOAT, slots[i].dtype, slots[i].host);
       def->mutable_node(slots[i].node)->set_input(0, joined);
     }
     made.push_back(name);

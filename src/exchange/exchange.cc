@@ -1,21 +1,14 @@
 #include "exchange/exchange.h"
 
 #include "exchange/loss_scale.h"
-#include "moxing/error.h"
 
 namespace mox {
 namespace {
 
-std::string global_step_handle(const BuiltGraph& graph) {
-  for (const VariableInfo& variable : graph.variables)
-    if (variable.name == graph.global_step) return variable.handle;
-  throw Error("the graph has no variable '" + graph.global_step + "'");
-}
-
 void unscale_dynamically(BuiltGraph* graph, Exchange* exchange, const GradientOptions& options) {
   const DynamicLossScaleOptions scale{
       .growth_steps = options.loss_scale_growth_steps,
-      .global_step = global_step_handle(*graph),
+      .global_step = global_step_variable(*graph).handle,
       .increment = graph->increment,
       .all_finite = [&](const std::string& finite) { return exchange->all_finite(graph, finite); }};
   DynamicLossScale added = make_loss_scale_dynamic(&graph->graph, graph->scaled_gradients, scale, &graph->train_ops);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "exchange/parameter_server_nodes.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
@@ -13,13 +14,8 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr char kLocalStep[] = "mox_ps/local_step";  // the global step when this worker read the variables
 constexpr char kStart[] = "mox_ps/start";
 constexpr char kStep[] = "mox_ps/step";
-
-std::string numbered(const char* what, size_t number) {
-  return std::string("mox_ps/") + what + "_" + std::to_string(number);
-}
 
 template <typename T>
 tf::Tensor scalar(T value) {
@@ -36,30 +32,6 @@ std::string add_variable(tf::GraphDef* graph, const std::string& name, tf::DataT
       .attr("container", std::string())
       .device(device);
   return name;
-}
-
-std::string add_assign(tf::GraphDef* graph, const std::string& name, const std::string& variable,
-                       const std::string& value, tf::DataType dtype, const std::string& device,
-                       const std::string& after = "") {
-  NodeMaker assign(graph, name, "AssignVariableOp");
-  assign.input(variable).input(value).attr("dtype", dtype).device(device);
-  if (!after.empty()) assign.control(after);
-  return name;
-}
-
-std::string cast(tf::GraphDef* graph, const std::string& name, const std::string& tensor, tf::DataType from,
-                 tf::DataType to, const std::string& device) {
-  if (from == to) return tensor;
-  NodeMaker(graph, name, "Cast").input(tensor).attr("SrcT", from).attr("DstT", to).device(device);
-  return name;
-}
-
-std::string copy_of(const VariableInfo& variable) { return "mox_ps/copy/" + variable.name; }
-
-const VariableInfo& global_step_of(const BuiltGraph& graph) {
-  for (const VariableInfo& variable : graph.variables)
-    if (variable.name == graph.global_step) return variable;
-  throw Error("the graph has no variable '" + graph.global_step + "'");
 }
 
 }  // namespace
@@ -124,7 +96,7 @@ void ParameterServerExchange::add_local_step(BuiltGraph* graph) {
 
 void ParameterServerExchange::read_global_step(BuiltGraph* graph, const std::string& name, const std::string& after) {
   NodeMaker read(&graph->graph, name, "ReadVariableOp");
-  read.input(global_step_of(*graph).handle).attr("dtype", tf::DT_INT64).device(server_0());
+  read.input(global_step_variable(*graph).handle).attr("dtype", tf::DT_INT64).device(server_0());
   if (!after.empty()) read.control(after);
 }
 
@@ -143,7 +115,7 @@ std::string ParameterServerExchange::all_finite(BuiltGraph* graph, const std::st
   const std::string name = "mox_ps/gate", here = options_.devices.here("");
   add_accumulator(graph, name, tf::DT_FLOAT, {}, server_0());
   NodeMaker(def, name + "/not", "LogicalNot").input(finite).device(here);
-  const std::string own = cast(def, name + "/own", name + "/not", tf::DT_BOOL, tf::DT_FLOAT, here);
+  const std::string own = add_cast(def, name + "/own", name + "/not", tf::DT_BOOL, tf::DT_FLOAT, here);
   add_push(graph, name, own, tf::DT_FLOAT, server_0());
   note_arrival(graph, name + "/not");
   gate_ = name + "/finite";
@@ -211,15 +183,15 @@ void ParameterServerExchange::join_slots(BuiltGraph* graph) {
     const std::string name = numbered("gradient", i), server = options_.devices.server(servers_.at(gradient.variable));
     add_accumulator(graph, name, sent, variables.at(gradient.variable)->shape, server);
     const std::string here = options_.devices.here(place);
-    std::string gradient_sent = cast(def, name + "/sent", mean, dtype, sent, here);
+    std::string gradient_sent = add_cast(def, name + "/sent", mean, dtype, sent, here);
     if (options_.bfloat16_gradients && sent == tf::DT_FLOAT) {
-      const std::string half = cast(def, name + "/half", gradient_sent, sent, tf::DT_BFLOAT16, here);
-      gradient_sent = cast(def, name + "/whole", half, tf::DT_BFLOAT16, sent, server);
+      const std::string half = add_cast(def, name + "/half", gradient_sent, sent, tf::DT_BFLOAT16, here);
+      gradient_sent = add_cast(def, name + "/whole", half, tf::DT_BFLOAT16, sent, server);
     }
     add_push(graph, name, gradient_sent, sent, server);
     if (!is_chief()) continue;
     const std::string taken = add_take(graph, name, sent, name + "/push", server);
-    const std::string joined = cast(def, name + "/joined", taken, sent, dtype, server);
+    const std::string joined = add_cast(def, name + "/joined", taken, sent, dtype, server);
     tf::NodeDef* slot = def->mutable_node(position);
     slot->set_input(0, joined);
     slot->add_input(std::string("^") + kWholeState + "/broken");
@@ -334,107 +306,10 @@ void ParameterServerExchange::add_staleness(BuiltGraph* graph) {
   };
   const std::string all = difference(name + "/all", name + "/after", name + "/before");
   const std::string others = difference(name + "/others", all, one);
-  cast(def, name, others, tf::DT_INT64, tf::DT_FLOAT, here);
+  add_cast(def, name, others, tf::DT_INT64, tf::DT_FLOAT, here);
   for (tf::NodeDef& node : *def->mutable_node())
     if (node.name() == graph->increment) node.add_input("^" + name + "/before");
   graph->towers[0].log_info.push_back({"staleness", name + ":0"});
-}
-
-void ParameterServerExchange::place(BuiltGraph* graph) {
-  const std::vector<bool> local = find_local_variables(*graph, VariableUses(*graph), gates());
-  for (size_t i = 0; i < graph->variables.size(); ++i)
-    if (!local[i]) servers_.try_emplace(graph->variables[i].name, 0);  // the engine's own
-  leave_to_chief(graph);
-  if (options_.copies) use_copies(graph);
-  place_on_servers(graph, servers_, options_.devices);
-  if (!is_chief()) take_local_state_of_chief(graph);
-}
-
-void ParameterServerExchange::leave_to_chief(BuiltGraph* graph) {
-  tf::GraphDef* def = &graph->graph;
-  const VariableUses uses(*graph);
-  std::vector<int> writers, slots;
-  for (int i = 0; i < uses.size(); ++i) {
-    const bool remote = std::any_of(uses.of(i).begin(), uses.of(i).end(),
-                                    [&](int v) { return servers_.count(graph->variables[v].name) > 0; });
-    if (!remote || !uses.writes(i)) continue;
-    writers.push_back(i);
-    if (!options_.sync && def->node(i).attr().count("use_locking"))
-      tf::SetAttrValue(true, &(*def->mutable_node(i)->mutable_attr())["use_locking"]);
-  }
-  if (is_chief()) return;
-  for (const GradientSlot& slot : graph->gradients) slots.push_back(uses.node(slot.slot));
-  for (const std::string& gate : gates()) slots.push_back(uses.node(gate));
-  const std::vector<bool> writes = uses.descendants(writers);
-  const std::vector<bool> applies = uses.descendants(slots);
-  std::erase_if(graph->train_ops, [&](const std::string& op) {
-    const int node = uses.node(op);
-    return node >= 0 && writes[node] && (options_.sync || !applies[node]);
-  });
-}
-
-void ParameterServerExchange::use_copies(BuiltGraph* graph) {
-  tf::GraphDef* def = &graph->graph;
-  const VariableUses uses(*graph);
-  std::vector<int> slots;
-  for (const GradientSlot& slot : graph->gradients) slots.push_back(uses.node(slot.slot));
-  const std::vector<bool> applies = uses.descendants(slots);
-  for (size_t v = 0; v < graph->variables.size(); ++v) {
-    const VariableInfo& variable = graph->variables[v];
-    if (!variable.trainable || !servers_.count(variable.name)) continue;
-    for (const int reader : uses.readers(uses.node(variable.handle))) {
-      tf::NodeDef* node = def->mutable_node(reader);
-      if (applies[reader] || uses.writes(reader) || node_of(node->input(0)) != variable.handle) continue;
-      if (node->op() == "ReadVariableOp" || node->op() == "ResourceGather") node->set_input(0, copy_of(variable));
-    }
-    add_copy(graph, variable);
-  }
-}
-
-// Renewed when all updates are done: at the chief after its own, at the others with the token.
-void ParameterServerExchange::add_copy(BuiltGraph* graph, const VariableInfo& variable) {
-  tf::GraphDef* def = &graph->graph;
-  const std::string name = copy_of(variable), here = options_.devices.here("");
-  const std::string server = options_.devices.server(servers_.at(variable.name));
-  const std::string end = std::string(is_chief() ? kWholeState : kLocalStep) + (is_chief() ? "/again" : "/next");
-  NodeMaker(def, name, "VarHandleOp")
-      .attr("dtype", variable.dtype)
-      .attr("shape", variable.shape)
-      .attr("shared_name", name)
-      .attr("container", std::string())
-      .device(here);
-  for (const char* when : {"/first", "/next"}) {
-    NodeMaker read(def, name + when + "/read", "ReadVariableOp");
-    read.input(variable.handle).attr("dtype", variable.dtype).device(server);
-    if (when == std::string("/next")) read.control(end);
-    add_assign(def, name + when, name, read.name(), variable.dtype, here);
-  }
-  graph->train_ops.push_back(name + "/next");
-  starters_.push_back(name + "/first");
-}
-
-void ParameterServerExchange::take_local_state_of_chief(BuiltGraph* graph) {
-  tf::GraphDef* def = &graph->graph;
-  const std::string nothing = "mox_ps/chief_initializes";
-  NodeMaker(def, nothing, "NoOp").device(options_.devices.here(""));
-  const VariableUses uses(*graph);
-  std::vector<VariableInfo*> local;
-  for (VariableInfo& variable : graph->variables) {
-    if (servers_.count(variable.name))
-      variable.initializer = nothing;
-    else
-      local.push_back(&variable);
-  }
-  for (VariableInfo* variable : local) {
-    const std::string name = "mox_ps/of_chief/" + variable->name;
-    tf::NodeDef handle = def->node(uses.node(variable->handle));
-    const std::string here = handle.device(), chief = device_of_task(task_name("worker", 0), here);
-    handle.set_name(name);
-    handle.set_device(chief);
-    *def->add_node() = handle;
-    NodeMaker(def, name + "/read", "ReadVariableOp").input(name).attr("dtype", variable->dtype).device(chief);
-    variable->initializer = add_assign(def, name + "/take", variable->handle, name + "/read", variable->dtype, here);
-  }
 }
 
 std::string arrival_of_worker(int worker) { return numbered("came", worker); }

@@ -98,6 +98,8 @@ struct BuiltGraph {
   std::shared_ptr<void> hook_graph;      // keeps the tensors alive that C++ hooks hold
 };
 
+// Error when the graph has none.
+const VariableInfo& global_step_variable(const BuiltGraph& graph);
 // The operations that make the run's own iterators, not that of inter_mode.
 std::vector<std::string> training_iterators(const BuiltGraph& graph);
 

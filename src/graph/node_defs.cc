@@ -1,5 +1,6 @@
 #include "graph/node_defs.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "moxing/error.h"
@@ -18,6 +19,10 @@ TensorRef parse_tensor(std::string_view text) {
   int port = 0;
   std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
   return {std::string(text.substr(0, colon)), port};
+}
+
+bool is_one_of(const std::string& op, std::initializer_list<const char*> kinds) {
+  return std::any_of(kinds.begin(), kinds.end(), [&](const char* kind) { return op == kind; });
 }
 
 std::string node_of(std::string_view tensor) { return parse_tensor(tensor).node; }
@@ -40,6 +45,13 @@ const tensorflow::NodeDef* find_variable_read(const NodeIndex& index, const std:
   while (found != index.end() && found->second->op() == "Identity")
     found = index.find(node_of(found->second->input(0)));
   return found != index.end() && found->second->op() == "ReadVariableOp" ? found->second : nullptr;
+}
+
+std::string add_cast(tensorflow::GraphDef* graph, const std::string& name, const std::string& tensor,
+                     tensorflow::DataType from, tensorflow::DataType to, const std::string& device) {
+  if (from == to) return tensor;
+  NodeMaker(graph, name, "Cast").input(tensor).attr("SrcT", from).attr("DstT", to).device(device);
+  return name;
 }
 
 std::string add_const(tensorflow::GraphDef* graph, const std::string& name, const tensorflow::Tensor& value) {

@@ -1,6 +1,7 @@
 // Small tools on NodeDefs, for the passes that work on a GraphDef (which both front ends hand over).
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,6 +25,9 @@ struct TensorRef {
 };
 
 TensorRef parse_tensor(std::string_view text);
+
+// Whether `op` is one of these kinds.
+bool is_one_of(const std::string& op, std::initializer_list<const char*> kinds);
 
 // "node" of "node:0", "^node" or "node".
 std::string node_of(std::string_view tensor);
@@ -62,6 +66,10 @@ class NodeMaker {
  private:
   tensorflow::NodeDef* node_;
 };
+
+// `tensor` as dtype `to`: a Cast node called `name`, or the tensor itself where nothing changes.
+std::string add_cast(tensorflow::GraphDef* graph, const std::string& name, const std::string& tensor,
+                     tensorflow::DataType from, tensorflow::DataType to, const std::string& device);
 
 // A Const node; returns its name.
 std::string add_const(tensorflow::GraphDef* graph, const std::string& name, const tensorflow::Tensor& value);

@@ -18,12 +18,6 @@ namespace {
 constexpr char kFolder[] = "mox_deal/";
 constexpr int64_t kOneByOne = std::numeric_limits<int64_t>::max();  // no block is as large
 
-bool is_one_of(const std::string& op, std::initializer_list<const char*> names) {
-  for (const char* name : names)
-    if (op == name) return true;
-  return false;
-}
-
 // An element out for each element in, in the same order.
 bool keeps_elements(const std::string& op) {
   return is_one_of(op, {"MapDataset", "ParallelMapDataset", "ParallelMapDatasetV2", "PrefetchDataset", "OptionsDataset",

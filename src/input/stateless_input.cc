@@ -19,10 +19,6 @@ namespace {
 
 constexpr char kIndex[] = "mox_index";  // the argument that functions get
 
-bool is_one_of(const std::string& op, std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(), [&](const char* name) { return op == name; });
-}
-
 bool is_map(const std::string& op) {
   return is_one_of(op, {"MapDataset", "ParallelMapDataset", "ParallelMapDatasetV2", "MapAndBatchDataset"});
 }
