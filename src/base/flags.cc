@@ -256,7 +256,7 @@ std::string get_help() {
 
 int64_t num_workers() {
   if (get_flag<std::string>("job_name") == "evaluator") return 1;
-  const std::vector<std::string> hosts = split_words(get_flag<std::string>("worker_hosts"), ',');
+  const std::vector<std::string> hosts = split_list(get_flag<std::string>("worker_hosts"));
   return std::max<int64_t>(1, static_cast<int64_t>(hosts.size()));
 }
 

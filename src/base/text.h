@@ -1,12 +1,10 @@
 // Small things that are done to texts in many places.
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace mox {
 
@@ -23,17 +21,6 @@ inline std::string trimmed(std::string_view text, std::string_view blanks = " \t
   const size_t first = text.find_first_not_of(blanks);
   if (first == std::string_view::npos) return "";
   return std::string(text.substr(first, text.find_last_not_of(blanks) + 1 - first));
-}
-
-// The words between `separator`s; empty ones are left out.
-inline std::vector<std::string> split_words(std::string_view text, char separator) {
-  std::vector<std::string> words;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(separator), text.size());
-    if (end > 0) words.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return words;
 }
 
 // What is after the last '/'.

@@ -136,6 +136,13 @@ void Ring::broadcast(void* data, size_t bytes, int from) {
   }
 }
 
+void Ring::broadcast(std::string* text, int from) {
+  uint64_t size = text->size();
+  broadcast(&size, sizeof size, from);
+  text->resize(size);
+  broadcast(text->data(), size, from);
+}
+
 void Ring::send_next(const void* data, size_t bytes) {
   const char* at = static_cast<const char*>(data);
   for (size_t sent = 0; sent < bytes;) {

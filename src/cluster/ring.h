@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "cluster/socket.h"
@@ -45,6 +46,8 @@ class MOX_EXPORT Ring {
   void all_reduce(Bfloat16* data, size_t count, float factor = 1);
   // `data` of the process `from` replaces that of the others.
   void broadcast(void* data, size_t bytes, int from);
+  // The same of a text whose size the others need not know.
+  void broadcast(std::string* text, int from);
   // One way between neighbours, as fast as the connection takes it: what the wire gives, to compare with.
   void send_next(const void* data, size_t bytes);
   void receive_previous(void* data, size_t bytes);

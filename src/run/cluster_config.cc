@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/text.h"
+#include "base/pattern.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
 
@@ -15,7 +15,7 @@ void reject_if(bool wrong, const std::string& message) {
 
 void check_task_index() {
   const bool ps = get_flag<std::string>("job_name") == "ps";
-  const auto hosts = split_words(get_flag<std::string>(ps ? "ps_hosts" : "worker_hosts"), ',');
+  const auto hosts = split_list(get_flag<std::string>(ps ? "ps_hosts" : "worker_hosts"));
   const auto index = get_flag<int64_t>("task_index"), count = static_cast<int64_t>(hosts.size());
   reject_if(count > 0 && index >= count,
             fmt::format("flag --task_index: got '{}', expected 0 to {}: --{}_hosts has {} hosts ({})", index, count - 1,
@@ -71,7 +71,7 @@ ClusterConfig cluster_config() {
   ClusterConfig config;
   if (get_flag<std::string>("job_name") == "evaluator") return config;  // alone, beside the others
   check_task_index();
-  config.worker_hosts = split_words(get_flag<std::string>("worker_hosts"), ',');
+  config.worker_hosts = split_list(get_flag<std::string>("worker_hosts"));
   config.is_ps = get_flag<std::string>("job_name") == "ps";
   config.task_index = get_flag<int64_t>("task_index");
   config.token = get_flag<std::string>("cluster_token");
@@ -84,7 +84,7 @@ ClusterConfig cluster_config() {
   config.copies = get_flag<std::string>("variable_update") == "distributed_replicated";
   check_offered(config);
   if (uses_servers(get_flag<std::string>("variable_update"), !get_flag<std::string>("ps_hosts").empty()))
-    config.ps_hosts = split_words(get_flag<std::string>("ps_hosts"), ',');
+    config.ps_hosts = split_list(get_flag<std::string>("ps_hosts"));
   reject_if(config.min_workers > static_cast<int64_t>(std::max<size_t>(1, config.worker_hosts.size())),
             fmt::format("flag --min_workers: got '{}', but --worker_hosts has {} hosts", config.min_workers,
                         config.worker_hosts.size()));

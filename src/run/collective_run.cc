@@ -5,8 +5,6 @@
 #include <cstring>
 
 #include "base/host.h"
-#include "base/message_body.h"
-#include "graph/node_defs.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/input_continuation.h"
@@ -14,8 +12,6 @@
 #include "run/signals.h"
 
 namespace mox {
-
-namespace tf = tensorflow;
 
 CollectiveRun::CollectiveRun(const RunConfig& config) : ClusterRun(config) {}
 
@@ -140,10 +136,7 @@ std::vector<std::string> CollectiveRun::gather(const std::string& mine) {
   const auto exchange = [&](cluster::Ring* ring) {
     for (int rank = 0; rank < ring->size(); ++rank) {
       std::string text = rank == ring->rank() ? mine : "";
-      uint64_t size = text.size();
-      ring->broadcast(&size, sizeof size, rank);
-      text.resize(size);
-      ring->broadcast(text.data(), size, rank);
+      ring->broadcast(&text, rank);
       all.push_back(std::move(text));
     }
   };

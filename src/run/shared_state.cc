@@ -19,13 +19,6 @@ std::string serialized(const tf::Tensor& tensor) {
   return proto.SerializeAsString();
 }
 
-void broadcast(std::string* text, cluster::Ring* ring, int source) {
-  uint64_t size = text->size();
-  ring->broadcast(&size, sizeof size, source);
-  text->resize(size);
-  ring->broadcast(text->data(), text->size(), source);
-}
-
 std::string describe(const NamedValues& values) {
   Body body;
   for (const auto& [name, tensor] : values) {
@@ -55,7 +48,7 @@ void share_variables(EngineSession* session, cluster::Ring* ring, int source) {
   NamedValues values;
   if (gives) values = session->read_variables();
   std::string head = gives ? describe(values) : "";
-  broadcast(&head, ring, source);
+  ring->broadcast(&head, source);
   if (!gives) values = described(head);
   for (auto& [name, tensor] : values) {
     if (is_plain(tensor.dtype())) {
@@ -63,7 +56,7 @@ void share_variables(EngineSession* session, cluster::Ring* ring, int source) {
       continue;
     }
     std::string text = gives ? serialized(tensor) : "";
-    broadcast(&text, ring, source);
+    ring->broadcast(&text, source);
     tf::TensorProto proto;
     if (!gives && (!proto.ParseFromString(text) || !tensor.FromProto(proto)))
       throw Error("the state of another worker has a variable '" + name + "' that cannot be read");
