@@ -132,9 +132,10 @@ bool StepLoop::step() {
     fetched = run_step(step);
   } catch (const RunError&) {
     if (!options_.peers || watch_.broke_off()) throw;
+    const bool sound_after_own_error = sound_;
     sound_ = true;  // a step that another process broke off has changed nothing
     if (!options_.peers->recover(&number_)) {
-      sound_ = false;
+      sound_ = sound_after_own_error;
       throw;
     }
     return false;

@@ -134,6 +134,16 @@ def test_an_error_of_one_is_told_by_all(tmp_path):
         assert list(tmp_path.glob("run/model.ckpt-*.index"))
 
 
+@pytest.mark.parametrize("sample, reader", [(35, 0), (45, 1)], ids=["chief", "worker"])
+def test_a_broken_image_costs_nothing_that_was_trained(tmp_path, sample, reader):
+    with training(tmp_path, f"--broken={sample}", "--save_steps=1000") as cluster:
+        cluster.results(code=1)
+        for worker in cluster.workers.values():
+            assert "a broken image" in worker.said()
+        assert f"worker {reader} ({cluster.hosts[reader]}" in cluster[1 - reader].said()
+        assert (tmp_path / "run/model.ckpt-2.index").exists()
+
+
 def test_a_hook_that_stops_stops_all(tmp_path):
     with training(tmp_path) as cluster:
         cluster[0].wait_for_step(3)

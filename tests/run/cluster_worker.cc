@@ -2,7 +2,7 @@
 // (or a GAN) on samples that are known by number. What each step had goes to --out, a JSON object a line.
 //   cluster_worker --out=FILE [--log_dir=DIR] [--steps=N] [--mode=TRAIN|EVAL|PREDICT] [--model=conv|norm|gan]
 //     [--optimizer=momentum|lars|batch_gradients|batch_gradients_sync|dgc] [--input=own|user|synthetic] [--samples=N]
-//     [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP] [--fail_at=STEP] [MoXing's flags]
+//     [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP] [--fail_at=STEP] [--broken=SAMPLE] [MoXing's flags]
 #include <unistd.h>
 
 #include <cmath>
@@ -25,10 +25,10 @@ using Flags = std::map<std::string, std::string>;
 namespace {
 
 Flags parse(int argc, char** argv) {
-  Flags flags = {{"out", ""},         {"log_dir", ""},   {"steps", "20"},      {"mode", "TRAIN"}, {"model", "conv"},
-                 {"optimizer", ""},   {"input", "own"},  {"samples", "64"},    {"epochs", "0"},   {"batch_size", "8"},
-                 {"step_ms", "0"},    {"stop_at", "-1"}, {"fail_at", "-1"},    {"seed", "7"},     {"shuffle", "0"},
-                 {"save_steps", "5"}, {"rate", "0.02"},  {"slow_input", "-1"}, {"every", "0"}};
+  Flags flags = {{"out", ""},       {"log_dir", ""},     {"steps", "20"},   {"mode", "TRAIN"},    {"model", "conv"},
+                 {"optimizer", ""}, {"input", "own"},    {"samples", "64"}, {"epochs", "0"},      {"batch_size", "8"},
+                 {"broken", "-1"},  {"step_ms", "0"},    {"stop_at", "-1"}, {"fail_at", "-1"},    {"seed", "7"},
+                 {"shuffle", "0"},  {"save_steps", "5"}, {"rate", "0.02"},  {"slow_input", "-1"}, {"every", "0"}};
   for (const std::string& arg : mox::parse_flags({argv + 1, argv + argc})) {
     const size_t equals = arg.find('=');
     if (equals == std::string::npos || !flags.count(arg.substr(2, equals - 2)))
@@ -84,7 +84,11 @@ std::vector<Output> input(const Scope& s, const Flags& flags) {
   tensorflow::Tensor phases(tensorflow::DT_FLOAT, {8, 8, 1});
   for (int i = 0; i < 64; ++i) phases.flat<float>()(i) = 0.37f * static_cast<float>(i);
   const Output as_float = ops::Cast(s, sample, tensorflow::DT_FLOAT);
-  const Output image = ops::Sin(s, ops::Add(s, ops::Multiply(s, as_float, 1.7f), ops::Const(s, phases)));
+  // A sample whose image is no number: reading it fails.
+  const Output broken = ops::Cast(s, ops::Equal(s, sample, number(flags, "broken")), tensorflow::DT_FLOAT);
+  const Output waves = ops::Sin(s, ops::Add(s, ops::Multiply(s, as_float, 1.7f), ops::Const(s, phases)));
+  const Output image =
+      ops::CheckNumerics(s, ops::Add(s, waves, ops::Log(s, ops::Sub(s, 1.f, broken))), "a broken image");
   return {sample, image, ops::FloorMod(s, sample, int64_t{4})};
 }
 
