@@ -1,7 +1,9 @@
 """Imports what is built in C++ (networks, preprocessing, data sets, schedules) into the current graph."""
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._graph_state import state_of
+from moxing.tensorflow._import import import_serialized
 from moxing.tensorflow._runtime import engine, new_array, tf
+from moxing.tensorflow._variables import variables_of
 
 
 def shape_list(shape):
@@ -13,59 +15,6 @@ def image_tensor(images, who):
     if not tf.is_tensor(images):
         raise InvalidArgumentError(f"{who} takes a tensor, got {type(images).__name__}; tf.convert_to_tensor makes one")
     return tf.convert_to_tensor(images)
-
-
-class FragmentInitializers:
-    """The initial values of a fragment's variables: imported when the first variable is created, if any is."""
-
-    def __init__(self, fragment, name):
-        self._fragment = fragment
-        self._name = name
-        self._values = None
-
-    def value(self, index):
-        if self._values is None:
-            names = [variable[2] for variable in self._fragment.variables]
-            # Under tf.disable_v2_behavior a variable asks its initializer's operations to lie beside it, which is not made
-            # yet; and these are all variables' initial values, not its own alone.
-            with tf.get_default_graph()._attr_scope({"_class": None}):
-                self._values = tf.import_graph_def(tf.GraphDef.FromString(self._fragment.initializers),
-                                                   name=self._name + "_initializers", return_elements=names)
-        return self._values[index]
-
-    def of(self, index):
-        """An initializer as tf.get_variable takes it."""
-
-        def initializer(shape, dtype=None, partition_info=None):
-            value = self.value(index)
-            return value if dtype is None or value.dtype == dtype else tf.cast(value, dtype)
-
-        return initializer
-
-
-def resource_global_step():
-    """The graph's, made as a resource variable when there is none."""
-    with tf.variable_scope(tf.get_variable_scope(), use_resource=True, auxiliary_name_scope=False):
-        return tf.train.get_or_create_global_step()
-
-
-def _variables(fragment, name):
-    """input_map entries: the handle of each variable, created or reused in the current variable scope."""
-    initializers = FragmentInitializers(fragment, name)
-    handles = {}
-    for i, (variable_name, handle, _, dtype, shape, trainable) in enumerate(fragment.variables):
-        if variable_name == "global_step":
-            variable = resource_global_step()
-        else:
-            variable = tf.get_variable(
-                variable_name, shape=shape, dtype=tf.as_dtype(dtype), initializer=initializers.of(i), trainable=trainable,
-                use_resource=True, collections=[tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES])
-        if not hasattr(variable, "handle"):
-            raise InvalidArgumentError(f"the variable {variable_name} of {name} must be a resource variable of type "
-                                       f"{tf.as_dtype(dtype).name}; a custom_getter around it, or tf.disable_v2_behavior() without "
-                                       f"tf.enable_resource_variables(), made it {variable}")
-        handles[handle] = variable.handle
-    return handles
 
 
 def _add_collections(fragment, prefix, dtype):
@@ -110,7 +59,9 @@ def import_mapped(graph, scope, input_map, return_elements):
     awaited = {text for node in graph_def.node for text in node.input if text.startswith("^")}
     controls = {"^" + key.split(":")[0]: tensor for key, tensor in input_map.items()}
     input_map = {**input_map, **{key: tensor for key, tensor in controls.items() if key in awaited}}
-    return tf.import_graph_def(graph_def, name=scope, input_map=input_map, return_elements=return_elements)
+    if graph_def.library.function:
+        return tf.import_graph_def(graph_def, name=scope, input_map=input_map, return_elements=return_elements)
+    return import_serialized(graph, scope, input_map, return_elements)
 
 
 def import_fragment(fragment, name, inputs=()):
@@ -118,7 +69,7 @@ def import_fragment(fragment, name, inputs=()):
     if tf.executing_eagerly():
         raise InvalidArgumentError(f"{name} adds to a graph: call it inside input_fn, model_fn or optimizer_fn, or under "
                                    "`with tf.Graph().as_default():`")
-    input_map = dict(_variables(fragment, name))
+    input_map = variables_of(fragment, name)
     managed = state_of().managed
     if not managed:
         input_map.update({placeholder + ":0": _fed_value(value) for placeholder, value in fragment.feeds})

@@ -78,5 +78,6 @@ def _shared_layer_variables():
             made.append(next_creator(**kwargs))
         return made[-1]
 
+    creator.moxing_passes = lambda: not keras_layers.is_calling()  # see _variables.py
     with tf.variable_creator_scope(creator):
         yield

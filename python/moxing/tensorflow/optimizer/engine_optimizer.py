@@ -1,8 +1,9 @@
 """Optimizers that are written in C++: their operations are imported into the graph."""
 from moxing._arguments import set_field
 from moxing.errors import InvalidArgumentError
-from moxing.tensorflow._fragments import FragmentInitializers, import_mapped, resource_global_step
+from moxing.tensorflow._fragments import import_mapped
 from moxing.tensorflow._runtime import tf
+from moxing.tensorflow._variables import OTHER_COLLECTIONS, Entry, FragmentInitializers, get_variables, resource_global_step
 
 
 def filled(options, values, who):
@@ -73,15 +74,17 @@ class EngineOptimizer(tf.train.Optimizer):
         """The variable for each handle of the fragment; the optimizer's own are created."""
         known = {v.op.name: v for v in variables}
         initializers = FragmentInitializers(fragment, self.get_name())
-        handles = {}
-        top = tf.VariableScope(reuse=False, name="", use_resource=True)
+        handles, own = {}, {}
         for i, (name, handle, _, dtype, shape, device) in enumerate(fragment.variables):
             if name == "global_step":
                 handles[handle] = resource_global_step()
             elif name in known:
                 handles[handle] = known[name]
             else:
-                with tf.device(device or None), tf.variable_scope(top, auxiliary_name_scope=False):
-                    handles[handle] = tf.get_variable(name, shape=shape, dtype=tf.as_dtype(dtype), trainable=False,
-                                                      initializer=initializers.of(i), use_resource=True)
+                own.setdefault(device or None, []).append((handle, Entry(name, tf.as_dtype(dtype), shape, False, i)))
+        top = tf.VariableScope(reuse=False, name="", use_resource=True)
+        for device, wanted in own.items():
+            with tf.device(device), tf.variable_scope(top, auxiliary_name_scope=False):
+                made = get_variables([entry for _, entry in wanted], initializers, OTHER_COLLECTIONS)
+            handles.update(zip((handle for handle, _ in wanted), made))
         return handles

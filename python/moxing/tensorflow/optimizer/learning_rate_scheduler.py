@@ -1,7 +1,8 @@
 """Learning rates that change with the global step."""
 from moxing._arguments import Integer, Number, Text, checked
-from moxing.tensorflow._fragments import import_fragment, resource_global_step
+from moxing.tensorflow._fragments import import_fragment
 from moxing.tensorflow._runtime import engine, tf
+from moxing.tensorflow._variables import resource_global_step
 
 
 @checked
