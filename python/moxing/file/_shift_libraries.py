@@ -2,7 +2,9 @@
 import functools
 import gzip
 import importlib.util
+import shutil
 import sys
+import tempfile
 
 from moxing.file._paths import is_remote
 
@@ -40,17 +42,108 @@ def _pandas_open(original):
     return opened
 
 
+def _parquet_open(original):
+    """pandas.io.parquet._get_path_or_handle, which else asks fsspec and pyarrow for the store."""
+    common = sys.modules["pandas.io.common"]
+
+    @functools.wraps(original)
+    def opened(path, fs, storage_options=None, mode="rb", is_dir=False):
+        if fs is not None or is_dir or not is_remote(path):
+            return original(path, fs, storage_options, mode, is_dir)
+        handles = common.get_handle(path, mode, is_text=False)
+        return handles.handle, handles, None
+
+    return opened
+
+
+def _not_of_a_store(original):
+    """pandas.io.orc.is_fsspec_url: what get_handle has opened is not asked for once more."""
+    return functools.wraps(original)(lambda url: not is_remote(url) and original(url))
+
+
+def _hdf_open(original):
+    """HDFStore.open: HDF5 knows files on disks only. A copy here, which close() brings back."""
+
+    @functools.wraps(original)
+    def opened(self, mode="a", **kwargs):
+        if not is_remote(self._path):
+            original(self, mode, **kwargs)
+            return
+        import moxing.file
+        url = self._path
+        folder = tempfile.mkdtemp(prefix="mox_hdf")
+        try:
+            self._path = folder + "/copy.h5"
+            if mode == "r" or mode != "w" and moxing.file.exists(url):
+                moxing.file.copy(url, self._path)
+            original(self, mode, **kwargs)
+            self.close = functools.partial(_hdf_close, self, url, folder, mode)
+        except BaseException:
+            self._path = url
+            moxing.file.remove(folder, recursive=True)
+            raise
+
+    return opened
+
+
+def _hdf_close(store, url, folder, mode):
+    import moxing.file
+    del store.close
+    store.close()
+    copy, store._path = store._path, url
+    try:
+        if mode != "r":
+            moxing.file.copy(copy, url)
+    finally:
+        moxing.file.remove(folder, recursive=True)
+
+
+def _zip_extract(original):
+    """ZipFile._extract_member, which makes a folder `s3:` on this disk of a path of the store."""
+
+    @functools.wraps(original)
+    def extract(self, member, targetpath, pwd):
+        if not is_remote(targetpath):
+            return original(self, member, targetpath, pwd)
+        import moxing.file
+        member = self.getinfo(getattr(member, "filename", member))
+        parts = [part for part in member.filename.split("/") if part not in ("", ".", "..")]
+        target = "/".join([str(targetpath).rstrip("/"), *parts])
+        if member.is_dir():
+            moxing.file.make_dirs(target)
+            return target
+        with self.open(member, pwd=pwd) as source, moxing.file.File(target, "wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        return target
+
+    return extract
+
+
 # module -> (the name in it, what stands in its place)
-_TABLE = {"numpy.lib._datasource": ("open", _numpy_open), "pandas.io.common": ("_get_filepath_or_buffer", _pandas_open)}
-_originals = {}
+_TABLE = {
+    "numpy.lib._datasource": [("open", _numpy_open)],
+    "zipfile": [("ZipFile._extract_member", _zip_extract)],
+    "pandas.io.common": [("_get_filepath_or_buffer", _pandas_open)],
+    "pandas.io.parquet": [("_get_path_or_handle", _parquet_open)],
+    "pandas.io.orc": [("is_fsspec_url", _not_of_a_store)],
+    "pandas.io.pytables": [("HDFStore.open", _hdf_open)],
+}
+_originals = {}  # (module, name) -> what was there
 
 
-def _take(name):
-    attribute, wrap = _TABLE[name]
-    original = getattr(sys.modules[name], attribute, None)
-    if original is not None and name not in _originals:
-        _originals[name] = original
-        setattr(sys.modules[name], attribute, wrap(original))
+def _owner(module, name):
+    """Where the name lies, and its last part."""
+    *path, last = name.split(".")
+    return functools.reduce(lambda owner, part: getattr(owner, part, None), path, sys.modules[module]), last
+
+
+def _take(module):
+    for name, wrap in _TABLE[module]:
+        owner, last = _owner(module, name)
+        original = getattr(owner, last, None)
+        if original is not None and (module, name) not in _originals:
+            _originals[module, name] = original
+            setattr(owner, last, wrap(original))
 
 
 class _Watch:
@@ -93,6 +186,7 @@ def shift_on():
 def shift_off():
     if watch in sys.meta_path:
         sys.meta_path.remove(watch)
-    for name, original in _originals.items():
-        setattr(sys.modules[name], _TABLE[name][0], original)
+    for (module, name), original in _originals.items():
+        owner, last = _owner(module, name)
+        setattr(owner, last, original)
     _originals.clear()

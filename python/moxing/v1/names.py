@@ -41,6 +41,22 @@ def _add(module, names):
             setattr(module, name, value)
 
 
+def _take_bytes(numpy):
+    """numpy.fromstring of bytes, which numpy 2.3 removed."""
+    original = numpy.fromstring
+    if getattr(original, "takes_bytes", False):
+        return
+
+    @functools.wraps(original)
+    def fromstring(string, dtype=float, count=-1, *, sep="", like=None):
+        if sep:
+            return original(string, dtype, count, sep=sep, like=like)
+        return numpy.frombuffer(string.encode("latin1") if isinstance(string, str) else string, dtype, count).copy()
+
+    fromstring.takes_bytes = True
+    numpy.fromstring = fromstring
+
+
 class Names:
     """The object that code of the script calls for its imports (source.py)."""
 
@@ -177,4 +193,5 @@ class Names:
                 warnings.simplefilter("ignore")
                 _add(module, _NUMPY_TYPES)
                 _add(module, {old: getattr(module, new) for old, new in _NUMPY.items() if hasattr(module, new)})
+                _take_bytes(module)
         return importlib.import_module(name)

@@ -38,6 +38,7 @@ _NEAREST = {
     "tensorflow.sub": "tf.subtract",
     "tensorflow.train.SummaryWriter": "tf.summary.FileWriter",
     "tensorflow.unpack": "tf.unstack",
+    "moxing.framework.data": "mox.ImageClassificationRawMetadata and the other data sets of moxing.tensorflow; a manifest is read with mox.file.read",
     "moxing.mxnet": "moxing.tensorflow: there is no MXNet engine",
     "moxing.pytorch": "moxing.tensorflow: there is no PyTorch engine",
 }
