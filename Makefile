@@ -2,7 +2,7 @@
 BUILD := build/release
 JOBS ?= 2
 
-.PHONY: all setup setup-test setup-lint configure build demo test test-cpp test-python test-python-v1 check lint lint-all asan tsan format clean
+.PHONY: all setup setup-test setup-lint configure build demo test test-cpp test-python test-python-v1 check lint lint-all asan tsan docs format clean
 
 all: build
 
@@ -51,6 +51,10 @@ lint-all: setup-lint configure
 # The tests that run under sanitizers, each in a build tree of its own.
 asan tsan: setup-test
 	@JOBS=$(JOBS) scripts/sanitize.sh $@
+
+# The site of docs/, in build/docs/site.
+docs: build
+	@scripts/docs.sh
 
 format:
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i

@@ -1,0 +1,150 @@
+"""Gathers the pages of the site (mkdocs.yml) in a folder: docs/*.md, README and its like, the examples, and the reference, which is made
+from the texts of the program, the package and the headers, so that it says what they say.
+
+    docs/site/gather.py PAGES [--mox=build/release/bin/mox] [--package=build/release/python]
+"""
+import argparse
+import html
+import importlib
+import inspect
+import os
+import pathlib
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LANGUAGES = {".py": "python", ".cc": "cpp", ".h": "cpp"}
+PACKAGES = ("moxing.file", "moxing.tensorflow")
+
+
+def gather_documents(pages):
+    shutil.rmtree(pages, ignore_errors=True)
+    (pages / "reference").mkdir(parents=True)
+    for page in (ROOT / "docs").glob("*.md"):
+        shutil.copy(page, pages / page.name)
+    for source, page in {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}.items():
+        text = (ROOT / source).read_text()
+        text = re.sub(r"\]\(docs/", "](", text)
+        for name, of in {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}.items():
+            text = text.replace(f"]({name})", f"]({of})")
+        (pages / page).write_text(re.sub(r"\[([^]]*)\]\((LICENSE|SECURITY\.md)\)", r"\1", text))
+
+
+def show_examples(pages):
+    """Every example and the licence, as pages that links of documents lead to."""
+    for page in pages.glob("*.md"):
+        text = page.read_text()
+        for link in set(re.findall(r"\]\((?:\.\./)?(examples/[\w.]+)\)", text)):
+            text = re.sub(rf"\]\((?:\.\./)?{re.escape(link)}\)", f"]({link}.md)", text)
+        page.write_text(text)
+    (pages / "examples").mkdir()
+    for example in (ROOT / "examples").iterdir():
+        if example.suffix in LANGUAGES:
+            code = f"```{LANGUAGES[example.suffix]}\n{example.read_text()}```\n"
+            (pages / "examples" / f"{example.name}.md").write_text(f"# {example.name}\n\n{code}")
+
+
+def help_of(mox, *command):
+    done = subprocess.run([mox, *command, "--help"], capture_output=True, text=True, check=True)
+    return done.stdout or done.stderr
+
+
+def subcommands(text):
+    found = re.search(r"^Commands:\n((?:  \S.*\n)+)", text, re.M)
+    return re.findall(r"^  (\S+)", found[1], re.M) if found else []
+
+
+def write_commands(page, mox):
+    """What `--help` says of each command and of the commands below it."""
+    parts = ["# Commands\n\nWhat `mox COMMAND --help` says. [The program](../cli.md) tells what the commands do with your data.\n"]
+    for name in subcommands(help_of(mox)):
+        text = help_of(mox, name)
+        parts.append(f"## mox {name}\n\n```text\n{text}```\n")
+        for below in subcommands(text):
+            parts.append(f"### mox {name} {below}\n\n```text\n{help_of(mox, name, below)}```\n")
+    page.write_text("\n".join(parts))
+
+
+def public_names(module):
+    names = getattr(module, "__all__", None) or [name for name in dir(module) if not name.startswith("_")]
+    for name in sorted(names):
+        value = getattr(module, name, None)
+        if getattr(value, "__module__", "").startswith("moxing") and (inspect.isclass(value) or callable(value)):
+            yield name, value
+
+
+def signature(value):
+    try:
+        return str(inspect.signature(value))
+    except (TypeError, ValueError):
+        return "(…)"
+
+
+def text_of(value):
+    return html.escape(inspect.getdoc(value) or "", quote=False)
+
+
+def described(name, value, level):
+    lines = [f"{'#' * level} {name}\n", f"```text\n{name}{signature(value)}\n```\n", f"<pre>{text_of(value)}</pre>\n"]
+    if inspect.isclass(value):
+        for method, of in sorted(vars(value).items()):
+            if not method.startswith("_") and callable(getattr(value, method)) and inspect.getdoc(getattr(value, method)):
+                of = getattr(value, method)
+                lines.append(f"```text\n{name}.{method}{signature(of)}\n```\n<pre>{text_of(of)}</pre>\n")
+    return lines
+
+
+def modules(package):
+    root = importlib.import_module(package)
+    yield root
+    for found in pkgutil.walk_packages(getattr(root, "__path__", []), package + "."):
+        if not any(part.startswith("_") for part in found.name.split(".")):
+            yield importlib.import_module(found.name)
+
+
+def write_python(page, package):
+    """Every public function and class: where it was found first, with its arguments and text."""
+    sys.path.insert(0, str(package))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    seen, parts = set(), ["# Python functions\n\nWhat `help` says. `mox` stands for `moxing.tensorflow`. How they fit together: [Python](../python.md), "
+                          "[Files](../file.md).\n"]
+    for top in PACKAGES:
+        for module in modules(top):
+            new = [(name, value) for name, value in public_names(module) if id(value) not in seen]
+            if not new:
+                continue
+            seen |= {id(value) for _, value in new}
+            parts.append(f"## {module.__name__}\n")
+            for name, value in new:
+                parts += described(name, value, 3)
+    page.write_text("\n".join(parts))
+
+
+def write_headers(page):
+    """The public headers: their comments are the reference."""
+    parts = ["# C++ headers\n\n`#include \"moxing/moxing.h\"` brings all of them. Comments say meaning, shapes, units, defaults and errors.\n"]
+    for header in sorted((ROOT / "include/moxing").rglob("*")):
+        if header.suffix in (".h", ".inc"):
+            name = header.relative_to(ROOT / "include")
+            parts.append(f"## {name}\n\n```cpp\n{header.read_text().strip()}\n```\n")
+    page.write_text("\n".join(parts))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", type=pathlib.Path)
+    parser.add_argument("--mox", default=ROOT / "build/release/bin/mox")
+    parser.add_argument("--package", default=ROOT / "build/release/python")
+    args = parser.parse_args()
+    gather_documents(args.pages)
+    show_examples(args.pages)
+    write_commands(args.pages / "reference/commands.md", args.mox)
+    write_python(args.pages / "reference/python.md", args.package)
+    write_headers(args.pages / "reference/cpp.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The site that `make docs` makes: every link leads somewhere, a browser shows it, the reference is whole."""
+import html.parser
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SITE = ROOT / "build/docs/site"
+
+
+class Page(html.parser.HTMLParser):
+    """What a page links to and what can be linked to in it."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors = [], set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.anchors |= {attributes.get("id"), attributes.get("name")}
+        if link := attributes.get("href" if tag in ("a", "link") else "src"):
+            self.links.append(link)
+
+
+@pytest.fixture(scope="module")
+def site():
+    done = subprocess.run([ROOT / "scripts/docs.sh"], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {path.relative_to(SITE): Page(path) for path in SITE.rglob("*.html")}
+
+
+def broken(pages):
+    for name, page in pages.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:|//", link) or name.name == "404.html":
+                continue  # elsewhere; and the page of errors has the links of a server's root
+            target, _, anchor = link.partition("#")
+            path = pathlib.Path(os.path.normpath(name.parent / target)) if target else name
+            if not (SITE / path).exists() or (anchor and path in pages and anchor not in pages[path].anchors):
+                yield f"{name}: {link}"
+
+
+def test_every_link_leads_somewhere(site):
+    assert not list(broken(site))
+    assert {pathlib.Path(page.stem + ".html") for page in (ROOT / "docs").glob("*.md")} <= set(site), "a document is no page"
+
+
+def test_the_test_sees_a_broken_link(site, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text('<a href="nowhere.html">x</a> <a href="start.html#nothing">x</a> <a href="start.html">x</a>')
+    assert len(list(broken({**site, pathlib.Path("page.html"): Page(path)}))) == 2
+
+
+def test_the_reference_has_every_command_and_function(site):
+    def text(name):
+        return (SITE / "reference" / name).read_text()
+    commands, functions, headers = text("commands.html"), text("python.html"), text("cpp.html")
+    assert all(f">mox {name}<" in commands for name in ("train", "eval", "data convert", "file cp", "launch"))
+    assert all(f'id="{name}"' in functions for name in ("run", "copy_parallel", "get_model_fn", "earlystoppinghook"))
+    assert "keep_best_mode" in functions and "samples a device and step" in functions
+    assert all(f">moxing/{header.name}<" in headers for header in (ROOT / "include/moxing").glob("*.h"))
+
+
+def test_what_is_searched_is_there(site):
+    script = (SITE / "search/search_index.js").read_text()
+    found = json.loads(script[script.index("{"):script.rindex("}") + 1])
+    assert any("copy_parallel" in document["text"] or "copy_parallel" in document["title"] for document in found["docs"])
+
+
+def test_a_browser_shows_it(site, tmp_path):
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("chromium is not installed (scripts/setup.d/40-chromium-test.sh)")
+    for page in ("index", "start", "reference/python"):
+        shown = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                                f"--user-data-dir={tmp_path}/profile", "--virtual-time-budget=2000", "--enable-logging=stderr", "--dump-dom",
+                                f"file://{SITE}/{page}.html"], capture_output=True, text=True, timeout=120)
+        assert 'data-md-component="search"' in shown.stdout and "<h1" in shown.stdout, shown.stderr
+        assert "CONSOLE" not in shown.stderr, f"the browser complains about {page}: {shown.stderr}"
+
+
+def test_the_environment_page_names_every_variable():
+    used = set()
+    for folder in ("src", "tools", "python/moxing"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".cc", ".h", ".py"):
+                used |= set(re.findall(r'"((?:MOX|AWS|DLS|S3)_[A-Z_0-9]+)"', path.read_text()))
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs/environment.md").read_text()))
+    assert "MOX_SERVER" in used and not used - told
+    assert not {name for name in told if name.startswith("MOX_")} - used

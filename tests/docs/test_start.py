@@ -1,0 +1,64 @@
+"""docs/start.md, block by block, as a new user copies it: a folder of photographs, then the three ways."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pictures import CLASSES, encode, plain_image
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("MOX_BUILD", ROOT / "build/release"))
+PAGE = (ROOT / "docs/start.md").read_text()
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(BUILD / "python"), "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
+
+
+def block(language, place=0):
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)[place]
+
+
+def run(*command, cwd):
+    done = subprocess.run(list(map(str, command)), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """photos/, and what the first block of the page makes of it. A short training: the page's 200 steps take a minute."""
+    path = tmp_path_factory.mktemp("start")
+    for label, name in enumerate(CLASSES):
+        (path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            noise = np.random.default_rng(number).integers(0, 50, [40 + number, 60, 3], np.uint8)
+            (path / "photos" / name / f"{number}.jpg").write_bytes(encode(plain_image(label, 40 + number, 60) + noise, "jpeg"))
+    commands = block("sh").replace("--max_number_of_steps=200", "--max_number_of_steps=20")
+    (path / "said").write_text(run("bash", "-ec", commands, cwd=path))
+    return path
+
+
+def test_with_the_program(folder):
+    said = (folder / "said").read_text()
+    assert re.search(r"accuracy: [0-9.]+", said) and "daisy" in said
+    assert (folder / "run/report.html").exists() and list(folder.glob("models/*/saved_model.pb"))
+    assert len(list((folder / "photos").rglob("*.jpg"))) == 30, "photos stays as it is"
+
+
+def test_in_python(folder):
+    (folder / "train.py").write_text(block("python"))
+    assert "accuracy" in run(sys.executable, "train.py", cwd=folder)
+    assert (folder / "run_python/checkpoint").exists()
+
+
+def test_in_cpp(folder):
+    prefix, project = folder / "prefix", folder / "project"
+    project.mkdir()
+    run("cmake", "--install", BUILD, "--prefix", prefix, cwd=folder)
+    (project / "CMakeLists.txt").write_text(block("cmake"))
+    (project / "train.cc").write_text(block("cpp"))
+    run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Release", cwd=folder)
+    run("cmake", "--build", project / "build", cwd=folder)
+    assert "loss" in run(project / "build/train", cwd=folder)
+    assert (folder / "run_cpp/checkpoint").exists()
