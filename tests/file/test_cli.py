@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -75,7 +76,9 @@ def test_help_has_an_example(mox, command):
 
 @pytest.mark.parametrize("line, expected", [
     ("mox fi", ["file"]), ("mox file sy", ["sync"]), ("mox re", ["report"]), ("mox file cp --th", ["--threads"]),
-    ("mox file ls s3://cli/comp/a", ["//cli/comp/a b", "//cli/comp/aa/"]), ("mox file cp Makefi", ["Makefile"])])
+    ("mox file ls s3://cli/comp/a", ["//cli/comp/a b", "//cli/comp/aa/"]), ("mox file cp Makefi", ["Makefile"]),
+    ("mox data spl", ["split"]), ("mox train --dtype=fl", ["float32", "float16"]), ("mox train --batch_norm_fused=", ["true", "false"]),
+    ("mox data split --sp", ["--split"]), ("mox predict --checkpoint_url=Makef", ["Makefile"]), ("mox comp", ["completion"])])
 def test_completion_is_bash(mox, line, expected):
     """Read by bash and called as bash calls it, which takes ':' for the end of a word."""
     for name in ("a b", "aa/x", "b"):
@@ -85,6 +88,22 @@ def test_completion_is_bash(mox, line, expected):
              "COMP_POINT=${#COMP_LINE}; _mox; printf '%s\\n' \"${COMPREPLY[@]}\"")
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, env=mox.env, cwd=stores.ROOT)
     assert done.stdout.splitlines() == expected and done.stderr == ""
+
+
+@pytest.mark.parametrize("shell, line, expected", [
+    ("fish", "mox tr", "train\ttrain a built-in network"), ("fish", "mox train --dtype=fl", "--dtype=float16\n--dtype=float32"),
+    ("fish", "mox file cp --th", "--threads\ttransfers at once"), ("fish", "mox predict READ", "README.md")])
+def test_completion_is_fish(shell, line, expected):
+    if not shutil.which(shell):
+        pytest.skip("fish is not installed")
+    script = f"PATH={MOX.parent}:$PATH {MOX} completion fish | source; set -x PATH {MOX.parent} $PATH; complete -C '{line}'"
+    done = subprocess.run([shell, "-c", script], capture_output=True, text=True, check=True, cwd=stores.ROOT)
+    assert expected in done.stdout and done.stderr == ""
+
+
+def test_completion_of_a_shell_that_there_is_none():
+    done = subprocess.run([MOX, "completion", "tcsh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "unknown shell 'tcsh', expected one of bash, zsh, fish" in done.stderr
 
 
 @pytest.fixture

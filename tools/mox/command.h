@@ -35,6 +35,9 @@ int run_script(const std::vector<std::string>& args);
 // file_command.cc
 int run_file(const std::vector<std::string>& args);
 
+// completion_command.cc
+int run_completion(const std::vector<std::string>& args);
+
 // bench_command.cc
 int run_bench(const std::vector<std::string>& args);
 

@@ -22,7 +22,7 @@ constexpr Command kFileCommands[] = {
     {"stat", "tell size, time and kind", file_stat},
     {"du", "add up sizes", file_du},
     {"append", "add standard input or a file to the end of a file", file_append},
-    {"completion", "print a bash completion script", file_completion},
+    {"completion", "the same as mox completion", run_completion},
 };
 
 void print_help(std::FILE* out) {
@@ -60,56 +60,6 @@ int run_file(const std::vector<std::string>& args) {
   std::string known;
   for (const Command& c : kFileCommands) known += std::string(" ") + c.name;
   throw InvalidArgumentError("unknown command '" + args[0] + "'; there are:" + known);
-}
-
-namespace {
-
-// bash takes ':' for the end of a word: for a path in a store, what is offered begins behind it.
-constexpr char kCompletion[] =
-    R"bash(# For bash: eval "$(mox file completion)"; for zsh: autoload -U bashcompinit && bashcompinit before it.
-_mox() {
-  local word="${COMP_WORDS[COMP_CWORD]}" line="${COMP_LINE:0:COMP_POINT}" path name
-  path="${line##* }"
-  COMPREPLY=()
-  if [[ "$path" =~ ^(s3|obs)://[^/]+/ ]]; then
-    while IFS= read -r name; do
-      name="${path%/*}/$name"
-      [[ "$name" == "$path"* ]] && COMPREPLY+=("${name#*:}")
-    done < <(MOX_RETRY=1 MOX_CLIENT_TIMEOUT=3 mox file ls "${path%/*}/" 2>/dev/null)
-    compopt -o nospace 2>/dev/null
-  elif [ "$COMP_CWORD" = 1 ]; then
-    COMPREPLY=($(compgen -W "@COMMANDS@ --help --version" -- "$word"))
-  elif [ "${COMP_WORDS[1]}" = file ] && [ "$COMP_CWORD" = 2 ]; then
-    COMPREPLY=($(compgen -W "@FILE_COMMANDS@ --help" -- "$word"))
-  elif [ "${COMP_WORDS[1]}" = file ] && [ "${word#-}" != "$word" ]; then
-    COMPREPLY=($(compgen -W "$(mox file "${COMP_WORDS[2]}" --help 2>/dev/null | grep -oE -- '--[a-z_]+' | sort -u)" -- "$word"))
-  elif [ "${word#-}" != "$word" ]; then
-    COMPREPLY=($(compgen -W "$(mox "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE -- '--[a-z_]+' | sort -u)" -- "$word"))
-  else
-    COMPREPLY=($(compgen -f -- "$word"))
-  fi
-}
-complete -o filenames -F _mox mox
-)bash";
-
-std::string names_of(std::span<const Command> commands) {
-  std::string names;
-  for (const Command& c : commands) names += std::string(names.empty() ? "" : " ") + c.name;
-  return names;
-}
-
-void replace(std::string* text, std::string_view mark, const std::string& by) {
-  text->replace(text->find(mark), mark.size(), by);
-}
-
-}  // namespace
-
-int file_completion(const std::vector<std::string>&) {
-  std::string script = kCompletion;
-  replace(&script, "@COMMANDS@", names_of(all_commands()));
-  replace(&script, "@FILE_COMMANDS@", names_of(kFileCommands));
-  std::fputs(script.c_str(), stdout);
-  return kDone;
 }
 
 }  // namespace mox::cli

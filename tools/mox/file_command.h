@@ -16,6 +16,5 @@ int file_mv(const std::vector<std::string>& args);
 int file_rm(const std::vector<std::string>& args);
 int file_mkdir(const std::vector<std::string>& args);
 int file_append(const std::vector<std::string>& args);
-int file_completion(const std::vector<std::string>& args);
 
 }  // namespace mox::cli

@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"bench", "measure the exchange between the processes of a cluster", mox::cli::run_bench},
     {"script", "run a TensorFlow 1 script of MoXing as it is", mox::cli::run_script, true},
     {"flags", "list flags and options, their defaults and values", mox::cli::run_flags},
+    {"completion", "print a script that completes command lines in bash, zsh or fish", mox::cli::run_completion},
     {"file", "ls, cat, cp, sync, mv, rm, … on local and s3:// paths", mox::cli::run_file},
 };
 
@@ -36,7 +37,7 @@ void print_help(std::FILE* out) {
                "mox %s: train image networks; move files to and from object stores\n\nUsage: mox COMMAND "
                "[OPTIONS]\n\nCommands:\n",
                mox::version());
-  for (const Command& c : kCommands) std::fprintf(out, "  %-9s %s\n", c.name, c.summary);
+  for (const Command& c : kCommands) std::fprintf(out, "  %-11s %s\n", c.name, c.summary);
   std::fprintf(
       out,
       "\nEvery command takes --plugin=LIBRARY: networks, optimizers, data sets, preprocessing and file systems "
