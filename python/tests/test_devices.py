@@ -38,12 +38,13 @@ def pretend(mox, monkeypatch):
     """pretend(towers): runs from now on are planned for so many of two GPUs; the list of graphs, after the passes."""
     from moxing import _engine
 
-    def planned(towers, gpus=2, run=True):
+    def planned(towers, gpus=2, run=True, copies=False):
         check, run_built_graph, graphs = _engine.RunConfig.check, _engine.run_built_graph, []
 
         def checked(config, *rest):
             check(config, *rest)
-            config.devices = _engine.DevicePlan(towers, gpus)
+            plan = _engine.DevicePlan(towers, gpus)
+            config.devices = plan.with_copies() if copies else plan
 
         def seen(built, export, config, *rest):
             graphs.append(tf.GraphDef.FromString(built.graph_on(config.devices)))
@@ -63,10 +64,10 @@ def optimizer_of(mox, kind):
     return lambda: tf.train.MomentumOptimizer(tf.train.exponential_decay(0.01, tf.train.get_global_step(), 2, 0.9), 0.9)
 
 
-def check_placement(graph, towers):
+def check_placement(graph, on_gpu):
     nodes = {node.name: node for node in graph.node}
     assert not [name for name, node in nodes.items() if not node.device]
-    host, variables = "/device:CPU:0", "/device:GPU:0" if towers == 1 else "/device:CPU:0"
+    host, variables = "/device:CPU:0", "/device:GPU:0" if on_gpu else "/device:CPU:0"
     handles = {name: node for name, node in nodes.items() if node.op == "VarHandleOp"}
     assert len(handles) > 10
     for name, handle in handles.items():
@@ -82,17 +83,17 @@ def check_placement(graph, towers):
             assert node.device == host, node.name
 
 
-@pytest.mark.parametrize("towers", [1, 2])
+@pytest.mark.parametrize("towers, copies", [(1, False), (2, False), (2, True)])
 @pytest.mark.parametrize("kind", ["momentum", "tf.train"])
-def test_a_graph_for_gpus(mox, tmp_path, pretend, towers, kind):
+def test_a_graph_for_gpus(mox, tmp_path, pretend, towers, copies, kind):
     losses = {"cpu": [], "gpu": []}
     tf.set_random_seed(5)
     mox.set_flag("num_gpus", towers)
     for where, kept in losses.items():
-        graphs = pretend(towers) if where == "gpu" else []
+        graphs = pretend(towers, copies=copies) if where == "gpu" else []
         mox.run(**toy.options(tmp_path / where, 3, model_fn=model_of(mox), optimizer_fn=optimizer_of(mox, kind),
                               output_every_n_steps=1, output_fn=lambda outputs: kept.extend(o["loss"] for o in outputs)))
-    check_placement(graphs[0], towers)
+    check_placement(graphs[0], towers == 1 or copies)
     assert len(losses["gpu"]) == 3 * towers and losses["gpu"] == pytest.approx(losses["cpu"], abs=1e-5)
 
 

@@ -46,6 +46,8 @@ void Exchanger::restart() {
     error_ = nullptr;
     next_ = 0;
     steps_ = 0;
+    tell_.clear();
+    told_.reset();
   }
 }
 
@@ -83,6 +85,16 @@ void Exchanger::vote(Vote vote) {
 bool Exchanger::was_voted(Vote vote) const {
   const MutexLock lock(mutex_);
   return voted_[static_cast<size_t>(vote)];
+}
+
+void Exchanger::tell(const std::vector<double>& numbers) {
+  const MutexLock lock(mutex_);
+  tell_.assign(numbers.begin(), numbers.begin() + static_cast<int64_t>(std::min(numbers.size(), kTold)));
+}
+
+std::optional<std::vector<double>> Exchanger::told() const {
+  const MutexLock lock(mutex_);
+  return told_;
 }
 
 bool Exchanger::finish() {
@@ -195,11 +207,16 @@ void Exchanger::add_signals() {
   }
   signals_.stop = vote_[static_cast<size_t>(Vote::kStop)] ? 1 : 0;
   signals_.interrupt = vote_[static_cast<size_t>(Vote::kInterrupt)] ? 1 : 0;
+  signals_.tells = tell_.empty() ? 0 : 1;
+  std::copy(tell_.begin(), tell_.end(), signals_.told.begin());
   signals_under_way_ = true;
-  for (float* signal : {&signals_.finished, &signals_.finished_ranks, &signals_.stop, &signals_.interrupt}) {
+  for (float* signal :
+       {&signals_.finished, &signals_.finished_ranks, &signals_.stop, &signals_.interrupt, &signals_.tells}) {
     packed_.push_back(*signal);
     targets_.emplace_back(signal, 1);
   }
+  packed_.insert(packed_.end(), signals_.told.begin(), signals_.told.end());
+  targets_.emplace_back(signals_.told.data(), signals_.told.size());
 }
 
 void Exchanger::take_signals() {
@@ -211,6 +228,10 @@ void Exchanger::take_signals() {
     voted_[static_cast<size_t>(Vote::kStop)] |= signals_.stop > 0;
     voted_[static_cast<size_t>(Vote::kInterrupt)] |= signals_.interrupt > 0;
     all_finished_ = finished == group.size();
+    if (sum_of(signals_.tells) == group.size() && !tell_.empty()) {
+      told_.emplace(signals_.told.begin(), signals_.told.begin() + static_cast<int64_t>(tell_.size()));
+      tell_.clear();
+    }
   }
   if (finished == 0) return;
   const auto rank = static_cast<size_t>(sum_of(signals_.finished_ranks));

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,12 @@ class MOX_EXPORT Exchanger {
   void vote(Vote vote);
   bool was_voted(Vote vote) const;
 
+  // Numbers of this process, at most kTold, that travel with the next step.
+  static constexpr size_t kTold = 4;
+  void tell(const std::vector<double>& numbers);
+  // Once all have told theirs, for the same step: the means, which are the same everywhere. Until restart().
+  std::optional<std::vector<double>> told() const;
+
   // Takes part in the others' next step as one that has none: it does not come about, with PeerFinished at those that
   // would have it. Returns once it is so; true when no worker is left that has one. What the group fails with.
   bool finish();
@@ -87,7 +94,8 @@ class MOX_EXPORT Exchanger {
   };
   // Sums over the processes, as they travel.
   struct Signals {
-    float finished = 0, finished_ranks = 0, stop = 0, interrupt = 0;
+    float finished = 0, finished_ranks = 0, stop = 0, interrupt = 0, tells = 0;
+    std::array<float, kTold> told = {};
   };
 
   void run(const std::stop_token& stop);
@@ -112,6 +120,8 @@ class MOX_EXPORT Exchanger {
   bool exchanging_ MOX_GUARDED_BY(mutex_) = false, finishing_ MOX_GUARDED_BY(mutex_) = false;
   std::array<bool, 2> vote_ MOX_GUARDED_BY(mutex_) = {}, voted_ MOX_GUARDED_BY(mutex_) = {};
   bool all_finished_ MOX_GUARDED_BY(mutex_) = false;
+  std::vector<double> tell_ MOX_GUARDED_BY(mutex_);  // empty: nothing
+  std::optional<std::vector<double>> told_ MOX_GUARDED_BY(mutex_);
 
   // The thread's.
   Signals signals_;

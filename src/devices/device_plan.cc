@@ -60,11 +60,17 @@ std::string DevicePlan::tower(int i) const {
   return num_towers_ > 1 ? device("CPU", i) : "";
 }
 
-std::string DevicePlan::variables() const { return num_towers_ == 1 ? tower(0) : host(); }
+std::string DevicePlan::variables() const { return num_towers_ == 1 || has_copies() ? tower(0) : host(); }
 
 std::string DevicePlan::inter() const { return tower(0); }
 
 std::string DevicePlan::host() const { return device("CPU", 0); }
+
+DevicePlan DevicePlan::with_copies() const {
+  DevicePlan plan = *this;
+  plan.copies_ = true;
+  return plan;
+}
 
 DevicePlan DevicePlan::in_cluster(int task, int servers) const {
   DevicePlan plan = *this;
@@ -109,7 +115,7 @@ std::string DevicePlan::description() const {
   if (on_gpus_) {
     std::string towers = tower(0);
     for (int i = 1; i < num_towers_; ++i) towers += ", " + tower(i);
-    return fmt::format("devices: {}; variables: {}{}", towers, variables(),
+    return fmt::format("devices: {}; variables: {}{}", towers, has_copies() ? "a copy on each" : variables(),
                        machine_.pretended ? " (pretended: all of it runs on the CPU)" : "");
   }
   if (machine_.hidden_gpu && !clone_on_cpu_ && !std::getenv("CUDA_VISIBLE_DEVICES"))

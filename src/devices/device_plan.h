@@ -38,13 +38,19 @@ class MOX_EXPORT DevicePlan {
 
   // Where model_fn and its gradients are computed.
   std::string tower(int i) const;
-  // The model's variables and the state of its optimizer: beside the only tower; with several GPUs on the host, where
-  // each of them reads them (as TF-slim's deployment has it), with several CPU devices on the first of them.
+  // The model's variables and the state of its optimizer: beside the only tower; with copies beside the first, which
+  // has those that count; else with several GPUs on the host, where each of them reads them (as TF-slim's deployment
+  // has it), with several CPU devices on the first of them.
   std::string variables() const;
   // The graph of inter_mode.
   std::string inter() const;
   // The input pipeline, the global step and other counters, learning rates, summaries, hooks' own operations.
   std::string host() const;
+
+  // The same devices, where each GPU of several has a copy of the variables that it trains. CPU devices have one
+  // memory, and share one copy.
+  DevicePlan with_copies() const;
+  bool has_copies() const { return copies_ && on_gpus_ && num_towers_ > 1; }
 
   // The same devices, of a process that is worker `task` of a cluster with `servers` parameter servers. Names for the
   // front ends stay as they were; here() makes of them those that the whole cluster understands.
@@ -71,6 +77,7 @@ class MOX_EXPORT DevicePlan {
   int num_towers_ = 1;
   bool on_gpus_ = false;
   bool clone_on_cpu_ = false;
+  bool copies_ = false;
   Machine machine_;
   int task_ = 0, servers_ = 0;
 };

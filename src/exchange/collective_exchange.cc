@@ -47,6 +47,25 @@ std::vector<Slot> slots_of(const BuiltGraph& graph) {
   return slots;
 }
 
+// Workers wait for each other's buckets: in a step all gradients are there, or none is.
+void refuse_gradients_of_different_steps(const BuiltGraph& graph, const std::vector<Slot>& slots) {
+  std::vector<std::string> means, switches;
+  for (const Slot& slot : slots) means.push_back(node_of(graph.graph.node(slot.node).input(0)));
+  const NodeIndex index = index_nodes(graph.graph);
+  const Names before = ancestors(index, means, {});
+  for (const tf::NodeDef& node : graph.graph.node())
+    if (node.op() == "Switch" && before.count(node.name()) && node_of(node.input(1)) != kFinite)
+      switches.push_back(node.name());
+  const Names conditional = followers(graph.graph, switches);
+  size_t sometimes = 0;
+  for (const std::string& mean : means) sometimes += conditional.count(mean);
+  if (sometimes == 0 || sometimes == means.size()) return;
+  throw InvalidArgumentError(
+      "the gradients of one loss are applied in each step, those of another in some steps only (batch_gradients with "
+      "sync_on_apply): several workers can exchange them in the same steps only; give both optimizers the wrapper, or "
+      "leave out sync_on_apply");
+}
+
 std::string bucket_name(int bucket) { return "mox_exchange/bucket_" + std::to_string(bucket); }
 
 }  // namespace
@@ -79,6 +98,7 @@ void CollectiveExchange::join(BuiltGraph* graph) {
   buckets_ = has_gate_ ? 1 : 0;
   tf::GraphDef* def = &graph->graph;
   const std::vector<Slot> slots = slots_of(*graph);
+  refuse_gradients_of_different_steps(*graph, slots);
   std::vector<std::string> made;
   // The gradients of the variables that were made last are there first.
   for (size_t end = slots.size(); end > 0;) {
@@ -101,6 +121,7 @@ void CollectiveExchange::join(BuiltGraph* graph) {
       const std::string mean = name + ":" + std::to_string(port), slot = def->node(slots[i].node).name();
       const std::string joined = add_cast(def, slot + "/mean", mean, tf::DT_FLOAT, slots[i].dtype, slots[i].host);
       def->mutable_node(slots[i].node)->set_input(0, joined);
+      graph->gradients[i].joined = {joined};
     }
     made.push_back(name);
     ++buckets_;

@@ -17,8 +17,11 @@ class MOX_EXPORT CollectiveExchange : public LocalExchange {
     // What updates variables that no gradient trains (moving averages of batch norm) becomes the mean over all
     // processes, too. Otherwise each keeps those of its own batches.
     bool average_updates = false;
+    Sums sums = Sums::kOnHost;  // of this process's devices
+    DevicePlan devices;
   };
-  explicit CollectiveExchange(const Options& options) : options_(options) {}
+  explicit CollectiveExchange(const Options& options)
+      : LocalExchange(options.sums, options.devices), options_(options) {}
 
   std::string all_finite(BuiltGraph* graph, const std::string& finite) override;
   // The means over this process's devices, in buckets of some MB in the order in which the backward pass makes them, so

@@ -2,10 +2,10 @@
 
 #include <unordered_map>
 
-#include "graph/graph_state.h"
+#include "exchange/device_copies.h"
+#include "exchange/device_sums.h"
+#include "exchange/joined_products.h"
 #include "graph/node_defs.h"
-#include "graph/scalar_const.h"
-#include "moxing/error.h"
 
 namespace mox {
 
@@ -13,39 +13,60 @@ namespace tf = tensorflow;
 
 namespace {
 
-// The mean over `towers` devices, as a tensor.
-std::string add_mean(tf::GraphDef* graph, const GradientSlot& slot, size_t towers, tf::DataType dtype,
-                     const std::string& device) {
-  std::string joined = slot.tower_gradients[0];
-  if (slot.tower_gradients.size() > 1) {
-    NodeMaker sum(graph, slot.slot + "/sum", "AddN");
-    for (const std::string& gradient : slot.tower_gradients) sum.input(gradient);
-    sum.attr("N", static_cast<int64_t>(slot.tower_gradients.size())).attr("T", dtype).device(device);
-    joined = sum.name();
+// Workers of parameter servers wait for each device's gradients: there these are computed in any case.
+std::vector<std::string> add_host_means(BuiltGraph* graph, const std::vector<DeviceGradients>& slots,
+                                        const DevicePlan& plan) {
+  std::vector<std::string> means(slots.size());
+  if (!plan.on_gpus() && !plan.is_in_cluster()) means = add_joined_products(graph, slots);
+  add_bucket_means(graph, slots, &means);
+  return means;
+}
+
+// [slot][device], or one tensor a slot for all devices.
+std::vector<std::vector<std::string>> means_of(BuiltGraph* graph, Sums sums, const DevicePlan& plan) {
+  const std::vector<DeviceGradients> slots = device_gradients(*graph);
+  const bool several = graph->towers.size() > 1;
+  if (several && sums == Sums::kOnDevices && plan.on_gpus()) return add_nccl_means(graph, slots, plan);
+  const bool on_host = several && sums != Sums::kOnDevices;
+  std::vector<std::vector<std::string>> means;
+  for (std::string& mean : on_host ? add_host_means(graph, slots, plan) : add_sums(graph, slots))
+    means.push_back({std::move(mean)});
+  return means;
+}
+
+// The other way, which stands beside the first.
+void add_variant(BuiltGraph* graph, const std::vector<std::vector<std::string>>& means) {
+  std::vector<DeviceGradients> others;
+  std::vector<std::string> replaced;
+  const std::vector<DeviceGradients> slots = device_gradients(*graph);
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (is_sum(slots[i], means[i][0])) continue;  // already
+    others.push_back(slots[i]);
+    replaced.push_back(means[i][0]);
   }
-  if (towers == 1) return joined;
-  const std::string factor =
-      add_const(graph, slot.slot + "/factor", scalar_of(dtype, 1.0 / towers, "gradients to be joined"));
-  NodeMaker(graph, slot.slot + "/scaled", "Mul").input(joined).input(factor).attr("T", dtype).device(device);
-  return slot.slot + "/scaled";
+  if (others.empty()) return;
+  StepVariant variant{"replicated", {}, {}, {}, {}};
+  const std::vector<std::string> sums = add_sums(graph, others);
+  for (size_t i = 0; i < sums.size(); ++i) variant.replaces[replaced[i]] = sums[i];
+  graph->variants = {{"replicated_host", {}, {}, {}, {}}, std::move(variant)};
 }
 
 }  // namespace
 
 void LocalExchange::join(BuiltGraph* graph) {
-  tf::GraphDef* def = &graph->graph;
-  std::unordered_map<std::string, int> position;
-  for (int i = 0; i < def->node_size(); ++i) position[def->node(i).name()] = i;
-  for (const GradientSlot& slot : graph->gradients) {
-    const auto found = position.find(slot.slot);
-    if (found == position.end()) throw Error("the graph has no gradient slot '" + slot.slot + "' for " + slot.variable);
-    if (slot.tower_gradients.empty()) throw Error("variable " + slot.variable + " has a slot but no gradient");
-    const tf::NodeDef& node = def->node(found->second);
-    tf::DataType dtype;
-    throw_if_error(tf::GetNodeAttr(node, "T", &dtype), "joining the gradients of " + slot.variable);
-    const std::string mean = add_mean(def, slot, graph->towers.size(), dtype, node.device());
-    def->mutable_node(found->second)->set_input(0, mean);
+  const std::vector<std::vector<std::string>> means = means_of(graph, sums_, devices_);
+  if (sums_ == Sums::kTried && graph->towers.size() > 1) add_variant(graph, means);
+  std::unordered_map<std::string, tf::NodeDef*> nodes;
+  for (tf::NodeDef& node : *graph->graph.mutable_node()) nodes[node.name()] = &node;
+  for (size_t i = 0; i < means.size(); ++i) {
+    GradientSlot& slot = graph->gradients[i];
+    slot.joined = means[i];
+    nodes.at(slot.slot)->set_input(0, means[i][0]);
   }
+}
+
+void LocalExchange::place(BuiltGraph* graph) {
+  if (devices_.has_copies()) copy_to_devices(graph, devices_);
 }
 
 }  // namespace mox

@@ -36,7 +36,8 @@ std::string add_variable(tf::GraphDef* graph, const std::string& name, tf::DataT
 
 }  // namespace
 
-ParameterServerExchange::ParameterServerExchange(const ParameterServerOptions& options) : options_(options) {}
+ParameterServerExchange::ParameterServerExchange(const ParameterServerOptions& options)
+    : LocalExchange(Sums::kOnHost, options.devices), options_(options) {}
 
 int ParameterServerExchange::needed() const {
   return options_.replicas_to_aggregate > 0 ? options_.replicas_to_aggregate : options_.workers;

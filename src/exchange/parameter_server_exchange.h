@@ -21,6 +21,7 @@ struct ParameterServerOptions {
   bool bfloat16_gradients = false;  // how they travel with sync
   // With sync: the model reads copies of its trained variables in this process, which are renewed at the end of a step.
   bool copies = false;
+  bool tries_copies = false;  // the graph has a variant with them
 };
 
 // Sync: each variable has an accumulator on its server. All workers push; the chief's step takes the mean, updates the
@@ -70,7 +71,8 @@ class MOX_EXPORT ParameterServerExchange : public LocalExchange {
   void add_staleness(BuiltGraph* graph);
   void leave_to_chief(BuiltGraph* graph);
   void use_copies(BuiltGraph* graph);
-  void add_copy(BuiltGraph* graph, const VariableInfo& variable);
+  void read_copy(BuiltGraph* graph, int reader, const std::string& copy, StepVariant* variant) const;
+  void add_copy(BuiltGraph* graph, const VariableInfo& variable, StepVariant* variant);
   void take_local_state_of_chief(BuiltGraph* graph);
 
   const ParameterServerOptions options_;

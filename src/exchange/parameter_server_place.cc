@@ -20,7 +20,7 @@ void ParameterServerExchange::place(BuiltGraph* graph) {
   for (size_t i = 0; i < graph->variables.size(); ++i)
     if (!local[i]) servers_.try_emplace(graph->variables[i].name, 0);  // the engine's own
   leave_to_chief(graph);
-  if (options_.copies) use_copies(graph);
+  if (options_.copies || options_.tries_copies) use_copies(graph);
   place_on_servers(graph, servers_, options_.devices);
   if (!is_chief()) take_local_state_of_chief(graph);
 }
@@ -54,20 +54,37 @@ void ParameterServerExchange::use_copies(BuiltGraph* graph) {
   std::vector<int> slots;
   for (const GradientSlot& slot : graph->gradients) slots.push_back(uses.node(slot.slot));
   const std::vector<bool> applies = uses.descendants(slots);
+  StepVariant variant{"distributed_replicated", {}, {}, {}, {}};
   for (size_t v = 0; v < graph->variables.size(); ++v) {
     const VariableInfo& variable = graph->variables[v];
     if (!variable.trainable || !servers_.count(variable.name)) continue;
     for (const int reader : uses.readers(uses.node(variable.handle))) {
-      tf::NodeDef* node = def->mutable_node(reader);
-      if (applies[reader] || uses.writes(reader) || node_of(node->input(0)) != variable.handle) continue;
-      if (node->op() == "ReadVariableOp" || node->op() == "ResourceGather") node->set_input(0, copy_of(variable));
+      const tf::NodeDef& node = def->node(reader);
+      if (applies[reader] || uses.writes(reader) || node_of(node.input(0)) != variable.handle) continue;
+      if (node.op() == "ReadVariableOp" || node.op() == "ResourceGather")
+        read_copy(graph, reader, copy_of(variable), &variant);
     }
-    add_copy(graph, variable);
+    add_copy(graph, variable, &variant);
   }
+  if (!options_.copies && !variant.replaces.empty())
+    graph->variants = {{"parameter_server", {}, {}, {}, {}}, std::move(variant)};
+}
+
+// Where copies are tried the variant has a node beside this one.
+void ParameterServerExchange::read_copy(BuiltGraph* graph, int reader, const std::string& copy,
+                                        StepVariant* variant) const {
+  tf::GraphDef* def = &graph->graph;
+  if (options_.copies) return def->mutable_node(reader)->set_input(0, copy);
+  tf::NodeDef other = def->node(reader);
+  variant->replaces[other.name()] = other.name() + "/of_copy";
+  other.set_name(other.name() + "/of_copy");
+  other.set_input(0, copy);
+  other.mutable_attr()->erase("_class");
+  *def->add_node() = std::move(other);
 }
 
 // Renewed when all updates are done: at the chief after its own, at the others with the token.
-void ParameterServerExchange::add_copy(BuiltGraph* graph, const VariableInfo& variable) {
+void ParameterServerExchange::add_copy(BuiltGraph* graph, const VariableInfo& variable, StepVariant* variant) {
   tf::GraphDef* def = &graph->graph;
   const std::string name = copy_of(variable), here = options_.devices.here("");
   const std::string server = options_.devices.server(servers_.at(variable.name));
@@ -84,8 +101,8 @@ void ParameterServerExchange::add_copy(BuiltGraph* graph, const VariableInfo& va
     if (when == std::string("/next")) read.control(end);
     add_assign(def, name + when, name, read.name(), variable.dtype, here);
   }
-  graph->train_ops.push_back(name + "/next");
-  starters_.push_back(name + "/first");
+  (options_.copies ? graph->train_ops : variant->targets).push_back(name + "/next");
+  (options_.copies ? starters_ : variant->enter).push_back(name + "/first");
 }
 
 void ParameterServerExchange::take_local_state_of_chief(BuiltGraph* graph) {

@@ -58,6 +58,17 @@ struct GradientSlot {
   std::string variable;
   std::vector<std::string> tower_gradients;  // tensors, one a device that has a gradient for the variable
   int loss = 0;                              // which of the model's losses
+  std::vector<std::string> joined;  // what the exchange gives: one tensor for all devices, or one a device, all alike
+};
+
+// One of several ways to do the same step, with the same numbers, which a run tries (run/step_trial.h). The graph has
+// all of them; a step has one. See graph/step_variants.h.
+struct StepVariant {
+  std::string name;                             // for the log
+  std::map<std::string, std::string> replaces;  // tensor of the first way -> what stands in its place
+  std::map<std::string, std::string> nodes;     // node of the first way -> this one's; add_step_variants fills it
+  std::vector<std::string> targets;             // operations that its steps also run
+  std::vector<std::string> enter;               // operations that run before its first step
 };
 
 // What the loss scale works on.
@@ -82,7 +93,9 @@ struct BuiltGraph {
   ScaledGradients scaled_gradients;    // TRAIN
   std::vector<std::string> train_ops;  // ops of one step: updates of variables, moving averages, the global step
   std::map<std::string, std::string> fetchable;  // what to fetch in place of a tensor, see DynamicLossScale
+  std::vector<StepVariant> variants;             // the first is the graph as it is; empty: there is one way
   std::vector<InputStage> stages;                // [tower]; empty: steps read the iterator
+  std::string clear_stages;                      // operation that drops what is staged; "" without stages
   std::map<std::string, std::string> staged;     // a tensor of the iterator's -> what the step has in its place
   bool in_callers_thread = false;                // the step is so small that a pool of threads would cost more
   std::string increment;                         // the train op that increments the global step, after the updates
@@ -90,6 +103,7 @@ struct BuiltGraph {
   std::vector<std::string> learning_rates;       // tensors, one an optimizer; empty when unknown
   std::vector<std::string> summaries;            // tensors of serialized Summary protos
   std::vector<std::string> initializers;         // run once with `feeds`: tables, iterators (after variables)
+  std::string renew_copies;                      // operation: devices' copies become what the variables are; "": none
   Feeds feeds;
   std::vector<std::string> class_names;  // in label order, when the data set knows them
   int64_t samples_per_step = 0;          // over all devices of this process

@@ -24,8 +24,10 @@ void share_input(BuiltGraph* graph) {
   for (auto& feed : share_input(&graph->graph, options)) graph->feeds.push_back(std::move(feed));
 }
 
-StatelessRandomOptions random_options(const BuiltGraph& graph) {
-  StatelessRandomOptions options{"", graph.increment, {}};
+StatelessRandomOptions random_options(const BuiltGraph& graph, int64_t worker) {
+  StatelessRandomOptions options{"", graph.increment, {}, worker, graph.scaled_gradients.gradients};
+  for (const TowerInfo& tower : graph.towers)
+    options.of_worker.insert(options.of_worker.end(), tower.losses.begin(), tower.losses.end());
   for (const VariableInfo& variable : graph.variables) {
     if (variable.name == graph.global_step) options.global_step = variable.handle;
     options.initializers.push_back(variable.initializer);
@@ -58,7 +60,7 @@ const std::vector<Pass>& passes() {
       {"stateless_input", In::kTrain, Fits::kAnyDevice,
        [](G* g, const C&) { make_input_stateless(&g->graph, training_iterators(*g)); }},
       {"stateless_random", In::kTrain, Fits::kAnyDevice,
-       [](G* g, const C&) { make_random_ops_stateless(&g->graph, random_options(*g)); }},
+       [](G* g, const C& c) { make_random_ops_stateless(&g->graph, random_options(*g, c.worker)); }},
       // After stateless_input: a share that is dealt out of a user's data set is no place in it.
       {"share_input", In::kAnyMode, Fits::kAnyDevice,
        [](G* g, const C& c) {

@@ -16,6 +16,7 @@ struct PassContext {
   bool half_precision = false;   // the flag use_fp16
   bool threads_chosen = false;   // the user says how many threads run a step
   bool several_workers = false;  // each reads its share of the input
+  int64_t worker = 0;            // this one's place among them
 };
 
 // For which towers it is: a kernel that only CPUs have, or a trick that only pays there, must not reach a GPU's graph.

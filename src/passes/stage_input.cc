@@ -30,6 +30,10 @@ class InputStaging {
     for (const std::string& take : takes_) takes.push_back(require_node(index, take, "staging the input"));
     for (size_t tower = 0; tower < takes.size(); ++tower) stage(tower, takes[tower]);
     redirect_readers();
+    graph_.clear_stages = kFolder;
+    graph_.clear_stages += "clear";
+    NodeMaker clear = node(graph_.clear_stages, "NoOp");
+    for (const std::string& op : clears_) clear.control(op);
     graph_.initializers.push_back(graph_.stages.back().stage);
   }
 
@@ -138,6 +142,9 @@ class InputStaging {
     NodeMaker maker(&graph_.graph, name + "/stage", "Stage");
     for (const std::string& value : values) maker.input(value);
     buffer(maker, name, types).device(device);
+    NodeMaker clear(&graph_.graph, name + "/clear", "StageClear");
+    buffer(clear, name, types).device(device);
+    clears_.push_back(clear.name());
   }
 
   NodeMaker& buffer(NodeMaker& maker, const std::string& name, const tf::DataTypeVector& types) {
@@ -177,6 +184,7 @@ class InputStaging {
   const DevicePlan& plan_;
   std::string previous_;                      // folder of the tower before
   std::vector<std::string> takes_;            // the towers' IteratorGetNext
+  std::vector<std::string> clears_;           // what empties a buffer
   std::map<std::string, std::string> ends_;   // of each, what runs it at the end only
   std::map<std::string, std::string> ready_;  // of each, what is there when the batch is
 };

@@ -15,10 +15,12 @@ namespace {
 
 std::unordered_set<std::string> ancestors(const tf::GraphDef& graph, const std::vector<std::string>& from) {
   const NodeIndex index = index_nodes(graph);
-  std::unordered_set<std::string> seen(from.begin(), from.end());
-  std::vector<std::string> stack = from;
+  std::unordered_set<std::string> seen;
+  std::vector<std::string> stack;
+  for (const std::string& tensor : from)
+    if (seen.insert(node_of(tensor)).second) stack.push_back(node_of(tensor));
   while (!stack.empty()) {
-    const tf::NodeDef& node = require_node(index, stack.back(), "initial value");
+    const tf::NodeDef& node = require_node(index, stack.back(), "what a step computes");
     stack.pop_back();
     for (const std::string& input : node.input())
       if (seen.insert(node_of(input)).second) stack.push_back(node_of(input));
@@ -32,6 +34,7 @@ class RandomOpsPass {
 
   void run() {
     const auto left_alone = ancestors(*graph_, options_.initializers);
+    if (options_.worker > 0) of_worker_ = ancestors(*graph_, options_.of_worker);
     std::vector<tf::NodeDef*> found;
     for (tf::NodeDef& node : *graph_->mutable_node())
       if (is_seeded_random_op(node) && !left_alone.count(node.name())) found.push_back(&node);
@@ -57,7 +60,12 @@ class RandomOpsPass {
 
   void change(tf::NodeDef* node) {
     const std::string name = node->name();
-    const std::string key = add_const(graph_, name + "/mox_key", random_key(*node));
+    tf::Tensor own = random_key(*node);
+    if (of_worker_.count(name)) {
+      const auto key = static_cast<uint64_t>(own.scalar<int64_t>()());
+      own.scalar<int64_t>()() = static_cast<int64_t>(key + kApart * static_cast<uint64_t>(options_.worker));
+    }
+    const std::string key = add_const(graph_, name + "/mox_key", own);
     NodeMaker(graph_, name + "/mox_seed", "Pack")
         .input(key)
         .input(kStep)
@@ -68,9 +76,11 @@ class RandomOpsPass {
     make_stateless(node, name + "/mox_seed");
   }
 
+  static constexpr uint64_t kApart = 0x2545F4914F6CDD1D;  // odd: no two workers have one key
   static constexpr char kStep[] = "mox_random/global_step";
   tf::GraphDef* graph_;
   const StatelessRandomOptions& options_;
+  std::unordered_set<std::string> of_worker_;
 };
 
 }  // namespace

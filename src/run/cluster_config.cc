@@ -85,6 +85,8 @@ ClusterConfig cluster_config() {
   check_offered(config);
   if (uses_servers(get_flag<std::string>("variable_update"), !get_flag<std::string>("ps_hosts").empty()))
     config.ps_hosts = split_list(get_flag<std::string>("ps_hosts"));
+  config.tries_copies =
+      config.has_servers() && config.sync_replicas && get_flag<std::string>("variable_update") == "auto";
   reject_if(config.min_workers > static_cast<int64_t>(std::max<size_t>(1, config.worker_hosts.size())),
             fmt::format("flag --min_workers: got '{}', but --worker_hosts has {} hosts", config.min_workers,
                         config.worker_hosts.size()));

@@ -23,6 +23,7 @@ struct ClusterConfig {
   bool sync_replicas = true;          // workers wait for each other in every step
   int64_t replicas_to_aggregate = 0;  // gradients that make a step; 0: of all workers
   bool copies = false;                // with servers: workers have copies of the variables
+  bool tries_copies = false;          // they are tried
   bool has_servers() const { return !ps_hosts.empty(); }
 
   bool has_others() const { return worker_hosts.size() > 1; }

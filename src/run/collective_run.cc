@@ -19,7 +19,7 @@ CollectiveRun::~CollectiveRun() { leave(""); }
 
 std::unique_ptr<Exchange> CollectiveRun::make_exchange() {
   auto exchange = std::make_unique<CollectiveExchange>(
-      CollectiveExchange::Options{number_.number(), config_.cluster.sync_batch_norm});
+      CollectiveExchange::Options{number_.number(), config_.cluster.sync_batch_norm, config_.sums, config_.devices});
   exchange_ = exchange.get();
   return exchange;
 }
@@ -41,6 +41,7 @@ void CollectiveRun::make_member() {
   options.agreed = settings_of_all(config_, *graph_);
   options.agreed.emplace_back("--gradient_dtype", config_.cluster.bfloat16_gradients ? "bfloat16" : "float32");
   options.agreed.emplace_back("--sync_batch_norm", config_.cluster.sync_batch_norm ? "true" : "false");
+  options.agreed.emplace_back("--variable_update", graph_->variants.size() > 1 ? "auto" : "collective_all_reduce");
   options.agreed.emplace_back("--min_workers", std::to_string(config_.cluster.min_workers));
   member_ = std::make_unique<cluster::Member>(std::move(options));
   if (config_.cluster.token.empty() && !is_loopback(config_.cluster.worker_hosts[config_.cluster.task_index]))
@@ -214,6 +215,13 @@ bool CollectiveRun::recover(StepNumber* number) {
   log_info(fmt::format("the training goes on at global step {} with {} of {} workers", global_step_,
                        member_->group().size(), processes()));
   return true;
+}
+
+// They travel with the next step, and are known to all after it.
+std::optional<std::vector<double>> CollectiveRun::share_times(const std::vector<double>& mine) {
+  std::optional<std::vector<double>> all = exchanger_->told();
+  if (!all) exchanger_->tell(mine);
+  return all;
 }
 
 std::optional<std::string> CollectiveRun::waits_for() const {

@@ -36,6 +36,7 @@ class CollectiveRun : public ClusterRun {
   void ask_to_stop(Ending::How how) override;
   std::optional<Ending::How> agreed_end() const override;
   bool recover(StepNumber* number) override;
+  std::optional<std::vector<double>> share_times(const std::vector<double>& mine) override;
   std::optional<std::string> waits_for() const override;
 
  private:

@@ -77,10 +77,11 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
   mode->prepare(&graph);
   add_step_samples(&graph);
   const bool threads_chosen = config.num_inter_threads != 0 || config.devices.is_in_cluster();
-  run_passes(&graph, {config.devices, config.use_fp16, threads_chosen, cluster != nullptr});
+  run_passes(&graph, {config.devices, config.use_fp16, threads_chosen, cluster != nullptr, config.cluster.task_index});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
   const FiniteWeights weights(graph);
+  mode->place(&graph);
   if (cluster) cluster->prepare(&graph, [&] { return load_again(&graph, weights, config); });
   LoadedCheckpoint checkpoint = load(&graph, mode.get(), weights, config);
   EngineSession session(graph, cluster ? cluster->connect() : SessionFactory(config));

@@ -1,10 +1,13 @@
 #include "run/engine_session.h"
 
+#include <fmt/format.h>
+
 #include <thread>
 #include <unordered_map>
 
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
+#include "graph/step_variants.h"
 #include "moxing/error.h"
 #include "run/past_end.h"
 
@@ -25,6 +28,7 @@ EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory) :
   find_own_inputs();
   add_variable_ops(factory.devices());
   add_step_count();
+  add_step_variants(&graph_);
   session_ = factory.create(graph_.graph);
 }
 
@@ -110,6 +114,11 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
   }
   if (!assigns.empty()) throw_if_error(session_->Run(values, {}, assigns, nullptr), "restoring " + checkpoint.prefix);
   if (!initializers.empty()) throw_if_error(session_->Run({}, {}, initializers, nullptr), "initialising the variables");
+  renew_copies();
+}
+
+void EngineSession::renew_copies() {
+  if (!graph_.renew_copies.empty()) run_operation(graph_.renew_copies, {});
 }
 
 void EngineSession::start_input() {
@@ -118,15 +127,37 @@ void EngineSession::start_input() {
 }
 
 void EngineSession::restart_input() {
+  if (!graph_.clear_stages.empty()) run_operation(graph_.clear_stages, {});
   for (const std::string& op : training_iterators(graph_))
     throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "beginning the input anew (" + op + ")");
+  if (graph_.stages.empty()) return;
+  run_operation(graph_.stages.back().stage, {});
+  staging_ = absl::OkStatus();
+}
+
+void EngineSession::use_variant(size_t variant) {
+  if (variant == variant_) return;
+  const StepVariant& entered = graph_.variants[variant];
+  if (!entered.enter.empty())
+    if (const absl::Status status = session_->Run({}, {}, entered.enter, nullptr); !status.ok())
+      throw RunError(fmt::format("preparing {}: {}", entered.name, status.message()));
+  variant_ = variant;
+}
+
+const std::vector<std::string>& EngineSession::variant_targets() const {
+  static const std::vector<std::string> kNone;
+  return graph_.variants.empty() ? kNone : graph_.variants[variant_].targets;
+}
+
+std::string EngineSession::in_variant(const std::string& name) const {
+  return graph_.variants.empty() ? name : mox::in_variant(graph_.variants[variant_], name);
 }
 
 std::vector<std::string> EngineSession::fetchable(std::vector<std::string> fetches) const {
   for (std::string& fetch : fetches) {
     if (const auto found = graph_.fetchable.find(parse_tensor(fetch).text()); found != graph_.fetchable.end())
       fetch = found->second + ":0";
-    fetch = staged(fetch);
+    fetch = in_variant(staged(fetch));
   }
   return fetches;
 }
@@ -159,6 +190,26 @@ std::string EngineSession::advance_of(const std::vector<std::string>& fetches, c
 void EngineSession::check_run(const absl::Status& status, bool advances) {
   if (advances) staging_ = status;
   check_step(status);
+}
+
+// By what a hook runs. A step updates its copies itself.
+bool EngineSession::writes_variables(const std::vector<std::string>& fetches,
+                                     const std::vector<std::string>& targets) const {
+  const NodeIndex index = index_nodes(graph_.graph);
+  std::set<std::string> seen;
+  std::vector<std::string> stack = fetches;
+  stack.insert(stack.end(), targets.begin(), targets.end());
+  bool writes = false;
+  while (!stack.empty()) {
+    const std::string name = node_of(stack.back());
+    stack.pop_back();
+    const auto found = index.find(name);
+    if (found == index.end() || !seen.insert(name).second) continue;
+    if (name == graph_.increment) return false;
+    writes |= found->second->op().rfind("Assign", 0) == 0 || found->second->op().rfind("Resource", 0) == 0;
+    stack.insert(stack.end(), found->second->input().begin(), found->second->input().end());
+  }
+  return writes;
 }
 
 namespace {
@@ -198,7 +249,8 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
   for (const std::string& feed : feeds) options.add_feed(fed.emplace_back(staged(feed)));
   const std::vector<std::string> computed = to_compute(fetchable(fetches), fed, &prepared.source);
   for (const std::string& fetch : computed) options.add_fetch(fetch);
-  for (const std::string& target : targets) options.add_target(target);
+  for (const std::string& target : targets) options.add_target(in_variant(target));
+  prepared.renews = !graph_.renew_copies.empty() && writes_variables(computed, targets);
   if (const std::string advance = advance_of(computed, targets, fed); !advance.empty()) {
     options.add_target(advance);
     prepared.advances = true;
@@ -259,6 +311,7 @@ std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::
   absl::Status status;
   if (prepared.callable) status = session_->RunCallable(handle_of(prepared), fed, &fetched, nullptr);
   check_run(status, prepared.advances);
+  if (prepared.renews) renew_copies();
   return with_fed(std::move(fetched), fed, prepared.source);
 }
 
@@ -278,7 +331,8 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
   options.set_trace_level(tf::RunOptions::FULL_TRACE);
   tf::RunMetadata metadata;
   std::vector<tf::Tensor> fetched;
-  std::vector<std::string> all_targets = targets;
+  std::vector<std::string> all_targets;
+  for (const std::string& target : targets) all_targets.push_back(in_variant(target));
   const std::string advance = advance_of(computed, targets, fed_names);
   if (!advance.empty()) {
     all_targets.push_back(advance);
@@ -326,6 +380,7 @@ tf::Tensor EngineSession::read(const std::string& variable) {
 void EngineSession::assign(const std::string& variable, const tf::Tensor& value) {
   const std::string restore = restore_name(index_of(variable));
   throw_if_error(session_->Run({{restore, value}}, {}, {restore + "/assign"}, nullptr), "assigning " + variable);
+  renew_copies();
 }
 
 void EngineSession::assign(const NamedValues& values) {
@@ -337,6 +392,7 @@ void EngineSession::assign(const NamedValues& values) {
     assigns.push_back(restore + "/assign");
   }
   if (!feeds.empty()) throw_if_error(session_->Run(feeds, {}, assigns, nullptr), "assigning variables");
+  renew_copies();
 }
 
 void EngineSession::abort() {

@@ -33,7 +33,7 @@ class MOX_EXPORT EngineSession {
   void initialize(const LoadedCheckpoint& checkpoint);
   // Then tables and iterators, with the graph's feeds.
   void start_input();
-  // The training's iterators begin anew, with the graph's feeds as they are now.
+  // The training's iterators begin anew, with the graph's feeds as they are now; what was staged before is dropped.
   void restart_input();
 
   // A prepared step.
@@ -41,6 +41,7 @@ class MOX_EXPORT EngineSession {
     std::optional<size_t> callable;  // its number; nothing: all that is fetched is fed
     std::vector<int> source;         // of each fetch: what was computed, or ~i: what was fed. Empty: all as computed
     bool advances = false;           // takes a batch that was staged
+    bool renews = false;             // no step, but writes variables: devices' copies are renewed after it
   };
   // Fetches in order, targets run too. What is fed may be fetched.
   Prepared prepare(const std::vector<std::string>& fetches, const std::vector<std::string>& targets,
@@ -51,6 +52,13 @@ class MOX_EXPORT EngineSession {
   std::vector<tensorflow::Tensor> run_traced(const Feeds& feeds, const std::vector<std::string>& fetches,
                                              const std::vector<std::string>& targets, tensorflow::StepStats* stats);
   void run_operation(const std::string& name, const Feeds& feeds);
+
+  // From now on steps are prepared in this of the graph's variants (index); what was prepared before stays as it is.
+  // RunError when what comes before its first step fails.
+  void use_variant(size_t variant);
+  size_t variant() const { return variant_; }
+  // What steps in it run beside the train ops.
+  const std::vector<std::string>& variant_targets() const;
 
   // All variables as they are now. No copy is made: the next update of a variable copies it on write.
   NamedValues read_variables();
@@ -71,6 +79,9 @@ class MOX_EXPORT EngineSession {
   void abort();
 
  private:
+  std::string in_variant(const std::string& name) const;
+  void renew_copies();
+  bool writes_variables(const std::vector<std::string>& fetches, const std::vector<std::string>& targets) const;
   // In place of tensors that are dead in some steps, those that never are.
   std::vector<std::string> fetchable(std::vector<std::string> fetches) const;
   // The same of an input that is staged on its device, also to be fed.
@@ -99,6 +110,7 @@ class MOX_EXPORT EngineSession {
   };
   std::vector<Callable> callables_;
   int sessions_ = 0;
+  size_t variant_ = 0;
   std::string step_count_;
   Prepared read_all_;
   bool read_prepared_ = false;

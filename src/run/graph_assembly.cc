@@ -115,7 +115,7 @@ void GraphAssembly::add_gradients(size_t loss, const NamedGradients& gradients) 
 void GraphAssembly::add_slots(size_t loss, const std::vector<NamedGradients>& gradients,
                               const std::vector<std::string>& slots) {
   for (size_t i = 0; i < slots.size(); ++i) {
-    GradientSlot slot{slots[i], gradients[0][i].variable, {}, static_cast<int>(loss)};
+    GradientSlot slot{slots[i], gradients[0][i].variable, {}, static_cast<int>(loss), {}};
     for (const NamedGradients& tower : gradients)
       for (const NamedGradient& gradient : tower)
         if (gradient.variable == slot.variable) slot.tower_gradients.push_back(gradient.tensor);

@@ -30,6 +30,26 @@ void reject_training_evaluator(const RunConfig& config) {
       "the training; run `mox eval` there, or run_mode EVAL, on the folder of the training");
 }
 
+// NCCL is what the user asks for by name, until it was tried on GPUs.
+Sums sums_of_flags(const RunConfig& config) {
+  const auto update = get_flag<std::string>("variable_update");
+  if (update == "replicated") return Sums::kOnDevices;
+  if (update == "collective_all_reduce" && config.devices.on_gpus()) return Sums::kOnDevices;
+  return update == "auto" && !config.devices.on_gpus() && !config.cluster.has_servers() ? Sums::kTried : Sums::kOnHost;
+}
+
+void apply_device_flags(RunConfig* config) {
+  config->num_gpus = get_flag<int64_t>("num_gpus");
+  config->devices = DevicePlan(config->num_gpus, get_flag<bool>("clone_on_cpu"));
+  if (config->run_mode != ModeKeys::TRAIN) return;
+  config->sums = sums_of_flags(*config);
+  const ClusterConfig& cluster = config->cluster;
+  if (!cluster.has_servers()) config->devices = config->devices.with_copies();
+  if (cluster.has_servers() && !cluster.is_ps)
+    config->devices =
+        config->devices.in_cluster(static_cast<int>(cluster.task_index), static_cast<int>(cluster.ps_hosts.size()));
+}
+
 void check_ranges(const RunConfig& config) {
 #define MOX_RUN_OPTION(type, name, ...) check_field(run_option(#name), config.name);
 #include "moxing/run_options.inc"
@@ -54,11 +74,7 @@ void check_writable(const std::string& log_dir) {
 
 void apply_flags(RunConfig* config) {
   config->cluster = cluster_config();
-  config->num_gpus = get_flag<int64_t>("num_gpus");
-  config->devices = DevicePlan(config->num_gpus, get_flag<bool>("clone_on_cpu"));
-  if (config->run_mode == ModeKeys::TRAIN && config->cluster.has_servers() && !config->cluster.is_ps)
-    config->devices = config->devices.in_cluster(static_cast<int>(config->cluster.task_index),
-                                                 static_cast<int>(config->cluster.ps_hosts.size()));
+  apply_device_flags(config);
   config->log_first_clone = get_flag<bool>("log_first_clone");
   config->include_patterns = split_patterns(get_flag<std::string>("checkpoint_include_patterns"));
   config->exclude_patterns = split_patterns(get_flag<std::string>("checkpoint_exclude_patterns"));

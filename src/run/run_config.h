@@ -6,6 +6,7 @@
 
 #include "devices/device_plan.h"
 #include "exchange/clip_gradients.h"
+#include "exchange/sums.h"
 #include "graph/built_graph.h"
 #include "moxing/export.h"
 #include "moxing/run.h"
@@ -20,6 +21,7 @@ constexpr int64_t kCallersThread = -1;             // num_inter_threads: a step 
 struct RunConfig : RunOptions {
   int num_gpus = 1;
   DevicePlan devices = {};  // of num_gpus towers; apply_flags fills it
+  Sums sums = Sums::kOnHost;
   bool log_first_clone = true;
   double loss_scale = 1;
   bool dynamic_loss_scale = false;

@@ -41,6 +41,8 @@ class RunMode {
   virtual void check(const BuiltGraph& graph) {}
   // Makes the graph that of this run; may change the options of the session.
   virtual void prepare(BuiltGraph* graph) = 0;
+  // After the passes: what says of all nodes where they are.
+  virtual void place(BuiltGraph* graph) {}
   // After a checkpoint was chosen, before it is restored.
   virtual void start_from(LoadedCheckpoint* checkpoint, BuiltGraph* graph);
   // Nothing: all steps were done by a run before, which is told.

@@ -81,7 +81,8 @@ std::string text_of(const ChiefNote& note) {
                                   {"processes", note.processes},
                                   {"state", note.state},
                                   {"step", note.step},
-                                  {"settings", note.settings}});
+                                  {"settings", note.settings},
+                                  {"times", note.times}});
 }
 
 WorkerNote worker_note(const std::string& text) {
@@ -92,7 +93,8 @@ WorkerNote worker_note(const std::string& text) {
 
 ChiefNote chief_note(const std::string& text) {
   const nlohmann::json json = parse_json(text);
-  return {json.at("turns"), json.at("processes"), json.at("state"), json.at("step"), json.at("settings")};
+  return {json.at("turns"), json.at("processes"), json.at("state"),
+          json.at("step"),  json.at("settings"),  json.at("times")};
 }
 
 // Cut off, a process is waited for: nobody waits here.

@@ -34,9 +34,10 @@ struct WorkerNote {
 struct ChiefNote {
   std::vector<uint64_t> turns;  // of the workers that take part; together they name the generation
   uint64_t processes = 0;
-  std::string state;     // "running", "ended", "interrupted"
-  int64_t step = 0;      // the global step with which they began
-  std::string settings;  // of the training whose state is on the servers
+  std::string state;          // "running", "ended", "interrupted"
+  int64_t step = 0;           // the global step with which they began
+  std::string settings;       // of the training whose state is on the servers
+  std::vector<double> times;  // seconds a step of each of the graph's variants, once they were tried
   std::string generation() const;
 };
 

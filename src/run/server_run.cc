@@ -44,6 +44,7 @@ std::unique_ptr<Exchange> ServerRun::make_exchange() {
   options.devices = config_.devices;
   options.sync = is_sync();
   options.copies = config_.cluster.copies;
+  options.tries_copies = config_.cluster.tries_copies;
   options.bfloat16_gradients = config_.cluster.bfloat16_gradients;
   options.replicas_to_aggregate = static_cast<int>(config_.cluster.replicas_to_aggregate);
   auto exchange = std::make_unique<ParameterServerExchange>(options);
@@ -54,7 +55,6 @@ std::unique_ptr<Exchange> ServerRun::make_exchange() {
 void ServerRun::prepare(BuiltGraph* graph, const Reload& reload) {
   graph_ = graph;
   reload_ = reload;
-  exchange_->place(graph);
   server_ = &TensorflowServer::start(cluster_, config_.devices, config_.num_intra_threads,
                                      std::max<int64_t>(0, config_.num_inter_threads));
   std::vector<int> servers(cluster_.ps_hosts.size());
@@ -68,7 +68,9 @@ void ServerRun::prepare(BuiltGraph* graph, const Reload& reload) {
                       {"--ps_hosts", fmt::format("{}", fmt::join(cluster_.ps_hosts, ","))},
                       {"--worker_hosts", fmt::format("{}", fmt::join(cluster_.worker_hosts, ","))},
                       {"--sync_replicas", is_sync() ? "true" : "false"},
-                      {"--variable_update", config_.cluster.copies ? "distributed_replicated" : "parameter_server"},
+                      {"--variable_update", config_.cluster.copies         ? "distributed_replicated"
+                                            : config_.cluster.tries_copies ? "auto"
+                                                                           : "parameter_server"},
                       {"--gradient_dtype", config_.cluster.bfloat16_gradients ? "bfloat16" : "float32"},
                       {"--replicas_to_aggregate", std::to_string(config_.cluster.replicas_to_aggregate)}});
   watch_.emplace(*server_, *board_, is_sync(),
@@ -376,6 +378,18 @@ void ServerRun::leave(const std::string& error) {
   if (!is_chief() || group_.turns.empty()) return;
   group_.state = interrupted ? "interrupted" : "ended";
   board_->write(group_);
+}
+
+std::optional<std::vector<double>> ServerRun::share_times(const std::vector<double>& mine) {
+  if (is_chief()) {
+    group_.times = mine;
+    board_->write(group_);
+    return mine;
+  }
+  const std::optional<ServerBoard::Notes> notes = board_->read();
+  if (!notes || !notes->chief || notes->chief->turns != group_.turns || notes->chief->times.size() != mine.size())
+    return std::nullopt;
+  return notes->chief->times;
 }
 
 std::optional<std::string> ServerRun::waits_for() const {

@@ -29,7 +29,7 @@ class ServerRun : public ClusterRun {
   ~ServerRun() override;
 
   std::unique_ptr<Exchange> make_exchange() override;
-  // Places the graph, starts this process's server.
+  // Starts this process's server.
   void prepare(BuiltGraph* graph, const Reload& reload) override;
   // Waits until all processes are there and agree. A line says who is missing, what was tried, and since when; RunError
   // after session_timeout. cluster::Interrupted after a signal.
@@ -45,6 +45,8 @@ class ServerRun : public ClusterRun {
   bool recover(StepNumber* number) override;
   // Without sync the chief waits for the others' last steps.
   void before_end(StepNumber* number) override;
+  // The chief's count.
+  std::optional<std::vector<double>> share_times(const std::vector<double>& mine) override;
   std::optional<std::string> waits_for() const override;
 
  private:

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "cluster/socket.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
@@ -27,8 +29,9 @@ StepLoop::StepLoop(const BuiltGraph& graph, EngineSession& session, StepWatch& w
       watch_(watch),
       options_(std::move(options)),
       observers_(std::move(observers)),
-      wants_(observers_.size() + 1) {
+      wants_(observers_.size() + 2) {
   if (options_.inputs_one_by_one) inputs_.emplace(graph, session);
+  if (graph.variants.size() > 1) trial_.emplace(graph, session, options_.peers, options_.limit, options_.samples);
   number_.global = options_.global_step;
 }
 
@@ -37,6 +40,7 @@ StepLoop::~StepLoop() = default;
 void StepLoop::ask() {
   wants_[0] = graph_.towers.size();
   for (size_t i = 0; i < observers_.size(); ++i) wants_[i + 1] = observers_[i]->wants(number_);
+  wants_.back() = static_cast<int64_t>(session_.variant());
 }
 
 StepLoop::Step StepLoop::prepare() const {
@@ -44,6 +48,7 @@ StepLoop::Step StepLoop::prepare() const {
   StepRequest& request = step.request;
   request.towers = wants_[0];
   request.targets = graph_.train_ops;
+  request.targets.insert(request.targets.end(), session_.variant_targets().begin(), session_.variant_targets().end());
   if (!session_.step_count().empty()) request.fetches.push_back(session_.step_count());
   for (size_t i = 0; i < observers_.size(); ++i) {
     const size_t first = request.fetches.size(), feeds = request.feeds.size();
@@ -119,7 +124,25 @@ void StepLoop::tell(const Step& step, const std::vector<tf::Tensor>& fetched) {
   for (size_t i = 0; i < observers_.size(); ++i) observers_[i]->after_step(show(i));
 }
 
+void StepLoop::recover_or_throw() {
+  if (!options_.peers || watch_.broke_off()) throw;
+  if (!options_.peers->recover(&number_)) throw;
+  if (trial_) trial_->restart(steps_left());
+}
+
+bool StepLoop::choose_variant() {
+  if (!trial_) return true;
+  try {
+    trial_->before_step();
+    return true;
+  } catch (const RunError&) {
+    recover_or_throw();
+    return false;
+  }
+}
+
 bool StepLoop::step() {
+  if (!choose_variant()) return false;
   ask();
   if (inputs_) {
     const StepWatch::Running running(watch_);
@@ -128,6 +151,7 @@ bool StepLoop::step() {
   const Step& step = prepared();
   sound_ = false;
   std::vector<tf::Tensor> fetched;
+  const auto start = std::chrono::steady_clock::now();
   try {
     fetched = run_step(step);
   } catch (const RunError&) {
@@ -138,13 +162,16 @@ bool StepLoop::step() {
       sound_ = sound_after_own_error;
       throw;
     }
+    if (trial_) trial_->restart(steps_left());
     return false;
   }
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+  if (trial_) trial_->after_step(step.request.trace ? std::nullopt : std::optional(passed.count()));
   fed_.clear();  // a batch need not live until the next one is there
   try {
     tell(step, fetched);
   } catch (const RunError&) {  // observers read variables, which may be another process's
-    if (!options_.peers || watch_.broke_off() || !options_.peers->recover(&number_)) throw;
+    recover_or_throw();
   }
   return true;
 }

@@ -1,6 +1,7 @@
 // The loop over steps: asks the observers what they want, runs the step, tells them; until it ends.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "run/engine_session.h"
 #include "run/step_observer.h"
 #include "run/step_peers.h"
+#include "run/step_trial.h"
 #include "run/step_watch.h"
 #include "run/tower_inputs.h"
 
@@ -23,6 +25,7 @@ struct StepLoopOptions {
   bool inputs_one_by_one = false;  // of several devices: the last step may have a batch for some of them only
   bool resumed = false;            // an input that has ended already was read by a run before
   int64_t batch_size = 0;          // for messages
+  int64_t samples = 0;             // of a step of all processes, for messages; 0: not known
   StepPeers* peers = nullptr;      // the other processes; nullptr: none
 };
 
@@ -48,13 +51,16 @@ class MOX_EXPORT StepLoop {
     std::vector<std::pair<size_t, size_t>> fetched;  // [observer]: first, count
     std::vector<StepObserver*> feeders;
   };
-  using Wants = std::vector<int64_t>;  // devices that take part, then what each observer wants
+  using Wants = std::vector<int64_t>;  // devices that take part, what each observer wants, the graph's variant
 
   void ask();
   const Step& prepared();
   Step prepare() const;
   // False: it has to be done again.
   bool step();
+  bool choose_variant();
+  // The step under way failed, or what comes before it; throws what is being handled unless it is to be done again.
+  void recover_or_throw();
   std::vector<tensorflow::Tensor> run_step(const Step& step);
   const std::vector<tensorflow::Tensor>& fed(const Step& step);
   void tell(const Step& step, const std::vector<tensorflow::Tensor>& fetched);
@@ -64,6 +70,7 @@ class MOX_EXPORT StepLoop {
   void on_end_of_input();
   void end(Ending::How how, RunResult* result);
   Ending ending(Ending::How how) const;
+  int64_t steps_left() const { return options_.limit > 0 ? std::max<int64_t>(1, options_.limit - number_.local) : 0; }
   bool limit_reached() const { return options_.limit > 0 && number_.local >= options_.limit; }
 
   const BuiltGraph& graph_;
@@ -72,6 +79,7 @@ class MOX_EXPORT StepLoop {
   const StepLoopOptions options_;
   const StepObservers observers_;
   std::optional<TowerInputs> inputs_;  // only when devices take their inputs one by one
+  std::optional<StepTrial> trial_;     // only when the graph has several variants
 
   StepNumber number_;  // of the coming step; its local number is that of the steps done
   bool sound_ = true;  // the variables are those after them

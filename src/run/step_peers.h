@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "run/step_observer.h"
 
@@ -29,6 +30,9 @@ class MOX_EXPORT StepPeers {
   // This process has no more steps. What it keeps of the state is what there is when this returns; `number` says where
   // that stands.
   virtual void before_end(StepNumber* number) {}
+  // What this process measured, in the order of the graph's variants; all call it before the same step. What counts for
+  // all, the same at each; nullopt: not known yet, ask again before the next step. RunError as in a step.
+  virtual std::optional<std::vector<double>> share_times(const std::vector<double>& mine) { return mine; }
   // Whether the step under way waits for another process: nullopt when not, else for whom, "" where that is not known.
   // From any thread.
   virtual std::optional<std::string> waits_for() const = 0;

@@ -46,6 +46,8 @@ class TrainMode : public RunMode {
     add_hook_state(graph, hooks_);
   }
 
+  void place(BuiltGraph* graph) override { exchange_->place(graph); }
+
   void start_from(LoadedCheckpoint* checkpoint, BuiltGraph* graph) override {
     if (lock_) remove_leftovers(config_.log_dir);
     continue_input(graph, checkpoint);
@@ -53,7 +55,7 @@ class TrainMode : public RunMode {
   }
 
   // The limit counts over restarts: a run that was done stays done.
-  std::optional<StepLoopOptions> loop_options(const LoadedCheckpoint& start, const BuiltGraph&,
+  std::optional<StepLoopOptions> loop_options(const LoadedCheckpoint& start, const BuiltGraph& graph,
                                               int64_t global_step) override {
     const int64_t most = config_.max_number_of_steps;
     limit_ = most > 0 ? std::max<int64_t>(0, most - config_.cluster.steps_of_each(global_step)) : 0;
@@ -69,6 +71,7 @@ class TrainMode : public RunMode {
     StepLoopOptions options = common_options(limit_, global_step);
     options.resumed = global_step > 0;
     options.first = global_step;
+    options.samples = graph.samples_per_step * (cluster_ ? cluster_->processes() : 1);
     return options;
   }
 
@@ -142,7 +145,8 @@ class TrainMode : public RunMode {
     return options;
   }
 
-  const std::unique_ptr<Exchange> exchange_ = cluster_ ? cluster_->make_exchange() : std::make_unique<LocalExchange>();
+  const std::unique_ptr<Exchange> exchange_ =
+      cluster_ ? cluster_->make_exchange() : std::make_unique<LocalExchange>(config_.sums, config_.devices);
   std::optional<LogDirLock> lock_;  // its holder is the one process that writes to log_dir
   int64_t limit_ = 0;               // steps of this run; 0: until the input ends
 };

@@ -27,11 +27,20 @@ def free_addresses(count):
 
 
 def steps_of(path):
-    """global step -> what it had; a step that was done again after a loss stands there once, as it was last."""
+    """global step -> what it had, of all devices together; a step that was done again after a loss stands there once, as it was last."""
     if not path.exists():
         return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
-    return {line["step"]: line for line in lines}
+    steps = {}
+    for line in path.read_text().splitlines():
+        if line.endswith("}"):
+            had = json.loads(line)
+            steps.setdefault(had["step"], {})[had["device"]] = had
+    return {step: joined(list(devices.values())) for step, devices in steps.items()}
+
+
+def joined(devices):
+    losses = [sum(values) / len(values) for values in zip(*(had["losses"] for had in devices))]
+    return {**devices[0], "samples": sum((had["samples"] for had in devices), []), "losses": losses}
 
 
 class Worker:

@@ -16,43 +16,53 @@ def assert_same_training(joined, reference, tolerance=1e-5):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """One process, per extra arguments: batch 16, as 2 workers of 8 or 4 of 4 have it together."""
+    """One process, per extra arguments: batch 16, as 2 workers of 8 or 4 of 4 have it together; devices: of that process."""
     known = {}
 
-    def of(*args):
-        if args not in known:
-            known[args] = alone(tmp_path_factory.mktemp("alone"), f"--steps={STEPS}", "--batch_size=16", *args)[1]
-        return known[args]
+    def of(*args, devices=1):
+        key = (*args, devices)
+        if key not in known:
+            known[key] = alone(tmp_path_factory.mktemp("alone"), f"--steps={STEPS}", f"--num_gpus={devices}", "--log_first_clone=false",
+                               f"--batch_size={16 // devices}", *args)[1]
+        return known[key]
 
     return of
 
 
-@pytest.mark.parametrize("workers, devices", [(2, 1), (4, 1), (2, 2)])
+@pytest.mark.parametrize("workers, devices", [(2, 1), (4, 1), (2, 2), (4, 2)])
 def test_the_numbers_are_those_of_one_process(tmp_path, reference, workers, devices):
     with Cluster(tmp_path, workers, f"--steps={STEPS}", f"--batch_size={16 // workers // devices}", f"--num_gpus={devices}",
                  "--log_first_clone=false") as cluster:
         results = cluster.results()
         assert [result["global_step"] for result in results] == [STEPS] * workers
-        if devices == 1:
-            assert_same_training(cluster.steps(), reference())
+        assert_same_training(cluster.steps(), reference())
         assert "step: 45(global step: 45)" in cluster[0].said()
         assert "step:" not in cluster[1].said()
 
 
-@pytest.mark.parametrize("args", [
-    ["--optimizer=lars"],
-    ["--optimizer=batch_gradients"],
-    ["--optimizer=batch_gradients_sync"],
-    ["--model=gan"],
-    ["--loss_scale=dynamic", "--loss_scale_growth_steps=10"],
-    ["--gradient_clip=0.05", "--gradient_clip_type=global_norm"],
-    ["--input=user"],
-    ["--input=synthetic"],
-], ids=lambda args: args[0])
-def test_so_they_are_with(tmp_path, reference, args):
-    with Cluster(tmp_path, 2, f"--steps={STEPS}", "--batch_size=8", *args) as cluster:
+@pytest.mark.parametrize("devices, args", [
+    (1, ["--optimizer=lars"]),
+    (2, ["--optimizer=lars"]),
+    (1, ["--optimizer=batch_gradients"]),
+    (2, ["--optimizer=batch_gradients"]),
+    (2, ["--optimizer=batch_gradients_sync"]),
+    (2, ["--model=gan"]),
+    (2, ["--loss_scale=dynamic", "--loss_scale_growth_steps=10"]),
+    (2, ["--gradient_clip=0.05", "--gradient_clip_type=global_norm"]),
+    (1, ["--input=user"]),
+    (1, ["--input=synthetic"]),
+], ids=lambda value: value[0] if isinstance(value, list) else str(value))
+def test_so_they_are_with(tmp_path, reference, devices, args):
+    with Cluster(tmp_path, 2, f"--steps={STEPS}", f"--num_gpus={devices}", f"--batch_size={8 // devices}", *args) as cluster:
         cluster.results()
         assert_same_training(cluster.steps(), reference(*args))
+
+
+@pytest.mark.parametrize("args", [["--optimizer=dgc"], ["--use_fp16=true"]], ids=lambda args: args[0])
+def test_what_each_device_does_with_its_own_gradients_is_as_on_so_many_devices_of_one_process(tmp_path, reference, args):
+    with Cluster(tmp_path, 2, f"--steps={STEPS}", "--num_gpus=2", "--batch_size=4", *args) as cluster:
+        cluster.results()
+        assert_same_training(cluster.steps(), reference(*args, devices=4))
 
 
 def test_with_shuffled_data_each_sample_comes_once_an_epoch(tmp_path):

@@ -116,6 +116,28 @@ TEST(ExchangerTest, OneVoteStopsAllAfterTheSameStep) {
   for (Process& one : all) EXPECT_EQ(one.line(), "8 steps, false");
 }
 
+TEST(ExchangerTest, NumbersThatAllTellAreKnownToAllAfterTheStep) {
+  std::vector<Process> all = together(2, {.first = {3}, .wire = WireType::kBfloat16},
+                                      [](int index, Member*, Exchanger* exchanger, const Say& say) {
+                                        std::string text;
+                                        const auto step = [&] {
+                                          std::vector<std::vector<float>> tensors = {{1, 2, 3}};
+                                          exchange(exchanger, &tensors, 0);
+                                          const auto told = exchanger->told();
+                                          text += told ? fmt::format("{:.3f} {:.3f},", (*told)[0], (*told)[1]) : "-,";
+                                        };
+                                        if (index == 0) exchanger->tell({0.125, 3.001});
+                                        step();  // the other has said nothing
+                                        if (index == 1) exchanger->tell({0.375, 1.001});
+                                        step();
+                                        step();
+                                        exchanger->restart();
+                                        step();
+                                        say(text);
+                                      });
+  for (Process& one : all) EXPECT_EQ(one.line(), "-,0.250 2.001,0.250 2.001,-,");
+}
+
 // In buckets of every kind: small parts with the signals in front of them, one large part that travels in place.
 TEST(ExchangerTest, WhereOneHasNoMoreStepsNobodyHasThatStepAndTheGroupStaysWhole) {
   for (const size_t count : {size_t{3}, size_t{300'000}}) {

@@ -150,6 +150,30 @@ TEST(CollectiveExchange, MovingAveragesAreEachWorkersOwnOrThoseOfAll) {
   }
 }
 
+// A bucket that is posted in some steps only would be waited for in the others.
+TEST(CollectiveExchange, LossesThatAreAppliedInDifferentStepsAreRefused) {
+  const OptimizerFn sgd = get_optimizer_fn("sgd", 0.1);
+  const OptimizerFn sometimes =
+      get_optimizer_wrapper_fn("batch_gradients", sgd, {.num_batches = 2, .sync_on_apply = true});
+  const auto join = [&](const OptimizerFn& first, const OptimizerFn& second) {
+    RunConfig config{toy_options("", 1)};
+    config.optimizer_fn = {first, second};
+    config.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+      ModelSpec spec = regression_model(s, inputs, mode);
+      const Output v = s.get_variable("v", {1}, {.initializer = zeros_initializer()});
+      spec.loss = {spec.loss.all()[0], ops::Mean(s, ops::Square(s, ops::Sub(s, v, 1.f)), 0)};
+      return spec;
+    };
+    std::vector<InputTensor> batch;
+    BuiltGraph graph = build_run_graph(config, &batch);
+    cluster::ExchangerNumber number;
+    CollectiveExchange({number.number()}).join(&graph);
+  };
+  join(sgd, sgd);
+  join(sometimes, sometimes);
+  EXPECT_NE(error_of<InvalidArgumentError>([&] { join(sometimes, sgd); }).find("sync_on_apply"), std::string::npos);
+}
+
 TEST(CollectiveExchange, AStepWithoutTheOtherIsAnErrorThatNamesIt) {
   const std::vector<Worker> workers = train_two(5, false, false, 2);
   EXPECT_NE(workers[0].error.find("worker 1 (127.0.0.1:"), std::string::npos) << workers[0].error;

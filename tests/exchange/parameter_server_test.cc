@@ -115,6 +115,14 @@ TEST(ParameterServers, FourWorkersOnTwoServers) { expect_losses_of_one("plain", 
 TEST(ParameterServers, TwoDevicesEach) { expect_losses_of_one("two_devices"); }
 TEST(ParameterServers, MovingAveragesAreTheChiefs) { expect_losses_of_one("batch_norm"); }
 TEST(ParameterServers, WorkersWithCopies) { expect_losses_of_one("copies_two_devices_batch_norm", 2, 2); }
+TEST(ParameterServers, WorkersWithCopiesInSomeSteps) {
+  expect_losses_of_one("tries_two_devices", 2, 2);
+  expect_losses_of_one("tries_dynamic_clip_norm");
+}
+TEST(ParameterServers, WorkersWithCopiesAndAllElse) {
+  expect_losses_of_one("copies_two_devices_dynamic_clip_norm_lars");
+  expect_losses_of_one("copies_two_losses_batch_gradients_dgc_two_devices_fp16");
+}
 TEST(ParameterServers, Adam) { expect_losses_of_one("adam", 2, 2); }
 TEST(ParameterServers, TwoLosses) { expect_losses_of_one("two_losses"); }
 TEST(ParameterServers, LarsAndFp16) { expect_losses_of_one("lars_fp16"); }

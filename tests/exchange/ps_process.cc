@@ -128,6 +128,7 @@ void train(const Settings& settings) {
   options.devices = config.devices;
   options.sync = settings.test.sync;
   options.copies = settings.test.has("copies");
+  options.tries_copies = settings.test.has("tries");
   if (settings.test.has("backup")) options.replicas_to_aggregate = workers - 1;
   const bool slow = settings.test.has("backup") && settings.cluster.index == workers - 1;
   LocalExchange local;
@@ -154,12 +155,21 @@ void train(const Settings& settings) {
   const size_t losses = fetches.size();
   fetches.push_back(session.step_count());
   for (const NamedTensor& info : graph.towers[0].log_info) fetches.push_back(info.tensor);
-  const auto step = session.prepare(fetches, graph.train_ops);
+  std::vector<EngineSession::Prepared> ways;
+  for (size_t variant = 0; variant < std::max<size_t>(1, graph.variants.size()); ++variant) {
+    if (variant > 0) session.use_variant(variant);
+    std::vector<std::string> targets = graph.train_ops;
+    targets.insert(targets.end(), session.variant_targets().begin(), session.variant_targets().end());
+    ways.push_back(session.prepare(fetches, targets));
+  }
   std::ofstream out(settings.folder + "/" + settings.role + "_" + std::to_string(settings.cluster.index) + ".part");
   out.precision(9);
   for (int i = 0, done = 0; i < kSteps && done < kSteps; ++i) {
     if (slow) usleep(50000);
-    const std::vector<tensorflow::Tensor> fetched = session.run(step);
+    // Not in the same steps: a worker may have its copies while another has none.
+    const size_t way = static_cast<size_t>(i / (3 + index)) % ways.size();
+    if (!graph.variants.empty()) session.use_variant(way);
+    const std::vector<tensorflow::Tensor> fetched = session.run(ways[way]);
     if (options.sync) done = static_cast<int>(fetched[losses].scalar<int64_t>()());
     double sum = 0;
     for (size_t k = 0; k < losses; ++k) sum += fetched[k].scalar<float>()();

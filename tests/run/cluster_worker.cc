@@ -1,5 +1,5 @@
 // A program as a user of several workers would write it, for tests/cli/test_cluster*.py: a small convolutional network
-// (or a GAN) on samples that are known by number. What each step had goes to --out, a JSON object a line.
+// (or a GAN) on samples that are known by number. What each step had goes to --out, a JSON object a line and device.
 //   cluster_worker --out=FILE [--log_dir=DIR] [--steps=N] [--mode=TRAIN|EVAL|PREDICT] [--model=conv|norm|gan]
 //     [--optimizer=momentum|lars|batch_gradients|batch_gradients_sync|dgc] [--input=own|user|synthetic] [--samples=N]
 //     [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP] [--fail_at=STEP] [--broken=SAMPLE] [MoXing's flags]
@@ -94,14 +94,16 @@ std::vector<Output> input(const Scope& s, const Flags& flags) {
 
 class Writer : public mox::AggregativeSessionRunHook {
  public:
-  Writer(const Flags& flags, std::vector<mox::Fetch> fetches) : flags_(flags), fetches_(std::move(fetches)) {}
+  Writer(const Flags& flags, int device, std::vector<mox::Fetch> fetches)
+      : flags_(flags), device_(device), fetches_(std::move(fetches)) {}
   bool support_sync_workers() const override { return true; }
   mox::SessionRunArgs before_run(mox::SessionRunContext& context) override {
     if (context.local_step() == number(flags_, "fail_at")) throw mox::RunError("the disk is full");
     return {fetches_, {}};
   }
   void after_run(mox::SessionRunContext& context, const mox::SessionRunValues& values) override {
-    nlohmann::ordered_json line = {{"local", context.local_step()}, {"step", context.global_step()}};
+    nlohmann::ordered_json line = {
+        {"local", context.local_step()}, {"step", context.global_step()}, {"device", device_}};
     const auto& samples = values.results[0];
     for (int64_t i = 0; i < samples.NumElements(); ++i) line["samples"].push_back(samples.flat<int64_t>()(i));
     for (size_t i = 1; i < values.results.size(); ++i) line["losses"].push_back(values.results[i].flat<float>()(0));
@@ -112,6 +114,7 @@ class Writer : public mox::AggregativeSessionRunHook {
 
  private:
   const Flags& flags_;
+  const int device_;
   const std::vector<mox::Fetch> fetches_;
 };
 
@@ -123,7 +126,7 @@ Output network(const Scope& outer, const Output& images, bool norm, bool trainin
   return layers::fully_connected(s, layers::flatten(s, x), 4, "logits", {.activation = {}});
 }
 
-mox::ModelSpec model(const Scope& s, const std::vector<Output>& inputs, ModeKeys mode, const Flags& flags) {
+mox::ModelSpec model(const Scope& s, const std::vector<Output>& inputs, ModeKeys mode, const Flags& flags, int device) {
   const Output logits = network(s, inputs[1], flags.at("model") == "norm", mode == ModeKeys::TRAIN);
   Output loss = mox::losses::sparse_softmax_cross_entropy(s, inputs[2], logits);
   mox::ModelSpec spec{.loss = loss, .log_info = {{"loss", loss}}};
@@ -137,7 +140,7 @@ mox::ModelSpec model(const Scope& s, const std::vector<Output>& inputs, ModeKeys
     spec.var_scopes = {{"net"}, {"other"}};
     fetches.push_back(second);
   }
-  if (!flags.at("out").empty()) spec.hooks = {std::make_shared<Writer>(flags, fetches)};
+  if (!flags.at("out").empty()) spec.hooks = {std::make_shared<Writer>(flags, device, fetches)};
   return spec;
 }
 
@@ -161,10 +164,11 @@ int main(int argc, char** argv) try {
   const ModeKeys mode = flags.at("mode") == "TRAIN"  ? ModeKeys::TRAIN
                         : flags.at("mode") == "EVAL" ? ModeKeys::EVAL
                                                      : ModeKeys::PREDICT;
+  int devices = 0;
   mox::RunOptions options{
       .input_fn = [&](const Scope& s, ModeKeys) { return input(s, flags); },
       .model_fn = [&](const Scope& s, const std::vector<Output>& inputs,
-                      ModeKeys m) { return model(s, inputs, m, flags); },
+                      ModeKeys m) { return model(s, inputs, m, flags, devices++); },
       .run_mode = mode,
       .batch_size = number(flags, "batch_size"),
       .max_number_of_steps = number(flags, "steps"),

@@ -66,6 +66,7 @@ void bind_config(nb::module_& m) {
           },
           nb::arg("num_towers"), nb::arg("pretended_gpus"), "for tests: a machine with GPUs that are not there")
       .def("tower", &DevicePlan::tower)
+      .def("with_copies", &DevicePlan::with_copies)
       .def("variables", &DevicePlan::variables)
       .def("inter", &DevicePlan::inter)
       .def("host", &DevicePlan::host)
