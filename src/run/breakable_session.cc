@@ -131,7 +131,7 @@ class BreakableSession : public tf::Session {
     return absl::AbortedError(breaker_->why_.value_or("the session was closed"));
   }
 
-  const std::shared_ptr<tf::Session> session_;
+  std::shared_ptr<tf::Session> session_;  // not const: the destructor hands it on
   const std::shared_ptr<SessionBreaker> breaker_;
   bool closed_ = false;  // by the breaker's mutex
 };
