@@ -124,6 +124,7 @@ void Member::Impl::take_arrivals() {
       continue;
     }
     const std::string name = who.text();
+    const bool is_same = seat != watched.end() && seat->incarnation == who.incarnation;
     if (joiner.greeted.hello.purpose == Purpose::kKnock) {
       try {
         put_off(&joiner.channel, "the group ends for it", for_seconds(kMessageSeconds));
@@ -132,9 +133,9 @@ void Member::Impl::take_arrivals() {
       return end_group(name + " is back");
     }
     arrivals.return_joiner(std::move(joiner));  // for the next group
-    return end_group(seat == watched.end()                  ? name + " is back"
-                     : seat->incarnation == who.incarnation ? name + " lost its connection"
-                                                            : name + " was started anew");
+    return end_group(seat == watched.end() ? name + " is back"
+                     : is_same             ? name + " lost its connection"
+                                           : name + " was started anew");
   }
 }
 

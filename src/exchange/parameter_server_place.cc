@@ -123,7 +123,7 @@ void ParameterServerExchange::take_local_state_of_chief(BuiltGraph* graph) {
     const std::string here = handle.device(), chief = device_of_task(task_name("worker", 0), here);
     handle.set_name(name);
     handle.set_device(chief);
-    *def->add_node() = handle;
+    *def->add_node() = std::move(handle);
     NodeMaker(def, name + "/read", "ReadVariableOp").input(name).attr("dtype", variable->dtype).device(chief);
     variable->initializer = add_assign(def, name + "/take", variable->handle, name + "/read", variable->dtype, here);
   }

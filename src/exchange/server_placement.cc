@@ -120,7 +120,7 @@ class Placement {
         where = device_[reader];
         one &= !where.empty();
       }
-      if (one) device_[i] = where;
+      if (one) device_[i] = std::move(where);
     }
   }
 

@@ -91,7 +91,7 @@ class HostLock {
     }
     const Note note = read_note(file_->get(), path_);
     // Somebody's own file is not written over.
-    if (note.state != "" && note.state != "failed" && note.state != "copying")
+    if (!note.state.empty() && note.state != "failed" && note.state != "copying")
       throw OsError(EEXIST, "copy_once_per_host: '" + path_ +
                                 "' is no lock of MoXing's, expected one or no such file; move it away");
     const std::string digest = hex_sha256(source);

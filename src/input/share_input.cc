@@ -249,8 +249,8 @@ class InputDealer {
     tf::NodeDef* node = body->add(name, "MoxShareDataset");
     node->add_input(tensor);
     node->add_input(fed.share);
-    (*node->mutable_attr())["output_types"] = types;
-    (*node->mutable_attr())["output_shapes"] = shapes;
+    (*node->mutable_attr())["output_types"] = std::move(types);
+    (*node->mutable_attr())["output_shapes"] = std::move(shapes);
     tf::SetAttrValue(unit, &(*node->mutable_attr())["unit"]);
     return body->handle_of(name);
   }

@@ -82,7 +82,7 @@ Variable SlotOptimizer::slot(const Scope& scope, const Variable& variable, const
   if (found != slots_.end()) return found->second;
   Variable created = create_unique_variable(scope, device_of(variable), variable.name + "/" + name_, variable.shape,
                                             variable.dtype, initializer);
-  return slots_[{variable.name, key}] = created;
+  return slots_[{variable.name, key}] = std::move(created);
 }
 
 tf::Output SlotOptimizer::scalar(const Scope& scope, float value, tf::DataType dtype) const {

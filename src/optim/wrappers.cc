@@ -41,7 +41,9 @@ OptimizerFn get_optimizer_wrapper_fn(const std::string& name, OptimizerFn optimi
       throw InvalidArgumentError("get_optimizer_wrapper_fn: the optimizer to wrap in '" + name +
                                  "' is an empty function; pass what get_optimizer_fn returns");
     entry.check(options);
-    return [wrap = entry.wrap, optimizer, options](const Scope& scope) { return wrap(optimizer(scope), options); };
+    return [wrap = entry.wrap, optimizer = std::move(optimizer), options](const Scope& scope) {
+      return wrap(optimizer(scope), options);
+    };
   }
   throw InvalidArgumentError("get_optimizer_wrapper_fn: unknown wrapper '" + name + "'; there are: " + known);
 }

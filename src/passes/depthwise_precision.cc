@@ -49,7 +49,7 @@ int widen_depthwise_gradients(tf::GraphDef* graph) {
     wide.set_name(wide.name() + "/float32");
     tf::SetAttrValue(tf::DT_FLOAT, &(*wide.mutable_attr())["T"]);
     node->add_input(wide.name());
-    *graph->add_node() = wide;
+    *graph->add_node() = std::move(wide);
     ++rewritten;
   }
   return rewritten;

@@ -156,7 +156,7 @@ class InputStaging {
   }
 
   NodeMaker node(const std::string& name, const std::string& op) {
-    return std::move(NodeMaker(&graph_.graph, name, op).device(plan_.host()));
+    return NodeMaker(&graph_.graph, name, op).device(plan_.host());
   }
 
   bool is_own(const std::string& node) const { return node.rfind(kFolder, 0) == 0; }

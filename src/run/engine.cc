@@ -32,7 +32,7 @@ RunResult run_steps(RunMode& mode, const RunConfig& config, const RunParts& part
   std::optional<StepLoop> loop;
   if (std::optional<StepLoopOptions> options = mode.loop_options(parts.start, parts.graph, parts.global_step)) {
     options->peers = parts.cluster;
-    loop.emplace(parts.graph, parts.session, parts.watch, std::move(*options), mode.observers(parts));
+    loop.emplace(parts.graph, parts.session, parts.watch, *options, mode.observers(parts));
     loop->prepare_first();
   }
   release_start_up_memory();

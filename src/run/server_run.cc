@@ -19,8 +19,6 @@
 
 namespace mox {
 
-namespace tf = tensorflow;
-
 namespace {
 
 constexpr double kAnswer = 1;  // seconds

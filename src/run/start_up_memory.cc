@@ -22,6 +22,7 @@ int release_read_only_segments(dl_phdr_info* library, size_t, void*) {
     // Whole pages only: the ones at the ends may be shared with a neighbour.
     const uintptr_t begin = (library->dlpi_addr + segment.p_vaddr + page - 1) / page * page;
     const uintptr_t end = (library->dlpi_addr + segment.p_vaddr + segment.p_filesz) / page * page;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the linker's table has addresses as numbers
     if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
   }
   return 0;

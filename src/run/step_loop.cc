@@ -27,7 +27,7 @@ StepLoop::StepLoop(const BuiltGraph& graph, EngineSession& session, StepWatch& w
     : graph_(graph),
       session_(session),
       watch_(watch),
-      options_(std::move(options)),
+      options_(options),
       observers_(std::move(observers)),
       wants_(observers_.size() + 2) {
   if (options_.inputs_one_by_one) inputs_.emplace(graph, session);

@@ -26,6 +26,7 @@ nb::object to_numpy(const tf::Tensor& tensor, const nb::object& new_array) {
   } else {
     const std::string_view data = tensor.tensor_data();
     const auto address = nb::cast<uintptr_t>(array.attr("ctypes").attr("data"));
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): numpy gives the address as a number
     if (!data.empty()) std::memcpy(reinterpret_cast<void*>(address), data.data(), data.size());
   }
   return tensor.dims() == 0 ? nb::object(array[nb::tuple()]) : array;

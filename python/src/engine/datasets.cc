@@ -145,9 +145,9 @@ void bind_all_options(nb::module_& m) {
   bind_options<ImageTFRecordDatasetOptions>(m, "ImageTFRecordDatasetOptions");
   bind_options<RawDatasetOptions>(m, "RawDatasetOptions");
   bind_options<MultilabelDatasetOptions>(m, "MultilabelDatasetOptions");
-  nb::class_<Feature>(m, "Feature");
+  nb::class_<Feature>(m, "Feature");  // NOLINT(bugprone-unused-raii): making it registers the class
   m.def("feature", &make_feature, nb::arg("dtype"), nb::arg("shape"), nb::arg("var_len"), nb::arg("default").none());
-  nb::class_<ItemHandler>(m, "ItemHandler");
+  nb::class_<ItemHandler>(m, "ItemHandler");  // NOLINT(bugprone-unused-raii): as above
   m.def("tensor_handler", &tensor_handler);
   m.def("image_handler", [](const std::string& feature, const std::optional<std::pair<int64_t, int64_t>>& size) {
     return image_handler(feature, size ? std::optional(ImageSize{size->first, size->second}) : std::nullopt);

@@ -136,7 +136,7 @@ void bind_hooks(nb::module_& m) {
       .def("run", &run_session)
       .def("restart_input", &HookSession::restart_input, nb::call_guard<nb::gil_scoped_release>())
       .def("multiply_learning_rate", &HookSession::multiply_learning_rate, nb::call_guard<nb::gil_scoped_release>());
-  nb::class_<SessionRunHook>(m, "SessionRunHook");
+  nb::class_<SessionRunHook>(m, "SessionRunHook");  // NOLINT(bugprone-unused-raii): making it registers the class
   nb::class_<PythonHook, SessionRunHook>(m, "PythonHook").def(nb::init<nb::object, bool, bool, bool>());
   nb::class_<FeedSessionRunHook, SessionRunHook>(m, "FeedSessionRunHook")
       .def("__init__", [](FeedSessionRunHook* self, const NamedFeeds& feeds) {

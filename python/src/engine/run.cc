@@ -102,7 +102,7 @@ void bind_config(nb::module_& m) {
 }  // namespace
 
 void bind_run(nb::module_& m) {
-  nb::class_<tf::Tensor>(m, "Tensor");  // opaque: what feeds carry
+  nb::class_<tf::Tensor>(m, "Tensor");  // NOLINT(bugprone-unused-raii): opaque, what feeds carry
   m.def("to_array", &to_numpy, "the tensor's values; a scalar as numpy's");
   bind_config(m);
   // Takes the graphs: they are empty afterwards.

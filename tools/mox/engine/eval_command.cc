@@ -62,7 +62,7 @@ void print_metrics(const nlohmann::ordered_json& metrics, bool as_json) {
               : fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
                             metrics["global_step"].get<int64_t>(), metrics["split"].get<std::string>(),
                             metrics["samples"].get<int64_t>(), number("loss"), number("accuracy"), number("top5"));
-  std::cout << line << std::endl;
+  std::cout << line << '\n';
 }
 
 }  // namespace

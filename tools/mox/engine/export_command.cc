@@ -37,9 +37,9 @@ int run_export(const std::vector<std::string>& args) {
   options.class_names = class_names_of(config, checkpoint_url);
   const std::string dir = export_model(options);
   if (as_json)
-    std::cout << json_text(nlohmann::json{{"export_dir", dir}}) << std::endl;
+    std::cout << json_text(nlohmann::json{{"export_dir", dir}}) << '\n';
   else
-    std::cout << dir << std::endl;
+    std::cout << dir << '\n';
   return kDone;
 }
 

@@ -68,7 +68,7 @@ void print_json(const LrFlags& flags, const std::vector<LrPiece>& pieces) {
   nlohmann::json result = {{"strategy", flags.strategy}, {"points", points}};
   if (flags.steps_per_epoch > 0) result["steps_per_epoch"] = flags.steps_per_epoch;
   if (!flags.output_url.empty()) result["output_url"] = flags.output_url;
-  std::cout << json_text(result) << std::endl;
+  std::cout << json_text(result) << '\n';
 }
 
 // The curve as a file's text.
@@ -130,7 +130,7 @@ int run_lr(const std::vector<std::string>& args) {
   else if (flags.output_url.empty())
     print_table(flags, pieces);
   else
-    std::cout << flags.output_url << std::endl;
+    std::cout << flags.output_url << '\n';
   return kDone;
 }
 

@@ -82,14 +82,21 @@ class Drawing {
 
   std::string axes(const std::string& x_label) const {
     std::string out;
-    for (double y = y_.low; y <= y_.high + y_.step / 2; y += y_.step)
+    const int64_t rows = std::llround((y_.high - y_.low) / y_.step);
+    for (int64_t i = 0; i <= rows; ++i) {
+      const double y = y_.low + static_cast<double>(i) * y_.step;
       out += fmt::format(
           R"(<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/><text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>)",
           kLeft, width_ - kRight, at_y(y), at_y(y), kLeft - 8, at_y(y) + 4,
           short_number(log_y_ ? std::pow(10, y) : clean(y, y_.step)));
-    for (double x = std::ceil(x_.low / x_.step) * x_.step; x <= x_.high + x_.step * 1e-6; x += x_.step)
+    }
+    const double first = std::ceil(x_.low / x_.step) * x_.step;
+    const auto columns = static_cast<int64_t>(std::floor((x_.high - first) / x_.step + 1e-6));
+    for (int64_t i = 0; i <= columns; ++i) {
+      const double x = first + static_cast<double>(i) * x_.step;
       out += fmt::format(R"(<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>)", at_x(x),
                          height_ - kBottom + 17, short_number(clean(x, x_.step)));
+    }
     out += fmt::format(R"(<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>)",
                        (kLeft + width_ - kRight) / 2, height_ - 6, escape_html(x_label));
     return out;

@@ -109,7 +109,7 @@ int run_train(const std::vector<std::string>& args) {
                                 {"export_dir", result.export_dir},
                                 {"interrupted", result.interrupted}};
     for (const auto& [name, value] : result.metrics) j[name] = value;
-    std::cout << json_text(j) << std::endl;
+    std::cout << json_text(j) << '\n';
   }
   return result.interrupted ? kFailed : kDone;
 }
