@@ -43,6 +43,14 @@ class GraphState {
   int64_t seed = 0;  // 0: not seeded
   int64_t seed_count = 0;
 
+  // Which variables are made as pieces, and the pieces of those that were, by the whole's name (split_variables.h).
+  struct Split {
+    std::string scope, prefix;
+    int count = 1;
+  };
+  Split split;
+  std::map<std::string, std::vector<Variable>> pieces;
+
   tensorflow::GraphDef to_graph_def() const;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "graph/graph_state.h"
+#include "graph/split_variables.h"
 #include "moxing/error.h"
 #include "moxing/initializers.h"
 #include "tensorflow/cc/framework/scope_internal.h"
@@ -108,20 +109,29 @@ std::pair<int64_t, int64_t> Scope::next_seed() const {
 
 namespace {
 
-Variable create_variable(const Scope& scope, const std::string& name, const tf::TensorShape& shape, tf::DataType dtype,
+// Where the operations of a variable's initial value are.
+Scope initializer_scope(const Scope& scope, const std::string& name) {
+  const GraphState& state = scope.state();
+  return scope.with(state.root.WithDevice(state.variable_device).NewSubScope(name).NewSubScope("Initializer"));
+}
+
+tf::Output initial_value(const Scope& scope, const tf::TensorShape& shape, tf::DataType dtype,
                          const VariableOptions& options) {
+  return (options.initializer ? options.initializer : default_initializer(shape))(scope, shape, dtype);
+}
+
+// `value`: of the variable's shape; called after its handle is made.
+Variable create_variable(const Scope& scope, const std::string& name, const tf::TensorShape& shape, tf::DataType dtype,
+                         bool trainable, const std::function<tf::Output()>& value) {
   GraphState& state = scope.state();
   const tf::Scope root = state.root.WithDevice(state.variable_device);
   Variable variable;
   variable.name = name;
   variable.shape = shape;
   variable.dtype = dtype;
-  variable.trainable = options.trainable;
+  variable.trainable = trainable;
   variable.handle = ops::VarHandleOp(root.WithOpName(name), dtype, shape, ops::VarHandleOp::SharedName(name));
-  const Initializer init = options.initializer ? options.initializer : default_initializer(shape);
-  const Scope init_scope = scope.with(root.NewSubScope(name).NewSubScope("Initializer"));
-  tf::Output value = init(init_scope, shape, dtype);
-  variable.initializer = ops::AssignVariableOp(root.WithOpName(name + "/Assign"), variable.handle, value).operation;
+  variable.initializer = ops::AssignVariableOp(root.WithOpName(name + "/Assign"), variable.handle, value()).operation;
   check(scope, "creating variable " + name);
   state.variable_index[name] = state.variables.size();
   state.variables.push_back(variable);
@@ -139,27 +149,91 @@ void add_weight_decay(const Scope& scope, const Variable& variable, const std::s
                           ops::Multiply(s.WithOpName("l2_regularizer"), sum, weight_decay));
 }
 
+[[noreturn]] void reject_new_variable(const std::string& name) {
+  throw InvalidArgumentError(
+      "variable " + name +
+      " does not exist, and this scope only reuses variables: a later device or mode asked for a variable that the "
+      "first did not create");
+}
+
+bool is_split(const GraphState& state, const std::string& name) {
+  return state.split.count > 1 && name.rfind(state.split.scope + "/", 0) == 0;
+}
+
+std::vector<std::string> names_of_pieces(const GraphState::Split& split, const std::string& name) {
+  std::vector<std::string> names;
+  for (int i = 1; i <= split.count; ++i)
+    names.push_back(split.scope + "/" + split.prefix + std::to_string(i) + name.substr(split.scope.size()));
+  return names;
+}
+
+std::vector<Variable> make_pieces(const Scope& scope, const std::string& name, const tf::TensorShape& shape,
+                                  tf::DataType dtype, const VariableOptions& options) {
+  const GraphState::Split& split = scope.state().split;
+  const int axis = shape.dims() - 1;
+  if (axis < 0 || shape.dim_size(axis) % split.count)
+    throw InvalidArgumentError("variable " + name + " of shape " + shape.DebugString() + " cannot be cut into " +
+                               std::to_string(split.count) + " pieces of its last dimension");
+  tf::TensorShape part = shape;
+  part.set_dim(axis, shape.dim_size(axis) / split.count);
+  const Scope init = initializer_scope(scope, name);
+  const tf::Output whole = initial_value(init, shape, dtype, options);
+  const ops::Split values(init.WithOpName("pieces"), axis, whole, split.count);
+  std::vector<Variable> pieces;
+  for (const std::string& piece : names_of_pieces(split, name))
+    pieces.push_back(
+        create_variable(scope, piece, part, dtype, options.trainable, [&] { return values.output[pieces.size()]; }));
+  return pieces;
+}
+
 }  // namespace
+
+SplitVariables::SplitVariables(const Scope& scope, const std::string& prefix, int count)
+    : state_(scope.state()), before_(state_.split) {
+  state_.split = {scope.variable_scope_name(), prefix, count};
+}
+
+SplitVariables::~SplitVariables() { state_.split = before_; }
+
+std::vector<Variable> pieces_of(const Scope& scope, const Variable& variable) {
+  const auto found = scope.state().pieces.find(variable.name);
+  return found == scope.state().pieces.end() ? std::vector<Variable>{variable} : found->second;
+}
 
 Variable Scope::get_variable_object(const std::string& name, const tf::TensorShape& shape,
                                     const VariableOptions& options) const {
   const std::string full_name = join_scope(variable_scope_, name);
   const tf::DataType dtype = force_dtype_.value_or(options.dtype);
-  auto found = state_->variable_index.find(full_name);
   Variable variable;
+  if (is_split(*state_, full_name)) {
+    variable.name = full_name;
+    variable.shape = shape;
+    variable.dtype = dtype;
+    variable.trainable = options.trainable;
+    std::vector<Variable>& pieces = state_->pieces[full_name];
+    if (pieces.empty() && reuse_) reject_new_variable(full_name);
+    if (pieces.empty()) pieces = make_pieces(*this, full_name, shape, dtype, options);
+    std::vector<tf::Output> reads;
+    for (const Variable& piece : pieces)
+      reads.push_back(
+          ops::ReadVariableOp(WithOpName(name + "/read").WithDevice(state_->variable_device), piece.handle, dtype));
+    variable.value = ops::Concat(WithOpName(name + "/whole"), reads, shape.dims() - 1);
+    if (options.weight_decay > 0) add_weight_decay(*this, variable, tower_, options.weight_decay);
+    return variable;
+  }
+  auto found = state_->variable_index.find(full_name);
   if (found != state_->variable_index.end()) {
     variable = state_->variables[found->second];
     checked_shape(variable, shape);
   } else if (reuse_) {
-    throw InvalidArgumentError(
-        "variable " + full_name +
-        " does not exist, and this scope only reuses variables: a later device or mode asked for "
-        "a variable that the first did not create");
+    reject_new_variable(full_name);
   } else {
     check_fits_memory("variable " + full_name + " of shape " + shape.DebugString(),
                       static_cast<double>(shape.num_elements()) * tf::DataTypeSize(dtype),
                       "look at the number of classes and at the size of the images");
-    variable = create_variable(*this, full_name, shape, dtype, options);
+    variable = create_variable(*this, full_name, shape, dtype, options.trainable, [&] {
+      return initial_value(initializer_scope(*this, full_name), shape, dtype, options);
+    });
   }
   // Each user reads for itself: a read's name tells where it is used, and gradients go to the handle.
   variable.value = ops::ReadVariableOp(WithOpName(name + "/read").WithDevice(state_->variable_device), variable.handle,

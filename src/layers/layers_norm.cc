@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "graph/split_variables.h"
 #include "layers/layout.h"
 #include "moxing/error.h"
 #include "moxing/layers.h"
@@ -53,8 +54,14 @@ void update_average(const Scope& scope, const Variable& variable, const tf::Outp
   const tf::Scope s = scope.NewSubScope("AssignMovingAvg");
   const tf::Output step =
       ops::Multiply(s, ops::Subtract(s, variable.value, value), scalar(scope, 1 - decay, value.type()));
-  const ops::AssignSubVariableOp update(s, variable.handle, step);
-  scope.add_to_collection(collections::kUpdateOps, tf::Output(update.operation, 0));
+  const std::vector<Variable> pieces = pieces_of(scope, variable);
+  const int count = static_cast<int>(pieces.size());
+  const std::vector<tf::Output> steps =
+      count == 1 ? std::vector<tf::Output>{step} : ops::Split(s, 0, step, count).output;
+  for (int i = 0; i < count; ++i) {
+    const ops::AssignSubVariableOp update(s, pieces[i].handle, steps[i]);
+    scope.add_to_collection(collections::kUpdateOps, tf::Output(update.operation, 0));
+  }
 }
 
 tf::Output constant(const Scope& scope, float value, int64_t channels) {

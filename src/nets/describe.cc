@@ -16,12 +16,18 @@ int64_t product(const std::vector<int64_t>& shape, size_t from = 0) {
   return result;
 }
 
-// Names of the variables that a regularization loss reads: weight_decay * L2Loss(read(variable)).
+// Names of the variables that a regularization loss reads: weight_decay * L2Loss(read(variable)), or of the
+// concatenation of several.
 std::set<std::string> regularized_variables(const Scope& scope) {
   std::set<std::string> names;
   for (const tf::Output& loss : get_collection(scope, collections::kRegularizationLosses)) {
     const tf::Operation l2 = loss.op().input(0).op();
-    names.insert(l2.input(0).op().input(0).node()->name());
+    const tf::Operation value = l2.input(0).op();
+    if (value.node()->type_string() != "ConcatV2") {
+      names.insert(value.input(0).node()->name());
+      continue;
+    }
+    for (int i = 0; i + 1 < value.num_inputs(); ++i) names.insert(value.input(i).op().input(0).node()->name());
   }
   return names;
 }

@@ -1,5 +1,6 @@
 // ResNeXt 32x4d (Xie 2016). Form B: 32 paths of 1x1 and 3x3 convolutions, joined. Form C: grouped 3x3 convolutions.
 // The two compute the same family of functions; form B normalizes and stores each path for itself.
+#include "graph/split_variables.h"
 #include "nets/families.h"
 #include "nets/resnet.h"
 
@@ -11,15 +12,14 @@ namespace {
 
 constexpr int kPaths = 32;
 
-// `width` channels in 32 paths, 3x3.
+// `width` channels in 32 paths, 3x3. All paths are computed at once, with variables of their own: a layer's are one
+// variable in 32 pieces.
 tf::Output form_b(Net& net, const Scope& s, const tf::Output& x, int width, int stride) {
-  std::vector<tf::Output> paths;
-  for (int i = 1; i <= kPaths; ++i) {
-    const Scope path = s.var_scope("path_" + std::to_string(i));
-    const tf::Output y = net.conv2d(path, x, width / kPaths, 1, "conv1");
-    paths.push_back(net.conv2d_same(path, y, width / kPaths, 3, "conv2", stride, net.conv));
-  }
-  return net.end_point(s.variable_scope_name() + "/concat", net.concat(s, paths));
+  const SplitVariables paths(s, "path_", kPaths);
+  layers::Conv2dOptions grouped = net.conv;
+  grouped.groups = kPaths;
+  const tf::Output y = net.conv2d(s, x, width, 1, "conv1");
+  return net.end_point(s.variable_scope_name() + "/concat", net.conv2d_same(s, y, width, 3, "conv2", stride, grouped));
 }
 
 tf::Output form_c(Net& net, const Scope& s, const tf::Output& x, int width, int stride) {
