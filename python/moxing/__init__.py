@@ -4,7 +4,7 @@ Importing this package loads neither of the two: they come with their first use.
 """
 import importlib
 
-__all__ = ["cache", "errors", "file", "framework", "tensorflow"]
+__all__ = ["cache", "convert", "errors", "file", "framework", "tensorflow"]
 
 
 def cache():

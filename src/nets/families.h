@@ -9,7 +9,7 @@ using BuildFn = NetworkOutput(const Scope& scope, const tensorflow::Output& imag
 
 BuildFn alexnet_v2, cifarnet, lenet, overfeat, vgg;
 BuildFn inception_v1, inception_v2, inception_v3, inception_v4, inception_resnet_v2;
-BuildFn resnet_v1, resnet_v1_18, resnet_v1_cifar, resnet_v2, resnext;
+BuildFn resnet_v1, resnet_v1_basic, resnet_v1_cifar, resnet_v2, resnext;
 BuildFn mobilenet_v1, mobilenet_v2, nasnet_family, pvanet;
 
 }  // namespace mox::nets

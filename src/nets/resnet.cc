@@ -17,6 +17,24 @@ std::vector<Block> bottleneck_blocks(const std::string& name) {
   return blocks(4, 6);
 }
 
+Style style_of(const std::string& name) {
+  if (name.rfind("resnet_v15_", 0) == 0) return {Halving::kFirstUnit, true};
+  if (name.rfind("resnet_v1_keras_", 0) == 0) return {Halving::kFirstUnitPointwise, true};
+  if (name.rfind("resnet_v2_keras_", 0) == 0) return {Halving::kLastUnit, true};
+  return {};
+}
+
+int stride_of(const Style& style, const Block& block, int number, int unit) {
+  if (style.halving == Halving::kLastUnit) return unit == block.units ? block.stride : 1;
+  return unit == 1 && number > 1 ? 2 : 1;
+}
+
+tf::Output first_pool(const Net& net, const Scope& s, const tf::Output& x) {
+  if (!style_of(net.params().name).even_pool) return net.max_pool(s, x, 3, "pool1");
+  const tf::Output padded = layers::pad2d(s, x, {1, 1, 1, 1}, "pool1/Pad", net.data_format());
+  return net.max_pool(s, padded, 3, "pool1", 2, layers::Padding::kValid);
+}
+
 void set_defaults(Net& net) {
   net.batch_norm.decay = net.batch_norm_decay(0.997f);
   net.batch_norm.epsilon = 1e-5f;

@@ -1,4 +1,4 @@
-// ResNets of two-convolution units (He 2015): 18 layers for ImageNet, 20 and 110 for 32x32 images.
+// ResNets of two-convolution units (He 2015): 18 and 34 layers for ImageNet, 20 and 110 for 32x32 images.
 #include "nets/families.h"
 #include "nets/resnet.h"
 
@@ -35,12 +35,17 @@ tf::Output unit(Net& net, const Scope& outer, const tf::Output& x, int depth, in
   return net.end_point(s.variable_scope_name(), layers::relu(s, net.add(s, shortcut, y)));
 }
 
-// Stages of `units` units; each but the first halves the image in its first unit.
-tf::Output stages(Net& net, const Scope& s, tf::Output x, const std::vector<int>& depths, int units, Shortcut kind) {
-  for (size_t i = 0; i < depths.size(); ++i) {
+struct Stage {
+  int depth;
+  int units;
+};
+
+// Each stage but the first halves the image in its first unit.
+tf::Output stages(Net& net, const Scope& s, tf::Output x, const std::vector<Stage>& stages, Shortcut kind) {
+  for (size_t i = 0; i < stages.size(); ++i) {
     const Scope b = s.var_scope("block" + std::to_string(i + 1));
-    for (int u = 1; u <= units; ++u)
-      x = unit(net, b.var_scope(resnet::unit_name(u)), x, depths[i], i > 0 && u == 1 ? 2 : 1, kind);
+    for (int u = 1; u <= stages[i].units; ++u)
+      x = unit(net, b.var_scope(resnet::unit_name(u)), x, stages[i].depth, i > 0 && u == 1 ? 2 : 1, kind);
     net.end_point(b.variable_scope_name(), x);
   }
   return x;
@@ -48,13 +53,16 @@ tf::Output stages(Net& net, const Scope& s, tf::Output x, const std::vector<int>
 
 }  // namespace
 
-NetworkOutput resnet_v1_18(const Scope& scope, const tf::Output& images, const Params& params) {
+NetworkOutput resnet_v1_basic(const Scope& scope, const tf::Output& images, const Params& params) {
   Net net(params);
   resnet::set_defaults(net);
   const Scope s = scope.var_scope(params.name);
   tf::Output x = resnet::conv(net, s, images, 64, 7, "conv1", 2, net.conv);
-  x = net.max_pool(s, x, 3, "pool1");
-  x = stages(net, s, x, {64, 128, 256, 512}, 2, Shortcut::kProjection);
+  x = resnet::first_pool(net, s, x);
+  const bool is_34 = params.name == NetworkKeys::RESNET_V15_34;
+  const std::vector<Stage> of_18 = {{64, 2}, {128, 2}, {256, 2}, {512, 2}};
+  const std::vector<Stage> of_34 = {{64, 3}, {128, 4}, {256, 6}, {512, 3}};
+  x = stages(net, s, x, is_34 ? of_34 : of_18, Shortcut::kProjection);
   return resnet::finish(net, s, scope, x);
 }
 
@@ -65,7 +73,7 @@ NetworkOutput resnet_v1_cifar(const Scope& scope, const tf::Output& images, cons
   const int units = params.name == NetworkKeys::RESNET_V1_110 ? 18 : 3;
   const Scope s = scope.var_scope(params.name);
   tf::Output x = resnet::conv(net, s, images, 16, 3, "conv1", 1, net.conv);
-  x = stages(net, s, x, {16, 32, 64}, units, Shortcut::kZeros);
+  x = stages(net, s, x, {{16, units}, {32, units}, {64, units}}, Shortcut::kZeros);
   return resnet::finish(net, s, scope, x);
 }
 

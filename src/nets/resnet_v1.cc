@@ -21,15 +21,17 @@ layers::Conv2dOptions last_convolution(const Net& net) {
   return options;
 }
 
-tf::Output bottleneck(Net& net, const Scope& outer, const tf::Output& x, int depth, int stride) {
+tf::Output bottleneck(Net& net, const Scope& outer, const tf::Output& x, int depth, int stride,
+                      const resnet::Style& style) {
   const Scope s = outer.var_scope("bottleneck_v1");
+  const bool pointwise = style.halving == resnet::Halving::kFirstUnitPointwise;
   layers::Conv2dOptions linear = net.conv;
   linear.activation = nullptr;
   const tf::Output shortcut = net.channels(s, x) == 4 * depth
                                   ? net.subsample(s, x, stride)
                                   : resnet::conv(net, s, x, 4 * depth, 1, "shortcut", stride, linear);
-  tf::Output y = resnet::conv(net, s, x, depth, 1, "conv1", 1, net.conv);
-  y = resnet::conv(net, s, y, depth, 3, "conv2", stride, net.conv);
+  tf::Output y = resnet::conv(net, s, x, depth, 1, "conv1", pointwise ? stride : 1, net.conv);
+  y = resnet::conv(net, s, y, depth, 3, "conv2", pointwise ? 1 : stride, net.conv);
   y = resnet::conv(net, s, y, 4 * depth, 1, "conv3", 1, last_convolution(net));
   return net.end_point(s.variable_scope_name(), layers::relu(s, net.add(s, shortcut, y)));
 }
@@ -45,12 +47,14 @@ NetworkOutput resnet_v1(const Scope& scope, const tf::Output& images, const Para
   }
   const Scope s = scope.var_scope(params.name);
   tf::Output x = resnet::conv(net, s, images, 64, 7, "conv1", 2, net.conv);
-  x = net.max_pool(s, x, 3, "pool1");
+  x = resnet::first_pool(net, s, x);
+  const resnet::Style style = resnet::style_of(params.name);
   int number = 0;
   for (const resnet::Block& block : resnet::bottleneck_blocks(params.name)) {
     const Scope b = s.var_scope("block" + std::to_string(++number));
     for (int unit = 1; unit <= block.units; ++unit)
-      x = bottleneck(net, b.var_scope(resnet::unit_name(unit)), x, block.depth, unit == block.units ? block.stride : 1);
+      x = bottleneck(net, b.var_scope(resnet::unit_name(unit)), x, block.depth,
+                     resnet::stride_of(style, block, number, unit), style);
     net.end_point(b.variable_scope_name(), x);
   }
   return resnet::finish(net, s, scope, x);

@@ -35,12 +35,14 @@ NetworkOutput resnet_v2(const Scope& scope, const tf::Output& images, const Para
   first.activation = nullptr;
   first.normalizer = nullptr;
   tf::Output x = resnet::conv(net, s, images, 64, 7, "conv1", 2, first);
-  x = net.max_pool(s, x, 3, "pool1");
+  x = resnet::first_pool(net, s, x);
+  const resnet::Style style = resnet::style_of(params.name);
   int number = 0;
   for (const resnet::Block& block : resnet::bottleneck_blocks(params.name)) {
     const Scope b = s.var_scope("block" + std::to_string(++number));
     for (int unit = 1; unit <= block.units; ++unit)
-      x = bottleneck(net, b.var_scope(resnet::unit_name(unit)), x, block.depth, unit == block.units ? block.stride : 1);
+      x = bottleneck(net, b.var_scope(resnet::unit_name(unit)), x, block.depth,
+                     resnet::stride_of(style, block, number, unit));
     net.end_point(b.variable_scope_name(), x);
   }
   layers::BatchNormOptions norm = net.batch_norm;

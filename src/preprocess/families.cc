@@ -31,6 +31,7 @@ Registry<Preprocessing>& registry() {
     add("inception", "inception_preprocessing", 299, preprocess::inception);
     add("lenet", "lenet_preprocessing", 28, preprocess::lenet);
     add("pvanet", "pvanet_preprocessing", 224, preprocess::pvanet);
+    add("torch", "torch_preprocessing", 224, preprocess::torch);
     add("vgg", "vgg_preprocessing", 224, preprocess::vgg);
     add("overfeat", "vgg_preprocessing", 224, preprocess::vgg);  // the network's own size is 231
     return filling;
@@ -66,6 +67,17 @@ int output_side(const char* which, int asked, int by_default) {
   return asked == 0 ? by_default : asked;
 }
 
+// What no image can be prepared with is told before any is.
+void check_options(const AugmentationOptions& options) {
+  const std::string who = "get_data_augmentation_fn: ";
+  if (options.resize_side_max > 0 && options.resize_side_max < options.resize_side_min)
+    throw InvalidArgumentError(who + "resize_side_min is " + std::to_string(options.resize_side_min) +
+                               " and resize_side_max " + std::to_string(options.resize_side_max) +
+                               ", expected the maximum not below the minimum");
+  check_number(who + "area_min", options.area_min, 0, 1);
+  check_number(who + "central_fraction", options.central_fraction, 0, 1);
+}
+
 // The image as the families want it; an error that tells what to do, rather than a kernel's, for what they cannot take.
 void check_image(const Scope& scope, const tf::Output& image, const std::string& name) {
   if (image.type() != tf::DT_UINT8 && image.type() != tf::DT_FLOAT)
@@ -84,6 +96,7 @@ void check_image(const Scope& scope, const tf::Output& image, const std::string&
 AugmentationFn get_data_augmentation_fn(const std::string& name, ModeKeys run_mode, int output_height, int output_width,
                                         const AugmentationOptions& options) {
   const Preprocessing found = find_preprocessing(name);
+  check_options(options);
   const preprocess::Request request = {run_mode == ModeKeys::TRAIN,
                                        output_side("output_height", output_height, found.image_size),
                                        output_side("output_width", output_width, found.image_size), options};

@@ -9,6 +9,6 @@ using Request = PreprocessingRequest;
 
 using Family = tensorflow::Output(const Scope& scope, const tensorflow::Output& image, const Request& request);
 
-Family cifarnet, inception, lenet, pvanet, vgg;
+Family cifarnet, inception, lenet, pvanet, torch, vgg;
 
 }  // namespace mox::preprocess

@@ -1,4 +1,5 @@
-// vgg and pvanet: the shorter side is resized, a crop is cut out of it, the data set's mean colour is subtracted.
+// vgg, pvanet and torch: the shorter side is resized, a crop is cut out of it, the data set's mean colour is
+// subtracted.
 #include "moxing/error.h"
 #include "preprocess/families.h"
 #include "preprocess/image_ops.h"
@@ -50,7 +51,7 @@ Output without_mean(const Scope& scope, const Output& image, const float (&mean)
 }
 
 Output crop_of_resized(const Scope& scope, const Output& input, const Request& request, const float (&mean)[3]) {
-  const Output image = require_channels(scope, input, 3, "vgg and pvanet preprocessing");
+  const Output image = require_channels(scope, input, 3, "vgg, pvanet and torch preprocessing");
   const Sides sides = resize_sides(request);
   const Output side = request.training ? random_int(scope, ops::Const(scope, sides.least), sides.most + 1)
                                        : Output(ops::Const(scope, sides.least));
@@ -64,6 +65,9 @@ Output crop_of_resized(const Scope& scope, const Output& input, const Request& r
 constexpr float kImageNetMean[3] = {123.68f, 116.78f, 103.94f};
 // What PVANET's published models subtract.
 constexpr float kPvanetMean[3] = {122.7717f, 115.9465f, 102.9801f};
+// torchvision's (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225), times 255.
+constexpr float kTorchMean[3] = {123.675f, 116.28f, 103.53f};
+constexpr float kTorchDeviation[3] = {58.395f, 57.12f, 57.375f};
 
 }  // namespace
 
@@ -73,6 +77,11 @@ Output vgg(const Scope& scope, const Output& image, const Request& request) {
 
 Output pvanet(const Scope& scope, const Output& image, const Request& request) {
   return crop_of_resized(scope, image, request, kPvanetMean);
+}
+
+Output torch(const Scope& scope, const Output& image, const Request& request) {
+  return ops::Div(scope, crop_of_resized(scope, image, request, kTorchMean),
+                  ops::Const(scope, {kTorchDeviation[0], kTorchDeviation[1], kTorchDeviation[2]}));
 }
 
 }  // namespace mox::preprocess

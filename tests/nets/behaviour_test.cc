@@ -58,9 +58,10 @@ INSTANTIATE_TEST_SUITE_P(
                     FormatCase{"overfeat", 231}, FormatCase{"vgg_a_bn", 224}, FormatCase{"inception_v1", 64},
                     FormatCase{"inception_v2", 64}, FormatCase{"inception_v3", 139}, FormatCase{"inception_v4", 139},
                     FormatCase{"inception_resnet_v2", 139}, FormatCase{"resnet_v1_20", 32},
-                    FormatCase{"resnet_v1_18", 64}, FormatCase{"resnet_v1_50_8k", 64}, FormatCase{"resnet_v2_50", 64},
-                    FormatCase{"resnext_c_50", 64}, FormatCase{"resnext_b_50", 64}, FormatCase{"pvanet", 96},
-                    FormatCase{"mobilenet_v1_025", 96}, FormatCase{"mobilenet_v2_035", 96},
+                    FormatCase{"resnet_v1_18", 64}, FormatCase{"resnet_v15_18", 64},
+                    FormatCase{"resnet_v2_keras_50", 64}, FormatCase{"resnet_v1_50_8k", 64},
+                    FormatCase{"resnet_v2_50", 64}, FormatCase{"resnext_c_50", 64}, FormatCase{"resnext_b_50", 64},
+                    FormatCase{"pvanet", 96}, FormatCase{"mobilenet_v1_025", 96}, FormatCase{"mobilenet_v2_035", 96},
                     FormatCase{"nasnet_cifar", 32}, FormatCase{"nasnet_mobile", 96}, FormatCase{"pnasnet_mobile", 96}),
     [](const auto& p) { return std::string(p.param.name); });
 

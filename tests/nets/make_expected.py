@@ -1,6 +1,6 @@
 """Writes tests/nets/expected/networks.json: what networks_test.cc compares with.
 
-The facts of TF-slim's 32 networks come from a folder of JSON files, one a network; those of the other 12 from
+The facts of TF-slim's 32 networks come from a folder of JSON files, one a network; those of the others from
 `mox nets NAME --json`, so that a change of them is seen.
 """
 

@@ -118,10 +118,10 @@ INSTANTIATE_TEST_SUITE_P(All, Networks, testing::ValuesIn(network_names()), [](c
 INSTANTIATE_TEST_SUITE_P(All, TfSlimsNetworks, testing::ValuesIn(tf_slims_networks()),
                          [](const auto& p) { return p.param; });
 
-TEST(NetworkTable, HasAll44Names) {
+TEST(NetworkTable, HasAll55Names) {
   EXPECT_EQ(tf_slims_networks().size(), 32u);
-  EXPECT_EQ(network_names().size(), 44u);
-  EXPECT_EQ(expected_networks().size(), 44u);
+  EXPECT_EQ(network_names().size(), 55u);
+  EXPECT_EQ(expected_networks().size(), 55u);
   EXPECT_EQ(get_model_meta("resnet_v1_50").default_labels_offset, 1);
   EXPECT_EQ(get_model_meta("resnet_v1_50").default_logits_pattern, "logits");
   EXPECT_EQ(get_model_meta("inception_v3").default_labels_offset, 0);

@@ -53,7 +53,7 @@ TEST(FamiliesEval, EveryNetworkHasItsDefaultSize) {
   }
   EXPECT_EQ(get_preprocessing_meta("inception_v3").default_image_size, 299);
   EXPECT_EQ(get_preprocessing_meta("mobilenet_v1_025").family, "inception_preprocessing");
-  EXPECT_EQ(preprocessing_names().size(), 46u);  // 44 networks, and the families vgg and inception
+  EXPECT_EQ(preprocessing_names().size(), 58u);  // 55 networks, and the families vgg, inception and torch
 }
 
 TEST(FamiliesEval, IsTheSameEveryTimeAndInEveryModeButTrain) {

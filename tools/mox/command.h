@@ -20,7 +20,7 @@ struct Command {
   const char* name;
   const char* summary;           // one line for `mox --help`
   CommandFn run;                 // nullptr: lives in the engine's command library
-  bool starts_programs = false;  // launch, script: plugins are for what they start
+  bool starts_programs = false;  // launch, script, convert: plugins are for what they start
 };
 
 // main.cc: the commands of the program.
@@ -29,8 +29,9 @@ std::span<const Command> all_commands();
 // flags_command.cc
 int run_flags(const std::vector<std::string>& args);
 
-// script_command.cc: does not return when Python starts.
+// script_command.cc: do not return when Python starts.
 int run_script(const std::vector<std::string>& args);
+int run_convert(const std::vector<std::string>& args);
 
 // file_command.cc
 int run_file(const std::vector<std::string>& args);
