@@ -2,7 +2,7 @@
 BUILD := build/release
 JOBS ?= 2
 
-.PHONY: all setup setup-test setup-lint configure build demo test test-cpp test-python test-python-v1 check lint lint-all asan tsan docs format clean
+.PHONY: all wheel deb setup setup-test setup-lint configure build demo test test-cpp test-python test-python-v1 check lint lint-all asan tsan docs format clean
 
 all: build
 
@@ -25,6 +25,11 @@ build: configure
 demo: configure
 	@ninja -C $(BUILD) -j $(JOBS) mox mox_commands
 	@scripts/demo.sh
+
+# Binaries for other systems, in dist/: build/portable is compiled once for both.
+wheel deb: setup
+	@JOBS=$(JOBS) CMAKE_FLAGS="$(CMAKE_FLAGS)" packaging/build.sh
+	@packaging/$@$(if $(filter wheel,$@),.py,.sh) build/portable dist
 
 test: setup-test build check test-cpp test-python test-python-v1
 

@@ -1,23 +1,51 @@
-# TensorFlow's C++ runtime and headers as the pip wheel ships them. Defines the target tensorflow::cc.
-# Input: MOX_PYTHON (a Python that has tensorflow; default .venv/bin/python) or TENSORFLOW_DIR (…/site-packages/tensorflow).
+# TensorFlow's C++ runtime and headers as the pip wheel ships them. Defines the target tensorflow::cc, TENSORFLOW_DIR and
+# MOX_TENSORFLOW_VERSION.
+# Input: TENSORFLOW_DIR (…/site-packages/tensorflow), or MOX_PYTHON (a Python that has tensorflow). Else it is that of the
+# active virtual environment, of .venv in the project, or of python3.
+set(MOX_TENSORFLOW_LOOKED_IN ${TENSORFLOW_DIR})
 if(NOT TENSORFLOW_DIR)
-  if(NOT MOX_PYTHON)
-    if(SKBUILD)
-      set(MOX_PYTHON ${Python_EXECUTABLE})  # pip's: the package is built against its TensorFlow
-    elseif(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
-      set(MOX_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python)
-    else()
-      set(MOX_PYTHON python3)
+  if(MOX_PYTHON)
+    set(_pythons ${MOX_PYTHON})
+  elseif(SKBUILD)
+    set(_pythons ${Python_EXECUTABLE})  # pip's: the package is built against its TensorFlow
+  else()
+    set(_pythons ${PROJECT_SOURCE_DIR}/.venv/bin/python python3)
+    if(NOT "$ENV{VIRTUAL_ENV}" STREQUAL "")
+      list(PREPEND _pythons $ENV{VIRTUAL_ENV}/bin/python)
     endif()
   endif()
-  execute_process(
-    COMMAND ${MOX_PYTHON} -c "import importlib.util as u; print(u.find_spec('tensorflow').submodule_search_locations[0])"
-    OUTPUT_VARIABLE TENSORFLOW_DIR OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_VARIABLE _tf_error)
+  foreach(_python ${_pythons})
+    execute_process(
+      COMMAND ${_python} -c "import importlib.util as u; print(u.find_spec('tensorflow').submodule_search_locations[0])"
+      OUTPUT_VARIABLE _folder OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE _failed)
+    list(APPEND MOX_TENSORFLOW_LOOKED_IN ${_python})
+    if(NOT _failed AND EXISTS "${_folder}/include")
+      set(TENSORFLOW_DIR ${_folder})
+      set(MOX_PYTHON ${_python})
+      break()
+    endif()
+  endforeach()
 endif()
+if(NOT MOX_PYTHON)
+  set(MOX_PYTHON python3)
+endif()
+list(JOIN MOX_TENSORFLOW_LOOKED_IN ", " MOX_TENSORFLOW_LOOKED_IN)
 find_path(TENSORFLOW_INCLUDE tensorflow/core/public/session.h PATHS ${TENSORFLOW_DIR}/include NO_DEFAULT_PATH)
+# The version stands in the name of the folder that pip left beside the package.
+set(MOX_TENSORFLOW_VERSION 2.21.0)
+file(GLOB _notes ${TENSORFLOW_DIR}/../tensorflow*.dist-info)
+foreach(_note ${_notes})
+  if(_note MATCHES "/tensorflow(_cpu|_rocm|_intel)?-([0-9]+\\.[0-9]+\\.[0-9]+)[^/]*\\.dist-info$")
+    set(MOX_TENSORFLOW_VERSION ${CMAKE_MATCH_2})
+  endif()
+endforeach()
+if(TENSORFLOW_INCLUDE AND NOT MOX_TENSORFLOW_VERSION MATCHES "^2\\.21\\.")
+  set(MOX_TENSORFLOW_REASON "${TENSORFLOW_DIR} is TensorFlow ${MOX_TENSORFLOW_VERSION}, MoXing needs 2.21. ")
+  unset(TENSORFLOW_INCLUDE CACHE)
+endif()
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(TensorFlowWheel REQUIRED_VARS TENSORFLOW_DIR TENSORFLOW_INCLUDE
-  REASON_FAILURE_MESSAGE "run `make setup`, or `pip install tensorflow-cpu==2.21.0` and pass -DMOX_PYTHON=…/python. ${_tf_error}")
+find_package_handle_standard_args(TensorFlowWheel REQUIRED_VARS TENSORFLOW_DIR TENSORFLOW_INCLUDE REASON_FAILURE_MESSAGE
+  "${MOX_TENSORFLOW_REASON}looked in ${MOX_TENSORFLOW_LOOKED_IN}. `pip install tensorflow-cpu==2.21.0`, then pass -DMOX_PYTHON=/path/of/python or -DTENSORFLOW_DIR=…/site-packages/tensorflow")
 if(TensorFlowWheel_FOUND AND NOT TARGET tensorflow::cc)
   add_library(tensorflow::cc INTERFACE IMPORTED GLOBAL)
   target_include_directories(tensorflow::cc SYSTEM INTERFACE ${TENSORFLOW_INCLUDE})

@@ -7,19 +7,8 @@ cd "$(dirname "$0")/.."
 
 packages="g++ cmake ninja-build ccache make git python3 python3-venv python3-dev nlohmann-json3-dev libcli11-dev libfmt-dev
 libspdlog-dev libpugixml-dev zlib1g-dev libjpeg62-turbo-dev libgtest-dev libbenchmark-dev dataset-fashion-mnist ca-certificates"
-missing=""
-for package in $packages; do
-  dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
-done
-run_as_root=""
-[ "$(id -u)" = 0 ] || run_as_root="sudo"
-if [ -n "$missing" ]; then
-  echo "setup: installing$missing"
-  # An old list of packages names versions that are gone; update it before the first installation.
-  $run_as_root apt-get update -q
-  # shellcheck disable=SC2086  # one word a package
-  DEBIAN_FRONTEND=noninteractive $run_as_root apt-get install -q -y --no-install-recommends $missing
-fi
+# shellcheck disable=SC2086  # one word a package
+scripts/apt_install.sh $packages
 
 python_packages="tensorflow-cpu==2.21.0 nanobind scikit-build-core pytest tensorboard"
 stamp=.venv/.mox-setup

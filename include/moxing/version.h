@@ -10,5 +10,7 @@ namespace mox {
 
 // "0.1.0": the version of the library that is loaded.
 MOX_EXPORT const char* version();
+// "2.21.0": the TensorFlow that the library is built for. The engine runs on releases with the same first two numbers.
+MOX_EXPORT const char* tensorflow_version();
 
 }  // namespace mox

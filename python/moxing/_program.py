@@ -11,7 +11,6 @@ def main():
         sys.exit(f"mox: {program} is missing; install the package again, or use bin/mox of the build folder")
     tensorflow = importlib.util.find_spec("tensorflow")
     if tensorflow:  # found without loading it; it may lie in another folder than this package
-        folders = [*tensorflow.submodule_search_locations, os.environ.get("LD_LIBRARY_PATH")]
-        os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, folders))
+        os.environ.setdefault("TENSORFLOW_DIR", tensorflow.submodule_search_locations[0])
     os.environ.setdefault("MOX_PYTHON", sys.executable)  # of `mox script`: the Python that has this package
     os.execv(program, ["mox", *sys.argv[1:]])

@@ -2,6 +2,4 @@
 # Photographs for the tests and benchmarks of the data sets.
 set -eu
 
-if ! dpkg -s opencv-doc >/dev/null 2>&1; then
-  apt-get install -y -q --no-install-recommends opencv-doc
-fi
+"$(dirname "$0")/../apt_install.sh" opencv-doc

@@ -3,6 +3,6 @@
 set -eu
 
 if ! command -v chromium >/dev/null; then
-  apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core >/dev/null ||
+  "$(dirname "$0")/../apt_install.sh" chromium fonts-dejavu-core >/dev/null ||
     echo "setup: chromium cannot be installed; the check of mox report in a browser is skipped" >&2
 fi

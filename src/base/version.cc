@@ -3,5 +3,6 @@
 namespace mox {
 
 const char* version() { return MOXING_VERSION; }
+const char* tensorflow_version() { return MOX_TENSORFLOW; }
 
 }  // namespace mox

@@ -37,10 +37,22 @@ def project(prefix, tmp_path_factory):
     """Built with the commands of docs/adding.md, of which the first block begins with two of CMake."""
     path = tmp_path_factory.mktemp("project") / "outside"
     shutil.copytree(ROOT / "tests/install/outside", path)
-    shutil.copy(ROOT / "examples/mnist_softmax.cc", path / "train.cc")
     commands = blocks("sh")[0].splitlines()[:2]
     assert all(command.startswith("cmake ") for command in commands)
     run("bash", "-ec", "\n".join(commands), cwd=path, env={**os.environ, "PREFIX": str(prefix), "CMAKE_BUILD_PARALLEL_LEVEL": "2"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def readme_project(prefix, tmp_path_factory):
+    """README's CMake file, word by word, with its example."""
+    path = tmp_path_factory.mktemp("readme")
+    readme = (ROOT / "README.md").read_text()
+    [snippet] = re.findall(r"^```cmake\n(.*?)^```", readme, re.M | re.S)
+    (path / "CMakeLists.txt").write_text(snippet)
+    shutil.copy(ROOT / "examples/mnist_softmax.cc", path / "train.cc")
+    [commands] = re.findall(r"^    (cmake -B build .*)$", readme, re.M)
+    run("bash", "-ec", commands, cwd=path, env={**os.environ, "PREFIX": str(prefix)})
     return path
 
 
@@ -55,13 +67,26 @@ def mox(prefix, project):
 MINE, MEMORY = "--plugin=build/libmine.so", "--plugin=build/libmemory_files.so"
 
 
-def test_an_outside_project_builds_and_runs(prefix, project, tmp_path):
+def test_an_outside_project_builds_and_runs(prefix, project, readme_project, tmp_path):
     assert run(project / "build/files", tmp_path / "file.txt") == "outside\n"
-    log = run(project / "build/train", f"--train_url={tmp_path / 'run'}", "--steps=200")
+    log = run(readme_project / "build/train", f"--train_url={tmp_path / 'run'}", "--steps=200")
     assert "step: 100(global step: 100)" in log
     assert (tmp_path / "run/1/saved_model.pb").exists()
     # The installed program finds its command library and TensorFlow.
     assert run(prefix / "bin/mox", "nets", "lenet")
+
+
+def test_pkg_config(prefix, tmp_path):
+    if not shutil.which("pkg-config"):
+        pytest.skip("pkg-config is not installed (scripts/setup.d/70-install-test.sh)")
+    env = {**os.environ, "PKG_CONFIG_PATH": str(next(prefix.rglob("moxing.pc")).parent)}
+    run("bash", "-ec", f"c++ {ROOT}/tests/install/outside/files.cc -o files $(pkg-config --cflags --libs moxing_file)", cwd=tmp_path, env=env)
+    assert run(tmp_path / "files", tmp_path / "file.txt") == "outside\n"
+    flags = run("pkg-config", "--cflags", "--libs", "moxing", env=env)
+    folder = re.search(r"-isystem (\S+)/include", flags)[1]
+    assert os.path.exists(f"{folder}/include/tensorflow/core/public/session.h") and os.path.exists(f"{folder}/libtensorflow_cc.so.2")
+    assert "-std=c++20" in flags and "libmoxing.so.0" in flags
+    assert (prefix / "share/doc/moxing/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 def test_what_the_docs_show_is_what_is_built(project):

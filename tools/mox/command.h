@@ -26,6 +26,9 @@ struct Command {
 // main.cc: the commands of the program.
 std::span<const Command> all_commands();
 
+// version_command.cc: `mox --version`, with --json also of what it works with.
+int run_version(const std::vector<std::string>& args);
+
 // flags_command.cc
 int run_flags(const std::vector<std::string>& args);
 

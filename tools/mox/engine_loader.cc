@@ -3,19 +3,16 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 
 #include "command.h"
 #include "moxing/error.h"
+#include "moxing/version.h"
+#include "tensorflow.h"
 
 namespace mox::cli {
 namespace {
 
-// The library lies in ../lib of the program, in the build tree and when installed.
-std::string command_library() {
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
-  return (program.parent_path().parent_path() / "lib" / "libmox_commands.so").string();
-}
+std::string command_library() { return library_folder() + "/libmox_commands.so"; }
 
 // TensorFlow greets on standard error while it is loaded, before any setting can reach it; TF_CPP_MIN_LOG_LEVEL=0 lets
 // it speak.
@@ -38,12 +35,34 @@ class QuietStderr {
   int saved_ = -1;
 };
 
+void* load_engine_of(const TensorFlow& tensorflow) {
+  // Loaded before what asks for them by name.
+  for (const char* name : {"/libtensorflow_framework.so.2", "/libtensorflow_cc.so.2"})
+    if (!load_quietly(tensorflow.folder + name, RTLD_LAZY | RTLD_GLOBAL)) return nullptr;
+  return load_quietly(command_library(), RTLD_LAZY | RTLD_GLOBAL);
+}
+
 void* engine() {
   static void* library = nullptr;
-  if (!library) library = load_quietly(command_library(), RTLD_LAZY | RTLD_GLOBAL);
-  if (!library)
-    throw Error("cannot load the engine: " + std::string(dlerror()) + "; is tensorflow-cpu 2.21.0 installed?");
-  return library;
+  if (library) return library;
+  // Where the loader finds TensorFlow itself, nobody need be asked.
+  const char* named = std::getenv("TENSORFLOW_DIR");
+  if (!named || !*named) library = load_quietly(command_library(), RTLD_LAZY | RTLD_GLOBAL);
+  if (library) return library;
+  const char* reason = dlerror();
+  std::string why = reason ? reason : "";
+  const auto tensorflow = find_tensorflow();
+  if (tensorflow) {
+    library = load_engine_of(*tensorflow);
+    if (library) return library;
+    reason = dlerror();
+    why = (reason ? reason : why) + ("; TensorFlow " + tensorflow->version) + " of " + tensorflow->folder +
+          " was tried, MoXing is built for " + tensorflow_version();
+    throw Error("cannot load the engine: " + why);
+  }
+  throw Error("cannot load the engine: " + why + "; it needs TensorFlow " + tensorflow_version() +
+              ": pip install 'moxing[cpu]' (or tensorflow-cpu==" + tensorflow_version() +
+              ") into the active Python, or name its folder in TENSORFLOW_DIR");
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ void print_help(std::FILE* out) {
   std::fprintf(
       out,
       "\nEvery command takes --plugin=LIBRARY: networks, optimizers, data sets, preprocessing and file systems "
-      "of your own.\n`mox COMMAND --help` tells more. `mox --version` prints the version.\n");
+      "of your own.\n`mox COMMAND --help` tells more. `mox --version` prints the version, with --json\n"
+      "also those of TensorFlow and Python, and the CPU's features.\n");
 }
 
 int run_command(const Command& command, std::vector<std::string> args) {
@@ -73,10 +74,9 @@ int run(const std::vector<std::string>& words) {
     print_help(stdout);
     return mox::cli::kDone;
   }
-  if (name == "--version" || name == "-v") {
-    std::printf("mox %s\n", mox::version());
-    return mox::cli::kDone;
-  }
+  if (name == "--version" || name == "-v")
+    return run_command({"--version", "", mox::cli::run_version, true},
+                       {words.begin() + 1, words.end()});  // loads no plugin
   for (const Command& command : kCommands)
     if (name == command.name) return run_command(command, {words.begin() + 1, words.end()});
   std::fprintf(stderr, "mox: unknown command '%s'; there are:", mox::printable(name).c_str());

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "moxing/error.h"
+#include "python.h"
 
 namespace mox::cli {
 namespace {
@@ -33,42 +34,6 @@ constexpr char kStart[] =
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
-}
-
-bool is_program(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;
-}
-
-// The program `name`, which execvp would take; empty when there is none.
-std::string in_path(const std::string& name) {
-  if (name.find('/') != std::string::npos) return is_program(name) ? name : "";
-  std::string folders = environment("PATH");
-  for (size_t begin = 0; begin <= folders.size();) {
-    const size_t end = std::min(folders.find(':', begin), folders.size());
-    const fs::path candidate = fs::path(folders.substr(begin, end - begin)) / name;
-    if (is_program(candidate)) return candidate.string();
-    begin = end + 1;
-  }
-  return "";
-}
-
-std::string find_python() {
-  if (const std::string named = environment("MOX_PYTHON"); !named.empty()) {
-    const std::string python = in_path(named);
-    if (python.empty())
-      throw NotFoundError(fmt::format("MOX_PYTHON is '{}', which is no program; give the path of a Python", named));
-    return python;
-  }
-  if (const std::string venv = environment("VIRTUAL_ENV"); !venv.empty()) {
-    const std::string python = in_path(venv + "/bin/python");
-    if (!python.empty()) return python;
-  }
-  const std::string python = in_path("python3");
-  if (python.empty())
-    throw NotFoundError(
-        "found no Python: neither in MOX_PYTHON, nor of an active virtual environment, nor python3 in PATH");
-  return python;
 }
 
 // In the build tree the package lies beside the program's folder; an installed one is where its Python looks.

@@ -6,6 +6,7 @@ import tempfile
 
 import numpy as np
 
+from moxing import _file
 from moxing._arguments import plain
 
 
@@ -40,18 +41,28 @@ def _without_notes():
                     os.write(2, line)
 
 
+def _release(version):
+    return version.split(".")[:2]
+
+
+_WANTED = _file.tensorflow_version()
+_ADVICE = "pip install 'moxing[cpu]' (or 'moxing[gpu]') brings the one that fits"
+
 with _without_notes():
     try:
         import tensorflow.compat.v1 as tf
     except ImportError as e:
-        raise ImportError("moxing.tensorflow needs TensorFlow: pip install tensorflow-cpu==2.21.0") from e
+        raise ImportError(f"moxing.tensorflow needs TensorFlow {'.'.join(_release(_WANTED))}: {e}; {_ADVICE}") from e
+
+if _release(tf.__version__) != _release(_WANTED):
+    raise ImportError(f"moxing {_file.version()} is built for TensorFlow {_WANTED}, found {tf.__version__} in "
+                      f"{sys.modules['tensorflow'].__path__[0]}; {_ADVICE}")
 
 try:
     from moxing import _engine as engine
 except ImportError as e:
-    raise ImportError(
-        f"moxing's engine does not load with TensorFlow {tf.__version__} ({e}); it is built for one version: "
-        "install the TensorFlow that it was built with, or build moxing again with this one (pip install .)") from e
+    raise ImportError(f"moxing's engine does not load with TensorFlow {tf.__version__}: {e}; it is built for {_WANTED}: {_ADVICE}, "
+                      "or build moxing against this one (pip install --no-build-isolation . in a clone)") from e
 
 engine.load_plugins_of_environment()
 

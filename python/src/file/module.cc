@@ -7,11 +7,13 @@
 
 #include "base/limits.h"
 #include "base/printable.h"
+#include "buffer_of_310.h"
 #include "file/config.h"
 #include "moxing/file.h"
 #include "moxing/file_stream.h"
 #include "moxing/file_system.h"
 #include "moxing/plugin.h"
+#include "moxing/version.h"
 #include "string_caster.h"
 
 namespace nb = nanobind;
@@ -117,7 +119,7 @@ nb::object read_object(const nb::bytes& url) {
       nb::gil_scoped_acquire acquire;
       result = nb::steal(PyBytes_FromStringAndSize(nullptr, size));
       if (!result.is_valid()) throw nb::python_error();
-      return PyBytes_AS_STRING(result.ptr());
+      return PyBytes_AsString(result.ptr());
     });
   });
   return result;
@@ -242,6 +244,8 @@ void bind_stream(nb::module_& m) {
 NB_MODULE(_file, m) {
   nb::register_exception_translator(translate);
   bind_stream(m);
+  m.def("version", mox::version);
+  m.def("tensorflow_version", mox::tensorflow_version);
   m.def("read", read_object);
   m.def("write", [](const nb::bytes& url, nb::handle data) {
     const std::string path = path_of(url);

@@ -1,10 +1,13 @@
 // The command library's entry: one table, one line a command.
 #include "engine/entry.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 
 #include "moxing/error.h"
 #include "moxing/export.h"
+#include "moxing/version.h"
 #include "run/quiet_runtime.h"
 #include "tensorflow/c/c_api.h"
 
@@ -21,13 +24,20 @@ constexpr EngineCommand kEngineCommands[] = {
     {"nets", run_nets},   {"lr", run_lr},     {"data", run_data},       {"report", run_report},
 };
 
-constexpr std::string_view kTensorFlow = "2.21.0";  // whose headers and libraries this is built with
+// "2.21" of "2.21.0".
+std::string_view release(std::string_view version) {
+  const size_t first = version.find('.');
+  return version.substr(0, version.find('.', first == std::string_view::npos ? first : first + 1));
+}
 
 // Functions are bound when first called: another TensorFlow would fail in the middle of a run.
 void check_runtime_version() {
-  if (TF_Version() != kTensorFlow)
-    throw Error("the TensorFlow that was found is " + std::string(TF_Version()) + ", MoXing was built with " +
-                std::string(kTensorFlow) + "; install tensorflow-cpu==" + std::string(kTensorFlow));
+  const std::string_view found = TF_Version(), wanted = tensorflow_version();
+  if (release(found) == release(wanted)) return;
+  throw Error(
+      fmt::format("the TensorFlow that was found is {}, MoXing was built for {}; install tensorflow-cpu=={}.* "
+                  "(pip install 'moxing[cpu]')",
+                  found, wanted, release(wanted)));
 }
 
 }  // namespace

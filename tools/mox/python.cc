@@ -1,0 +1,101 @@
+#include "python.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "moxing/error.h"
+
+extern char** environ;
+
+namespace mox::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+bool is_program(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;
+}
+
+// The program `name`, which execvp would take; empty when there is none.
+std::string in_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return is_program(name) ? name : "";
+  std::string folders = environment("PATH");
+  for (size_t begin = 0; begin <= folders.size();) {
+    const size_t end = std::min(folders.find(':', begin), folders.size());
+    const fs::path candidate = fs::path(folders.substr(begin, end - begin)) / name;
+    if (is_program(candidate)) return candidate.string();
+    begin = end + 1;
+  }
+  return "";
+}
+
+std::string read_all(int file) {
+  std::string text;
+  std::array<char, 4096> part;
+  for (;;) {
+    const ssize_t count = read(file, part.data(), part.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return text;
+    text.append(part.data(), static_cast<size_t>(count));
+  }
+}
+
+}  // namespace
+
+std::string find_python() {
+  if (const std::string named = environment("MOX_PYTHON"); !named.empty()) {
+    std::string python = in_path(named);
+    if (python.empty())
+      throw NotFoundError(fmt::format("MOX_PYTHON is '{}', which is no program; give the path of a Python", named));
+    return python;
+  }
+  if (const std::string venv = environment("VIRTUAL_ENV"); !venv.empty()) {
+    std::string python = in_path(venv + "/bin/python");
+    if (!python.empty()) return python;
+  }
+  std::string python = in_path("python3");
+  if (python.empty())
+    throw NotFoundError(
+        "found no Python: neither in MOX_PYTHON, nor of an active virtual environment, nor python3 in PATH");
+  return python;
+}
+
+std::optional<std::string> ask_python(const std::string& python, const std::string& code) {
+  std::array<int, 2> ends;
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  const std::array<const char*, 4> words = {python.c_str(), "-c", code.c_str(), nullptr};
+  pid_t child = 0;
+  const int failed = posix_spawn(&child, python.c_str(), &actions, nullptr, const_cast<char**>(words.data()), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  std::optional<std::string> answer;
+  if (failed == 0) answer = read_all(ends[0]);
+  close(ends[0]);
+  if (failed != 0) return std::nullopt;
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? answer : std::nullopt;
+}
+
+}  // namespace mox::cli
