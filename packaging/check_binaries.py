@@ -49,6 +49,8 @@ def faults(path):
             family, _, digits = version.lstrip("@").rpartition("_")
             if re.fullmatch(r"[\d.]+", digits) and family in CEILINGS and number(digits) > CEILINGS[family]:
                 yield f"needs {name}, {version}"
+            if not version and words[4] == "GLOBAL" and not re.match(r"_?Py|_Z|TF_", name):  # Python's, ours, TensorFlow's
+                yield f"needs {name}, which no library of the runtime has"
         elif words[4] == "GLOBAL" and OF_OTHERS.match(name):  # weak: what headers made
             yield f"exports {name}"
     if ".symtab" in readelf("-S", path):

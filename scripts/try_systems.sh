@@ -9,7 +9,9 @@ systems=${*:-trixie bookworm bullseye}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/moxing/systems
 data=/usr/share/datasets/fashion-mnist
 [ "$(id -u)" = 0 ] || { echo "try_systems.sh: only root can make such folders" >&2; exit 1; }
-wheel=$(ls dist/moxing-*.whl) deb=$(ls dist/mox_*.deb)
+wheel=$(ls dist/moxing-*.whl 2>/dev/null || true)
+deb=$(ls dist/mox_*.deb 2>/dev/null || true)
+needs() { [ -n "$1" ] || { echo "try_systems.sh: dist/ has no $2: run \`make $2\`" >&2; exit 1; }; }
 scripts/apt_install.sh debootstrap dataset-fashion-mnist openssl
 mkdir -p "$cache"
 work=$(mktemp -d)
@@ -99,6 +101,7 @@ download() { # download PYTHON
 }
 
 try_wheel() { # try_wheel SUITE PYTHON
+  needs "$wheel" wheel
   rm -rf "$work/$1"
   make_system "$1" python3,python3-venv,ca-certificates
   cp "$work/ca.pem" "$work/$1/"
@@ -140,7 +143,9 @@ except ZeroDivisionError as e:
 }
 
 try_deb() { # try_deb SUITE PYTHON: TensorFlow's libraries are taken from the wheel for PYTHON
+  needs "$deb" deb
   rm -rf "$work/$1"
+  download "$2"
   make_system "$1" ca-certificates
   cp "$work/ca.pem" "$deb" "$work/$1/"
   inside "$1" 'dpkg -i /mox_*.deb && mox --version'

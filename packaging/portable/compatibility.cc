@@ -50,6 +50,11 @@ int mox_fstatat64(int folder, const char* path, struct stat* st, int flags) {
 // 2.32. False: counters of shared pointers are always atomic.
 MOX_HIDDEN char mox_single_threaded __asm__("__libc_single_threaded") = 0;
 
+// 2.28. On 64-bit systems it is fcntl.
+int fcntl(int, int, ...);
+MOX_HIDDEN int mox_fcntl64(int file, int command, void* argument) __asm__("fcntl64");
+int mox_fcntl64(int file, int command, void* argument) { return fcntl(file, command, argument); }
+
 // 2.30.
 MOX_HIDDEN pid_t mox_gettid() __asm__("gettid");
 pid_t mox_gettid() { return static_cast<pid_t>(syscall(SYS_gettid)); }
@@ -63,6 +68,11 @@ const char* mox_sigabbrev(int signal) {
                                            "XCPU",   "XFSZ", "VTALRM", "PROF", "WINCH", "POLL", "PWR",  "SYS"};
   return signal > 0 && signal < static_cast<int>(sizeof kNames / sizeof *kNames) ? kNames[signal] : nullptr;
 }
+
+// Archives that are compiled for programs alone (Debian's libjpeg.a) reach a variable of another library only where it
+// has a place in the program. This one has it in each library: the stream is the same.
+extern struct _IO_FILE_plus _IO_2_1_stderr_;
+MOX_HIDDEN void* mox_stderr __asm__("stderr") = &_IO_2_1_stderr_;
 
 // 2.30. Where the system has none, the time that is left is counted on the clock that a condition variable knows: only
 // a clock that is set while one waits makes a difference.
