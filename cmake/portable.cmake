@@ -16,10 +16,11 @@ set(CMAKE_INSTALL_LIBDIR lib CACHE STRING "" FORCE)
 # fmt: distributions ship it as a shared library alone, and its flags stay, so that ccache's objects serve both kinds of build.
 find_package(fmt REQUIRED)
 add_library(mox_fmt STATIC EXCLUDE_FROM_ALL packaging/portable/fmt.cc)
-set_target_properties(mox_fmt PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${MOX_STUBS})
+# Not beside the stubs: CMake lets the build tree's programs look for libraries where this one lies.
+set_target_properties(mox_fmt PROPERTIES ARCHIVE_OUTPUT_DIRECTORY ${MOX_STUBS}/fmt)
 get_target_property(_configurations fmt::fmt IMPORTED_CONFIGURATIONS)
 foreach(_configuration ${_configurations})
-  set_target_properties(fmt::fmt PROPERTIES IMPORTED_LOCATION_${_configuration} ${MOX_STUBS}/libmox_fmt.a)
+  set_target_properties(fmt::fmt PROPERTIES IMPORTED_LOCATION_${_configuration} ${MOX_STUBS}/fmt/libmox_fmt.a)
 endforeach()
 add_dependencies(fmt::fmt mox_fmt)
 

@@ -4,8 +4,6 @@ import os
 import sys
 import tempfile
 
-import numpy as np
-
 from moxing import _file
 from moxing._arguments import plain
 
@@ -50,6 +48,7 @@ _ADVICE = "pip install 'moxing[cpu]' (or 'moxing[gpu]') brings the one that fits
 
 with _without_notes():
     try:
+        import numpy as np
         import tensorflow.compat.v1 as tf
     except ImportError as e:
         raise ImportError(f"moxing.tensorflow needs TensorFlow {'.'.join(_release(_WANTED))}: {e}; {_ADVICE}") from e
