@@ -161,7 +161,9 @@ start_store
 for system in $systems; do
   say "$system"
   case "$system" in
-    trixie) try_wheel trixie 3.13 && try_deb trixie 3.13 ;;
+    trixie)
+      try_wheel trixie 3.13
+      try_deb trixie 3.13 ;;
     bookworm) try_wheel bookworm 3.11 ;;
     bullseye) try_deb bullseye 3.13 ;;
     *) echo "try_systems.sh: unknown system '$system', there are trixie, bookworm, bullseye" >&2; exit 2 ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What scripts for TensorFlow 1 need of PyPI (the extra moxing[v1]). Without their dependencies: tf-keras asks for the package
+# What scripts for TensorFlow 1 need of PyPI (the extra moxing[tf1]). Without their dependencies: tf-keras asks for the package
 # tensorflow, which would be laid over tensorflow-cpu.
 set -eu
 cd "$(dirname "$0")/../.."
