@@ -1,12 +1,15 @@
 """Images a second of MoXing's data sets against what users have, in turn in one call. Writes results.json (see results.py).
 
-  .venv/bin/python bench/data/compare.py [--runs=3] [--rows=disk bytes,…] [--peers_python=PYTHON] [--photos=DIR]
-      [--output=bench/data/results.json]
+  .venv/bin/python bench/data/compare.py [--runs=3] [--rows=disk bytes,…] [--peers_python=PYTHON] [--dali_python=PYTHON]
+      [--photos=DIR] [--output=bench/data/results.json]
 
 Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, from local disk and from an object store (versitygw). Ours on
 the disk's rows is there twice: `mox`, and `mox_cached`, which reads the store with a cache (the second epoch). Peers: tf.data
 and PyTorch's DataLoader on local files, s3torchconnector on the store. `limit`: TensorFlow's libjpeg-turbo on one core with the
 files in memory, to compare with our images a CPU second. Build with -DMOX_BUILD_BENCH=ON.
+
+Rows with augmentation, from disk: vgg, inception (TRAIN), vgg_eval, inception_eval, and tfrecord_ before each. `mox_separate` is ours
+with the operations one after the other. `limit` is libjpeg-turbo decoding the rows and columns that the crops need, and nothing else.
 """
 import argparse
 import os
@@ -25,8 +28,9 @@ from results import BUILD, Contender, Results, json_lines, module_version  # noq
 BIN = BUILD / "bin"
 SERVERS = pathlib.Path(os.environ.get("MOX_SERVERS") or pathlib.Path.home() / ".cache/moxing/servers")
 KINDS = ("bytes", "decoded", "tfrecord")
+AUGMENTED = ("vgg", "inception", "vgg_eval", "inception_eval")
 FIGURES = {"images_per_second": "higher", "cpu_seconds": "lower", "images_per_cpu_second": "higher", "mib_over_start": "lower"}
-WORKERS = {"torch": (2, 4), "s3torchconnector": (2, 4, 8, 16, 32)}
+WORKERS = {"torch": (2, 4), "dali": (2, 4), "s3torchconnector": (2, 4, 8, 16, 32)}
 
 
 class Store:
@@ -73,46 +77,58 @@ def upload(folders, store):
                        env=dict(os.environ, **store.env), stderr=subprocess.DEVNULL)
 
 
+def augmented(kind):
+    return kind.removeprefix("tfrecord_") in AUGMENTED
+
+
 def ours(who, kind, base, env, cached=False):
     def read(text, folder):
         found = json_lines(text)
         return {"images": found["images"], "images_per_second": found["images_per_s"], "images_per_cpu_second": found["images_per_cpu_s"],
                 "mib_over_start": found["max_rss_mib"] - found["start_rss_mib"]}
 
-    return Contender(who, [BIN / "data_bench", kind, f"{base}/{'records' if kind == 'tfrecord' else 'images'}", *(["cache"] if cached else [])], env=env,
+    return Contender(who, [BIN / "data_bench", kind, f"{base}/{'records' if kind.startswith('tfrecord') else 'images'}", *(["cache"] if cached else [])], env=env,
                      read=read)
 
 
-def limit(images):
-    return Contender("limit", [BIN / "raw_jpeg", images], "one core")
+def limit(kind, images):
+    family = kind.removeprefix("tfrecord_")
+    return Contender("limit", [BIN / "window_jpeg", family, images] if family in AUGMENTED else [BIN / "raw_jpeg", images], "one core")
 
 
-def contenders(place, kind, folder, store, peers_python):
+def contenders(place, kind, folder, store, peers_python, dali_python):
     def peer(who, program, python, setting, *where, env=None):
         return Contender(who, [python, HERE / "peers.py", program, kind, setting, *where], setting, env or {})
 
     images, records, s3 = folder / "images", folder / "records", "s3://bench"
     if place == "disk":
         yield ours("mox", kind, folder, {})
-        yield peer("tf.data", "tf", sys.executable, "autotune", images, records)
-        if kind != "tfrecord":
+        if augmented(kind):
+            yield ours("mox_separate", kind, folder, {"MOX_FUSE_AUGMENT": "0"})
+        for setting in ("ops", "crop") if augmented(kind) else ("autotune",):
+            yield peer("tf.data", "tf", sys.executable, setting, images, records)
+        if not kind.startswith("tfrecord"):
             yield from (peer("torch", "torch", peers_python, f"workers={n}", images) for n in WORKERS["torch"])
+        if dali_python and kind in AUGMENTED:
+            yield from (peer("dali", "dali", dali_python, f"threads={n}", images) for n in WORKERS["dali"])
         yield ours("mox_cached", kind, s3, store.env, cached=True)
     else:
         yield ours("mox", kind, s3, store.env)
-        if kind != "tfrecord":
+        if not kind.startswith("tfrecord"):
             yield from (peer("s3torchconnector", "s3", peers_python, f"workers={n}", f"{s3}/images", env=store.env)
                         for n in WORKERS["s3torchconnector"])
     if kind != "bytes":
-        yield limit(images)
+        yield limit(kind, images)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--rows", default=",".join(f"{place} {kind}" for place in ("disk", "store") for kind in KINDS))
+    parser.add_argument("--rows", default=",".join([f"{place} {kind}" for place in ("disk", "store") for kind in KINDS] +
+                                                       [f"disk {record}{kind}" for record in ("", "tfrecord_") for kind in AUGMENTED]))
     parser.add_argument("--photos", help="the photographs, when they are made already")
     parser.add_argument("--peers_python", default=sys.executable, help="a Python with bench/requirements.txt, when this one has it not")
+    parser.add_argument("--dali_python", help="a Python with nvidia-dali, for the rows with augmentation; without it DALI is left out")
     parser.add_argument("--output", default=HERE / "results.json")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the store ends too
@@ -124,7 +140,7 @@ def main():
         try:
             upload((images, records), store)
             for row in args.rows.split(","):
-                results.row(row, list(contenders(*row.split(), folder, store, args.peers_python)), args.runs,
+                results.row(row, list(contenders(*row.split(), folder, store, args.peers_python, args.dali_python)), args.runs,
                             photographs=sum(1 for _ in images.rglob("*.jpg")))
         finally:
             store.close()

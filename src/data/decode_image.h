@@ -37,6 +37,8 @@ absl::Status decode_bmp(std::string_view content,
 
 // exif.cc: where the header's segments end, which is where the pixels begin; the content's size when it ends before.
 size_t jpeg_scan(std::string_view jpeg);
+// What the frame header says; false when it is not found.
+bool jpeg_size(std::string_view jpeg, int64_t* height, int64_t* width);
 // The orientation 1 to 8 of a JPEG; 1 when it says nothing.
 int exif_orientation(std::string_view jpeg);
 

@@ -104,19 +104,73 @@ bool decode(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view
   return true;
 }
 
-}  // namespace
+using Plan = std::function<const ResizePlan*(int64_t height, int64_t width)>;
+using TakeRow = std::function<void(int32_t row, const uint8_t* pixels)>;
 
-bool decode_common_jpeg(std::string_view content, const DecodeOptions& options,
-                        const std::function<uint8_t*(int64_t height, int64_t width)>& allocate) {
+// libjpeg smooths colours across columns: the next ones count, too, and where a part ends it takes that for the edge.
+constexpr int64_t kColumnsAround = 2;
+
+// Decodes no other columns; returns where the rows begin then.
+int64_t cut_columns(jpeg_decompress_struct* info, const ResizePlan& plan) {
+  const int64_t left = std::max<int64_t>(0, plan.left - kColumnsAround);
+  const int64_t right = std::min<int64_t>(info->output_width, plan.right + kColumnsAround);
+  if (left == 0 && right == info->output_width) return 0;
+  auto begin = static_cast<JDIMENSION>(left), width = static_cast<JDIMENSION>(right - left);
+  jpeg_crop_scanline(info, &begin, &width);
+  return begin;
+}
+
+bool read_rows(jpeg_decompress_struct* info, ErrorManager* errors, std::string_view content, const Plan& make_plan,
+               const TakeRow& take, Kept* kept) {
+  if (setjmp(errors->place)) return false;
+  jpeg_create_decompress(info);
+  jpeg_mem_src(info, reinterpret_cast<const unsigned char*>(content.data()), content.size());
+  jpeg_read_header(info, TRUE);
+  if (!is_common(*info)) return false;
+  info->out_color_space = JCS_RGB;
+  info->dct_method = JDCT_IFAST;
+  jpeg_start_decompress(info);
+  const ResizePlan* plan = make_plan(info->output_height, info->output_width);
+  if (!plan) return false;
+  const int64_t begin = cut_columns(info, *plan);
+  kept->line.resize(size_t{info->output_width} * 3 + kRowSlack + 1);
+  uint8_t* line = kept->line.data() + 1;  // see read_nearest
+  for (const int32_t row : plan->needed) {
+    pass_over(info, row - static_cast<int64_t>(info->output_scanline), line);
+    jpeg_read_scanlines(info, &line, 1);
+    take(row, line + (plan->left - begin) * 3);
+  }
+  return true;
+}
+
+// Runs `body` with a decompressor.
+template <typename Body>
+bool with_decompressor(const Body& body) {
   thread_local Kept kept;
   jpeg_decompress_struct info{};
   ErrorManager errors;
   info.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = leave;
   errors.base.emit_message = leave_on_warning;
-  const bool done = decode(&info, &errors, content, options, allocate, &kept);
+  const bool done = body(&info, &errors, &kept);
   jpeg_destroy_decompress(&info);
   return done;
+}
+
+}  // namespace
+
+bool decode_common_jpeg(std::string_view content, const DecodeOptions& options,
+                        const std::function<uint8_t*(int64_t height, int64_t width)>& allocate) {
+  return with_decompressor([&](jpeg_decompress_struct* info, ErrorManager* errors, Kept* kept) {
+    return decode(info, errors, content, options, allocate, kept);
+  });
+}
+
+bool read_common_jpeg(std::string_view content, const Plan& plan, const TakeRow& take) {
+  if (!check_whole(content, true).ok()) return false;
+  return with_decompressor([&](jpeg_decompress_struct* info, ErrorManager* errors, Kept* kept) {
+    return read_rows(info, errors, content, plan, take, kept);
+  });
 }
 
 }  // namespace mox::data

@@ -74,6 +74,23 @@ size_t jpeg_scan(std::string_view jpeg) {
   return std::min(segments.at(), jpeg.size());
 }
 
+bool jpeg_size(std::string_view jpeg, int64_t* height, int64_t* width) {
+  for (JpegSegments segments(jpeg); segments.next();) {
+    const uint8_t marker = segments.marker();
+    // Of the markers of frames, three are something else.
+    if (marker < 0xc0 || marker > 0xcf || marker == 0xc4 || marker == 0xc8 || marker == 0xcc) continue;
+    const std::string_view body = segments.body();
+    if (body.size() < 5) return false;
+    const auto number = [&](size_t at) {
+      return int64_t{static_cast<uint8_t>(body[at])} << 8 | static_cast<uint8_t>(body[at + 1]);
+    };
+    *height = number(1);
+    *width = number(3);
+    return *height > 0 && *width > 0;  // a height of 0 is told after the pixels
+  }
+  return false;
+}
+
 int exif_orientation(std::string_view jpeg) {
   for (JpegSegments segments(jpeg); segments.next();)
     if (segments.marker() == kExif && segments.body().substr(0, 6) == std::string_view("Exif\0\0", 6))

@@ -5,6 +5,7 @@
 #include "input/stateless_input.h"
 #include "passes/check_labels.h"
 #include "passes/depthwise_precision.h"
+#include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
 #include "passes/half_precision.h"
 #include "passes/late_weight_decay.h"
@@ -57,6 +58,8 @@ const std::vector<Pass>& passes() {
       {"check_labels", In::kTrainAndEval, Fits::kAnyDevice, [](G* g, const C&) { check_labels(&g->graph); }},
       {"end_only_with_the_data", In::kAnyMode, Fits::kAnyDevice,
        [](G* g, const C&) { end_only_with_the_data(&g->graph); }},
+      // Before random operations change their kinds.
+      {"fuse_augmentation", In::kAnyMode, Fits::kAnyDevice, [](G* g, const C&) { fuse_augmentation(&g->graph); }},
       {"stateless_input", In::kTrain, Fits::kAnyDevice,
        [](G* g, const C&) { make_input_stateless(&g->graph, training_iterators(*g)); }},
       {"stateless_random", In::kTrain, Fits::kAnyDevice,

@@ -1,5 +1,6 @@
 #include "preprocess/image_ops.h"
 
+#include "graph/augment_marks.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "tensorflow/cc/ops/control_flow_ops.h"
@@ -93,6 +94,21 @@ Output per_image_standardization(const Scope& scope, const Output& image) {
   return ops::Div(scope, centred, ops::Maximum(scope, deviation, least));
 }
 
+Output marked(const Output& result, const Mark& mark) {
+  tf::Node* node = result.node();
+  node->AddAttr(augment_marks::kFamily, mark.family);
+  node->AddAttr(augment_marks::kTraining, mark.training);
+  node->AddAttr(augment_marks::kSize, std::vector<int64_t>{mark.height, mark.width});
+  node->AddAttr(augment_marks::kValues, mark.values);
+  node->AddAttr(augment_marks::kSide, static_cast<int64_t>(mark.side));
+  return result;
+}
+
+Output marked_draw(const Output& drawn, const char* name) {
+  drawn.node()->AddAttr(augment_marks::kDraw, name);
+  return drawn;
+}
+
 Output random_float(const Scope& scope, float low, float high) {
   const auto [seed, seed2] = scope.next_seed();
   const Output unit = ops::RandomUniform(scope, tf::Input::Initializer(tf::Tensor(tf::DT_INT32, {0})), tf::DT_FLOAT,
@@ -117,18 +133,21 @@ Output random_crop(const Scope& scope, const Output& image, int height, int widt
   const auto offset = [&](const Output& length, int target) {
     return random_int(checked, ops::Const(checked, 0), ops::Add(checked, ops::Subtract(checked, length, target), 1));
   };
-  const Output top = offset(size.height, height);
-  return crop(scope, image, top, offset(size.width, width), height, width, static_channels(scope, image));
+  const Output top = marked_draw(offset(size.height, height), augment_marks::kTop);
+  const Output left = marked_draw(offset(size.width, width), augment_marks::kLeft);
+  return crop(scope, image, top, left, height, width, static_channels(scope, image));
 }
 
 Output random_flip_left_right(const Scope& scope, const Output& image) {
-  return random_case(scope, image, 2, [&](const Output& chosen, int flip) {
+  const auto build = [&](const Output& chosen, int flip) {
     return flip ? Output(ops::Reverse(scope, chosen, {1})) : Output(ops::Identity(scope, chosen));
-  });
+  };
+  return random_case(scope, image, 2, build, augment_marks::kFlip);
 }
 
 Output random_brightness(const Scope& scope, const Output& image, float max_delta) {
-  return ops::Add(scope, image, random_float(scope, -max_delta, max_delta));
+  const Output delta = random_float(scope, -max_delta, max_delta);
+  return ops::Add(scope, image, marked_draw(delta, augment_marks::kBrightness));
 }
 
 Output random_contrast(const Scope& scope, const Output& image, float low, float high) {
@@ -136,9 +155,10 @@ Output random_contrast(const Scope& scope, const Output& image, float low, float
 }
 
 Output random_case(const Scope& scope, const Output& image, int cases,
-                   const std::function<Output(const Output& image, int chosen)>& build) {
+                   const std::function<Output(const Output& image, int chosen)>& build, const char* draw) {
   if (cases == 1) return build(image, 0);
   const Output chosen = random_int(scope, ops::Const(scope, 0), cases);
+  if (draw) marked_draw(chosen, draw);
   std::vector<Output> results;
   for (int i = 0; i < cases; ++i) {
     // In the cases that are not chosen the image is dead, and what depends on it does not run.

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "moxing/scope.h"
 
@@ -35,6 +36,19 @@ Output central_crop(const Scope& scope, const Output& image, int height, int wid
 // (x - mean) / max(standard deviation, 1 / sqrt(number of values)), over the whole image.
 Output per_image_standardization(const Scope& scope, const Output& image);
 
+// Marks (graph/augment_marks.h): on the result of a family's graph that a pass may join with the decoding of its image,
+// in this shape; on a number that was drawn. Whoever adds an operation to such a graph need not care: the pass knows
+// it.
+struct Mark {
+  const char* family;
+  bool training;
+  int height, width;
+  std::vector<float> values;
+  int side = 0;
+};
+Output marked(const Output& result, const Mark& mark);
+Output marked_draw(const Output& drawn, const char* name);
+
 // Random, seeded by the graph.
 Output random_float(const Scope& scope, float low, float high);
 Output random_int(const Scope& scope, const Output& low, const tensorflow::Input& end);
@@ -43,8 +57,8 @@ Output random_crop(const Scope& scope, const Output& image, int height, int widt
 Output random_flip_left_right(const Scope& scope, const Output& image);
 Output random_brightness(const Scope& scope, const Output& image, float max_delta);
 Output random_contrast(const Scope& scope, const Output& image, float low, float high);
-// One of `cases` functions of the image, each as likely; only that one runs.
+// One of `cases` functions of the image, each as likely; only that one runs. `draw`: the mark of the choice.
 Output random_case(const Scope& scope, const Output& image, int cases,
-                   const std::function<Output(const Output& image, int chosen)>& build);
+                   const std::function<Output(const Output& image, int chosen)>& build, const char* draw = nullptr);
 
 }  // namespace mox::preprocess

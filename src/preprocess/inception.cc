@@ -1,5 +1,6 @@
 // inception: TRAIN cuts a random box out of the image, resizes it without regard to its shape and distorts its
 // colours; EVAL resizes the middle. Values from -1 to 1.
+#include "graph/augment_marks.h"
 #include "moxing/error.h"
 #include "preprocess/families.h"
 #include "preprocess/image_ops.h"
@@ -26,6 +27,7 @@ Output random_box(const Scope& scope, const Output& image, const Request& reques
                                                   .AreaRange(areas)
                                                   .MaxAttempts(100)
                                                   .UseImageIfNoBoundingBoxes(true));
+  marked_draw(box.begin, augment_marks::kBox);
   return ops::Slice(scope, image, box.begin, box.size);
 }
 
@@ -62,7 +64,8 @@ Output brightness(const Scope& scope, const Output& image) { return random_brigh
 Output saturation(const Scope& scope, const Output& image) {
   // Grey has none; the kernel takes three channels only.
   if (static_channels(scope, image) == 1) return image;
-  return ops::AdjustSaturation(scope, image, random_float(scope, 0.5f, 1.5f));
+  const Output scale = random_float(scope, 0.5f, 1.5f);
+  return ops::AdjustSaturation(scope, image, marked_draw(scale, augment_marks::kSaturation));
 }
 
 Output hue(const Scope& scope, const Output& image) {
@@ -137,7 +140,10 @@ Output inception(const Scope& scope, const Output& image, const Request& request
     const Output middle = with_channels(scope, central_part(scope, image, request.options.central_fraction), channels);
     result = unit_range(scope, resize(scope, middle, request, kBilinear), image.type());
   }
-  return ops::Multiply(scope, ops::Subtract(scope, result, 0.5f), 2.f);
+  result = ops::Multiply(scope, ops::Subtract(scope, result, 0.5f), 2.f);
+  return marked(
+      result,
+      {augment_marks::kInception, request.training, request.height, request.width, {request.options.central_fraction}});
 }
 
 }  // namespace mox::preprocess

@@ -1,5 +1,6 @@
 // vgg, pvanet and torch: the shorter side is resized, a crop is cut out of it, the data set's mean colour is
 // subtracted.
+#include "graph/augment_marks.h"
 #include "moxing/error.h"
 #include "preprocess/families.h"
 #include "preprocess/image_ops.h"
@@ -53,12 +54,16 @@ Output without_mean(const Scope& scope, const Output& image, const float (&mean)
 Output crop_of_resized(const Scope& scope, const Output& input, const Request& request, const float (&mean)[3]) {
   const Output image = require_channels(scope, input, 3, "vgg, pvanet and torch preprocessing");
   const Sides sides = resize_sides(request);
-  const Output side = request.training ? random_int(scope, ops::Const(scope, sides.least), sides.most + 1)
+  const Output side = request.training ? marked_draw(random_int(scope, ops::Const(scope, sides.least), sides.most + 1),
+                                                     augment_marks::kResizedSide)
                                        : Output(ops::Const(scope, sides.least));
   const Output resized = resize_shorter_side(scope, image, side);
   const Output cut = request.training ? random_crop(scope, resized, request.height, request.width)
                                       : central_crop(scope, resized, request.height, request.width);
-  return without_mean(scope, request.training ? random_flip_left_right(scope, cut) : cut, mean);
+  const Output result = without_mean(scope, request.training ? random_flip_left_right(scope, cut) : cut, mean);
+  return marked(
+      result,
+      {augment_marks::kVgg, request.training, request.height, request.width, {mean[0], mean[1], mean[2]}, sides.least});
 }
 
 // Red, green, blue.

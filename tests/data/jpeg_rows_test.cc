@@ -1,13 +1,12 @@
 // JPEG files are decoded row by row where they are resized: the pixels, and the verdict on damaged files, are those of
 // TensorFlow's own reader with the whole image in memory.
-#include <jpeglib.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <random>
 
+#include "data/jpeg_codings.h"
 #include "data/pipeline_runner.h"
 #include "moxing/datasets.h"
 #include "tensorflow/core/lib/jpeg/jpeg_mem.h"
@@ -121,59 +120,6 @@ TEST(JpegRowsTest, DamagedFilesAreWhatTheReferenceSays) {
   }
   EXPECT_GT(refused, 20u);
   EXPECT_GT(images.size(), 20u);
-}
-
-struct Coding {
-  int width, height, quality, horizontal, vertical;  // sampling factors of the brightness
-  unsigned restart_rows, restart_mcus;
-  bool optimized, grey;
-};
-
-// A picture of noise and smooth parts, coded by libjpeg.
-std::string encode(const Coding& coding) {
-  jpeg_compress_struct info{};
-  jpeg_error_mgr errors;
-  info.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&info);
-  unsigned char* memory = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&info, &memory, &size);
-  info.image_width = coding.width;
-  info.image_height = coding.height;
-  info.input_components = coding.grey ? 1 : 3;
-  info.in_color_space = coding.grey ? JCS_GRAYSCALE : JCS_RGB;
-  jpeg_set_defaults(&info);
-  jpeg_set_quality(&info, coding.quality, TRUE);
-  info.comp_info[0].h_samp_factor = coding.horizontal;
-  info.comp_info[0].v_samp_factor = coding.vertical;
-  info.restart_in_rows = static_cast<int>(coding.restart_rows);
-  info.restart_interval = coding.restart_mcus;
-  info.optimize_coding = coding.optimized;
-  jpeg_start_compress(&info, TRUE);
-  std::mt19937 random(static_cast<unsigned>(coding.width * 1000 + coding.quality));
-  Pixels row(static_cast<size_t>(coding.width) * info.input_components);
-  for (int y = 0; y < coding.height; ++y) {
-    for (size_t i = 0; i < row.size(); ++i)
-      row[i] = static_cast<uint8_t>((i / 40 + y / 30) % 3 == 0 ? random() : (i * i / 50 + y * 3) / (1 + i % 3));
-    JSAMPROW pointer = row.data();
-    jpeg_write_scanlines(&info, &pointer, 1);
-  }
-  jpeg_finish_compress(&info);
-  std::string content(reinterpret_cast<char*>(memory), size);
-  jpeg_destroy_compress(&info);
-  free(memory);
-  return content;
-}
-
-std::vector<std::string> codings() {
-  std::vector<std::string> contents;
-  for (const auto [width, height] : {std::pair{1, 1}, {17, 23}, {251, 130}})
-    for (int quality : {1, 40, 90, 100})
-      for (const auto [horizontal, vertical] : {std::pair{1, 1}, {2, 1}, {1, 2}, {2, 2}, {4, 1}})
-        for (const auto [rows, mcus] : {std::pair{0u, 0u}, {1u, 0u}, {0u, 1u}, {0u, 5u}})
-          contents.push_back(encode(
-              {width, height, quality, horizontal, vertical, rows, mcus, quality != 90, quality == 40 && mcus == 5}));
-  return contents;
 }
 
 void expect_the_references(const std::vector<std::string>& contents, ImageSize size, size_t* refused) {
