@@ -15,8 +15,11 @@ PAGE = (ROOT / "docs/start.md").read_text()
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(BUILD / "python"), "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
 
 
-def block(language, place=0):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)[place]
+README = (ROOT / "README.md").read_text()
+
+
+def block(language, page=PAGE):
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)[0]
 
 
 def run(*command, cwd):
@@ -44,6 +47,13 @@ def test_with_the_program(folder):
     assert re.search(r"accuracy: [0-9.]+", said) and "daisy" in said
     assert (folder / "run/report.html").exists() and list(folder.glob("models/*/saved_model.pb"))
     assert len(list((folder / "photos").rglob("*.jpg"))) == 30, "photos stays as it is"
+
+
+def test_the_readme_begins_so_too():
+    """Its commands are the page's."""
+    own_images = README[README.index("## Your own images"):]
+    commands = [line.partition(" #")[0].rstrip() for line in block("sh", own_images).splitlines()]
+    assert len(commands) > 4 and set(commands) <= {line.partition(" #")[0].rstrip() for line in block("sh").splitlines()}
 
 
 def test_in_python(folder):
