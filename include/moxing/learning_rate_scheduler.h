@@ -13,7 +13,7 @@ namespace mox::learning_rate_scheduler {
 
 // One entry of a strategy: the rate over [start_epoch, end_epoch).
 struct LrPiece {
-  enum Kind { kConstant, kLinear, kExponential };
+  enum Kind { kConstant, kLinear, kExponential, kCosine };
   double start_epoch = 0;
   double end_epoch = 0;
   double start_value = 0;  // at start_epoch
@@ -22,7 +22,8 @@ struct LrPiece {
 };
 
 // Reads "5:0.1->0.4,10:0.4=>0.8,15:0.8,20:0.08": entries END_EPOCH:VALUE in rising order, `a->b` linear, `a=>b`
-// exponential from the previous end to this one. InvalidArgumentError that points at the character otherwise.
+// exponential, `a~>b` half a cosine from the previous end to this one. InvalidArgumentError that points at the
+// character otherwise.
 MOX_EXPORT std::vector<LrPiece> parse_lr_strategy(const std::string& strategy);
 // The rate at `epoch` (a fraction is a part of an epoch); the last value holds after the end.
 MOX_EXPORT double piecewise_lr_at(const std::vector<LrPiece>& pieces, double epoch);
@@ -34,6 +35,24 @@ MOX_EXPORT tensorflow::Output piecewise_lr(const Scope& scope, const std::string
                                            int64_t global_batch_size);
 // The same for get_optimizer_fn, before there is a graph. The strategy is checked at once.
 MOX_EXPORT LearningRate piecewise_lr(const std::string& strategy, int64_t num_samples, int64_t global_batch_size);
+
+// The usual schedules by their names, as strategies.
+struct ScheduleOptions {
+  // constant; cosine (Loshchilov and Hutter 2016, without restarts), linear or exponential down to the end; piecewise:
+  // times decay_factor at each of decay_epochs (He et al. 2016).
+  std::string schedule = "constant";
+  double learning_rate = 0;            // the highest: needed
+  double num_epochs = 0;               // of the whole training, may be a fraction; needed but by constant
+  double warmup_epochs = 0;            // in a line from 0 to learning_rate (Goyal et al. 2017)
+  double end_learning_rate = -1;       // at num_epochs; -1: 0, of exponential a hundredth of learning_rate
+  std::vector<double> decay_epochs{};  // piecewise, rising; empty: a third, two thirds and eight ninths of num_epochs
+  double decay_factor = 0.1;           // piecewise
+};
+// The strategy for piecewise_lr: {.schedule = "cosine", .learning_rate = 0.1, .num_epochs = 90, .warmup_epochs = 5} is
+// "5:0->0.1,90:0.1~>0". InvalidArgumentError, with field and value, for what cannot be one.
+MOX_EXPORT std::string schedule_strategy(const ScheduleOptions& options);
+// The names of ScheduleOptions::schedule.
+MOX_EXPORT std::vector<std::string> schedule_names();
 
 // The schedules below count steps. Each has its value at a step, its graph and its form for get_optimizer_fn.
 // `global_step`: an integer scalar to follow instead of the run's global step, for the graph form. Each throws

@@ -112,6 +112,9 @@ struct OptimizerOptions {
 // The optimizer `name`, MoXing's or a registered one. InvalidArgumentError that lists the known ones for another name.
 MOX_EXPORT OptimizerFn get_optimizer_fn(const std::string& name, LearningRate learning_rate,
                                         const OptimizerOptions& options = {});
+// The fields of OptimizerOptions that MoXing's optimizer `name` reads; all of them for a registered one.
+// InvalidArgumentError as get_optimizer_fn's.
+MOX_EXPORT std::vector<std::string> optimizer_option_names(const std::string& name);
 // The names that get_optimizer_fn knows, sorted.
 MOX_EXPORT std::vector<std::string> optimizer_names();
 

@@ -1,7 +1,9 @@
 // Strategies like "5:0.1->0.4,10:0.4=>0.8,15:0.8": their grammar, their curve, their graph.
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdlib>
+#include <numbers>
 
 #include "moxing/error.h"
 #include "moxing/learning_rate_scheduler.h"
@@ -49,6 +51,8 @@ class StrategyParser {
       piece->kind = LrPiece::kLinear;
     } else if (accept("=>")) {
       piece->kind = LrPiece::kExponential;
+    } else if (accept("~>")) {
+      piece->kind = LrPiece::kCosine;
     } else {
       return;
     }
@@ -112,8 +116,9 @@ class StrategyParser {
   size_t position_ = 0;
 };
 
-// Every kind of piece is a + b*t + c*exp(d*t) with t from 0 to 1 over the piece: one formula, one row a piece.
-constexpr int kColumns = 6;  // first step, 1 / steps, a, b, c, d
+// Every kind of piece is a + b*t + c*exp(d*t) + e*cos(pi*t) with t from 0 to 1 over the piece: one formula, one row a
+// piece.
+constexpr int kColumns = 7;  // first step, 1 / steps, a, b, c, d, e
 tf::Tensor curve_table(const std::vector<LrPiece>& pieces, double steps_per_epoch) {
   tf::Tensor table(tf::DT_DOUBLE, {static_cast<int64_t>(pieces.size()), kColumns});
   auto rows = table.matrix<double>();
@@ -122,10 +127,12 @@ tf::Tensor curve_table(const std::vector<LrPiece>& pieces, double steps_per_epoc
     const bool exponential = piece.kind == LrPiece::kExponential;
     rows(i, 0) = piece.start_epoch * steps_per_epoch;
     rows(i, 1) = 1 / ((piece.end_epoch - piece.start_epoch) * steps_per_epoch);
-    rows(i, 2) = exponential ? 0 : piece.start_value;
-    rows(i, 3) = exponential ? 0 : piece.end_value - piece.start_value;
+    const bool wave = piece.kind == LrPiece::kCosine;
+    rows(i, 2) = exponential ? 0 : wave ? (piece.start_value + piece.end_value) / 2 : piece.start_value;
+    rows(i, 3) = exponential || wave ? 0 : piece.end_value - piece.start_value;
     rows(i, 4) = exponential ? piece.start_value : 0;
     rows(i, 5) = exponential ? std::log(piece.end_value / piece.start_value) : 0;
+    rows(i, 6) = wave ? (piece.start_value - piece.end_value) / 2 : 0;
   }
   return table;
 }
@@ -143,7 +150,13 @@ tf::Output build_piecewise(const Scope& parent, const std::vector<LrPiece>& piec
   const tf::Output t = ops::Minimum(scope, ops::Multiply(scope, ops::Subtract(scope, step, column[0]), column[1]), 1.0);
   const tf::Output line = ops::Add(scope, column[2], ops::Multiply(scope, column[3], t));
   const tf::Output bend = ops::Multiply(scope, column[4], ops::Exp(scope, ops::Multiply(scope, column[5], t)));
-  const tf::Output rate = ops::Cast(scope.WithOpName("learning_rate"), ops::Add(scope, line, bend), tf::DT_FLOAT);
+  const bool waves =
+      std::any_of(pieces.begin(), pieces.end(), [](const LrPiece& piece) { return piece.kind == LrPiece::kCosine; });
+  tf::Output sum = ops::Add(scope, line, bend);
+  if (waves)
+    sum = ops::Add(scope, sum,
+                   ops::Multiply(scope, column[6], ops::Cos(scope, ops::Multiply(scope, t, std::numbers::pi))));
+  const tf::Output rate = ops::Cast(scope.WithOpName("learning_rate"), sum, tf::DT_FLOAT);
   check(scope, "building piecewise_lr");
   return rate;
 }
@@ -159,6 +172,8 @@ double piecewise_lr_at(const std::vector<LrPiece>& pieces, double epoch) {
     const double t = (epoch - piece.start_epoch) / (piece.end_epoch - piece.start_epoch);
     if (piece.kind == LrPiece::kExponential)
       return piece.start_value * std::pow(piece.end_value / piece.start_value, t);
+    if (piece.kind == LrPiece::kCosine)
+      return piece.end_value + (piece.start_value - piece.end_value) * (1 + std::cos(std::numbers::pi * t)) / 2;
     return piece.start_value + (piece.end_value - piece.start_value) * t;
   }
   return pieces.back().end_value;

@@ -96,7 +96,9 @@ std::string draw(const LrFlags& flags, const std::vector<LrPiece>& pieces) {
 
 int run_lr(const std::vector<std::string>& args) {
   CommandLine app(
-      "Shows a learning rate strategy: entries END_EPOCH:VALUE with ',' between; a->b is linear, a=>b exponential.\n"
+      "Shows a learning rate strategy: entries END_EPOCH:VALUE with ',' between; a->b is linear, a=>b exponential, "
+      "a~>b half a "
+      "cosine.\n"
       "Example: mox lr '5:0.1->0.4,10:0.4=>0.8,15:0.8,20:0.08' --num_samples=50000 --batch_size=256 "
       "--output_url=lr.svg",
       "mox lr");
