@@ -32,4 +32,16 @@ Output cifarnet(const Scope& scope, const Output& input, const Request& request)
   return per_image_standardization(scope, image);
 }
 
+const Parts& cifarnet_parts() {
+  static const Parts parts{[](const Scope& scope, const Output& image, const Request& request) {
+                             return random_crop(scope, padded(scope, to_float(scope, image), request.options.padding),
+                                                request.height, request.width);
+                           },
+                           [](const Scope& scope, const Output& image, const Request&) {
+                             return random_contrast(scope, random_brightness(scope, image, 63.f), 0.2f, 1.8f);
+                           },
+                           per_image_standardization, 0.5f, 1};
+  return parts;
+}
+
 }  // namespace mox::preprocess

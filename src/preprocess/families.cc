@@ -8,6 +8,7 @@
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/nets.h"
+#include "preprocess/recipe.h"
 
 namespace mox {
 
@@ -19,21 +20,24 @@ struct Preprocessing {
   std::string family;
   int image_size;
   PreprocessingBuilder build;
+  const preprocess::Parts* parts = nullptr;  // of MoXing's own
 };
 
 Registry<Preprocessing>& registry() {
   static auto* all = [] {
     auto* filling = new Registry<Preprocessing>("preprocessing");
-    const auto add = [&](const char* name, const char* family, int image_size, preprocess::Family* build) {
-      filling->add(name, {family, image_size, build}, kBuiltIn);
+    const auto add = [&](const char* name, const char* family, int image_size, preprocess::Family* build,
+                         const preprocess::Parts& parts) {
+      filling->add(name, {family, image_size, build, &parts}, kBuiltIn);
     };
-    add("cifarnet", "cifarnet_preprocessing", 32, preprocess::cifarnet);
-    add("inception", "inception_preprocessing", 299, preprocess::inception);
-    add("lenet", "lenet_preprocessing", 28, preprocess::lenet);
-    add("pvanet", "pvanet_preprocessing", 224, preprocess::pvanet);
-    add("torch", "torch_preprocessing", 224, preprocess::torch);
-    add("vgg", "vgg_preprocessing", 224, preprocess::vgg);
-    add("overfeat", "vgg_preprocessing", 224, preprocess::vgg);  // the network's own size is 231
+    using namespace preprocess;
+    add("cifarnet", "cifarnet_preprocessing", 32, cifarnet, cifarnet_parts());
+    add("inception", "inception_preprocessing", 299, inception, inception_parts());
+    add("lenet", "lenet_preprocessing", 28, lenet, lenet_parts());
+    add("pvanet", "pvanet_preprocessing", 224, pvanet, pvanet_parts());
+    add("torch", "torch_preprocessing", 224, torch, torch_parts());
+    add("vgg", "vgg_preprocessing", 224, vgg, vgg_parts());
+    add("overfeat", "vgg_preprocessing", 224, vgg, vgg_parts());  // the network's own size is 231
     return filling;
   }();
   return *all;
@@ -58,7 +62,7 @@ Preprocessing find_preprocessing(const std::string& name) {
                                     ? "no default_preprocessing"
                                     : "the unknown preprocessing '" + network.default_preprocessing + "'") +
                                "; name another one (--preprocessing_name); there are: " + listed(registry().names()));
-  return {found->family, network.default_image_size, found->build};
+  return {found->family, network.default_image_size, found->build, found->parts};
 }
 
 int output_side(const char* which, int asked, int by_default) {
@@ -100,11 +104,13 @@ AugmentationFn get_data_augmentation_fn(const std::string& name, ModeKeys run_mo
   const preprocess::Request request = {run_mode == ModeKeys::TRAIN,
                                        output_side("output_height", output_height, found.image_size),
                                        output_side("output_width", output_width, found.image_size), options};
-  return [request, name, build = found.build](const Scope& parent, const tf::Output& image) {
+  preprocess::check_recipe(options, found.parts, name);
+  return [request, name, build = found.build, parts = found.parts](const Scope& parent, const tf::Output& image) {
     const Scope scope = parent.with(parent.NewSubScope("preprocess_" + name));
     check(scope, "preprocessing of " + name);
     check_image(scope, image, name);
-    const tf::Output result = build(scope, image, request);
+    const tf::Output result = request.training ? preprocess::train_by_recipe(scope, image, request, build, parts)
+                                               : build(scope, image, request);
     check(scope, "preprocessing of " + name);
     if (!result.node())
       throw InvalidArgumentError("preprocessing of " + name + ": the function that builds it returned no image");

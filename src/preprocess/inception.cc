@@ -146,4 +146,30 @@ Output inception(const Scope& scope, const Output& image, const Request& request
       {augment_marks::kInception, request.training, request.height, request.width, {request.options.central_fraction}});
 }
 
+namespace {
+
+Output cut(const Scope& scope, const Output& image, const Request& request) {
+  const Output box = with_channels(scope, random_box(scope, image, request), static_channels(scope, image));
+  const int methods = request.options.fast_mode ? 1 : kResizes;
+  const Output resized = random_case(
+      scope, box, methods, [&](const Output& chosen, int method) { return resize(scope, chosen, request, method); });
+  return image.type() == tf::DT_UINT8 ? resized : Output(ops::Multiply(scope, resized, 255.f));
+}
+
+Output colors(const Scope& scope, const Output& image, const Request& request) {
+  const Output unit = ops::Multiply(scope, image, 1.f / 255.f);
+  return ops::Multiply(scope, distort_color(scope, unit, request.options.fast_mode), 255.f);
+}
+
+Output values(const Scope& scope, const Output& image) {
+  return ops::Subtract(scope, ops::Multiply(scope, image, 2.f / 255.f), 1.f);
+}
+
+}  // namespace
+
+const Parts& inception_parts() {
+  static const Parts parts{cut, colors, values, 0.5f, 255};
+  return parts;
+}
+
 }  // namespace mox::preprocess

@@ -11,4 +11,17 @@ tensorflow::Output lenet(const Scope& scope, const tensorflow::Output& image, co
   return ops::Div(scope, ops::Subtract(scope, fitted, 128.f), 128.f);
 }
 
+const Parts& lenet_parts() {
+  static const Parts parts{[](const Scope& scope, const Output& image, const Request& request) {
+                             return resize_image_with_crop_or_pad(scope, to_float(scope, image), request.height,
+                                                                  request.width);
+                           },
+                           nullptr,
+                           [](const Scope& scope, const Output& image) {
+                             return Output(ops::Div(scope, ops::Subtract(scope, image, 128.f), 128.f));
+                           },
+                           0, 1};
+  return parts;
+}
+
 }  // namespace mox::preprocess

@@ -89,4 +89,40 @@ Output torch(const Scope& scope, const Output& image, const Request& request) {
                   ops::Const(scope, {kTorchDeviation[0], kTorchDeviation[1], kTorchDeviation[2]}));
 }
 
+namespace {
+
+Output cut(const Scope& scope, const Output& input, const Request& request) {
+  const Output image = require_channels(scope, input, 3, "vgg, pvanet and torch preprocessing");
+  const Sides sides = resize_sides(request);
+  const Output side = random_int(scope, ops::Const(scope, sides.least), sides.most + 1);
+  return random_crop(scope, resize_shorter_side(scope, image, side), request.height, request.width);
+}
+
+}  // namespace
+
+const Parts& vgg_parts() {
+  static const Parts parts{
+      cut, nullptr, [](const Scope& scope, const Output& image) { return without_mean(scope, image, kImageNetMean); },
+      0.5f, 1};
+  return parts;
+}
+
+const Parts& pvanet_parts() {
+  static const Parts parts{
+      cut, nullptr, [](const Scope& scope, const Output& image) { return without_mean(scope, image, kPvanetMean); },
+      0.5f, 1};
+  return parts;
+}
+
+const Parts& torch_parts() {
+  static const Parts parts{
+      cut, nullptr,
+      [](const Scope& scope, const Output& image) {
+        return Output(ops::Div(scope, without_mean(scope, image, kTorchMean),
+                               ops::Const(scope, {kTorchDeviation[0], kTorchDeviation[1], kTorchDeviation[2]})));
+      },
+      0.5f, 1};
+  return parts;
+}
+
 }  // namespace mox::preprocess
