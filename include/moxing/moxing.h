@@ -13,6 +13,8 @@
 #include "moxing/learning_rate_scheduler.h"
 #include "moxing/log.h"
 #include "moxing/losses.h"
+#include "moxing/lr_find.h"
+#include "moxing/mixing.h"
 #include "moxing/mode_keys.h"
 #include "moxing/model_spec.h"
 #include "moxing/nets.h"

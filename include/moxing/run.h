@@ -71,6 +71,7 @@ struct ExportOptions {
   std::string checkpoint_path;           // folder or prefix; needed
   std::string log_dir;                   // the model goes to log_dir/<version>; needed
   std::vector<std::string> class_names;  // written to assets/labels.txt; empty: none
+  bool use_ema = false;                  // the averages of model_ema in place of the variables
 };
 // Returns the folder. Errors as run's.
 MOX_EXPORT std::string export_model(const ExportOptions& options);

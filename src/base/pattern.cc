@@ -11,9 +11,10 @@ struct Pattern::Compiled {
   std::regex regex;
 };
 
-Pattern::Pattern(const std::string& text) {
+Pattern::Pattern(const std::string& text, bool ignores_case) {
   try {
-    compiled_ = std::make_unique<const Compiled>(Compiled{std::regex(text)});
+    const auto syntax = std::regex::ECMAScript | (ignores_case ? std::regex::icase : std::regex::flag_type());
+    compiled_ = std::make_unique<const Compiled>(Compiled{std::regex(text, syntax)});
   } catch (const std::regex_error& e) {
     throw InvalidArgumentError("'" + text + "' is not a regular expression: " + e.what());
   }

@@ -12,7 +12,7 @@ namespace mox {
 class MOX_EXPORT Pattern {
  public:
   // InvalidArgumentError with what is wrong in `text`.
-  explicit Pattern(const std::string& text);
+  explicit Pattern(const std::string& text, bool ignores_case = false);
   ~Pattern();
   Pattern(Pattern&&) noexcept;
   Pattern& operator=(Pattern&&) noexcept;

@@ -3,6 +3,7 @@
 
 #include "exchange/parameter_server_exchange.h"
 #include "exchange/parameter_server_nodes.h"
+#include "graph/average_name.h"
 #include "graph/node_defs.h"
 
 namespace mox {
@@ -17,8 +18,12 @@ std::string copy_of(const VariableInfo& variable) { return "mox_ps/copy/" + vari
 
 void ParameterServerExchange::place(BuiltGraph* graph) {
   const std::vector<bool> local = find_local_variables(*graph, VariableUses(*graph), gates());
-  for (size_t i = 0; i < graph->variables.size(); ++i)
-    if (!local[i]) servers_.try_emplace(graph->variables[i].name, 0);  // the engine's own
+  for (size_t i = 0; i < graph->variables.size(); ++i) {
+    if (local[i]) continue;
+    // The engine's own; an average lies beside its variable.
+    const auto averaged = servers_.find(averaged_variable(graph->variables[i].name));
+    servers_.try_emplace(graph->variables[i].name, averaged == servers_.end() ? 0 : averaged->second);
+  }
   leave_to_chief(graph);
   if (options_.copies || options_.tries_copies) use_copies(graph);
   place_on_servers(graph, servers_, options_.devices);

@@ -98,6 +98,7 @@ struct BuiltGraph {
   std::string clear_stages;                      // operation that drops what is staged; "" without stages
   std::map<std::string, std::string> staged;     // a tensor of the iterator's -> what the step has in its place
   bool in_callers_thread = false;                // the step is so small that a pool of threads would cost more
+  std::vector<std::string> model_updates;        // of the train ops those of model_fn: they move batch norm's averages
   std::string increment;                         // the train op that increments the global step, after the updates
   std::string global_step;                       // variable's name; "" when the graph has none
   std::vector<std::string> learning_rates;       // tensors, one an optimizer; empty when unknown

@@ -1,13 +1,15 @@
 #include "run/checkpoint_loader.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/pattern.h"
+#include "graph/average_name.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/checkpoint_state.h"
+#include "run/finetune.h"
+#include "run/near_names.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
 
@@ -31,32 +33,33 @@ class PoisonedCheckpoint : public DataError {
 
 constexpr char kHasNoCheckpoint[] = "has no checkpoint: no file 'checkpoint' and no model.ckpt-N.index in it";
 
-// "a, b, c and 12 more"
-std::string shortened(const std::vector<std::string>& names) {
-  constexpr size_t kShown = 5;
-  if (names.size() <= kShown) return fmt::format("{}", fmt::join(names, ", "));
-  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "), names.size() - kShown);
-}
-
 struct Found {
   LoadedCheckpoint checkpoint;
+  size_t averages = 0;  // values that are averages of model_ema
+  bool has_averages = false;
   std::vector<std::string> missing;  // variables of the model that it lacks
   std::vector<std::string> misfits;  // "name: model [3,3], checkpoint [5,5]"
 };
 
-Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted, const FiniteWeights& weights) {
+// What of `wanted` the checkpoint has; of variables with an average that, with `averages`.
+Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted, const FiniteWeights& weights,
+           bool averages = false) {
   tf::BundleReader reader(tf::Env::Default(), prefix);
   if (!reader.status().ok()) throw BrokenCheckpoint(std::string(reader.status().message()));
   Found found;
   found.checkpoint.prefix = prefix;
   for (const VariableInfo& variable : wanted) {
-    if (!reader.Contains(variable.name)) {
+    const bool has_average = reader.Contains(average_name(variable.name)), is_average = averages && has_average;
+    found.has_averages |= has_average;
+    const std::string name = is_average ? average_name(variable.name) : variable.name;
+    found.averages += is_average;
+    if (!reader.Contains(name)) {
       if (!variable.optional) found.missing.push_back(variable.name);
       continue;
     }
     tf::Tensor value;
-    auto status = reader.Lookup(variable.name, &value);
-    if (!status.ok()) throw BrokenCheckpoint(variable.name + ": " + std::string(status.message()));
+    auto status = reader.Lookup(name, &value);
+    if (!status.ok()) throw BrokenCheckpoint(name + ": " + std::string(status.message()));
     if (value.shape() != variable.shape || value.dtype() != variable.dtype) {
       if (variable.optional) continue;
       found.misfits.push_back(fmt::format("{}: the model's is {} {}, the checkpoint's {} {}", variable.name,
@@ -79,7 +82,7 @@ Found read(const std::string& prefix, const std::vector<VariableInfo>& wanted, c
 
 // The newest of `prefixes` that is whole and finite; DataError when none is.
 Found read_newest(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& wanted,
-                  const FiniteWeights& weights) {
+                  const FiniteWeights& weights, bool averages = false) {
   std::vector<std::string> rejected;
   std::string first_error;
   const auto reject = [&](const std::string& prefix, const std::string& what, const std::string& error) {
@@ -90,7 +93,7 @@ Found read_newest(const std::vector<std::string>& prefixes, const std::vector<Va
   };
   for (const std::string& prefix : prefixes) {
     try {
-      Found found = read(prefix, wanted, weights);
+      Found found = read(prefix, wanted, weights, averages);
       found.checkpoint.rejected = std::move(rejected);
       return found;
     } catch (const BrokenCheckpoint& e) {
@@ -105,21 +108,37 @@ Found read_newest(const std::vector<std::string>& prefixes, const std::vector<Va
 
 [[noreturn]] void reject_misfits(const Found& found) {
   throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
-                             " does not fit the model: " + shortened(found.misfits) +
+                             " does not fit the model: " + shortened_names(found.misfits) +
                              "; leave such variables out with --checkpoint_exclude_patterns");
+}
+
+// use_ema is a TRAIN's when it exports: it goes on from the variables themselves.
+bool takes_averages(const RunConfig& config) { return config.use_ema && config.run_mode != ModeKeys::TRAIN; }
+
+void check_averages(const Found& found, const RunConfig& config) {
+  if (!takes_averages(config)) return;
+  if (found.averages == 0)
+    throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
+                               " holds no averages: its training had no model_ema; leave use_ema out");
+  log_info(fmt::format("use_ema: the averages of {} variables in place of their values", found.averages));
 }
 
 LoadedCheckpoint resume(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& variables,
                         const FiniteWeights& weights, const RunConfig& config) {
-  Found found = read_newest(prefixes, variables, weights);
+  Found found = read_newest(prefixes, variables, weights, takes_averages(config));
+  check_averages(found, config);
   if (!found.misfits.empty()) reject_misfits(found);
   if (!found.missing.empty())
     throw InvalidArgumentError(
         "checkpoint " + found.checkpoint.prefix +
-        " of log_dir lacks variables of this model: " + shortened(found.missing) +
+        " of log_dir lacks variables of this model: " + shortened_names(found.missing) +
         "; it is another model's, or another optimizer's: use another log_dir, and give this one as "
         "checkpoint_path to start from what fits");
-  const char* ignored = config.checkpoint_path.empty() ? "" : "; checkpoint_path is ignored";
+  if (found.has_averages && config.run_mode == ModeKeys::TRAIN && config.model_ema == 0)
+    log_warning("log_dir's checkpoint holds averages of the weights, but model_ema is not given: they end here");
+  const char* ignored = !config.finetune.empty()          ? "; finetune is ignored"
+                        : !config.checkpoint_path.empty() ? "; checkpoint_path is ignored"
+                                                          : "";
   log_info("log_dir has checkpoint " + found.checkpoint.prefix + ": going on from it" + ignored);
   found.checkpoint.resumed = true;
   return std::move(found.checkpoint);
@@ -136,7 +155,7 @@ void load_excluded(std::vector<VariableInfo> excluded, const FiniteWeights& weig
                    LoadedCheckpoint* checkpoint) {
   std::erase_if(excluded, [](const VariableInfo& variable) { return variable.optional; });
   if (excluded.empty()) return;
-  Found found = read(checkpoint->prefix, excluded, weights);
+  Found found = read(checkpoint->prefix, excluded, weights, takes_averages(config));
   std::vector<std::string> loaded, initial;
   for (const VariableInfo& variable : excluded)
     (found.checkpoint.values.count(variable.name) ? loaded : initial).push_back(variable.name);
@@ -145,12 +164,12 @@ void load_excluded(std::vector<VariableInfo> excluded, const FiniteWeights& weig
     log_warning(
         fmt::format("{} trains nothing: what checkpoint_include_patterns and checkpoint_exclude_patterns leave "
                     "out is loaded, too: {}",
-                    mode, shortened(loaded)));
+                    mode, shortened_names(loaded)));
   if (!initial.empty())
     log_warning(
         fmt::format("{} runs with initial values of variables that checkpoint_include_patterns and "
                     "checkpoint_exclude_patterns leave out: {}",
-                    mode, shortened(initial)));
+                    mode, shortened_names(initial)));
   checkpoint->values.merge(found.checkpoint.values);
 }
 
@@ -159,34 +178,53 @@ std::string what_was_loaded(const LoadedCheckpoint& checkpoint, size_t variables
                             const std::vector<std::string>& missing, const std::vector<std::string>& excluded) {
   std::string line = fmt::format("loaded {} of {} variables from checkpoint {}", checkpoint.values.size(), variables,
                                  checkpoint.prefix);
-  if (!missing.empty()) line += "; not in it, initialised: " + shortened(missing);
-  if (!excluded.empty()) line += "; left out by the patterns: " + shortened(excluded);
+  if (!missing.empty()) line += "; not in it, initialised: " + shortened_names(missing);
+  if (!excluded.empty()) line += "; left out by the patterns: " + shortened_names(excluded);
   return line;
+}
+
+constexpr char kGlobalStep[] = "global_step";
+
+// A training that starts from another's checkpoint counts its own steps, and has its own state of a run (seeds, hooks).
+bool is_of_the_run(const VariableInfo& variable) { return variable.optional || variable.name == kGlobalStep; }
+
+void hint_at_unmatched(const std::vector<VariableInfo>& variables, const RunConfig& config) {
+  const std::vector<std::string> names = names_of(variables);
+  for (const auto& [flag, patterns] : {std::pair("checkpoint_include_patterns", &config.include_patterns),
+                                       std::pair("checkpoint_exclude_patterns", &config.exclude_patterns)})
+    if (const std::string hint = unmatched_hint(*patterns, names); !hint.empty())
+      log_warning(fmt::format("{}: {}", flag, hint));
 }
 
 LoadedCheckpoint start_from(const std::vector<std::string>& prefixes, const std::vector<VariableInfo>& variables,
                             const FiniteWeights& weights, const RunConfig& config) {
+  const bool trains = config.run_mode == ModeKeys::TRAIN;
   std::vector<VariableInfo> wanted, excluded;
   for (const VariableInfo& variable : variables) {
+    if (trains && is_of_the_run(variable)) continue;
     const bool is_wanted = matches_patterns(variable.name, config.include_patterns, config.exclude_patterns);
     (is_wanted ? wanted : excluded).push_back(variable);
   }
+  if (trains) hint_at_unmatched(variables, config);
   if (wanted.empty() && !variables.empty())
     throw InvalidArgumentError(
         fmt::format("checkpoint_include_patterns and checkpoint_exclude_patterns leave none of the model's {} "
                     "variables to load from {}; change them, or leave checkpoint_path out",
                     variables.size(), config.checkpoint_path));
-  Found found = read_newest(prefixes, wanted, weights);
+  Found found = read_newest(prefixes, wanted, weights, takes_averages(config));
+  check_averages(found, config);
   if (!found.misfits.empty()) reject_misfits(found);
   if (found.checkpoint.values.empty() && !variables.empty())
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
-                               " has none of the model's variables: " + shortened(found.missing));
-  if (!found.missing.empty() && config.run_mode != ModeKeys::TRAIN)
+                               " has none of the model's variables: " + shortened_names(found.missing));
+  if (!found.missing.empty() && !trains)
     throw InvalidArgumentError("checkpoint " + found.checkpoint.prefix +
-                               " lacks variables of the model: " + shortened(found.missing));
-  const bool trains = config.run_mode == ModeKeys::TRAIN;
-  if (!trains) load_excluded(excluded, weights, config, &found.checkpoint);
-  log_info(what_was_loaded(found.checkpoint, variables.size(), found.missing,
+                               " lacks variables of the model: " + shortened_names(found.missing));
+  if (trains)
+    found.checkpoint.global_step = 0;
+  else
+    load_excluded(excluded, weights, config, &found.checkpoint);
+  log_info(what_was_loaded(found.checkpoint, wanted.size() + excluded.size(), found.missing,
                            trains ? names_of(excluded) : std::vector<std::string>()));
   return std::move(found.checkpoint);
 }
@@ -199,7 +237,7 @@ bool matches_patterns(const std::string& name, const std::vector<std::string>& i
                       const std::vector<std::string>& exclude) {
   auto any = [&](const std::vector<std::string>& patterns) {
     return std::any_of(patterns.begin(), patterns.end(),
-                       [&](const std::string& pattern) { return Pattern(pattern).found_in(name); });
+                       [&](const std::string& pattern) { return Pattern(pattern, true).found_in(name); });
   };
   return (include.empty() || any(include)) && !any(exclude);
 }
@@ -209,6 +247,12 @@ LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, con
   if (!config.log_dir.empty()) {
     const std::vector<std::string> own = checkpoints_in(config.log_dir, true);
     if (!own.empty()) return resume(own, variables, weights, config);
+  }
+  if (!config.finetune.empty()) {
+    Found found = read_newest(finetune_prefixes(config.finetune), finetuned_variables(variables, config), weights);
+    tell_finetuned(found.checkpoint, found.missing, found.misfits, config);
+    found.checkpoint.global_step = 0;
+    return std::move(found.checkpoint);
   }
   if (!config.checkpoint_path.empty()) {
     const std::vector<std::string> prefixes = resolve_checkpoints(config.checkpoint_path);

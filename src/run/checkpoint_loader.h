@@ -30,7 +30,8 @@ LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, con
                                  const RunConfig& config);
 
 // True when `name` matches one of the include patterns (or there are none) and none of the exclude patterns.
-// Patterns are regular expressions that match anywhere in the name. InvalidArgumentError for a broken one.
+// Patterns are regular expressions that match anywhere in the name, whatever its case. InvalidArgumentError for a
+// broken one.
 MOX_EXPORT bool matches_patterns(const std::string& name, const std::vector<std::string>& include,
                                  const std::vector<std::string>& exclude);
 MOX_EXPORT std::vector<std::string> split_patterns(const std::string& comma_separated);

@@ -8,6 +8,7 @@
 #include "run/export_folder.h"
 #include "run/exporter.h"
 #include "run/input_continuation.h"
+#include "run/model_ema.h"
 #include "run/run_classes.h"
 #include "run/run_mode.h"
 #include "run/sample_count.h"
@@ -18,12 +19,14 @@
 namespace mox {
 namespace {
 
-void export_after_run(const BuiltGraph& graph, const std::string& log_dir, EngineSession& session, RunResult* result) {
+void export_after_run(const BuiltGraph& graph, const RunConfig& config, EngineSession& session, RunResult* result) {
   if (result->interrupted) {
     log_warning("the run was interrupted: no model is exported");
     return;
   }
-  result->export_dir = export_saved_model(graph, session.read_variables(), log_dir);
+  NamedValues values = session.read_variables();
+  if (config.run_mode == ModeKeys::TRAIN && config.use_ema) values = with_averages(std::move(values));
+  result->export_dir = export_saved_model(graph, values, config.log_dir);
   log_info("exported the model to " + result->export_dir);
 }
 
@@ -94,7 +97,7 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
     if (cluster && !result.interrupted) cluster->finish(result.global_step);
   }
   mode->end(checkpoint, &result);
-  if (export_graph && config.cluster.is_chief()) export_after_run(*export_graph, config.log_dir, session, &result);
+  if (export_graph && config.cluster.is_chief()) export_after_run(*export_graph, config, session, &result);
   return result;
 }
 

@@ -88,6 +88,7 @@ void GraphAssembly::add_tower(ReturnedSpec spec, BuiltTower tower) {
   if (built_.towers.empty()) {
     append_new(tower.summaries, &built_.summaries);
     if (config_.run_mode == ModeKeys::TRAIN) append_new(tower.update_ops, &built_.train_ops);
+    built_.model_updates = built_.train_ops;
   }
   TowerInfo info;
   info.inputs = std::move(tower.inputs);
@@ -100,14 +101,15 @@ void GraphAssembly::add_tower(ReturnedSpec spec, BuiltTower tower) {
 }
 
 std::vector<size_t> GraphAssembly::trained(size_t loss, const std::vector<std::string>& variables) const {
-  return trained_variables(variables, spec_.var_scopes.empty() ? std::vector<std::string>() : spec_.var_scopes[loss]);
+  return trained_variables(variables, spec_.var_scopes.empty() ? std::vector<std::string>() : spec_.var_scopes[loss],
+                           config_.freeze);
 }
 
 void GraphAssembly::add_gradients(size_t loss, const NamedGradients& gradients) {
   if (gradients.empty())
     throw InvalidArgumentError(
-        fmt::format("the loss '{}' depends on no trainable variable: nothing can be trained (look at var_scopes and "
-                    "trainable_*_patterns, and make variables with {})",
+        fmt::format("the loss '{}' depends on no trainable variable: nothing can be trained (look at var_scopes, "
+                    "freeze and trainable_*_patterns, and make variables with {})",
                     spec_.losses[loss].tensor.name, idioms_of(language_).get_variable));
   for (const NamedGradient& gradient : gradients) built_.scaled_gradients.gradients.push_back(node_of(gradient.tensor));
 }
@@ -144,6 +146,12 @@ BuiltGraph GraphAssembly::finish(GraphContents contents) {
     append(std::move(start->feeds), &built_.feeds);
   }
   set_contents(std::move(contents), &built_);
+  if (config_.run_mode == ModeKeys::TRAIN) {
+    std::vector<std::string> trainable;
+    for (const VariableInfo& variable : built_.variables)
+      if (variable.trainable) trainable.push_back(variable.name);
+    tell_frozen(trainable, config_.freeze);
+  }
   return std::move(built_);
 }
 

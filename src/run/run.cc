@@ -47,6 +47,7 @@ std::string export_model(const ExportOptions& options) {
   RunConfig config;
   config.run_mode = ModeKeys::EXPORT;
   config.checkpoint_path = options.checkpoint_path;
+  config.use_ema = options.use_ema;
   std::vector<InputTensor> batch;
   for (const ExportOptions::Input& input : options.inputs) batch.push_back({"", input.dtype, input.shape});
   BuiltGraph graph = build_export_graph(options.model_fn, export_inputs(batch, false));

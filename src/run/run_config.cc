@@ -55,6 +55,27 @@ void check_ranges(const RunConfig& config) {
 #include "moxing/run_options.inc"
 }
 
+// freeze, finetune, model_ema, use_ema.
+void check_recipe(const RunConfig& config) {
+  matches_patterns("", {}, split_patterns(config.freeze));  // throws for a broken pattern
+  if (config.run_mode != ModeKeys::TRAIN) {
+    reject_if(!config.freeze.empty(), "freeze is for run_mode TRAIN: leave it out");
+    reject_if(!config.finetune.empty(), "finetune is for run_mode TRAIN; checkpoint_path is what is evaluated");
+    reject_if(config.model_ema > 0, "model_ema is for run_mode TRAIN; use_ema evaluates its averages");
+    return;
+  }
+  reject_if(!config.finetune.empty() && !config.checkpoint_path.empty(),
+            "finetune and checkpoint_path are both given: leave one out; finetune loads what fits, without the "
+            "optimizer's state");
+  reject_if(config.model_ema >= 1,
+            fmt::format("model_ema is {}, expected a number from 0 to below 1, e.g. 0.9999", config.model_ema));
+  reject_if(config.use_ema && config.model_ema == 0,
+            "use_ema exports the averages of model_ema, which is not given: give both");
+  reject_if(config.use_ema && config.export_model.empty(),
+            "use_ema says in TRAIN what export_model exports, which is not given: leave it out, and give it when you "
+            "evaluate");
+}
+
 }  // namespace
 
 // Nine hours later is too late to find out: writes a file now.
@@ -103,6 +124,7 @@ void validate(const RunConfig& config) {
   reject_if(config.inter_mode == ModeKeys::EXPORT, "inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT");
   check_ranges(config);
   reject_training_evaluator(config);
+  check_recipe(config);
   if (config.run_mode == ModeKeys::TRAIN && config.log_dir.empty()) {
     reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
     log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");

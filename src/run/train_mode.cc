@@ -11,6 +11,7 @@
 #include "run/input_continuation.h"
 #include "run/learning_rate_factor.h"
 #include "run/log_dir_lock.h"
+#include "run/model_ema.h"
 #include "run/observers/checkpoint_observer.h"
 #include "run/observers/loss_check.h"
 #include "run/observers/stand_in.h"
@@ -41,6 +42,7 @@ class TrainMode : public RunMode {
                        .dynamic_loss_scale = config_.dynamic_loss_scale,
                        .loss_scale_growth_steps = config_.loss_scale_growth_steps,
                        .clip = config_.gradient_clip});
+    if (config_.model_ema > 0) add_model_ema(graph, config_.model_ema);
     add_input_order(graph, cluster_ != nullptr);
     if (wants_learning_rate_factor(hooks_)) add_learning_rate_factor(graph);
     add_hook_state(graph, hooks_);
@@ -51,6 +53,7 @@ class TrainMode : public RunMode {
   void start_from(LoadedCheckpoint* checkpoint, BuiltGraph* graph) override {
     if (lock_) remove_leftovers(config_.log_dir);
     continue_input(graph, checkpoint);
+    start_averages(*graph, checkpoint);
     RunMode::start_from(checkpoint, graph);
   }
 
@@ -65,7 +68,7 @@ class TrainMode : public RunMode {
           "{}",
           global_step, most,
           start.resumed ? "another log_dir to start anew"
-                        : "--checkpoint_exclude_patterns=global_step to count from 0"));
+                        : "start from a checkpoint with checkpoint_path, which counts from 0"));
       return std::nullopt;
     }
     StepLoopOptions options = common_options(limit_, global_step);
