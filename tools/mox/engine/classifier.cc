@@ -231,8 +231,6 @@ Output with_channels(const Scope& s, const Output& image, int64_t channels) {
   return ops::Cast(s, ops::Round(s, grey), image.type());
 }
 
-namespace {
-
 data::LabelMap label_map(const ClassifierConfig& config, const Dataset& dataset, ModeKeys mode,
                          const std::vector<std::string>& run_classes) {
   const std::vector<std::string> labels = dataset.class_names();
@@ -259,16 +257,15 @@ data::LabelMap label_map(const ClassifierConfig& config, const Dataset& dataset,
   return data::map_labels(labels, config.labels_offset, config.num_classes, run_classes);
 }
 
-}  // namespace
-
-Output classifier_image(const Scope& s, const ClassifierConfig& config, const Output& image, ModeKeys mode) {
-  return get_data_augmentation_fn(preprocessing_of(config), mode, config.image_size, config.image_size)(
+Output classifier_image(const Scope& s, const ClassifierConfig& config, const Output& image, ModeKeys mode,
+                        const AugmentationOptions& augmentation) {
+  return get_data_augmentation_fn(preprocessing_of(config), mode, config.image_size, config.image_size, augmentation)(
       s, with_channels(s, image, config.channels));
 }
 
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split,
-                         const std::vector<std::string>& run_classes) {
-  return [config, split, run_classes](const Scope& s, ModeKeys mode) {
+                         const std::vector<std::string>& run_classes, const AugmentationOptions& augmentation) {
+  return [config, split, run_classes, augmentation](const Scope& s, ModeKeys mode) {
     const ClassifierData data(config);
     if (mode == ModeKeys::TRAIN) data.check_labels_offset(split);
     const auto dataset = data.open(split, mode);
@@ -277,7 +274,7 @@ InputFn classifier_input(const ClassifierConfig& config, const std::string& spli
     const bool has_names = std::find(keys.begin(), keys.end(), "image_name") != keys.end();
     const auto sample = dataset->get(s, has_names ? std::vector<std::string>{"image", "label", "image_name"}
                                                   : std::vector<std::string>{"image", "label"});
-    const Output image = classifier_image(s, config, sample[0], mode);
+    const Output image = classifier_image(s, config, sample[0], mode, augmentation);
     const Output label =
         data::class_of_label(s, sample[1], has_names ? sample[2] : Output(), "a sample of " + data.name(split), map);
     // What a training keeps beside its checkpoints and exports. In an evaluation there is nothing left to compare.
@@ -301,9 +298,34 @@ Output classifier_logits(const Scope& s, const ClassifierConfig& config, const O
                    tensorflow::DT_FLOAT);
 }
 
-ModelFn classifier_model(const ClassifierConfig& config) {
-  return [config](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-    const Output logits = classifier_logits(s, config, inputs[0], mode);
+namespace {
+
+// The batch as TRAIN sees it; labels are distributions.
+MixedBatch training_batch(const Scope& s, const std::vector<Output>& inputs, int64_t num_classes,
+                          const Recipe& recipe) {
+  return mix_batch(s, inputs[0], layers::one_hot_encoding(s, inputs[1], num_classes), recipe.mix);
+}
+
+// Loss and accuracy of TRAIN with a recipe, whose labels may be mixed.
+void add_training(const Scope& s, const ClassifierConfig& config, const Recipe& recipe, const Output& logits,
+                  const Output& labels, ModelSpec* spec) {
+  losses::CrossEntropyOptions options{.label_smoothing = config.label_smoothing};
+  if (!recipe.class_weights.empty())
+    options.sample_weights = losses::weights_of_classes(s, labels, recipe.class_weights);
+  const Output loss = losses::add_regularization(s, losses::softmax_cross_entropy(s, labels, logits, options));
+  spec->loss = loss;
+  spec->log_info = {{"loss", loss}, {"accuracy", metrics::expected_accuracy(s, logits, labels)}};
+}
+
+}  // namespace
+
+ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe) {
+  return [config, recipe](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    const bool by_recipe = mode == ModeKeys::TRAIN && inputs.size() > 1 &&
+                           (recipe.mix.mixup > 0 || recipe.mix.cutmix > 0 || !recipe.class_weights.empty());
+    MixedBatch batch;
+    if (by_recipe) batch = training_batch(s, inputs, config.num_classes, recipe);
+    const Output logits = classifier_logits(s, config, by_recipe ? batch.images : inputs[0], mode);
     const Output probabilities = layers::softmax(s, logits, "probabilities");
     ModelSpec spec;
     spec.output_info = {{"logits", logits}, {"probabilities", probabilities}};
@@ -311,6 +333,10 @@ ModelFn classifier_model(const ClassifierConfig& config) {
     spec.export_spec =
         ExportSpec{{{"images", inputs[0]}}, {{"logits", logits}, {"probabilities", probabilities}, {"classes", best}}};
     if (inputs.size() < 2 || mode == ModeKeys::EXPORT) return spec;
+    if (by_recipe) {
+      add_training(s, config, recipe, logits, batch.labels, &spec);
+      return spec;
+    }
 
     const Output labels = inputs[1];
     const Output one_hot = layers::one_hot_encoding(s, labels, config.num_classes);

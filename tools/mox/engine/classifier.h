@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "command_line.h"
+#include "data/label_classes.h"
 #include "moxing/moxing.h"
 
 namespace mox::cli {
@@ -60,20 +61,31 @@ std::vector<std::string> class_names_of_training(const ClassifierConfig& config,
 // in train_url without a run.json is the user's, and stays.
 void forget_names_of_removed_run(const ClassifierConfig& config, const std::string& train_url);
 
+// What a training does to its samples beside what the network's preprocessing does by itself, and to its loss.
+struct Recipe {
+  AugmentationOptions augmentation = {};
+  MixOptions mix = {};
+  std::vector<float> class_weights = {};  // one a class; empty: all count the same
+};
+
+// What the labels of `dataset` are to the run's classes.
+data::LabelMap label_map(const ClassifierConfig& config, const Dataset& dataset, ModeKeys mode,
+                         const std::vector<std::string>& run_classes);
+
 // Grey to colour by repeating, colour to grey by luminance (ITU-R 601).
 tensorflow::Output with_channels(const Scope& scope, const tensorflow::Output& image, int64_t channels);
 // An image as data sets deliver it, [height, width, 1 or 3] of uint8, as the network takes it.
 tensorflow::Output classifier_image(const Scope& scope, const ClassifierConfig& config, const tensorflow::Output& image,
-                                    ModeKeys mode);
+                                    ModeKeys mode, const AugmentationOptions& augmentation = {});
 // One sample: augmented image, class. `run_classes`: the names of the run's classes, by which those of the data are
 // found; empty for a new run.
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split,
-                         const std::vector<std::string>& run_classes);
+                         const std::vector<std::string>& run_classes, const AugmentationOptions& augmentation = {});
 // The scope's network on images, computed in config.dtype: logits, float32.
 tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig& config,
                                      const tensorflow::Output& images, ModeKeys mode);
 // Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics and the report
-// need.
-ModelFn classifier_model(const ClassifierConfig& config);
+// need. TRAIN heeds the recipe's mix and class weights.
+ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe = {});
 
 }  // namespace mox::cli

@@ -83,6 +83,14 @@ void ClassifierData::check_labels_offset(const std::string& split) const {
                   config_.labels_offset, name(split), names[0], -config_.labels_offset));
 }
 
+bool ClassifierData::for_each_listed_label(const std::string& split,
+                                           const std::function<void(int64_t label)>& each) const {
+  if (!own_images() || has_records(folder(split))) return false;
+  const ImageClassificationRawMetadata metadata(folder(split));
+  for (const auto& image : metadata.images()) each(image.label);
+  return true;
+}
+
 std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, ModeKeys mode) const {
   const std::string dir = folder(split);
   if (has_records(dir)) {

@@ -1,8 +1,10 @@
 // The samples that a classifier is trained or evaluated on: a built-in data set, or the user's own images.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/classifier.h"
 
@@ -20,6 +22,13 @@ class ClassifierData {
   std::string eval_split() const;
   // In one epoch, over all workers.
   int64_t num_samples(const std::string& split) const;
+  // How many samples of one epoch, over all workers, are of each of the network's classes. Class folders are only
+  // counted; of other data every sample's label is read.
+  struct ClassCounts {
+    std::vector<int64_t> counts;     // by class
+    std::vector<std::string> names;  // of the classes; empty: not known
+  };
+  ClassCounts class_counts(const std::string& split, const std::vector<std::string>& run_classes) const;
   // InvalidArgumentError when the labels begin at 0, so that with the offset the first class could not be trained.
   void check_labels_offset(const std::string& split) const;
   // For errors: the folder, and of which built-in data set it is.
@@ -28,6 +37,8 @@ class ClassifierData {
   std::unique_ptr<Dataset> open(const std::string& split, ModeKeys mode) const;
 
  private:
+  // Of class folders, whose lists have the labels; false for other data.
+  bool for_each_listed_label(const std::string& split, const std::function<void(int64_t label)>& each) const;
   bool own_images() const { return config_.dataset_name.empty(); }
   std::string folder(const std::string& split) const;
   template <typename Options>

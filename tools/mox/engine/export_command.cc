@@ -20,6 +20,8 @@ int run_export(const std::vector<std::string>& args) {
   app.option("--version", version, "name of that folder; -1: the next number").show_default();
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
   add_classifier_flags(app, &config);
+  bool use_ema = false;
+  app.flag("--use_ema", use_ema, "the averages of a training with --model_ema in place of the weights");
   app.flag("--json", as_json, "print the result as one JSON object");
   if (int code = app.parse_with_flags(args); code >= 0) return code;
   complete(&config);
@@ -34,6 +36,7 @@ int run_export(const std::vector<std::string>& args) {
   options.inputs = {{tensorflow::DT_FLOAT, {-1, config.image_size, config.image_size, config.channels}}};
   options.checkpoint_path = checkpoint_url;
   options.log_dir = export_url.empty() ? checkpoint_folder(checkpoint_url) : export_url;
+  options.use_ema = use_ema;
   options.class_names = class_names_of(config, checkpoint_url);
   const std::string dir = export_model(options);
   if (as_json)

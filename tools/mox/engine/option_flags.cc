@@ -33,8 +33,11 @@ std::string help_of(const OptionInfo& option) {
 template <typename T>
 void add_run_option(CommandLine& app, const OptionInfo& option, unsigned command, T& value) {
   if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, int> || std::is_same_v<T, int64_t> ||
-                std::is_same_v<T, double>)
+                std::is_same_v<T, double>) {
     if (option.where & command) add_option(app, option, value, run_flag(option.name));
+  } else if constexpr (std::is_same_v<T, bool>) {
+    if (option.where & command) app.flag(run_flag(option.name), value, help_of(option));
+  }
 }
 
 }  // namespace

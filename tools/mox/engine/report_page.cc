@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/json_text.h"
@@ -88,6 +89,22 @@ std::string curves(const RunFolder& run) {
   if (const auto* rate = find(run, "sample/sec"); rate && rate->size() > 1)
     out += chart_svg({"Throughput", "global step", {{"sample/sec", {rate->begin() + 1, rate->end()}, false}}});
   return out.empty() ? "" : "<h2>Training</h2>\n<div class=\"charts\">\n" + out + "</div>\n";
+}
+
+std::string learning_rates(const RunFolder& run) {
+  if (!run.lr_find.is_object()) return "";
+  ChartLine each{"loss", {}}, smooth{"smoothed", {}};
+  for (const ordered_json& point : run.lr_find["points"]) {
+    const double x = std::log10(number(point, "learning_rate"));
+    each.points.push_back({x, number(point, "loss")});
+    smooth.points.push_back({x, number(point, "smoothed")});
+  }
+  const std::string chart = chart_svg({"Loss over the learning rate", "log10 of the learning rate", {each, smooth}});
+  if (chart.empty()) return "";
+  const bool suggests = run.lr_find.contains("suggestion") && run.lr_find["suggestion"].is_number();
+  return "<h2>Learning rates (--lr_find)</h2>\n<p>" +
+         (suggests ? "Suggestion: " + short_number(number(run.lr_find, "suggestion")) : std::string("No suggestion.")) +
+         "</p>\n<div class=\"charts\">\n" + chart + "</div>\n";
 }
 
 std::string text_of(const ordered_json& value) {
@@ -183,7 +200,7 @@ std::string report_page(const RunFolder& run, const std::string& title) {
                      tiles(run) + curves(run);
   if (run.evaluation.is_object())
     body += evaluation(run.evaluation) + confusion_matrix(run.evaluation) + pictures(run.evaluation);
-  body += configuration(run) + checkpoints(run);
+  body += learning_rates(run) + configuration(run) + checkpoints(run);
   return "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<link rel=\"icon\" "
          "href=\"data:,\">\n<title>" +

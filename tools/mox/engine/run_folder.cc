@@ -8,6 +8,7 @@
 #include "base/json_text.h"
 #include "base/text.h"
 #include "data/record_file.h"
+#include "engine/lr_find.h"
 #include "moxing/moxing.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/event.pb.h"
@@ -137,6 +138,18 @@ void list_checkpoints(const std::vector<std::string>& names, RunFolder* run) {
   for (const auto& [step, prefix] : found) run->checkpoints.push_back(prefix);
 }
 
+// Left out with a warning where it is not what --lr_find writes.
+void check_lr_find(ordered_json* found, const std::string& path) {
+  bool fits = found->is_object() && found->contains("points") && (*found)["points"].is_array();
+  if (fits)
+    for (const ordered_json& point : (*found)["points"])
+      for (const char* name : {"learning_rate", "loss", "smoothed"})
+        fits = fits && point.is_object() && point.contains(name) && point[name].is_number();
+  if (fits) return;
+  log_warning(path + " is not what mox train --lr_find writes: it is left out");
+  *found = nullptr;
+}
+
 }  // namespace
 
 RunFolder read_run_folder(const std::string& dir) {
@@ -157,7 +170,9 @@ RunFolder read_run_folder(const std::string& dir) {
   run.best = read_json(dir + "/best_checkpoint.json");
   run.evaluation = read_json(dir + "/" + kEvalFile);
   if (!run.evaluation.is_null()) check_evaluation(run.evaluation, dir + "/" + kEvalFile);
-  if (run.log.empty() && run.events.empty() && run.evaluation.is_null())
+  run.lr_find = read_json(dir + "/" + kLrFindFile);
+  if (!run.lr_find.is_null()) check_lr_find(&run.lr_find, dir + "/" + kLrFindFile);
+  if (run.log.empty() && run.events.empty() && run.evaluation.is_null() && run.lr_find.is_null())
     throw NotFoundError(
         dir + " holds no log.jsonl, no event file and no eval.json: it is no run's folder, or nothing was logged");
   return run;

@@ -21,6 +21,7 @@ struct RunFolder {
   double first_time = 0, last_time = 0;                   // seconds since 1970 of the log; 0: no log
   std::vector<std::string> checkpoints;                   // oldest first
   nlohmann::ordered_json best;                            // best_checkpoint.json; null when there is none
+  nlohmann::ordered_json lr_find;                         // lr_find.json; null when there is none
   nlohmann::ordered_json evaluation;                      // eval.json; null when there is none
 };
 

@@ -9,7 +9,10 @@
 #include "engine/classifier.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
+#include "engine/lr_find.h"
+#include "engine/optimizer_flags.h"
 #include "engine/option_flags.h"
+#include "engine/recipe_flags.h"
 #include "engine/run_folder.h"
 
 namespace mox::cli {
@@ -18,60 +21,90 @@ namespace {
 struct TrainFlags {
   ClassifierConfig classifier;
   RunOptions run{.batch_size = 32};
-  std::string optimizer = "momentum", learning_rate_strategy = "10:0.01";
-  float momentum = 0.9f;
-  bool json = false;
+  OptimizerFlags optimizer;
+  RecipeFlags recipe;
+  std::string strategy = {};  // of the learning rate; run_options fills it
+  bool json = false, lr_find = false;
+  LrFindOptions find;
 };
 
 void add_flags(CommandLine& app, TrainFlags* f) {
   add_classifier_flags(app, &f->classifier);
   add_run_options(app, option_places::kTrain, &f->run);
   app.get("--train_url").required();
-  app.option("--optimizer", f->optimizer, "sgd, momentum, adam, …").show_default();
-  app.number("--momentum", f->momentum, {0, 1}, "of the optimizer momentum").show_default();
-  app.option("--learning_rate_strategy", f->learning_rate_strategy, "END_EPOCH:RATE,…; a->b linear, a=>b exponential")
-      .show_default();
+  add_optimizer_flags(app, &f->optimizer);
+  add_recipe_flags(app, &f->recipe);
+  app.flag("--lr_find", f->lr_find,
+           "trains for --lr_find_steps with learning rates that rise, and suggests one; only lr_find.json and .svg go "
+           "to --train_url");
+  app.number("--lr_find_steps", f->find.steps, {10, 10'000}, "of --lr_find").show_default();
   app.flag("--json", f->json, "print the result as one JSON object on standard output");
 }
 
 // The functions of the run; of what train_url has, nothing is read before the run has found it fit.
-RunOptions run_options(const TrainFlags& f) {
+RunOptions run_options(TrainFlags& f) {
   RunOptions options = f.run;
   const ClassifierData data(f.classifier);
   const std::string split = data.train_split();
   const int64_t global_batch_size = f.run.batch_size * get_flag<int64_t>("num_gpus") * num_workers();
   options.input_fn = [&f, split](const Scope& s, ModeKeys mode) {
-    return classifier_input(f.classifier, split, class_names_of_training(f.classifier, f.run.log_dir))(s, mode);
+    return classifier_input(f.classifier, split, class_names_of_training(f.classifier, f.run.log_dir),
+                            f.recipe.recipe.augmentation)(s, mode);
   };
-  options.model_fn = classifier_model(f.classifier);
-  OptimizerOptions optimizer;
-  if (f.optimizer == "momentum" || f.optimizer == "rmsprop") optimizer.momentum = f.momentum;
-  options.optimizer_fn = get_optimizer_fn(
-      f.optimizer,
-      learning_rate_scheduler::piecewise_lr(f.learning_rate_strategy, data.num_samples(split), global_batch_size),
-      optimizer);
+  options.model_fn = [&f, split](const Scope& s, const std::vector<tensorflow::Output>& inputs, ModeKeys mode) {
+    Recipe& recipe = f.recipe.recipe;
+    if (f.recipe.balanced && mode == ModeKeys::TRAIN && recipe.class_weights.empty()) {
+      const auto classes = class_names_of_training(f.classifier, f.run.log_dir);
+      recipe.class_weights = balanced_weights(ClassifierData(f.classifier).class_counts(split, classes));
+    }
+    return classifier_model(f.classifier, recipe)(s, inputs, mode);
+  };
+  const int64_t samples = data.num_samples(split);
+  const auto epoch = static_cast<double>(learning_rate_scheduler::steps_per_epoch(samples, global_batch_size));
+  f.strategy = strategy_of(f.optimizer, static_cast<double>(f.run.max_number_of_steps) / epoch);
+  options.optimizer_fn = optimizer_of(f.optimizer, f.strategy, samples, global_batch_size);
   return options;
 }
 
 // How it was trained: for mox report. What it is, is in run.json.
 void write_train_file(const TrainFlags& f) {
   const FlagValue scale = get_flag("loss_scale");
-  nlohmann::ordered_json j = {
-      {"optimizer", f.optimizer},
-      {"learning_rate_strategy", f.learning_rate_strategy},
+  nlohmann::ordered_json j = optimizer_json(f.optimizer, f.strategy);
+  j.update(nlohmann::ordered_json{
       {"batch_size", f.run.batch_size},
       {"num_gpus", get_flag<int64_t>("num_gpus")},
       {"max_number_of_steps", f.run.max_number_of_steps},
       {"seed", f.run.random_seed},
       {"gradient_clip", get_flag<double>("gradient_clip")},
       {"use_fp16", get_flag<bool>("use_fp16")},
-  };
-  if (f.optimizer == "momentum" || f.optimizer == "rmsprop") j["momentum"] = f.momentum;
+  });
+  j.update(recipe_json(f.recipe));
+  if (!f.run.freeze.empty()) j["freeze"] = f.run.freeze;
+  if (!f.run.finetune.empty()) j["finetune"] = f.run.finetune;
+  if (f.run.model_ema > 0) j["model_ema"] = f.run.model_ema;
   if (std::holds_alternative<double>(scale))
     j["loss_scale"] = std::get<double>(scale);
   else
     j["loss_scale"] = "dynamic";
   file::write(f.run.log_dir + "/" + kTrainFile, json_text(j, 2) + "\n");
+}
+
+// --lr_find: no training.
+int find_learning_rate(const TrainFlags& f, const RunOptions& options) {
+  const auto make = [&f](const LearningRate& rate) {
+    return get_optimizer_fn(f.optimizer.optimizer, rate, f.optimizer.options);
+  };
+  tell_lr_find(lr_find(options, make, f.find), f.run.log_dir, f.json);
+  return kDone;
+}
+
+void check_lr_find(CommandLine& app, const TrainFlags& f) {
+  if (!f.lr_find && app.get("--lr_find_steps").given())
+    throw InvalidArgumentError("--lr_find_steps is given without --lr_find");
+  for (const char* flag : {"--learning_rate", "--learning_rate_strategy", "--schedule"})
+    if (f.lr_find && app.get(flag).given())
+      throw InvalidArgumentError(
+          fmt::format("--lr_find tries many learning rates, and {} is given: leave it out", flag));
 }
 
 }  // namespace
@@ -90,7 +123,11 @@ int run_train(const std::vector<std::string>& args) {
     throw InvalidArgumentError(
         "--data_url is needed: the folder of the data set's files, or of your own class folders");
   complete(&flags.classifier);
+  take_optimizer_flags(app, &flags.optimizer, &flags.classifier.weight_decay);
+  check_lr_find(app, flags);
+  take_recipe_flags(app, flags.classifier, flags.run.batch_size, &flags.recipe);
   RunOptions options = run_options(flags);
+  if (flags.lr_find) return find_learning_rate(flags, options);
   // Not earlier: a command that fails its checks must not change what a finished run says of itself.
   options.begin_fn = [&] {
     forget_names_of_removed_run(flags.classifier, flags.run.log_dir);
