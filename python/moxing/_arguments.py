@@ -261,6 +261,7 @@ _FIELDS = {
     "float": Number(),
     "str": Text(),
     "list[str]": ListOf(Text()),
+    "list[float]": ListOf(Number()),
 }
 
 

@@ -105,7 +105,7 @@ def test_every_annotated_argument_is_checked():
 # What has no annotations: its arguments are looked at by hand, and tested in test_errors.py, test_datasets.py or below.
 BY_HAND = {"file.shift", "ModelSpec", "ExportSpec", "FeedSessionRunHook", "var_scope", "get_collection", "default_preprocess_fn",
            "get_help", "ImageClassificationRawDataset", "MultilabelClassificationRawDataset", "ImageClassificationTFRecordDataset",
-           "BaseTFRecordDataset", "Dataset", "RunResult", "get_tfrecord"}
+           "BaseTFRecordDataset", "Dataset", "RunResult", "LrFindResult", "get_tfrecord"}
 
 
 def test_no_public_function_is_forgotten():

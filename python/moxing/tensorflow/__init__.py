@@ -9,23 +9,24 @@ from moxing.errors import DataError, Error, InvalidArgumentError, NotFoundError,
 from moxing.tensorflow import auto, datasets
 from moxing.tensorflow.datasets import *  # noqa: F403  data sets, by their names on the manual's pages
 from moxing.tensorflow.executor import (AggregativeSessionRunHook, EarlyStoppingHook, ExportKeys, ExportSpec,
-                                        FeedSessionRunHook, InputSpec, LogEvaluationMetricHook, ModeKeys, ModelSpec,
-                                        PlateauLREarlyStoppingHook, RunResult, get_collection, get_flag, get_help, run,
-                                        set_flag, var_scope)
+                                        FeedSessionRunHook, InputSpec, LogEvaluationMetricHook, LrFindResult, ModeKeys,
+                                        ModelSpec, PlateauLREarlyStoppingHook, RunResult, get_collection, get_flag,
+                                        get_help, lr_find, run, set_flag, var_scope)
 from moxing.tensorflow.executor.flags import take_flags_from_command_line
 from moxing.tensorflow.history import history
 from moxing.tensorflow.nets import NetworkKeys, default_preprocess_fn, get_model_fn, get_model_meta
 from moxing.tensorflow.optimizer import get_optimizer_fn, get_optimizer_wrapper_fn, learning_rate_scheduler
 from moxing.tensorflow.plugins import load_plugin
-from moxing.tensorflow.preprocessing import PreprocessingKeys, get_data_augmentation_fn
+from moxing.tensorflow.preprocessing import (PreprocessingKeys, balanced_class_weights, get_data_augmentation_fn,
+                                             mix_batch)
 
 __all__ = [
-    "AggregativeSessionRunHook", "DataError", "EarlyStoppingHook", "Error", "ExportKeys", "ExportSpec",
-    "FeedSessionRunHook", "InputSpec", "InvalidArgumentError", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "NetworkKeys",
-    "NotFoundError", "PlateauLREarlyStoppingHook", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError",
-    "auto", "cache", "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn", "get_flag", "get_help", "get_model_fn",
-    "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "history", "learning_rate_scheduler", "load_plugin", "run",
-    "set_flag", "var_scope", *datasets.__all__,
+    "AggregativeSessionRunHook", "DataError", "EarlyStoppingHook", "Error", "ExportKeys", "ExportSpec", "FeedSessionRunHook",
+    "InputSpec", "InvalidArgumentError", "LogEvaluationMetricHook", "LrFindResult", "ModeKeys", "ModelSpec", "NetworkKeys",
+    "NotFoundError", "PlateauLREarlyStoppingHook", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError", "auto",
+    "balanced_class_weights", "cache", "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn",
+    "get_flag", "get_help", "get_model_fn", "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "history",
+    "learning_rate_scheduler", "load_plugin", "lr_find", "mix_batch", "run", "set_flag", "var_scope", *datasets.__all__,
 ]
 
 

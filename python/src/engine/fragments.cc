@@ -6,6 +6,8 @@
 #include "module.h"
 #include "moxing/dataset.h"
 #include "moxing/learning_rate_scheduler.h"
+#include "moxing/losses.h"
+#include "moxing/mixing.h"
 #include "moxing/nets.h"
 #include "moxing/preprocessing.h"
 #include "tensorflow/cc/ops/array_ops.h"
@@ -57,6 +59,17 @@ NamedFragment augmentation(const std::string& name, const std::string& mode, int
   const Workbench bench(dtype, shape, seed);
   return bench.finish(
       {{"", get_data_augmentation_fn(name, parse_mode(mode), height, width, options)(bench.scope, bench.input)}});
+}
+
+NamedFragment mixed_batch(const MixOptions& options, const ShapeList& images, const ShapeList& labels, int64_t seed) {
+  nb::gil_scoped_release release;
+  const Workbench bench(tf::DT_FLOAT, images, seed);
+  const tf::Output second = tf::ops::Placeholder(bench.scope.WithOpName("input_1"), tf::DT_FLOAT,
+                                                 tf::ops::Placeholder::Shape(to_shape(labels)));
+  const MixedBatch mixed = mix_batch(bench.scope, bench.input, second, options);
+  NamedFragment result{make_fragment(bench.scope, {bench.input, second}), {}};
+  result.outputs = {{"images", tensor_name(mixed.images)}, {"labels", tensor_name(mixed.labels)}};
+  return result;
 }
 
 NamedFragment piecewise_lr(const std::string& strategy, int64_t num_samples, int64_t global_batch_size) {
@@ -146,7 +159,26 @@ void bind_fragment_options(nb::module_& m) {
       .def_rw("fast_mode", &AugmentationOptions::fast_mode)
       .def_rw("central_fraction", &AugmentationOptions::central_fraction)
       .def_rw("area_min", &AugmentationOptions::area_min)
-      .def_rw("padding", &AugmentationOptions::padding);
+      .def_rw("padding", &AugmentationOptions::padding)
+      .def_rw("augment", &AugmentationOptions::augment)
+      .def_rw("crop_scale", &AugmentationOptions::crop_scale)
+      .def_rw("hflip", &AugmentationOptions::hflip)
+      .def_rw("vflip", &AugmentationOptions::vflip)
+      .def_rw("color_jitter", &AugmentationOptions::color_jitter)
+      .def_rw("random_erasing", &AugmentationOptions::random_erasing);
+  nb::class_<MixOptions>(m, "MixOptions")
+      .def(nb::init<>())
+      .def_rw("mixup", &MixOptions::mixup)
+      .def_rw("cutmix", &MixOptions::cutmix);
+  nb::class_<schedule::ScheduleOptions>(m, "ScheduleOptions")
+      .def(nb::init<>())
+      .def_rw("schedule", &schedule::ScheduleOptions::schedule)
+      .def_rw("learning_rate", &schedule::ScheduleOptions::learning_rate)
+      .def_rw("num_epochs", &schedule::ScheduleOptions::num_epochs)
+      .def_rw("warmup_epochs", &schedule::ScheduleOptions::warmup_epochs)
+      .def_rw("end_learning_rate", &schedule::ScheduleOptions::end_learning_rate)
+      .def_rw("decay_epochs", &schedule::ScheduleOptions::decay_epochs)
+      .def_rw("decay_factor", &schedule::ScheduleOptions::decay_factor);
 }
 
 }  // namespace
@@ -158,6 +190,10 @@ void bind_fragments(nb::module_& m) {
         nb::arg("dtype"), nb::arg("shape").none(), nb::arg("force_dtype"), nb::arg("seed"), nb::arg("device"));
   m.def("augmentation", &augmentation, nb::arg("name"), nb::arg("mode"), nb::arg("height"), nb::arg("width"),
         nb::arg("options"), nb::arg("dtype"), nb::arg("shape").none(), nb::arg("seed"));
+  m.def("mix_batch", &mixed_batch, nb::arg("options"), nb::arg("images").none(), nb::arg("labels").none(),
+        nb::arg("seed"));
+  m.def("balanced_class_weights", &losses::balanced_class_weights);
+  m.def("schedule_strategy", &schedule::schedule_strategy);
   m.def("piecewise_lr", &piecewise_lr);
   m.def("polynomial_decay", &polynomial_decay);
   m.def("cosine_decay", &cosine_decay);

@@ -211,6 +211,7 @@ void bind_optimizers(nb::module_& m) {
       .def_ro("prepared", &OptimizerFragment::prepared, "[loss][tower]: tensors")
       .def_ro("updates", &OptimizerFragment::updates, "[loss]: operations");
   m.def("optimizer_names", &optimizer_names);
+  m.def("optimizer_option_names", &optimizer_option_names);
   m.def("optimizer_wrapper_names", &optimizer_wrapper_names);
 }
 

@@ -1,6 +1,7 @@
 // The run: its options, and the engine that runs what graph_assembly.cc gathered.
 #include "module.h"
 #include "moxing/error.h"
+#include "moxing/lr_find.h"
 #include "run/engine.h"
 #include "run/ps_process.h"
 #include "run/signals.h"
@@ -109,6 +110,13 @@ void bind_run(nb::module_& m) {
   m.def("run_built_graph", &run_graph, nb::arg("graph"), nb::arg("export_graph").none(), nb::arg("config"),
         nb::arg("output_fn").none(), nb::arg("new_array"), nb::arg("fetch_strategy").none());
   m.def("run_as_ps", &run_as_ps, nb::call_guard<nb::gil_scoped_release>());
+  m.def("judge_learning_rates", [](const std::vector<double>& rates, const std::vector<double>& losses) {
+    const LrFindResult result = judge_learning_rates(rates, losses);
+    nb::list points;
+    for (const LrFindPoint& point : result.points)
+      points.append(nb::make_tuple(point.learning_rate, point.loss, point.smoothed));
+    return nb::make_tuple(points, result.suggestion);
+  });
   m.def("received_signal", &SignalGuard::received);
 }
 

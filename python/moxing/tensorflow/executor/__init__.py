@@ -4,10 +4,11 @@ from moxing.tensorflow.executor.hooks import (AggregativeSessionRunHook, EarlySt
                                               LogEvaluationMetricHook, PlateauLREarlyStoppingHook)
 from moxing.tensorflow.executor.input import InputSpec
 from moxing.tensorflow.executor.keys import ExportKeys, ModeKeys
+from moxing.tensorflow.executor.lr_find import LrFindResult, lr_find
 from moxing.tensorflow.executor.run import RunResult, run
 from moxing.tensorflow.executor.scopes import get_collection, var_scope
 from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
 
-__all__ = ["AggregativeSessionRunHook", "EarlyStoppingHook", "ExportKeys", "ExportSpec", "FeedSessionRunHook",
-           "InputSpec", "LogEvaluationMetricHook", "ModeKeys", "ModelSpec", "PlateauLREarlyStoppingHook", "RunResult", "get_collection",
-           "get_flag", "get_help", "run", "set_flag", "var_scope"]
+__all__ = ["AggregativeSessionRunHook", "EarlyStoppingHook", "ExportKeys", "ExportSpec", "FeedSessionRunHook", "InputSpec",
+           "LogEvaluationMetricHook", "LrFindResult", "ModeKeys", "ModelSpec", "PlateauLREarlyStoppingHook", "RunResult",
+           "get_collection", "get_flag", "get_help", "lr_find", "run", "set_flag", "var_scope"]

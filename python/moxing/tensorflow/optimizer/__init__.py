@@ -34,7 +34,15 @@ def _check_rate(value):
                                 "that returns one")
 
 
+def _check_options(name, values):
+    known = engine.optimizer_option_names(name)
+    for key in values:
+        if key not in known:
+            raise InvalidArgumentError(f"optimizer {name} has no option '{key}'; there are: {', '.join(known) or 'none'}")
+
+
 def _engine_optimizer(name, learning_rate, values):
+    _check_options(name, values)
     plan = engine.OptimizerPlan(name, filled(engine.OptimizerOptions(), values, f"optimizer {name}"))
     return EngineOptimizer(plan, learning_rate, name)
 

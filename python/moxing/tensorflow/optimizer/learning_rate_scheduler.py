@@ -1,5 +1,5 @@
 """Learning rates that change with the global step."""
-from moxing._arguments import Integer, Number, Text, checked
+from moxing._arguments import Integer, Number, Text, checked, set_field
 from moxing.tensorflow._fragments import import_fragment
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow._variables import resource_global_step
@@ -10,9 +10,29 @@ def piecewise_lr(lr_strategy: Text("a text such as '10:0.1,20:0.01'"), num_sampl
                  global_batch_size: Integer(1, engine.MAX_BATCH_SIZE * engine.MAX_DEVICES)):
     """The rate at the current global step, a scalar tensor; to be called in optimizer_fn or model_fn.
 
-    lr_strategy: "5:0.1->0.4,10:0.4=>0.8,15:0.8,20:0.08", entries END_EPOCH:VALUE; `a->b` is linear, `a=>b` exponential.
+    lr_strategy: "5:0.1->0.4,10:0.4=>0.8,15:0.8,20:0.08", entries END_EPOCH:VALUE; `a->b` is linear, `a=>b` exponential,
+    `a~>b` half a cosine.
     """
     return import_fragment(engine.piecewise_lr(lr_strategy, num_samples, global_batch_size), "piecewise_lr")[0][1]
+
+
+@checked
+def schedule_strategy(schedule: Text("constant, cosine, exponential, linear or piecewise"), learning_rate: Number(0, 1e30),
+                      num_epochs: Number(0, 1e12) = 0, warmup_epochs: Number(0, 1e12) = 0, end_learning_rate: Number(0, 1e30) = None,
+                      decay_epochs=(), decay_factor: Number(0, 1) = 0.1):
+    """The usual schedules, as a text for piecewise_lr: schedule_strategy("cosine", 0.1, 90, 5) is "5:0->0.1,90:0.1~>0".
+
+    learning_rate: the highest, to which the rate rises in a line from 0 over warmup_epochs (Goyal et al. 2017). num_epochs: of
+    the whole training; constant needs none. end_learning_rate: of cosine (Loshchilov and Hutter 2016), linear and exponential;
+    None: 0, of exponential a hundredth of learning_rate. decay_epochs, decay_factor: of piecewise (He et al. 2016): where the
+    rate is multiplied by the factor, by default at a third, two thirds and eight ninths.
+    """
+    options = engine.ScheduleOptions()
+    for key, value in (("schedule", schedule), ("learning_rate", learning_rate), ("num_epochs", num_epochs),
+                       ("warmup_epochs", warmup_epochs), ("end_learning_rate", -1.0 if end_learning_rate is None else end_learning_rate),
+                       ("decay_epochs", list(decay_epochs)), ("decay_factor", decay_factor)):
+        set_field(options, key, value, "schedule_strategy")
+    return engine.schedule_strategy(options)
 
 
 _RATE = Number(0, 1e30)
