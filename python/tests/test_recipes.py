@@ -36,7 +36,7 @@ def test_freeze_and_model_ema(mox, tmp_path):
         d = min(0.3, (1 + step) / (10 + step))
         mean = d * mean + (1 - d) * values(tmp_path, step + 1)["w"]
     assert np.allclose(last["w/ExponentialMovingAverage"], mean, atol=1e-5)
-    evaluated = {**toy.options(None, None, count=32), "run_mode": "EVAL", "checkpoint_path": str(tmp_path)}
+    evaluated = {**toy.options(tmp_path, None, count=32), "log_dir": None, "run_mode": "EVAL", "checkpoint_path": str(tmp_path)}
     assert mox.run(**evaluated, use_ema=True).metrics["loss"] != mox.run(**evaluated).metrics["loss"]
     with pytest.raises(mox.InvalidArgumentError, match="freeze: 'c5' matches none of the 2 variables; near are"):
         mox.run(**toy.options(tmp_path / "c", 6, freeze="c5"))
@@ -159,7 +159,7 @@ def test_class_weights(mox):
 
 def test_lr_find(mox):
     found = mox.lr_find(lambda rate: mox.get_optimizer_fn("sgd", rate), lowest=1e-5, highest=1e4,
-                        **{key: value for key, value in toy.options(None).items()
+                        **{key: value for key, value in toy.options("").items()
                            if key in ("input_fn", "model_fn", "batch_size")})
     rates = [point.learning_rate for point in found.points]
     assert 10 < len(rates) < 100 and rates[0] == pytest.approx(1e-5) and 1e-4 < found.suggestion < 1
