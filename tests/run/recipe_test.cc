@@ -261,7 +261,8 @@ TEST(ModelEma, IsEvaluatedAndExportedWhenAsked) {
   };
   EXPECT_NE(loss(false), loss(true));
   ExportOptions whole{.model_fn = model_with_norm(1),
-                      .inputs = {{tensorflow::DT_FLOAT, tensorflow::PartialTensorShape({-1, 4})}},
+                      .inputs = {{tensorflow::DT_FLOAT, tensorflow::PartialTensorShape({-1, 4})},
+                                 {tensorflow::DT_FLOAT, tensorflow::PartialTensorShape({-1})}},
                       .checkpoint_path = dir.path("a"),
                       .log_dir = dir.path("b"),
                       .use_ema = true};

@@ -101,7 +101,7 @@ TEST(Resume, AnotherTrainingsCheckpointDoesNotMoveTheInput) {
   EXPECT_FALSE(log.contains("the input goes on")) << log.all();
   options.max_number_of_steps = 10;
   run(options);
-  EXPECT_TRUE(log.contains("the input goes on at sample 24")) << "3 steps of 8: " << log.all();
+  EXPECT_TRUE(log.contains("the input goes on at sample 64")) << "8 steps of 8: " << log.all();
 }
 
 nlohmann::json best_of(const TempDir& dir) {

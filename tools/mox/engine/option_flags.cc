@@ -36,7 +36,11 @@ void add_run_option(CommandLine& app, const OptionInfo& option, unsigned command
                 std::is_same_v<T, double>) {
     if (option.where & command) add_option(app, option, value, run_flag(option.name));
   } else if constexpr (std::is_same_v<T, bool>) {
-    if (option.where & command) app.flag(run_flag(option.name), value, help_of(option));
+    if (!(option.where & command)) return;
+    if (value)  // the command's default: --NAME=false switches it off
+      app.option(run_flag(option.name), value, help_of(option)).show_default();
+    else
+      app.flag(run_flag(option.name), value, help_of(option));
   }
 }
 
