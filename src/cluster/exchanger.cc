@@ -185,7 +185,8 @@ void Exchanger::exchange_parts(int bucket, const std::vector<Part>& parts) {
   const size_t piece = piece_of(member_->group().size());
   if (bucket == 0) add_signals();
   for (const Part& part : parts) {
-    if (part.count >= piece) {  // in place: there is nothing to gain from packing it
+    if (part.count == 0) continue;  // an empty tensor has no address
+    if (part.count >= piece) {      // in place: there is nothing to gain from packing it
       if (signals_under_way_) flush();
       if (part.to != part.from) std::memcpy(part.to, part.from, part.count * sizeof(float));
       for (size_t at = 0; at < part.count; at += piece) exchange_piece(part.to + at, std::min(piece, part.count - at));
