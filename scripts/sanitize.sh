@@ -1,6 +1,8 @@
 #!/bin/sh
 # make asan, make tsan: builds the tests that run under AddressSanitizer (with UndefinedBehaviorSanitizer) or ThreadSanitizer
 # and runs them. What TensorFlow's libraries, built without, would tell wrongly is in scripts/sanitize.supp/, with the reason.
+# asan builds what reads data, without the rooms that run graphs (CMakePresets.json). For a test of theirs:
+# cmake build/asan -DMOX_BUILD_RUNS=ON && ninja -C build/asan run_test
 # tsan: base, cluster, file and launch alone. TensorFlow's threads hand over what they share by locks that the sanitizer does not see.
 # Usage: scripts/sanitize.sh asan|tsan
 set -eu
