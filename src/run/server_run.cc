@@ -33,7 +33,13 @@ ServerRun::ServerRun(const RunConfig& config)
       cluster_{"worker", static_cast<int>(config.cluster.task_index), config.cluster.ps_hosts,
                config.cluster.worker_hosts} {}
 
-ServerRun::~ServerRun() { leave(""); }
+ServerRun::~ServerRun() {
+  try {
+    leave("");
+  } catch (const std::exception& e) {
+    log_warning(fmt::format("the other processes were not told that this one ends: {}", e.what()));
+  }
+}
 
 std::unique_ptr<Exchange> ServerRun::make_exchange() {
   ParameterServerOptions options;
