@@ -7,6 +7,7 @@
 #include "data/decode_image.h"
 #include "data/decode_jpeg.h"
 #include "data/resize_plan.h"
+#include "graph/augment_marks.h"
 
 namespace mox::data {
 
@@ -101,6 +102,11 @@ bool size_in_header(std::string_view content, int64_t* height, int64_t* width) {
 }
 
 }  // namespace
+
+bool augment_family(std::string_view name, AugmentFamily* family) {
+  *family = name == augment_marks::kVgg ? AugmentFamily::kVgg : AugmentFamily::kInception;
+  return name == augment_marks::kVgg || name == augment_marks::kInception;
+}
 
 absl::Status augment_image(std::string_view content, const AugmentRequest& request, float* out) {
   thread_local Renderer renderer;

@@ -13,6 +13,9 @@ namespace mox::data {
 
 enum class AugmentFamily { kVgg, kInception };
 
+// By its name in graph/augment_marks.h; false for another.
+bool augment_family(std::string_view name, AugmentFamily* family);
+
 struct AugmentRequest {
   AugmentFamily family = AugmentFamily::kVgg;
   bool training = false;  // else what was drawn, below, is not read

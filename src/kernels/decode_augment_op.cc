@@ -16,9 +16,6 @@ namespace {
 
 namespace tf = tensorflow;
 
-// As passes/fuse_augment.cc takes them from graph/augment_marks.h.
-constexpr char kVgg[] = "vgg", kInception[] = "inception";
-
 REGISTER_OP("MoxDecodeAugment")
     .Input("contents: string")
     .Input("name: string")
@@ -81,16 +78,14 @@ class DecodeAugmentOp : public tf::OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("apply_exif", &request_.apply_exif));
     OP_REQUIRES_OK(context, context->GetAttr("num_integers", &integers_));
     OP_REQUIRES_OK(context, context->GetAttr("num_floats", &floats_));
-    const bool vgg = family == kVgg;
-    request_.family = vgg ? AugmentFamily::kVgg : AugmentFamily::kInception;
+    const bool known = augment_family(family, &request_.family), vgg = request_.family == AugmentFamily::kVgg;
     std::vector<float> values;
     OP_REQUIRES_OK(context, context->GetAttr("values", &values));
     // Of integers and floats; a flip more or less.
     const int needed = !request_.training ? 0 : vgg ? 3 : 2, floats = request_.training && !vgg ? 2 : 0;
     flips_ = request_.training && integers_ == needed + 1;
     OP_REQUIRES(context,
-                (vgg || family == kInception) && (integers_ == needed || flips_) && floats_ == floats &&
-                    values.size() == (vgg ? 3 : 1),
+                known && (integers_ == needed || flips_) && floats_ == floats && values.size() == (vgg ? 3 : 1),
                 absl::InvalidArgumentError("MoxDecodeAugment: no such inputs and values for family '" + family + "'"));
     if (vgg)
       std::copy(values.begin(), values.end(), request_.mean);

@@ -12,6 +12,7 @@
 #include "graph/augment_marks.h"
 #include "graph/node_defs.h"
 #include "moxing/log.h"
+#include "passes/augment_region.h"
 #include "passes/function_body.h"
 
 namespace mox {
@@ -22,169 +23,20 @@ namespace {
 
 namespace marks = augment_marks;
 
-std::string text_attr(const tf::NodeDef& node, const char* name) {
-  const auto found = node.attr().find(name);
-  return found == node.attr().end() ? "" : found->second.s();
-}
-
-// False where it is not given.
-bool bool_attr(const tf::NodeDef& node, const char* name) {
-  const auto found = node.attr().find(name);
-  return found != node.attr().end() && found->second.b();
-}
-
-int64_t int_attr(const tf::NodeDef& node, const char* name) {
-  const auto found = node.attr().find(name);
-  return found == node.attr().end() ? 0 : found->second.i();
-}
-
-// A family's graph in a function: from the image to its marked result.
-struct Region {
-  tf::NodeDef* last = nullptr;
-  std::string image;                          // what it is made of: a tensor of the function
-  std::set<std::string> nodes;                // all that only the result is computed from, the image aside
-  std::map<std::string, tf::NodeDef*> draws;  // by their marks
-  bool flips = false;
-
-  bool vgg() const { return text_attr(*last, marks::kFamily) == marks::kVgg; }
-  bool training() const { return bool_attr(*last, marks::kTraining); }
-};
-
-// Walks from the result back to the image, along first inputs.
-class Walk {
- public:
-  Walk(const FunctionBody& body, const tf::NodeDef& last) : body_(body), at_(last.input(0)) {}
-
-  bool over(std::initializer_list<const char*> ops) {
-    const tf::NodeDef* node = body_.producer(at_);
-    if (!node || !is_one_of(node->op(), ops)) return false;
-    if (node->op() == "ResizeBilinear" && (bool_attr(*node, "align_corners") || bool_attr(*node, "half_pixel_centers")))
-      return false;
-    at_ = node->input(0);
-    return true;
-  }
-  bool over_all(std::initializer_list<const char*> ops) {
-    for (const char* op : ops)
-      if (!over({op})) return false;
-    return true;
-  }
-  // A mirroring or none, by a switch: one of the merge's inputs is mirrored, the other as it was.
-  bool over_flip() {
-    const tf::NodeDef* merge = body_.producer(at_);
-    if (!merge || merge->op() != "Merge" || merge->input_size() != 2) return false;
-    std::set<std::string> kinds, sources;
-    for (const std::string& input : merge->input()) {
-      const tf::NodeDef* kind = body_.producer(input);
-      const tf::NodeDef* branch = kind && kind->input_size() > 0 ? body_.producer(kind->input(0)) : nullptr;
-      if (!branch || branch->op() != "Switch") return false;
-      kinds.insert(kind->op());
-      sources.insert(branch->input(0));
-    }
-    if (kinds != std::set<std::string>{"Identity", "ReverseV2"} || sources.size() != 1) return false;
-    at_ = *sources.begin();
-    return true;
-  }
-  const std::string& at() const { return at_; }
-
- private:
-  const FunctionBody& body_;
-  std::string at_;
-};
-
-// Sets what the walk finds; false where anything else is done than MoxDecodeAugment does.
-bool walk_to_image(const FunctionBody& body, Region* region) {
-  Walk walk(body, *region->last);
-  if (region->vgg()) {
-    if (region->last->op() != "Sub") return false;
-    if (region->training()) region->flips = walk.over_flip();
-    if (!walk.over_all({"Slice", "Squeeze", "ResizeBilinear", "ExpandDims"})) return false;
-  } else {
-    if (region->last->op() != "Mul" || !walk.over({"Sub"})) return false;
-    if (region->training()) {
-      if (!walk.over_all({"ClipByValue", "AdjustSaturation", "Add"})) return false;
-      region->flips = walk.over_flip();
-    }
-    if (!walk.over_all({"Mul", "Squeeze", "ResizeBilinear", "ExpandDims"})) return false;
-    walk.over({"EnsureShape"});
-    // The middle may be the whole image.
-    if (!walk.over({"Slice"}) && region->training()) return false;
-  }
-  region->image = walk.at();
-  return true;
-}
-
-// Collects the region's nodes; false where it reads anything from outside but the image.
-bool collect(const FunctionBody& body, Region* region) {
-  std::vector<tf::NodeDef*> stack{region->last};
-  while (!stack.empty()) {
-    tf::NodeDef* node = stack.back();
-    stack.pop_back();
-    if (!region->nodes.insert(node->name()).second) continue;
-    if (const std::string draw = text_attr(*node, marks::kDraw); !draw.empty())
-      if (!region->draws.emplace(draw, node).second) return false;
-    for (const std::string& input : node->input()) {
-      if (input == region->image) continue;
-      tf::NodeDef* from = body.producer(input);
-      if (!from) return false;
-      stack.push_back(from);
-    }
-  }
-  return true;
-}
-
-bool has_draws(const Region& region) {
-  std::map<std::string, const char*> expected;
-  if (region.training()) {
-    if (region.vgg())
-      expected = {{marks::kResizedSide, "RandomUniformInt"},
-                  {marks::kTop, "RandomUniformInt"},
-                  {marks::kLeft, "RandomUniformInt"}};
-    else
-      expected = {
-          {marks::kBox, "SampleDistortedBoundingBoxV2"}, {marks::kBrightness, "Add"}, {marks::kSaturation, "Add"}};
-    if (region.flips) expected[marks::kFlip] = "RandomUniformInt";
-  }
-  if (region.draws.size() != expected.size()) return false;
-  for (const auto& [name, op] : expected) {
-    const auto found = region.draws.find(name);
-    if (found == region.draws.end() || found->second->op() != op) return false;
-  }
-  return true;
-}
-
-std::optional<Region> find_region(const FunctionBody& body, tf::NodeDef* last) {
-  Region region;
-  region.last = last;
-  const std::string family = text_attr(*last, marks::kFamily);
-  if (family != marks::kVgg && family != marks::kInception) return std::nullopt;
-  if (!walk_to_image(body, &region) || !collect(body, &region) || !has_draws(region)) return std::nullopt;
-  return region;
-}
-
-// Whether nothing but the region reads its image, and nothing but `result` leaves it.
-bool is_closed(FunctionBody* body, const Region& region, const std::string& result) {
-  for (const tf::NodeDef& node : body->def().node_def()) {
-    const bool inside = region.nodes.count(node.name());
-    for (const std::string& input : node.input()) {
-      if (!inside && input == region.image) return false;
-      if (!inside && input != result && region.nodes.count(FunctionBody::owner(input))) return false;
-    }
-  }
-  for (const auto& [name, value] : body->def().ret())
-    if (value == region.image || (value != result && region.nodes.count(FunctionBody::owner(value)))) return false;
-  return true;
-}
-
 // What decodes a file, as it is, into three channels.
 bool is_plain_decode(const tf::NodeDef* node) {
-  return node && node->op() == "MoxDecodeImage" && int_attr(*node, "height") == 0 &&
-         (node->attr().count("channels") == 0 || int_attr(*node, "channels") == 3);
+  if (!node || node->op() != "MoxDecodeImage") return false;
+  const auto number = [&](const char* name, int64_t otherwise) {
+    const auto found = node->attr().find(name);
+    return found == node->attr().end() ? otherwise : found->second.i();
+  };
+  return number("height", 0) == 0 && number("channels", 3) == 3;
 }
 
 // Puts MoxDecodeAugment, and what it needs of the region, into the function that decodes.
 class Fused {
  public:
-  Fused(const FunctionBody& from, const Region& region, const tf::NodeDef& decode, FunctionBody* into)
+  Fused(const FunctionBody& from, const AugmentRegion& region, const tf::NodeDef& decode, FunctionBody* into)
       : from_(from), region_(region), decode_(decode), into_(into), prefix_(region.last->name() + "/mox/") {}
 
   // The result; "" where a draw depends on the pixels.
@@ -297,7 +149,7 @@ class Fused {
   }
 
   const FunctionBody& from_;
-  const Region& region_;
+  const AugmentRegion& region_;
   const tf::NodeDef& decode_;
   FunctionBody* into_;
   const std::string prefix_;
@@ -345,12 +197,12 @@ class AugmentPass {
   int fuse_in(tf::NodeDef* map, tf::FunctionDef* function) {
     std::vector<std::string> results;
     for (const tf::NodeDef& node : function->node_def())
-      if (!text_attr(node, marks::kFamily).empty()) results.push_back(node.name());
+      if (node.attr().count(marks::kFamily)) results.push_back(node.name());
     int fused = 0;
     for (const std::string& name : results) {
       FunctionBody body(function);
       tf::NodeDef* last = body.producer(name);
-      const std::optional<Region> region = last ? find_region(body, last) : std::nullopt;
+      const std::optional<AugmentRegion> region = last ? find_augment_region(body, last) : std::nullopt;
       if (!region || !is_closed(&body, *region, name + ":z:0")) continue;
       fused += body.producer(region->image) ? fuse_here(&body, *region) : fuse_where_decoded(map, &body, *region);
     }
@@ -358,7 +210,7 @@ class AugmentPass {
   }
 
   // The function decodes, too.
-  static bool fuse_here(FunctionBody* body, const Region& region) {
+  static bool fuse_here(FunctionBody* body, const AugmentRegion& region) {
     const tf::NodeDef* decode = body->producer(region.image);
     if (!is_plain_decode(decode)) return false;
     std::set<std::string> gone = region.nodes;  // as is the decoding
@@ -387,7 +239,7 @@ class AugmentPass {
     }
   }
 
-  bool fuse_where_decoded(tf::NodeDef* map, FunctionBody* body, const Region& region) {
+  bool fuse_where_decoded(tf::NodeDef* map, FunctionBody* body, const AugmentRegion& region) {
     const int number = body->argument(region.image);
     const std::vector<tf::NodeDef*> way = way_to_decoding(*map);
     if (number < 0 || way.empty() || way.back()->op() == "MapAndBatchDataset") return false;
@@ -416,7 +268,7 @@ class AugmentPass {
   }
 
   // The argument is the result now.
-  static void take_argument(FunctionBody* body, int number, const std::string& result, const Region& region) {
+  static void take_argument(FunctionBody* body, int number, const std::string& result, const AugmentRegion& region) {
     auto* argument = body->def().mutable_signature()->mutable_input_arg(number);
     argument->set_type(tf::DT_FLOAT);
     body->def().mutable_arg_attr()->erase(static_cast<uint32_t>(number));
