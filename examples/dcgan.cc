@@ -70,7 +70,7 @@ int main(int argc, char** argv) try {
   auto model_fn = [](const Scope& s, const std::vector<Output>& inputs, mox::ModeKeys) {
     const Output& real = inputs[0];
     Output fake = generator(s, ops::RandomNormal(s, {64, 100}, tensorflow::DT_FLOAT));
-    Output of_real = discriminator(s, real), of_fake = discriminator(s, fake);
+    Output of_real = discriminator(s, real), of_fake = discriminator(s.reuse_variables(), fake);
     Output d_loss = ops::Add(s, judged(s, of_real, 0.9f), judged(s, of_fake, 0));
     Output g_loss = judged(s, of_fake, 1);
     return mox::ModelSpec{.loss = {d_loss, g_loss},

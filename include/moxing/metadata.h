@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -50,6 +51,13 @@ class MOX_EXPORT ImageClassificationRawMetadata : public ClassMetadata {
   const std::vector<ImageFile>& images() const { return images_; }
   // Where the images are read from: redirect_dir, else base_dir.
   const std::string& data_dir() const { return data_dir_; }
+
+  // The same classes with those images that `keep` says. DataError when none is left.
+  ImageClassificationRawMetadata subset(const std::function<bool(const ImageFile&)>& keep) const;
+  // The names of a part of each class's images, chosen by `seed` and their names: the same wherever the data lie, and
+  // whatever else lies with them but for a class's count. `part`, between 0 and 1, is rounded a class; of two images
+  // and more at least one is in the part, and one is not. InvalidArgumentError for another part.
+  std::vector<std::string> part_of_each_class(double part, int64_t seed) const;
 
  private:
   std::string data_dir_;

@@ -45,6 +45,13 @@ struct RunOptions {
 #include "moxing/run_options.inc"
 };
 
+// The best validation of a training.
+struct BestValidation {
+  std::string metric;
+  double value = 0;
+  int64_t global_step = 0;
+};
+
 struct RunResult {
   int64_t steps = 0;        // run by this call
   int64_t global_step = 0;  // of the model, at the end
@@ -53,6 +60,8 @@ struct RunResult {
   std::string checkpoint;    // prefix that was saved last (TRAIN) or loaded
   std::string export_dir;    // of the exported model, "" for none
   bool interrupted = false;  // SIGINT or SIGTERM ended it
+  std::vector<std::pair<std::string, double>> validation = {};  // TRAIN: what the last validation of this run gave
+  std::optional<BestValidation> best_validation = {};  // of the training, with its runs before; see eval_monitor
 };
 
 // Runs to the end. Throws InvalidArgumentError before anything starts when an option or what a function returned does

@@ -67,13 +67,15 @@ class MOX_EXPORT Scope : public tensorflow::Scope {
   Scope var_scope(tensorflow::DataType force_dtype) const;
   // Operations named `name/…`, placed on `device` when that is not empty; variables are not affected. A tower.
   Scope tower(const std::string& name, const std::string& device) const;
-  // Variable names count from the top, dtypes are not forced: for slots of optimizers and the global step.
+  // Variable names count from the top, dtypes are not forced, and what is there is found: for slots of optimizers and
+  // the global step.
   Scope without_variable_scope() const;
   // get_variable returns what exists, and never creates.
   Scope reuse_variables() const;
 
   // The variable `<variable scope>/name`, created or, in a scope that reuses, found; the value to compute with (cast
-  // from force_dtype where that is set). InvalidArgumentError when it exists with another shape or is missing.
+  // from force_dtype where that is set). InvalidArgumentError when it exists with another shape or is missing, and when
+  // a device asks for it a second time without reuse_variables(): two layers of one name would be one.
   tensorflow::Output get_variable(const std::string& name, const tensorflow::TensorShape& shape,
                                   const VariableOptions& options = {}) const;
   // The same, as the variable itself (for assignments).
@@ -101,7 +103,7 @@ class MOX_EXPORT Scope : public tensorflow::Scope {
   std::shared_ptr<GraphState> state_;
   std::string variable_scope_;
   std::string tower_;
-  bool reuse_ = false;
+  bool reuse_ = false, finds_ = false;
   std::optional<tensorflow::DataType> force_dtype_;
 };
 

@@ -10,6 +10,7 @@
 #include "base/flag_table.h"
 #include "base/host.h"
 #include "base/mutex.h"
+#include "base/near_name.h"
 #include "base/old_flags.h"
 #include "base/pattern.h"
 #include "base/printable.h"
@@ -36,16 +37,22 @@ const FlagInfo* find(const std::string& name) {
   return nullptr;
 }
 
+std::vector<std::string> flag_names() {
+  std::vector<std::string> names;
+  for (const FlagInfo& flag : flag_table()) names.emplace_back(flag.name);
+  return names;
+}
+
 const FlagInfo& known(const std::string& name) {
   if (const FlagInfo* flag = find(name)) return *flag;
   std::string names;
   for (const FlagInfo& flag : flag_table()) names += (names.empty() ? "" : ", ") + std::string(flag.name);
-  throw InvalidArgumentError("there is no flag '" + name + "'; there are: " + names);
+  throw InvalidArgumentError("there is no flag '" + name + "'; there are: " + names + did_you_mean(name, flag_names()));
 }
 
 [[noreturn]] void reject(const FlagInfo& flag, const std::string& got) {
-  throw InvalidArgumentError(
-      fmt::format("flag --{}: got '{}', expected {}", flag.name, printable_name(got), flag.values()));
+  throw InvalidArgumentError(fmt::format("flag --{}: got '{}', expected {}{}", flag.name, printable_name(got),
+                                         flag.values(), did_you_mean(got, flag.words)));
 }
 
 template <typename Number>

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "base/limits.h"
+#include "base/near_name.h"
 #include "base/printable.h"
 #include "moxing/error.h"
 
@@ -41,6 +42,7 @@ using namespace option_values;
 using namespace option_places;
 
 constexpr int64_t kLongest = static_cast<int64_t>(kMaxSeconds);
+constexpr int64_t kMostEpochs = 100'000;
 constexpr int64_t kMaxKept = std::numeric_limits<int>::max();
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min(), kLargest = std::numeric_limits<int64_t>::max();
 
@@ -138,7 +140,9 @@ void check_option(const OptionInfo& option, double value) {
 void check_option(const OptionInfo& option, const std::string& value) {
   const auto& words = option.values.words;
   if (words.empty() || (option.values.may_be_unset && value.empty())) return;
-  if (std::find(words.begin(), words.end(), value) == words.end()) reject(option, "'" + printable_name(value) + "'");
+  if (std::find(words.begin(), words.end(), value) == words.end())
+    throw InvalidArgumentError(fmt::format("{} is '{}', expected {}{}", option.name, printable_name(value),
+                                           option.expected(), did_you_mean(value, words)));
 }
 
 }  // namespace mox

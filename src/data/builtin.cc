@@ -2,6 +2,7 @@
 #include "data/builtin.h"
 
 #include "base/limits.h"
+#include "base/near_name.h"
 #include "base/registry.h"
 #include "data/dataset_options.h"
 #include "data/idx.h"
@@ -62,7 +63,8 @@ Registry<RegisteredDataset>& registry() {
 
 const RegisteredDataset& find_dataset(const std::string& name) {
   if (const RegisteredDataset* found = registry().find(name)) return *found;
-  throw InvalidArgumentError("there is no built-in data set '" + name + "'; there are: " + listed(dataset_names()));
+  throw InvalidArgumentError("there is no built-in data set '" + name + "'; there are: " + listed(dataset_names()) +
+                             did_you_mean(name, dataset_names()));
 }
 
 // The file as published or unpacked.

@@ -111,6 +111,18 @@ absl::Status not_an_image(std::string_view content) {
   return broken("not an image: it begins with '" + begin + "'; expected JPEG, PNG, BMP, GIF or WebP", content.size());
 }
 
+// Four channels become three.
+void lay_over(int background, Pixels* image) {
+  uint8_t* to = image->bytes.data();
+  const uint8_t* from = to;
+  for (int64_t i = 0; i < image->height * image->width; ++i, from += 4, to += 3) {
+    const int alpha = from[3];
+    for (int c = 0; c < 3; ++c)
+      to[c] = static_cast<uint8_t>((from[c] * alpha + background * (255 - alpha) + 127) / 255);
+  }
+  image->channels = 3;
+}
+
 absl::Status decode_any(std::string_view content, int channels, Pixels* out) {
   switch (image_format(content)) {
     case ImageFormat::kJpeg:
@@ -250,11 +262,15 @@ absl::Status decode_image(std::string_view content, const DecodeOptions& options
   if (image_format(content) == ImageFormat::kJpeg && !turn && decode_common_jpeg(content, options, allocate_once))
     return absl::OkStatus();
   thread_local Pixels image;
-  absl::Status status = decode_any(content, options.channels, &image);
+  const bool transparent = options.background >= 0 && image_format(content) == ImageFormat::kPng;
+  absl::Status status = decode_any(content, transparent ? 4 : options.channels, &image);
+  if (status.ok() && options.background >= 0 && image.channels == 4) lay_over(options.background, &image);
   if (status.ok()) status = deliver(content, image, options, allocate_once);
   image.release_if_large();
   return status;
 }
+
+int background_of(std::string_view alpha) { return alpha == "white" ? 255 : alpha == "black" ? 0 : -1; }
 
 absl::Status check_whole(std::string_view content, bool must_be_image) {
   const ImageFormat format = image_format(content);

@@ -72,7 +72,8 @@ DatasetNode decoded(const Scope& scope, const DatasetNode& encoded, const Stage&
     if (options.preprocess_fn)
       sample = options.preprocess_fn(s, sample);
     else if (stage.wants_image())
-      sample.image = decode(s, sample.image, sample.image_name, options.image_size, options.apply_exif_orientation);
+      sample.image = decode(s, sample.image, sample.image_name, options.image_size, options.apply_exif_orientation, 3,
+                            options.alpha);
     if (options.augmentation_fn && stage.wants_image()) sample.image = options.augmentation_fn(s, sample.image);
     if (options.label_one_hot) sample.label = one_hot(s, sample.label, element[0], stage.num_classes);
     return stage.batches() ? stage.select_checked(s, sample, element) : stage.select(sample, element);
@@ -150,12 +151,13 @@ std::string new_broken_counter() {
 }
 
 tf::Output decode(const Scope& scope, const tf::Output& content, const tf::Output& name,
-                  const std::optional<ImageSize>& size, bool apply_exif, int channels) {
+                  const std::optional<ImageSize>& size, bool apply_exif, int channels, const std::string& alpha) {
   tf::NodeBuilder builder(scope.GetUniqueNameForOp("decode"), "MoxDecodeImage");
   builder.Input(content.node(), content.index())
       .Input(name.node(), name.index())
       .Attr("apply_exif", apply_exif)
       .Attr("channels", channels);
+  if (alpha != "drop") builder.Attr("alpha", alpha);
   if (size) {
     check_integer("the height of an image", size->height, 1, kMaxImageSide);
     check_integer("the width of an image", size->width, 1, kMaxImageSide);

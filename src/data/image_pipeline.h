@@ -42,7 +42,7 @@ tensorflow::Output checked_image(const Scope& scope, const tensorflow::Output& c
 // Decodes one image file; see decode_op.cc. `mox predict` takes it too: what is trained on is what is predicted.
 MOX_EXPORT tensorflow::Output decode(const Scope& scope, const tensorflow::Output& content,
                                      const tensorflow::Output& name, const std::optional<ImageSize>& size,
-                                     bool apply_exif, int channels = 3);
+                                     bool apply_exif, int channels = 3, const std::string& alpha = "drop");
 
 // The image files of a raw data set, read ahead: (name, content, `extra`…). The extra columns have a row a file.
 struct RawFiles {

@@ -44,6 +44,8 @@ struct InterInfo {
   std::vector<std::shared_ptr<SessionRunHook>> hooks;
   std::string restart_input;  // op that makes its iterator anew, with `feeds`
   Feeds feeds;
+  std::vector<NamedTensor> log_info;
+  std::string input;  // tensor: the first of its batch
 };
 
 struct ExportInfo {

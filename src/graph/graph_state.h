@@ -35,6 +35,7 @@ class GraphState {
   std::map<std::string, std::vector<std::string>> text_collections;  // e.g. class names
   // Regularisation is added once a tower and variable, as tf.get_variable does.
   std::map<CollectionKey, bool> regularized;
+  std::set<CollectionKey> asked_for;  // variables, by tower, that no scope that reuses asked for
 
   // Placeholders that are fed once, when iterators are initialised: data sets in memory stay out of the GraphDef.
   std::vector<std::pair<std::string, tensorflow::Tensor>> iterator_feeds;

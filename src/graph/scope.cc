@@ -52,6 +52,14 @@ tf::TensorShape checked_shape(const Variable& variable, const tf::TensorShape& s
   return shape;
 }
 
+[[noreturn]] void refuse_second_use(const std::string& name) {
+  throw InvalidArgumentError(
+      "variable " + name +
+      " is asked for twice, which two layers or get_variable calls of one name in one variable scope do: they would "
+      "share "
+      "it. Give them names or variable scopes of their own; to share on purpose, take scope.reuse_variables()");
+}
+
 Initializer default_initializer(const tf::TensorShape& shape) {
   return shape.dims() >= 2 ? xavier_initializer() : zeros_initializer();
 }
@@ -93,6 +101,7 @@ Scope Scope::without_variable_scope() const {
   scope.variable_scope_.clear();
   scope.force_dtype_.reset();
   scope.reuse_ = false;
+  scope.finds_ = true;
   return scope;
 }
 
@@ -204,8 +213,10 @@ Variable Scope::get_variable_object(const std::string& name, const tf::TensorSha
                                     const VariableOptions& options) const {
   const std::string full_name = join_scope(variable_scope_, name);
   const tf::DataType dtype = force_dtype_.value_or(options.dtype);
+  const bool first = reuse_ || finds_ || state_->asked_for.insert({tower_, full_name}).second;
   Variable variable;
   if (is_split(*state_, full_name)) {
+    if (!first) refuse_second_use(full_name);
     variable.name = full_name;
     variable.shape = shape;
     variable.dtype = dtype;
@@ -225,6 +236,7 @@ Variable Scope::get_variable_object(const std::string& name, const tf::TensorSha
   if (found != state_->variable_index.end()) {
     variable = state_->variables[found->second];
     checked_shape(variable, shape);
+    if (!first) refuse_second_use(full_name);
   } else if (reuse_) {
     reject_new_variable(full_name);
   } else {

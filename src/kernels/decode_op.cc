@@ -17,6 +17,7 @@ REGISTER_OP("MoxDecodeImage")
     .Attr("height: int = 0")
     .Attr("width: int = 0")
     .Attr("apply_exif: bool = false")
+    .Attr("alpha: {'drop', 'white', 'black'} = 'drop'")
     .SetShapeFn([](tf::shape_inference::InferenceContext* context) {
       int64_t channels = 3, height = 0, width = 0;
       TF_RETURN_IF_ERROR(context->GetAttr("channels", &channels));
@@ -34,6 +35,9 @@ class DecodeImageOp : public tf::OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("height", &options_.height));
     OP_REQUIRES_OK(context, context->GetAttr("width", &options_.width));
     OP_REQUIRES_OK(context, context->GetAttr("apply_exif", &options_.apply_exif));
+    std::string alpha;
+    OP_REQUIRES_OK(context, context->GetAttr("alpha", &alpha));
+    options_.background = background_of(alpha);
   }
 
   void Compute(tf::OpKernelContext* context) override {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "absl/strings/match.h"
+#include "base/limits.h"
 #include "base/mutex.h"
 #include "base/printable.h"
 #include "kernels/op_base.h"
@@ -135,8 +136,9 @@ class SkipBrokenDataset::Iterator : public PipelineIterator<SkipBrokenDataset> {
                                                                        " broken samples were left out before, which is "
                                                                        "max_broken_samples"));
       case BrokenSamples::Answer::kNew:
-        log_warning("input: broken sample " + std::to_string(dataset()->broken_->count()) + " of at most " +
-                    std::to_string(limit) + " is left out: " + message);
+        log_warning("input: broken sample " + std::to_string(dataset()->broken_->count()) +
+                    (limit < kMaxSamples ? " of at most " + std::to_string(limit) : std::string()) +
+                    " is left out: " + message);
         break;
       case BrokenSamples::Answer::kKnown:
         break;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/near_name.h"
 #include "base/registry.h"
 #include "layers/layout.h"
 #include "moxing/error.h"
@@ -110,7 +111,8 @@ Registry<Network>& registry() {
 // Stays where it is.
 const Network& find_network(const std::string& name) {
   if (const Network* found = registry().find(name)) return *found;
-  throw InvalidArgumentError("there is no network '" + name + "'; there are: " + listed(registry().names()));
+  throw InvalidArgumentError("there is no network '" + name + "'; there are: " + listed(registry().names()) +
+                             did_you_mean(name, registry().names()));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/near_name.h"
 #include "base/registry.h"
 #include "moxing/error.h"
 #include "optim/slot_optimizer.h"
@@ -75,7 +76,7 @@ const OptimizerFactory* find_optimizer(const std::string& name) {
   const OptimizerFactory* make = registry().find(name);
   if (!make)
     throw InvalidArgumentError("get_optimizer_fn: unknown optimizer '" + name +
-                               "'; there are: " + listed(optimizer_names()));
+                               "'; there are: " + listed(optimizer_names()) + did_you_mean(name, optimizer_names()));
   return make;
 }
 

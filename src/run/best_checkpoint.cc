@@ -69,7 +69,7 @@ BestCheckpoint::BestCheckpoint(std::string dir, std::string metric, const std::s
 
 bool BestCheckpoint::is_better(const std::optional<double>& value) const {
   if (metric_.empty() || !value || !std::isfinite(*value)) return false;
-  return prefix_.empty() || sign_ * *value > sign_ * value_;
+  return sign_ * *value > sign_ * value_;
 }
 
 void BestCheckpoint::forget_value() { value_ = -sign_ * std::numeric_limits<double>::infinity(); }
@@ -88,7 +88,7 @@ void BestCheckpoint::set(const std::string& prefix, int64_t step, double value) 
 }
 
 void check_keep_best(const BuiltGraph& graph, const RunConfig& config) {
-  if (config.keep_best.empty() || config.run_mode != ModeKeys::TRAIN) return;
+  if (config.keep_best.empty() || config.run_mode != ModeKeys::TRAIN || config.validates()) return;
   std::string known;
   for (const NamedTensor& info : graph.towers[0].log_info) {
     if (info.name == config.keep_best) return;

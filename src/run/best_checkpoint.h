@@ -36,6 +36,8 @@ class BestCheckpoint {
   bool is_better(const std::optional<double>& value) const;
   // The checkpoint turned out to be of no use: whatever comes is better.
   void forget_value();
+  // `value` is the best there is from here on, whether a file says so or not.
+  void note(double value) { value_ = value; }
   // Writes the file in one step.
   void set(const std::string& prefix, int64_t step, double value);
 
@@ -49,7 +51,7 @@ class BestCheckpoint {
 // The prefix that best_checkpoint.json of `dir` names, whatever the metric; "" when there is none.
 std::string best_checkpoint_in(const std::string& dir);
 
-// InvalidArgumentError when RunConfig::keep_best is none of the model's log_info.
+// InvalidArgumentError when RunConfig::keep_best is none of the model's log_info; with a validation that of its mode.
 void check_keep_best(const BuiltGraph& graph, const RunConfig& config);
 
 }  // namespace mox

@@ -231,6 +231,10 @@ std::vector<std::string> checkpoints_in(const std::string& dir, bool tell) {
 
 std::vector<std::string> resolve_checkpoints(const std::string& path) {
   if (checkpoint_exists(path)) return {path};
+  const std::string folder(tf::io::Dirname(path));
+  if (!folder.empty() && !tf::Env::Default()->IsDirectory(folder).ok() && !tf::Env::Default()->IsDirectory(path).ok())
+    throw NotFoundError("checkpoint_path '" + path + "': there is no folder '" + folder +
+                        "'; give the folder of a run, or a prefix in one such as DIR/model.ckpt-1000");
   if (!tf::Env::Default()->IsDirectory(path).ok())
     throw NotFoundError("checkpoint_path '" + path + "' is neither a folder nor a checkpoint: there is no '" + path +
                         ".index'; give the folder of a run, or a prefix such as DIR/model.ckpt-1000");

@@ -35,7 +35,12 @@ std::vector<std::pair<std::string, std::string>> settings_of_all(const RunConfig
           {"random_seed", std::to_string(config.random_seed)},
           {"batch_size", std::to_string(config.batch_size)},
           {"--num_gpus", std::to_string(config.num_gpus)},
-          {"max_number_of_steps", std::to_string(config.max_number_of_steps)}};
+          {"max_number_of_steps", std::to_string(config.max_number_of_steps)},
+          {"num_epochs", fmt::format("{}", config.num_epochs)},
+          {"samples_per_epoch", std::to_string(config.samples_per_epoch)},
+          {"eval_every_n_epochs", std::to_string(config.eval_every_n_epochs)},
+          {"eval_every_n_steps", std::to_string(config.eval_every_n_steps)},
+          {"plateau_patience", std::to_string(config.plateau_patience)}};
 }
 
 }  // namespace mox

@@ -45,6 +45,11 @@ class ClusterRun : public StepPeers {
   // What all say, in the order of the processes. As sum().
   virtual std::vector<std::string> gather(const std::string& mine);
 
+  // TRAIN, between two steps, `global_step` being the model's after the one before: the chief's values go to the
+  // others, who wait for them. Each must call it after the same steps. False at the others where they need nothing of
+  // the chief, whose variables are theirs, or where it is not there.
+  virtual bool from_chief(std::vector<double>* /*values*/, int64_t /*global_step*/) { return false; }
+
   // After the last step, which left the model at `global_step`: waits until no process has one, so that a process that
   // was lost is taken along to the end.
   virtual void finish(int64_t global_step) = 0;

@@ -149,6 +149,24 @@ std::vector<std::string> CollectiveRun::gather(const std::string& mine) {
   return all;
 }
 
+bool CollectiveRun::from_chief(std::vector<double>* values, int64_t global_step) {
+  const std::vector<cluster::Group::Seat>& seats = member_->group().seats;
+  if (seats.front().task_index != 0) return false;  // they go on without it
+  std::string text;
+  if (is_chief()) text.assign(reinterpret_cast<const char*>(values->data()), values->size() * sizeof(double));
+  try {
+    with_ring([&](cluster::Ring* ring) { ring->broadcast(&text, 0); });
+  } catch (const cluster::GroupBroken& e) {
+    log_warning(fmt::format("{}; the workers come together again after global step {}", e.what(), global_step));
+    global_step_ = global_step;
+    form_and_share();  // what the chief has gone on to, too
+    return false;
+  }
+  values->resize(text.size() / sizeof(double));
+  std::memcpy(values->data(), text.data(), values->size() * sizeof(double));
+  return !is_chief();
+}
+
 void CollectiveRun::finish(int64_t global_step) try {
   if (!exchanger_) return;
   global_step_ = global_step;

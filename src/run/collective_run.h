@@ -30,6 +30,7 @@ class CollectiveRun : public ClusterRun {
   bool stands_in() const override { return !is_chief() && member_ && member_->group().rank == 0; }
   void sum(std::vector<double>* values) override;
   std::vector<std::string> gather(const std::string& mine) override;
+  bool from_chief(std::vector<double>* values, int64_t global_step) override;
   void finish(int64_t global_step) override;
   void leave(const std::string& error) override;
 

@@ -56,6 +56,7 @@ LiftedInput GraphAssembly::add_input(ReturnedInput input, bool inter) {
   LiftOptions lift;
   lift.auto_batch = config_.auto_batch;
   lift.batch_size = batch_size_of(config_.batch_size, input.tensors[0].tensor);
+  if (config_.auto_batch && !inter) warn_of_batches(input.tensors, lift.batch_size, language_);
   lift.drop_remainder = mode == ModeKeys::TRAIN && config_.auto_batch;
   lift.num_towers = inter ? 1 : config_.num_gpus;
   lift.parallelism = std::max(1u, std::thread::hardware_concurrency());
@@ -65,6 +66,7 @@ LiftedInput GraphAssembly::add_input(ReturnedInput input, bool inter) {
   for (Returned& returned : input.tensors) graph.outputs.push_back(std::move(returned.tensor));
   LiftedInput lifted = lift_input(graph, lift);
   (inter ? inter_start_ : start_) = {lifted.initializers, lifted.feeds};
+  if (inter) inter_input_ = lifted.tower_inputs[0][0];
   return lifted;
 }
 
@@ -72,6 +74,7 @@ void GraphAssembly::place_input(const std::string& prefix, bool inter) {
   Start& start = inter ? inter_start_ : start_;
   for (std::string& op : start.initializers) op = prefix + op;
   for (auto& [placeholder, value] : start.feeds) placeholder = prefix + placeholder;
+  if (inter) inter_input_ = prefix + inter_input_;
 }
 
 GraphPlace GraphAssembly::tower(int i) const {
@@ -137,7 +140,8 @@ void GraphAssembly::add_training(const BuiltTraining& training) {
 
 void GraphAssembly::add_inter(const ReturnedSpec& spec, std::vector<std::shared_ptr<SessionRunHook>> hooks) {
   check_spec(spec, *config_.inter_mode, "inter_mode", language_);
-  built_.inter = {*config_.inter_mode, std::move(hooks), inter_start_.initializers.back(), inter_start_.feeds};
+  built_.inter = {*config_.inter_mode,          std::move(hooks), inter_start_.initializers.back(), inter_start_.feeds,
+                  named_tensors(spec.log_info), inter_input_};
 }
 
 BuiltGraph GraphAssembly::finish(GraphContents contents) {

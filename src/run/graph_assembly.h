@@ -104,6 +104,7 @@ class MOX_EXPORT GraphAssembly {
   BuiltGraph built_;
   ReturnedSpec spec_;  // of the device that was added last
   Start start_, inter_start_;
+  std::string inter_input_;  // the first tensor
 };
 
 // Placeholders for model_fn in EXPORT mode, like one device's inputs `batch`: names, and with auto_batch an open batch

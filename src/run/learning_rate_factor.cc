@@ -26,11 +26,12 @@ std::string scaled(tf::GraphDef* graph, const std::string& learning_rate, const 
 
 }  // namespace
 
-void add_learning_rate_factor(BuiltGraph* graph) {
+void add_learning_rate_factor(BuiltGraph* graph, const char* who) {
+  if (has_learning_rate_factor(*graph)) return;
   if (graph->learning_rates.empty())
-    throw InvalidArgumentError(
-        "PlateauLREarlyStoppingHook needs an optimizer whose learning rate is a tensor that MoXing knows; take one of "
-        "get_optimizer_fn");
+    throw InvalidArgumentError(std::string(who) +
+                               " needs an optimizer whose learning rate is a tensor that MoXing knows; take one of "
+                               "get_optimizer_fn");
   tf::GraphDef* def = &graph->graph;
   tf::Tensor one(tf::DT_FLOAT, {});
   one.scalar<float>()() = 1;

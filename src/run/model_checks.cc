@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "moxing/error.h"
+#include "moxing/log.h"
 
 namespace mox {
 namespace {
@@ -62,6 +63,25 @@ void check_input(const std::vector<Returned>& tensors, Language language) {
                           "the function",
                           tensors[i].tensor.name));
   }
+}
+
+void warn_of_batches(const std::vector<Returned>& tensors, int64_t batch_size, Language language) {
+  int64_t leading = -1;
+  bool pictures = false;
+  for (const Returned& returned : tensors) {
+    const tensorflow::PartialTensorShape& shape = returned.tensor.shape;
+    if (shape.dims() < 1 || shape.dim_size(0) <= 1) return;
+    if (leading >= 0 && shape.dim_size(0) != leading) return;
+    leading = shape.dim_size(0);
+    pictures = pictures || shape.dims() == 4;
+  }
+  if (tensors.size() < 2 || (leading != batch_size && !pictures)) return;
+  log_warning(
+      fmt::format("input_fn returns tensors that all begin with {0}: where these are batches of {0}, they would be "
+                  "joined to batches of "
+                  "{1} times {0}; then leave batch_size out{2}, or return single samples",
+                  leading, batch_size,
+                  language == Language::kPython ? " (or give auto_batch=False)" : " (or set auto_batch to false)"));
 }
 
 int64_t batch_size_of(int64_t given, const InputTensor& first) {

@@ -15,6 +15,9 @@ namespace mox {
 // input_fn: at least one tensor, all of its own graph.
 void check_input(const std::vector<Returned>& tensors, Language language);
 
+// Whether the samples that auto_batch is to join look like batches already: all begin with one size, and it is the
+// batch size or there are pictures [N, height, width, channels] among them. A warning then names the cure.
+void warn_of_batches(const std::vector<Returned>& tensors, int64_t batch_size, Language language);
 // Samples a batch: `given`, or with 0, when input_fn gives batches, the first input's static size; 0: not known.
 int64_t batch_size_of(int64_t given, const InputTensor& first);
 

@@ -76,6 +76,40 @@ void check_recipe(const RunConfig& config) {
             "evaluate");
 }
 
+// What belongs together around num_epochs and the validation.
+void check_validation(const RunConfig& config) {
+  const bool trains = config.run_mode == ModeKeys::TRAIN;
+  for (const auto& [name, given] : {std::pair("num_epochs", config.num_epochs > 0),
+                                    std::pair("eval_every_n_epochs", config.eval_every_n_epochs > 0)}) {
+    reject_if(given && !trains,
+              fmt::format("{} is for run_mode TRAIN; run_mode is {}: leave it out", name, to_string(config.run_mode)));
+    reject_if(given && config.samples_per_epoch == 0,
+              fmt::format("samples_per_epoch is needed with {}: how many samples the training data has", name));
+  }
+  reject_if(config.eval_every_n_steps > 0 && !trains,
+            fmt::format("eval_every_n_steps is for run_mode TRAIN; run_mode is {}: leave it out",
+                        to_string(config.run_mode)));
+  reject_if(config.eval_every_n_epochs > 0 && config.eval_every_n_steps > 0,
+            "eval_every_n_epochs and eval_every_n_steps are both given; give one");
+  for (const auto& [name, given] :
+       {std::pair("early_stopping_patience", config.early_stopping_patience > 0),
+        std::pair("plateau_patience", config.plateau_patience > 0),
+        std::pair("eval_monitor", !config.eval_monitor.empty()), std::pair("eval_steps", config.eval_steps > 0)})
+    reject_if(
+        given && !config.validates(),
+        fmt::format("{} needs a validation while it trains: give eval_every_n_epochs or eval_every_n_steps", name));
+  reject_if(config.plateau_patience > 0 && (config.plateau_factor <= 0 || config.plateau_factor >= 1),
+            fmt::format("plateau_factor is {}, expected more than 0 and less than 1", config.plateau_factor));
+  reject_if(config.plateau_patience > 0 && config.early_stopping_patience > 0 &&
+                config.early_stopping_patience <= config.plateau_patience,
+            fmt::format("early_stopping_patience {} ends the training before plateau_patience {} could lower the "
+                        "learning rate; give it a larger early_stopping_patience",
+                        config.early_stopping_patience, config.plateau_patience));
+  reject_if(config.validates() && config.inter_mode && config.inter_mode != ModeKeys::EVAL,
+            fmt::format("inter_mode is {}, but eval_every_n_… validates in mode EVAL; leave inter_mode out",
+                        to_string(*config.inter_mode)));
+}
+
 }  // namespace
 
 // Nine hours later is too late to find out: writes a file now.
@@ -106,6 +140,9 @@ void apply_flags(RunConfig* config) {
   config->loss_scale = config->dynamic_loss_scale ? 1 : std::get<double>(scale);
   config->loss_scale_growth_steps = get_flag<int64_t>("loss_scale_growth_steps");
   config->gradient_clip = {get_flag<double>("gradient_clip"), get_flag<std::string>("gradient_clip_type")};
+  // The chief validates, in the second graph.
+  if (config->validates() && config->run_mode == ModeKeys::TRAIN && !config->inter_mode && config->cluster.is_chief())
+    config->inter_mode = ModeKeys::EVAL;
   if (!config->stall_report_secs) config->stall_report_secs = get_flag<double>("stall_report_secs");
   config->use_fp16 = get_flag<bool>("use_fp16");
   const bool chief = config->cluster.is_chief() || config->cluster.is_ps || is_flag_set("running_log_level");
@@ -123,6 +160,7 @@ void validate(const RunConfig& config) {
             fmt::format("inter_mode is for run_mode TRAIN; run_mode is {}: leave it out", to_string(config.run_mode)));
   reject_if(config.inter_mode == ModeKeys::EXPORT, "inter_mode is EXPORT; expected TRAIN, EVAL or PREDICT");
   check_ranges(config);
+  check_validation(config);
   reject_training_evaluator(config);
   check_recipe(config);
   if (config.run_mode == ModeKeys::TRAIN && config.log_dir.empty()) {

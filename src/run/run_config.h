@@ -29,6 +29,7 @@ struct RunConfig : RunOptions {
   ClipOptions gradient_clip = {};
   bool use_fp16 = false;
   bool scales_loss() const { return dynamic_loss_scale || loss_scale != 1; }
+  bool validates() const { return eval_every_n_epochs > 0 || eval_every_n_steps > 0; }
   std::vector<std::string> include_patterns = {}, exclude_patterns = {};  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
   ClusterConfig cluster = {};

@@ -53,7 +53,8 @@ void RunMode::add_trace(StepObservers* all) const {
 
 MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& graph, FetchPlan::Options plan) {
   plan_.emplace(std::move(plan));
-  auto metrics = std::make_unique<MetricsObserver>(graph, *plan_, config_.log_first_clone);
+  const bool mean = config_.log_mean && graph.mode == ModeKeys::TRAIN;
+  auto metrics = std::make_unique<MetricsObserver>(graph, *plan_, config_.log_first_clone, mean);
   MetricsObserver& added = *metrics;
   all->push_back(std::move(metrics));
   return added;
@@ -61,8 +62,18 @@ MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& grap
 
 LogObserver& RunMode::add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph,
                               int64_t limit) {
-  const auto workers = static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
-  auto log = std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, graph.samples_per_step, workers, limit);
+  LogObserver::Options options;
+  options.samples_per_step = graph.samples_per_step;
+  options.workers = static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
+  const bool is_short = config_.log_format == "short" && graph.mode == ModeKeys::TRAIN;
+  if (is_short && !graph.learning_rates.empty()) options.learning_rate = graph.learning_rates[0];
+  const EpochClock clock = graph.mode == ModeKeys::TRAIN ? EpochClock(config_, graph) : EpochClock(0, 0);
+  options.logger = {config_.log_dir, limit, is_short, clock, graph.samples_per_step * options.workers};
+  if (graph.mode != ModeKeys::TRAIN) {
+    const EpochClock clock(config_, graph);
+    if (limit == 0 && clock.knows()) options.logger.total_steps = clock.steps(1);
+  }
+  auto log = std::make_unique<LogObserver>(metrics, *plan_, options);
   LogObserver& added = *log;
   all->push_back(std::move(log));
   return added;

@@ -17,9 +17,12 @@ tf::Tensor scalar(int64_t value) {
 }  // namespace
 
 std::string add_sample_count(BuiltGraph* graph, size_t tower, const std::string& prefix) {
-  const int64_t usual = graph->samples_per_step / graph->towers.size();
+  const auto towers = static_cast<int64_t>(graph->towers.size());
+  return add_sample_count(graph, graph->towers[tower].inputs.front(), graph->samples_per_step / towers, prefix);
+}
+
+std::string add_sample_count(BuiltGraph* graph, const std::string& input, int64_t usual, const std::string& prefix) {
   const NodeIndex index = index_nodes(graph->graph);
-  const std::string& input = graph->towers[tower].inputs.front();
   const TensorRef tensor = parse_tensor(input);
   const tf::NodeDef& node = require_node(index, tensor.node, "counting the samples");
   std::vector<tf::PartialTensorShape> shapes;
@@ -28,6 +31,10 @@ std::string add_sample_count(BuiltGraph* graph, size_t tower, const std::string&
       tf::GetNodeAttr(node, "output_shapes", &shapes).ok() && tf::GetNodeAttr(node, "output_types", &types).ok();
   const bool known = !has_shapes || shapes.at(tensor.port).dims() == 0 ||
                      (shapes.at(tensor.port).dims() > 0 && shapes.at(tensor.port).dim_size(0) >= 0);
+  if (usual == 0 && known && has_shapes) {
+    const tf::PartialTensorShape& shape = shapes.at(tensor.port);
+    usual = shape.dims() > 0 ? shape.dim_size(0) : 1;
+  }
   if (known || (usual > 0 && shapes.at(tensor.port).dims() < 0)) return add_const(&graph->graph, prefix, scalar(usual));
   const std::string device = node.device();
   NodeMaker(&graph->graph, prefix + "/shape", "Shape")

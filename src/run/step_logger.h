@@ -4,11 +4,14 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "run/background_log.h"
+#include "run/epoch_clock.h"
+#include "run/progress_line.h"
 
 namespace mox {
 
@@ -16,27 +19,46 @@ using Metrics = std::vector<std::pair<std::string, double>>;
 
 class StepLogger {
  public:
-  // `log_dir` may be empty (no JSON lines). `total_steps` 0: unknown.
-  StepLogger(const std::string& log_dir, int64_t total_steps);
+  struct Options {
+    std::string log_dir = "";      // may be empty: no JSON lines
+    int64_t total_steps = 0;       // of this run; 0: unknown
+    bool short_lines = false;      // log_format=short
+    EpochClock clock{0, 0};        // of the global step
+    int64_t samples_per_step = 0;  // over all workers, for the progress line; 0: unknown
+  };
+  explicit StepLogger(const Options& options);
   ~StepLogger();
 
   // The first step begins: rates count from here.
-  void start() { last_log_ = last_draw_ = start_ = Clock::now(); }
-  // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, the rate since the last call, with that
-  // many samples in each step. Returns the rate.
-  double log_step(int64_t step, int64_t global_step, int64_t samples_per_step, const Metrics& metrics);
-  // Redraws the progress line, at most five times a second; nothing when standard error is no terminal.
-  void show_progress(int64_t step);
-  void clear_progress();
+  void start();
+  struct Line {
+    int64_t step = 0, global_step = 0, samples_per_step = 0;
+    std::optional<double> learning_rate = {};
+  };
+  // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, or with short lines `step: 10\tepoch: 0.31\t…`; the
+  // rate since the last call. Returns the rate.
+  double log_step(const Line& line, const Metrics& metrics);
+  // Another line, with what log.jsonl gets of it.
+  void log_line(const std::string& line, int64_t global_step, const Metrics& fields);
+  // Redraws the progress line, at most five times a second; nothing when standard error is no terminal. `metrics`: of
+  // this step, nullptr where none were computed.
+  void show_progress(int64_t step, int64_t global_step, const Metrics* metrics);
+  // In its place: what is done between steps.
+  void show_note(const std::string& note);
+  void clear_progress() { progress_.clear(); }
+  // So many seconds until now were none of the steps'.
+  void leave_out(double seconds);
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  const int64_t total_steps_;
-  const bool terminal_;
-  Clock::time_point last_log_, last_draw_, start_;
+  void add_json(int64_t global_step, std::optional<int64_t> step, const Metrics& fields);
+
+  const Options options_;
+  ProgressLine progress_;
+  Clock::time_point last_log_;
   int64_t last_step_ = -1;
-  bool drawn_ = false;
+  std::optional<double> learning_rate_;  // of the last line
   std::unique_ptr<BackgroundLog> json_;
 };
 

@@ -112,7 +112,7 @@ void StepWatch::report_stall(double waited) const {
 void StepWatch::look_for_stall() {
   const int64_t run = running_since_, time = now();
   const double cpu = cpu_seconds();
-  if (run == 0 || run != stalled_run_) {
+  if (run == 0 || run != stalled_run_ || patient_) {
     stalled_run_ = run;
     idle_seconds_ = 0;
   } else if (stall_seconds_ > 0) {

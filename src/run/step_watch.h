@@ -34,6 +34,9 @@ class MOX_EXPORT StepWatch {
     const int64_t start_;
   };
 
+  // While it is set, a step that waits is no stall: another process does something that takes long, as all know.
+  void set_patient(bool patient) { patient_ = patient; }
+
   // The session was broken off: it cannot be used any more.
   bool broke_off() const { return broke_off_; }
 
@@ -50,6 +53,7 @@ class MOX_EXPORT StepWatch {
   std::atomic<int64_t> running_since_{0};  // nanoseconds of the steady clock, 0: nothing runs
   std::atomic<double> longest_{0};         // seconds
   std::atomic<bool> broke_off_{false};
+  std::atomic<bool> patient_{false};
   // Of the watching thread alone.
   int64_t signal_since_ = 0, stalled_run_ = 0, last_look_ = 0;
   double cpu_at_last_look_ = 0, idle_seconds_ = 0;

@@ -26,6 +26,8 @@ SummaryWriter::SummaryWriter(const std::string& dir)
     : dir_(dir),
       log_("summaries in " + dir, pause_between_writes(dir), [this](const auto& events) { write(events); }) {}
 
+SummaryWriter::~SummaryWriter() = default;
+
 void SummaryWriter::add(tf::Event& event) {
   event.set_wall_time(tf::Env::Default()->NowMicros() / 1e6);
   log_.add(event.SerializeAsString());
@@ -73,11 +75,14 @@ void SummaryWriter::add_histograms(int64_t step, const std::vector<std::pair<std
   add(event);
 }
 
+void SummaryWriter::flush() { log_.flush(); }
+
 void SummaryWriter::begin_file() {
   // TensorBoard reads the files of a folder in the order of their names, which begin with the second: within one, the
   // microseconds and the number tell which came first, also of a run that goes on at once after a kill.
   static std::atomic<int> files{0};
   const std::string suffix = fmt::format(".{:016}.{}.{:04}", tf::Env::Default()->NowMicros(), getpid(), files++);
+  tf::Env::Default()->RecursivelyCreateDir(dir_).IgnoreError();  // what is wrong with it is told below
   writer_ = std::make_unique<tf::EventsWriter>(tf::io::JoinPath(dir_, "events"));
   written_ = 0;
   throw_if_error(writer_->InitWithSuffix(suffix), "beginning an event file");

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "moxing/export.h"
 #include "run/background_log.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/tensor.h"
@@ -16,9 +17,11 @@ namespace mox {
 // Event files, written in the background. A folder that cannot be written costs the summaries, not the training.
 // On a store a new file is begun every 128 KiB: a flush sends a whole object, so the cost stays in line with the
 // events.
-class SummaryWriter {
+class MOX_EXPORT SummaryWriter {
  public:
   explicit SummaryWriter(const std::string& dir);
+  // Waits until all is written.
+  ~SummaryWriter();
 
   // A session begins at `step`: TensorBoard forgets what an earlier one wrote of this and later steps, which were lost.
   void add_start(int64_t step);
@@ -28,7 +31,7 @@ class SummaryWriter {
   void add_serialized(int64_t step, const std::string& serialized);
   // One a variable of floating point type, named `variables/<name>`.
   void add_histograms(int64_t step, const std::vector<std::pair<std::string, tensorflow::Tensor>>& variables);
-  void flush() { log_.flush(); }
+  void flush();
 
  private:
   void add(tensorflow::Event& event);

@@ -7,15 +7,18 @@
 #include "moxing/log.h"
 #include "run/best_checkpoint.h"
 #include "run/checkpoint_state.h"
+#include "run/epoch_clock.h"
 #include "run/hook_state.h"
 #include "run/input_continuation.h"
 #include "run/learning_rate_factor.h"
 #include "run/log_dir_lock.h"
 #include "run/model_ema.h"
+#include "run/moving_average_ramp.h"
 #include "run/observers/checkpoint_observer.h"
 #include "run/observers/loss_check.h"
 #include "run/observers/stand_in.h"
 #include "run/observers/summary_observer.h"
+#include "run/observers/validation_observer.h"
 #include "run/run_mode.h"
 
 namespace mox {
@@ -32,11 +35,17 @@ class TrainMode : public RunMode {
   using RunMode::RunMode;
 
   void check(const BuiltGraph& graph) override {
-    if (!config_.log_dir.empty() && config_.cluster.is_chief()) lock_.emplace(config_.log_dir);
     check_keep_best(graph, config_);
+    if (config_.validates() && config_.cluster.is_chief()) monitored_metric(graph, config_);
+    length_ = train_length(config_, graph);
+    if (!config_.log_dir.empty() && config_.cluster.is_chief()) lock_.emplace(config_.log_dir);
   }
 
   void prepare(BuiltGraph* graph) override {
+    if (config_.moving_average_ramp)
+      ramp_moving_averages(graph);
+    else
+      warn_of_slow_averages(*graph);
     connect_gradients(graph, exchange_.get(),
                       {.loss_scale = config_.loss_scale,
                        .dynamic_loss_scale = config_.dynamic_loss_scale,
@@ -44,6 +53,8 @@ class TrainMode : public RunMode {
                        .clip = config_.gradient_clip});
     if (config_.model_ema > 0) add_model_ema(graph, config_.model_ema);
     add_input_order(graph, cluster_ != nullptr);
+    if (config_.validates()) add_validation_state(graph, config_);
+    if (config_.validates() && config_.cluster.is_chief()) add_validation(graph);
     if (wants_learning_rate_factor(hooks_)) add_learning_rate_factor(graph);
     add_hook_state(graph, hooks_);
   }
@@ -54,21 +65,29 @@ class TrainMode : public RunMode {
     if (lock_) remove_leftovers(config_.log_dir);
     continue_input(graph, checkpoint);
     start_averages(*graph, checkpoint);
+    if (!checkpoint->resumed)  // another training's
+      for (const char* name : {kValidationState, kLearningRateFactor}) checkpoint->values.erase(name);
+    if (!cluster_ && config_.validates()) look_whether_stopped(*checkpoint, *graph);
     RunMode::start_from(checkpoint, graph);
   }
 
   // The limit counts over restarts: a run that was done stays done.
   std::optional<StepLoopOptions> loop_options(const LoadedCheckpoint& start, const BuiltGraph& graph,
                                               int64_t global_step) override {
-    const int64_t most = config_.max_number_of_steps;
+    const int64_t most = length_.steps;
+    if (!stopped_.empty()) {
+      log_info(
+          fmt::format("nothing to train: early stopping ended this training ({}); raise early_stopping_patience {}, "
+                      "or use another log_dir to start anew",
+                      stopped_, config_.early_stopping_patience));
+      return std::nullopt;
+    }
     limit_ = most > 0 ? std::max<int64_t>(0, most - config_.cluster.steps_of_each(global_step)) : 0;
     if (most > 0 && limit_ == 0) {
-      log_info(fmt::format(
-          "nothing to train: the restored global step {} has reached max_number_of_steps {}; raise it, or use "
-          "{}",
-          global_step, most,
-          start.resumed ? "another log_dir to start anew"
-                        : "start from a checkpoint with checkpoint_path, which counts from 0"));
+      log_info(fmt::format("nothing to train: the restored global step {} has reached {} {}; raise it, or use {}",
+                           global_step, length_.by, length_.text(config_),
+                           start.resumed ? "another log_dir to start anew"
+                                         : "start from a checkpoint with checkpoint_path, which counts from 0"));
       return std::nullopt;
     }
     StepLoopOptions options = common_options(limit_, global_step);
@@ -86,15 +105,22 @@ class TrainMode : public RunMode {
     FetchPlan::Options plan = fetch_plan();
     plan.can_summarize = events != nullptr;
     plan.summary_every = config_.save_summary_steps;
+    plan.log_always = config_.log_mean && config_.log_every_n_steps > 0 && config_.cluster.is_chief();
     add_trace(&all);
     all.push_back(std::make_unique<SavedCheck>(writer));
     all.push_back(std::make_unique<LossCheck>(parts.graph, writer));
     const MetricsObserver& metrics = add_metrics(&all, parts.graph, std::move(plan));
-    const LogObserver* const log = config_.cluster.is_chief() ? &add_log(&all, metrics, parts.graph, limit_) : nullptr;
-    std::function<std::optional<double>()> best;
-    if (writer && !config_.keep_best.empty()) {
+    LogObserver* const log = config_.cluster.is_chief() ? &add_log(&all, metrics, parts.graph, limit_) : nullptr;
+    CheckpointObserver::Best best;
+    if (config_.validates()) {
+      all.push_back(std::make_unique<ValidationObserver>(config_, validation_parts(parts, log)));
+      auto* const validation = static_cast<ValidationObserver*>(all.back().get());
+      if (!config_.keep_best.empty())
+        best = {[validation] { return validation->checkpoint_value(); },
+                [validation] { return validation->wants_checkpoint(); }};
+    } else if (writer && !config_.keep_best.empty()) {
       auto monitored = std::make_unique<MonitoredMetric>(metrics, config_.keep_best);
-      best = [mean = &monitored->mean()] { return mean->take(); };
+      best.metric = [mean = &monitored->mean()] { return mean->take(); };
       all.push_back(std::move(monitored));
     }
     if (events) all.push_back(std::make_unique<SummaryObserver>(parts.graph, *plan_, metrics, *log, events));
@@ -111,7 +137,8 @@ class TrainMode : public RunMode {
       all.push_back(std::make_unique<StandIn>([this] { return cluster_->stands_in(); },
                                               [this, parts, read](int64_t global_step) {
                                                 return std::make_unique<CheckpointObserver>(
-                                                    save_options(parts, global_step), new_writer(parts), read, nullptr);
+                                                    save_options(parts, global_step), new_writer(parts), read,
+                                                    CheckpointObserver::Best());
                                               }));
     return all;
   }
@@ -126,9 +153,45 @@ class TrainMode : public RunMode {
   }
 
   std::unique_ptr<CheckpointWriter> new_writer(const RunParts& parts) const {
-    return std::make_unique<CheckpointWriter>(
-        config_.log_dir, config_.keep_checkpoint_max,
-        BestCheckpoint(config_.log_dir, config_.keep_best, config_.keep_best_mode), parts.weights, parts.start);
+    return std::make_unique<CheckpointWriter>(config_.log_dir, config_.keep_checkpoint_max,
+                                              BestCheckpoint(config_.log_dir, best_metric(), config_.keep_best_mode),
+                                              parts.weights, parts.start);
+  }
+
+  // A value of a validation is none of the training's batches.
+  std::string best_metric() const {
+    return config_.validates() && !config_.keep_best.empty() ? kValidationPrefix + config_.keep_best
+                                                             : config_.keep_best;
+  }
+
+  ValidationObserver::Parts validation_parts(const RunParts& parts, LogObserver* log) const {
+    ValidationObserver::Parts result{parts.graph, parts.session, parts.watch, cluster_, log};
+    if (lock_) result.events_dir = config_.log_dir + "/" + kValidationFolder;
+    const bool each_counts = config_.cluster.has_servers() && !config_.cluster.sync_replicas;
+    if (limit_ > 0 && !each_counts) result.last_step = parts.global_step + limit_;
+    return result;
+  }
+
+  // A network that has learned, and knows nothing when it is evaluated.
+  void warn_of_slow_averages(const BuiltGraph& graph) const {
+    const double decay = slowest_average(graph);
+    const int64_t needed = steps_of_average(decay);
+    if (length_.steps == 0 || needed <= length_.steps) return;
+    log_warning(fmt::format(
+        "moving averages of batch norm have the decay {:.4g}, which needs some {} steps, but {} are planned: "
+        "evaluated, this "
+        "network will not be what it has learned; give it batch_norm_decay={:.4g}, or the run moving_average_ramp=true",
+        decay, needed, length_.steps, decay_for(length_.steps)));
+  }
+
+  // A training that early stopping ended stays ended.
+  void look_whether_stopped(const LoadedCheckpoint& checkpoint, const BuiltGraph& graph) {
+    const auto found = checkpoint.values.find(kValidationState);
+    if (!checkpoint.resumed || found == checkpoint.values.end()) return;
+    ValidationJudge judge(judge_options(config_, monitored_metric(graph, config_)));
+    const double* data = found->second.flat<double>().data();
+    judge.restore({data, data + found->second.NumElements()});
+    if (judge.stopped()) stopped_ = judge.text();
   }
 
   std::shared_ptr<SummaryWriter> summary_writer(const RunParts& parts) const {
@@ -152,6 +215,8 @@ class TrainMode : public RunMode {
       cluster_ ? cluster_->make_exchange() : std::make_unique<LocalExchange>(config_.sums, config_.devices);
   std::optional<LogDirLock> lock_;  // its holder is the one process that writes to log_dir
   int64_t limit_ = 0;               // steps of this run; 0: until the input ends
+  TrainLength length_;
+  std::string stopped_;  // what early stopping said of a training that goes on, "": it did not stop
 };
 
 }  // namespace

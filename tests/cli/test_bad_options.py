@@ -78,10 +78,25 @@ def test_patterns_that_leave_nothing_to_load(trained, tmp_path):
 
 
 @pytest.mark.parametrize("words", [["eval"], ["export"], ["predict", "x.png"]])
-@pytest.mark.parametrize("url", ["nope", "nope/model.ckpt-3"])
-def test_a_run_that_is_not_there(tmp_path, words, url):
+@pytest.mark.parametrize("url, expected", [("nope", "there is neither a folder {0}/nope nor a checkpoint of that name"),
+                                           ("nope/model.ckpt-3", "there is no folder {0}/nope, so no checkpoint {0}/nope/model.ckpt-3")])
+def test_a_run_that_is_not_there(tmp_path, words, url, expected):
     failed = mox(*words, f"--checkpoint_url={tmp_path / url}", check=False)
-    assert failed.returncode == 1 and f"there is neither a folder {tmp_path / url} nor a checkpoint of that name" in failed.stderr
+    assert failed.returncode == 1 and expected.format(tmp_path) in failed.stderr
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["train", "--batchsize=3"], "--train_url is required; --batchsize=3 is none of the options; did you mean '--batch_size'?"),
+    (["train", "--train_url=x", "--data_url=x", "--model_name=resnet_v1_5O"], "; did you mean 'resnet_v1_50'?"),
+    (["train", "--train_url=x", "--data_url=.", "--model_name=lenet", "--dataset_name=fashionmnist"], "; did you mean 'fashion_mnist'?"),
+    (["train", "--train_url=x", "--keep_best_mode=mx"], "--keep_best_mode is mx, expected auto, max or min; did you mean 'max'?"),
+    (["eval", "--checkpoint_url=.", "--nom_gpus=3"], "--nom_gpus=3; did you mean '--num_gpus'?"),
+    (["eval", "--variable_update=replicatd"], "; did you mean 'replicated'?"),
+    (["train", "--train_url=x", "--what"], "not expected: --what\n"),
+])
+def test_what_was_meant(tmp_path, words, expected):
+    failed = mox(*words, check=False, cwd=tmp_path)
+    assert failed.returncode in (1, 2) and expected in failed.stderr, failed.stderr
 
 
 @pytest.mark.parametrize("text,expected", [

@@ -35,8 +35,10 @@ def test_resuming_says_so_and_a_done_run_stops(trained):
 
 
 def test_eval_prints_one_line_or_one_object(trained):
-    line = mox("eval", f"--checkpoint_url={trained}").stdout
-    assert re.fullmatch(r"global step: 150\tsplit: test\tsamples: 10000\tloss: \d\.\d{4}\taccuracy: 0\.\d{4}\ttop5: 0\.\d{4}\n", line)
+    line, head, *classes = mox("eval", f"--checkpoint_url={trained}").stdout.splitlines()
+    assert re.fullmatch(r"global step: 150\tsplit: test\tsamples: 10000\tloss: \d\.\d{4}\taccuracy: 0\.\d{4}\ttop5: 0\.\d{4}", line)
+    assert head.split() == ["class", "samples", "recall", "precision"]
+    assert len(classes) == 10 and all(re.search(r"  1000   0\.\d{4}     0\.\d{4}$", text) for text in classes)
     result = json.loads(mox("eval", f"--checkpoint_url={trained}", "--json", "--batch_size=77").stdout)
     assert result["samples"] == 10000
     assert f"accuracy: {result['accuracy']:.4f}" in line, "the batch size changed the metrics"
@@ -91,8 +93,13 @@ def test_predict_names_a_broken_image(trained, tmp_path):
     assert [line.split()[0] for line in table.splitlines()[1:]] == [str(tmp_path / f"{i}.png") for i in range(3)]
     (tmp_path / "1.png").write_bytes(b"no image")
     failed = mox("predict", f"--checkpoint_url={trained}", tmp_path, check=False)
-    assert failed.returncode == 1
-    assert f"image {tmp_path / '1.png'} cannot be predicted" in failed.stderr
+    assert failed.returncode == 1 and "1 of 3 images could not be read and are left out" in failed.stderr
+    assert f"image {tmp_path / '1.png'} is left out: not an image: it begins with 'no image'" in failed.stderr
+    assert failed.stdout.splitlines() == [line for line in table.splitlines() if "1.png" not in line]
+    for i in (0, 2):
+        (tmp_path / f"{i}.png").unlink()
+    failed = mox("predict", f"--checkpoint_url={trained}", tmp_path, check=False)
+    assert failed.returncode == 1 and "no image of those that are given can be read" in failed.stderr
 
 
 def test_export_is_what_predict_says(trained, tmp_path):

@@ -29,7 +29,7 @@ def test_the_chief_alone_logs_saves_and_prints(trained_by_two):
     result = json.loads(lines_of(out, 0)[-1])
     assert result["global_step"] == 60
     assert lines_of(out, 1) == []
-    assert any("step: 50(global step: 50)" in line for line in lines_of(err, 0))
+    assert any("step: 50\tepoch: " in line for line in lines_of(err, 0))
     assert lines_of(err, 1) == []
     assert len((run / "log.jsonl").read_text().splitlines()) == 6
 

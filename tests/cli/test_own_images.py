@@ -63,7 +63,7 @@ def test_a_folder_without_splits_and_records(pictures, tmp_path):
     mox("data", "convert", pictures / "train", records)
     train(records, tmp_path / "run")
     result = evaluate(tmp_path / "run")  # no folder eval: the data that there is
-    assert result["split"] == "" and result["samples"] == sum(1 for _ in (pictures / "train").rglob("*.png"))
+    assert result["split"] == "all" and result["trained_on"] and result["samples"] == sum(1 for _ in (pictures / "train").rglob("*.png"))
     assert result["accuracy"] > 0.7
     assert evaluate(tmp_path / "run", f"--data_url={pictures}")["split"] == "eval"
 

@@ -8,7 +8,7 @@ import pytest
 from program import MOX, ROOT, mox
 
 NAMES = {"log_dir": "train_url", "checkpoint_path": "checkpoint_url", "random_seed": "seed"}
-COMMANDS = {"train": {"batch_size": "32"}, "eval": {"batch_size": "50", "log_every_n_steps": "0"}, "predict": {"batch_size": "32"}}
+COMMANDS = {"train": {"batch_size": "32", "log_mean": "true", "log_format": "short", "moving_average_ramp": "true"}, "eval": {"batch_size": "50", "log_every_n_steps": "0"}, "predict": {"batch_size": "32"}}
 
 
 def options(of):
@@ -33,9 +33,10 @@ def test_help_has_every_option_with_its_default(command):
         assert in_cli_words(option["help"])[:40] in entry, (flag, entry)
         default = COMMANDS[command].get(option["name"], option["default"])
         if default not in (None, "false", False):  # a switch that is off has no value to show
+            default = f"{default:g}" if isinstance(default, float) else default
             assert f"={default} " in entry, (flag, entry)
         shown += 1
-    assert shown == {"train": 19, "eval": 4, "predict": 2}[command]
+    assert shown == {"train": 30, "eval": 4, "predict": 2}[command]
 
 
 def test_a_wrong_value_is_told_in_the_words_of_the_table(tmp_path):

@@ -66,6 +66,32 @@ TEST(ImageFormatTest, GreyBecomesThreeEqualChannels) {
   }
 }
 
+TEST(ImageFormatTest, TransparentPixelsLieOverWhatIsAskedFor) {
+  // Red is not there at all, green by a fifth.
+  const std::vector<std::tuple<std::string, Rgb, Rgb>> expected = {{"drop", {220, 30, 30}, {30, 200, 40}},
+                                                                   {"white", {255, 255, 255}, {210, 244, 212}},
+                                                                   {"black", {0, 0, 0}, {6, 40, 8}}};
+  for (const auto& [alpha, red, green] : expected) {
+    RawDatasetOptions options;
+    options.alpha = alpha;
+    const auto image = decode_one("transparent.png", options);
+    ASSERT_EQ(image.shape(), tensorflow::TensorShape({16, 24, 3}));
+    expect_near(image, 2, 3, red, 0, alpha);
+    expect_near(image, 3, 20, green, 0, alpha);
+    expect_near(image, 13, 4, {40, 50, 210}, 0, alpha);
+    for (const char* opaque : {"rgb.png", "palette.png", "lossless.webp", "baseline.jpg"})
+      expect_near(decode_one(opaque, options), 14, 21, {240, 240, 240}, 40, opaque);
+  }
+  RawDatasetOptions options;
+  options.alpha = "whit";
+  const ImageClassificationRawMetadata none = [] {
+    TempDir dir;
+    dir.write("c/image.jpg", "x");
+    return ImageClassificationRawMetadata(dir.path());
+  }();
+  EXPECT_THROW(ImageClassificationRawDataset(none, options), InvalidArgumentError);
+}
+
 TEST(ImageFormatTest, ExifOrientationOnlyWhenAsked) {
   EXPECT_EQ(decode_one("turned.jpg").shape(), tensorflow::TensorShape({16, 24, 3}));
   RawDatasetOptions options;

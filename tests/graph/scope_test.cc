@@ -53,6 +53,22 @@ TEST(Scope, AnotherShapeIsAnErrorThatShowsBoth) {
   }
 }
 
+TEST(Scope, TwoOfOneNameAreAnErrorUnlessTheyShareOnPurpose) {
+  const Scope root = Scope::new_root();
+  const Scope layer = root.var_scope("fc");
+  layer.get_variable("weights", {2, 3});
+  try {
+    root.var_scope("fc").get_variable("weights", {2, 3});
+    FAIL();
+  } catch (const InvalidArgumentError& e) {
+    EXPECT_NE(std::string(e.what()).find("variable fc/weights is asked for twice"), std::string::npos) << e.what();
+  }
+  layer.reuse_variables().get_variable("weights", {2, 3});
+  root.var_scope("other").get_variable("weights", {2, 3});
+  EXPECT_EQ(get_or_create_global_step(root).name, get_or_create_global_step(layer).name);
+  EXPECT_EQ(global_variables(root).size(), 3u);
+}
+
 TEST(Scope, ForcedDtypeIsCastBack) {
   Scope root = Scope::new_root();
   auto value = root.var_scope(DT_FLOAT).get_variable("a", {2}, {.dtype = DT_HALF});

@@ -104,7 +104,7 @@ def test_the_commands_of_the_docs(prefix, project):
     commands = blocks("sh")[0].splitlines()[2:]
     out = run("bash", "-ec", "\n".join(commands), cwd=project, env={**os.environ, "PATH": f"{prefix}/bin:{os.environ['PATH']}"})
     assert "tiny: 8x8x1 images" in out
-    assert "step: 30(global step: 30)" in out
+    assert "step: 30\tepoch: " in out
     assert "hello from memory\n" in out
     assert "[  PASSED  ]" in out  # the file system's conformance
     assert (project / "run/checkpoint").exists()

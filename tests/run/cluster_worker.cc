@@ -2,7 +2,8 @@
 // (or a GAN) on samples that are known by number. What each step had goes to --out, a JSON object a line and device.
 //   cluster_worker --out=FILE [--log_dir=DIR] [--steps=N] [--mode=TRAIN|EVAL|PREDICT] [--model=conv|norm|gan]
 //     [--optimizer=momentum|lars|batch_gradients|batch_gradients_sync|dgc] [--input=own|user|synthetic] [--samples=N]
-//     [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP] [--fail_at=STEP] [--broken=SAMPLE] [MoXing's flags]
+//     [--eval_every=STEPS] [--plateau=N] [--patience=N] [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP]
+//     [--fail_at=STEP] [--broken=SAMPLE] [MoXing's flags]
 #include <unistd.h>
 
 #include <cmath>
@@ -25,10 +26,11 @@ using Flags = std::map<std::string, std::string>;
 namespace {
 
 Flags parse(int argc, char** argv) {
-  Flags flags = {{"out", ""},       {"log_dir", ""},     {"steps", "20"},   {"mode", "TRAIN"},    {"model", "conv"},
-                 {"optimizer", ""}, {"input", "own"},    {"samples", "64"}, {"epochs", "0"},      {"batch_size", "8"},
-                 {"broken", "-1"},  {"step_ms", "0"},    {"stop_at", "-1"}, {"fail_at", "-1"},    {"seed", "7"},
-                 {"shuffle", "0"},  {"save_steps", "5"}, {"rate", "0.02"},  {"slow_input", "-1"}, {"every", "0"}};
+  Flags flags = {{"out", ""},         {"log_dir", ""},     {"steps", "20"},   {"mode", "TRAIN"},    {"model", "conv"},
+                 {"optimizer", ""},   {"input", "own"},    {"samples", "64"}, {"epochs", "0"},      {"batch_size", "8"},
+                 {"broken", "-1"},    {"step_ms", "0"},    {"stop_at", "-1"}, {"fail_at", "-1"},    {"seed", "7"},
+                 {"shuffle", "0"},    {"save_steps", "5"}, {"rate", "0.02"},  {"slow_input", "-1"}, {"every", "0"},
+                 {"eval_every", "0"}, {"plateau", "0"},    {"patience", "0"}};
   for (const std::string& arg : mox::parse_flags({argv + 1, argv + argc})) {
     const size_t equals = arg.find('=');
     if (equals == std::string::npos || !flags.count(arg.substr(2, equals - 2)))
@@ -187,6 +189,14 @@ int main(int argc, char** argv) try {
   if (mode == ModeKeys::TRAIN) {
     options.optimizer_fn = optimizer(flags);
     options.save_model_steps = number(flags, "save_steps");
+    options.eval_every_n_steps = number(flags, "eval_every");
+    options.plateau_patience = number(flags, "plateau");
+    options.early_stopping_patience = number(flags, "patience");
+    if (options.eval_every_n_steps > 0) {
+      options.eval_steps = 4;
+      options.keep_best = "loss";
+      options.keep_best_mode = "max";  // so that there is no gain, whatever the batches are
+    }
   }
   const mox::RunResult result = mox::run(options);
   nlohmann::ordered_json j = {{"steps", result.steps},

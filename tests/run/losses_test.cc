@@ -60,7 +60,9 @@ TEST(Losses, NoneSeesAnUpdateOfTheSameStep) {
     const VariableOptions one{.initializer = constant_initializer(1.f)};
     Output a = s.var_scope("one").get_variable("a", {}, one), b = s.var_scope("two").get_variable("b", {}, one);
     // Each loss reads for itself.
-    Output a2 = s.var_scope("one").get_variable("a", {}, one), b2 = s.var_scope("two").get_variable("b", {}, one);
+    const Scope again = s.reuse_variables();
+    Output a2 = again.var_scope("one").get_variable("a", {}, one),
+           b2 = again.var_scope("two").get_variable("b", {}, one);
     return ModelSpec{.loss = {ops::Multiply(s, a, b), ops::Multiply(s, a2, b2)}, .var_scopes = {{"one"}, {"two"}}};
   };
   const RunResult result = run(options);

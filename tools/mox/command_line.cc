@@ -7,6 +7,7 @@
 #include <charconv>
 #include <iostream>
 
+#include "base/near_name.h"
 #include "base/printable.h"
 #include "command.h"
 #include "moxing/error.h"
@@ -40,6 +41,11 @@ Option& Option::show_default() {
   return *this;
 }
 
+Option& Option::show_default(const std::string& text) {
+  option_->default_str(text);
+  return *this;
+}
+
 Option& Option::expected(int min, int max) {
   option_->expected(min, max);
   return *this;
@@ -53,7 +59,8 @@ Option& Option::one_of(std::vector<std::string> values) {
   }
   option_->type_name(option_->get_type_name() + ":{" + all + "}");
   option_->check([option = option_, values = std::move(values), expected](const std::string& text) -> std::string {
-    if (std::find(values.begin(), values.end(), text) == values.end()) reject(*option, text, expected);
+    if (std::find(values.begin(), values.end(), text) == values.end())
+      reject(*option, text, expected + did_you_mean(text, values));
     return "";
   });
   return *this;
@@ -122,6 +129,20 @@ Option CommandLine::flag(const std::string& name, bool& value, const std::string
 
 Option CommandLine::get(const std::string& name) { return Option(app_->get_option(name)); }
 
+// "; --batchsize is none of the options; did you mean '--batch_size'?" of the first word that nobody takes. `told`:
+// that it is none has been said.
+std::string CommandLine::unknown_option(const std::vector<std::string>& not_taken, bool told) const {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app_->get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  for (const FlagInfo& flag : all_flags()) known.push_back(std::string("--") + flag.name);
+  for (const std::string& word : not_taken)
+    if (word.starts_with("--"))
+      return (told ? "" : "; " + word + " is none of the options") +
+             did_you_mean(word.substr(0, word.find('=')), known);
+  return "";
+}
+
 int CommandLine::parse(const std::vector<std::string>& args) {
   for (CLI::Option* option : app_->get_options())
     if (option->get_expected_max() == 1) option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -144,7 +165,9 @@ int CommandLine::parse(const std::vector<std::string>& args) {
     std::cout << app_->help();
     return kDone;
   } catch (const CLI::ParseError& e) {
-    std::cerr << app_->get_name() << ": " << printable(e.what()) << "\nSee `" << app_->get_name() << " --help`.\n";
+    std::cerr << app_->get_name() << ": " << printable(e.what())
+              << printable(unknown_option(app_->remaining(), dynamic_cast<const CLI::ExtrasError*>(&e))) << "\nSee `"
+              << app_->get_name() << " --help`.\n";
     return kUsage;
   }
   return -1;

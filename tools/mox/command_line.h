@@ -20,7 +20,8 @@ class Option {
  public:
   explicit Option(CLI::Option* option) : option_(option) {}
   Option& required();
-  Option& show_default();              // --help tells the variable's value
+  Option& show_default();  // --help tells the variable's value
+  Option& show_default(const std::string& text);
   Option& expected(int min, int max);  // so many values; max -1: any number
   // The only values: parse throws an InvalidArgumentError that names the option, what it got and them.
   Option& one_of(std::vector<std::string> values);
@@ -67,6 +68,8 @@ class CommandLine {
   int parse_with_flags(const std::vector<std::string>& args);
 
  private:
+  std::string unknown_option(const std::vector<std::string>& not_taken, bool told) const;
+
   std::unique_ptr<CLI::App> app_;
 };
 

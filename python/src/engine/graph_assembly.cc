@@ -71,10 +71,14 @@ void bind_returned(nb::module_& m) {
   nb::class_<VariableInfo>(m, "VariableInfo")
       .def("__init__",
            [](VariableInfo* self, std::string name, std::string handle, std::string initializer, int dtype,
-              const std::vector<int64_t>& shape, bool trainable) {
-             new (self) VariableInfo{std::move(name),        std::move(handle),
-                                     std::move(initializer), static_cast<tf::DataType>(dtype),
-                                     tf::TensorShape(shape), trainable};
+              const std::vector<int64_t>& shape, bool trainable, bool optional) {
+             new (self) VariableInfo{std::move(name),
+                                     std::move(handle),
+                                     std::move(initializer),
+                                     static_cast<tf::DataType>(dtype),
+                                     tf::TensorShape(shape),
+                                     trainable,
+                                     optional};
            })
       .def_ro("name", &VariableInfo::name);
 }

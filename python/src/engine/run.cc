@@ -97,7 +97,14 @@ void bind_config(nb::module_& m) {
       .def_ro("metrics", &RunResult::metrics)
       .def_ro("checkpoint", &RunResult::checkpoint)
       .def_ro("export_dir", &RunResult::export_dir)
-      .def_ro("interrupted", &RunResult::interrupted);
+      .def_ro("interrupted", &RunResult::interrupted)
+      .def_ro("validation", &RunResult::validation)
+      .def_prop_ro("best_validation", [](const RunResult& self) {
+        using Best = std::tuple<std::string, double, int64_t>;
+        std::optional<Best> best;
+        if (const auto& known = self.best_validation) best.emplace(known->metric, known->value, known->global_step);
+        return best;
+      });
 }
 
 }  // namespace

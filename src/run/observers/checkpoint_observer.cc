@@ -20,11 +20,11 @@ constexpr double kDefaultSaveSeconds = 600;  // with neither save_model_secs nor
 }  // namespace
 
 CheckpointObserver::CheckpointObserver(Options options, std::unique_ptr<CheckpointWriter> writer,
-                                       std::function<NamedValues()> read, std::function<std::optional<double>()> metric)
+                                       std::function<NamedValues()> read, Best best)
     : options_(std::move(options)),
       writer_(std::move(writer)),
       read_(std::move(read)),
-      metric_(std::move(metric)),
+      best_(std::move(best)),
       periods_(options_.every_steps > 0 ? options_.first / options_.every_steps : 0),
       last_save_(steady_clock::now()) {}
 
@@ -40,7 +40,8 @@ bool CheckpointObserver::is_due(int64_t global_step) {
 }
 
 void CheckpointObserver::after_step(const StepResult& result) {
-  if (is_due(result.global_after)) save(result.number.local + 1);
+  const bool due = is_due(result.global_after);
+  if (due || (best_.wanted && best_.wanted())) save(result.number.local + 1);
 }
 
 void CheckpointObserver::save(int64_t steps) {
@@ -49,7 +50,7 @@ void CheckpointObserver::save(int64_t steps) {
       std::find_if(values.begin(), values.end(), [&](const auto& v) { return v.first == options_.global_step; });
   if (step == values.end()) throw Error("a training without the variable '" + options_.global_step + "' is saved");
   const int64_t global_step = step->second.scalar<int64_t>()();
-  writer_->save(global_step, std::move(values), metric_ ? metric_() : std::nullopt);
+  writer_->save(global_step, std::move(values), best_.metric ? best_.metric() : std::nullopt);
   saved_at_ = steps;
   last_save_ = steady_clock::now();
 }

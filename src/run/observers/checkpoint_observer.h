@@ -21,9 +21,14 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
     std::string global_step;   // the variable's name: checkpoints are named after its value
     int64_t first = 0;         // its value before the first step
   };
-  // `read` gives all variables; `metric` what decides whether a checkpoint is the best, may be empty.
+  // What decides which checkpoint is the best.
+  struct Best {
+    std::function<std::optional<double>()> metric = {};  // of the checkpoint that is saved now; may be empty
+    std::function<bool()> wanted = {};  // whether this step is to be saved whatever the options say; may be empty
+  };
+  // `read` gives all variables.
   CheckpointObserver(Options options, std::unique_ptr<CheckpointWriter> writer, std::function<NamedValues()> read,
-                     std::function<std::optional<double>()> metric);
+                     Best best);
 
   void after_step(const StepResult& result) override;
   // Saves the last step, waits for it, and says so after an error.
@@ -41,7 +46,7 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
   const Options options_;
   const std::unique_ptr<CheckpointWriter> writer_;
   const std::function<NamedValues()> read_;
-  const std::function<std::optional<double>()> metric_;
+  const Best best_;
   int64_t saved_at_ = -1;  // steps of this run
   int64_t periods_;        // of every_steps steps that were over
   std::chrono::steady_clock::time_point last_save_;

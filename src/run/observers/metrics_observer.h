@@ -16,19 +16,22 @@ namespace mox {
 // Fetches log_info in the steps that log or have summaries. Stands before the observers that use it.
 class MOX_EXPORT MetricsObserver : public StepObserver {
  public:
-  // `first_tower`: the first device's log_info counts; otherwise the mean over those that take part.
-  MetricsObserver(const BuiltGraph& graph, FetchPlan& plan, bool first_tower)
-      : graph_(graph), plan_(plan), first_tower_(first_tower) {}
+  // `first_tower`: the first device's log_info counts; otherwise the mean over those that take part. `mean`: what lines
+  // show is the mean over the steps since the line before.
+  MetricsObserver(const BuiltGraph& graph, FetchPlan& plan, bool first_tower, bool mean = false)
+      : graph_(graph), plan_(plan), first_tower_(first_tower), mean_(mean) {}
 
   int64_t wants(const StepNumber& number) override;
   bool plans_ahead() const override { return plan_.plans_ahead(); }
   void request(int64_t wanted, StepRequest* request) const override;
   void after_step(const StepResult& result) override;
-  // RunResult::metrics: the last ones.
-  void report(const Ending& ending, RunResult* result) override { result->metrics = metrics_; }
+  // RunResult::metrics: the last ones that were shown.
+  void report(const Ending& ending, RunResult* result) override { result->metrics = shown(); }
 
   // Of the step under way; nullptr when it fetched none.
   const Metrics* current() const { return fetched_ ? &metrics_ : nullptr; }
+  // What a line of this step shows, and before it the last one did.
+  const Metrics& shown() const { return mean_ && !means_.empty() ? means_ : metrics_; }
   std::vector<std::string> names() const;
   // How many devices they are the mean of.
   int devices() const { return devices_; }
@@ -38,10 +41,14 @@ class MOX_EXPORT MetricsObserver : public StepObserver {
 
   const BuiltGraph& graph_;
   FetchPlan& plan_;
-  const bool first_tower_;
+  void add_to_mean(bool line);
+
+  const bool first_tower_, mean_;
   bool fetched_ = false;
   int devices_ = 1;
   Metrics metrics_;
+  Metrics sums_, means_;  // since the last line; at the last line
+  int64_t summed_ = 0;
 };
 
 // RunResult::metrics: the means over all steps and devices, which are logged at the end.

@@ -24,7 +24,8 @@ void SummaryObserver::request(int64_t, StepRequest* request) const {
 void SummaryObserver::after_step(const StepResult& result) {
   if (result.wanted == 0) return;
   auto next = result.fetched.begin();
-  Metrics scalars = *metrics_.current();
+  // Where a line is logged, too, both say the same.
+  Metrics scalars = plan_.at(result.number.local).line ? metrics_.shown() : *metrics_.current();
   if (adds_loss_) scalars.emplace_back("loss", scalar_value(*next++, "loss"));
   if (!graph_.learning_rates.empty()) scalars.emplace_back("learning_rate", scalar_value(*next++, "learning_rate"));
   if (log_.rate() > 0) scalars.emplace_back("sample/sec", log_.rate());

@@ -44,6 +44,9 @@ void for_each_field(Config& c, F f) {
   f("weight_decay", c.weight_decay);
   f("label_smoothing", c.label_smoothing);
   f("dtype", c.dtype);
+  f("alpha", c.alpha);
+  f("validation_split", c.validation_split);
+  f("validation_seed", c.validation_seed);
 }
 
 }  // namespace
@@ -70,6 +73,10 @@ void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
       .one_of({"float32", "bfloat16", "float16"})
       .show_default();
   app.number("--label_smoothing", c->label_smoothing, {0, 1}, "0 to 1");
+  add_option(app, dataset_option("alpha"), c->alpha);
+  app.number("--validation_split", c->validation_split, {0, 1},
+             "part of each class of own images that is kept back from the training, to validate on; 0: none");
+  app.number("--validation_seed", c->validation_seed, {0, kMaxCount}, "which images validation_split keeps back");
   add_option(app, dataset_option("max_broken_samples"), c->max_broken_samples);
   add_option(app, dataset_option("cache_dir"), c->cache_dir);
 }
@@ -84,6 +91,10 @@ void check_numbers(const ClassifierConfig& c) {
   check_number("batch_norm_decay", c.batch_norm_decay, 0, 1);
   check_number("weight_decay", c.weight_decay, 0, 1e6);
   check_number("label_smoothing", c.label_smoothing, 0, 1);
+  check_option(dataset_option("alpha"), c.alpha);
+  if (!(c.validation_split >= 0 && c.validation_split < 1))
+    throw InvalidArgumentError(
+        fmt::format("validation_split is {}, expected at least 0 and less than 1", c.validation_split));
 }
 
 void complete(ClassifierConfig* c) {
@@ -138,9 +149,16 @@ std::string checkpoint_folder(const std::string& checkpoint_url) {
 
 ClassifierConfig read_config(const std::string& checkpoint_url) {
   ClassifierConfig config;
+  config.split_dir = checkpoint_folder(checkpoint_url);
   const std::string path = checkpoint_folder(checkpoint_url) + "/" + kConfigFile;
   if (checkpoint_url.empty()) return config;
   if (!file::exists(path)) {
+    const std::string folder = checkpoint_folder(checkpoint_url);
+    if (folder != checkpoint_url && !file::is_directory(folder))
+      throw NotFoundError(
+          fmt::format("there is no folder {}, so no checkpoint {}; give a --train_url of mox train, or a "
+                      "prefix in one such as DIR/model.ckpt-1000",
+                      folder, checkpoint_url));
     if (!file::is_directory(checkpoint_url) && !file::exists(checkpoint_url + ".index"))
       throw NotFoundError("there is neither a folder " + checkpoint_url + " nor a checkpoint of that name; give a " +
                           "--train_url of mox train, or a prefix such as DIR/model.ckpt-1000");
@@ -346,7 +364,8 @@ ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe) {
     spec.loss = loss;
     spec.log_info = {{"loss", loss}, {"accuracy", metrics::accuracy(s, logits, labels)}};
     if (mode == ModeKeys::EVAL) {
-      // By sample: a last batch that is not full counts for what it has.
+      // By sample: a last batch that is not full counts for what it has. The loss is the cross entropy alone, here and
+      // in what is logged.
       const auto each = ops::SparseSoftmaxCrossEntropyWithLogits(s, logits, labels);
       spec.output_info = {
           {"loss", each.loss},
@@ -355,6 +374,11 @@ ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe) {
           {"probabilities", probabilities},
           {"top1", metrics::in_top_k(s, logits, labels, 1, "in_top_1")},
           {"top5", metrics::in_top_k(s, logits, labels, std::min<int>(5, config.num_classes), "in_top_5")}};
+      const auto mean = [&s](const Output& values) -> Output {
+        return ops::Mean(s, ops::Cast(s, values, tensorflow::DT_FLOAT), 0);
+      };
+      spec.log_info = {{"loss", mean(each.loss)}, {"accuracy", mean(spec.output_info[4].second)}};
+      if (config.num_classes > 5) spec.log_info.emplace_back("top5", mean(spec.output_info[5].second));
     }
     return spec;
   };

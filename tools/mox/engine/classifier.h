@@ -30,6 +30,10 @@ struct ClassifierConfig {
   std::string dtype = "float32";   // of the computation; variables, softmax and loss stay float32
   int64_t max_broken_samples = 0;  // of images and TFRecord files: so many may be left out
   std::string cache_dir;           // of the same: the first epoch fills it, later ones and other runs read it
+  std::string alpha = "drop";      // of transparent images, see the data sets' option
+  double validation_split = 0;     // of each class of own images: not trained on, but validated on; 0: none
+  int64_t validation_seed = 0;     // which of them
+  std::string split_dir;           // the run's folder, which may have the list of those; no part of run.json
 };
 
 // --model_name, --dataset_name, --data_url and the other fields.

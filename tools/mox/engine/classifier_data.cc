@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
+
 namespace mox::cli {
 namespace {
 
@@ -24,22 +26,56 @@ bool is_split(const std::string& dir) {
   return has_records(dir) || !file::list_directory(dir, {.skip_file = true}).empty();
 }
 
-std::string split_folder(const std::string& data_url, const std::vector<std::string>& names) {
-  for (const std::string& name : names)
-    if (is_split(data_url + "/" + name)) return name;
-  return "";
-}
+constexpr char kTrain[] = "train", kValidation[] = "validation";
 
 }  // namespace
 
+// "" when there is none.
+std::string ClassifierData::split_folder(const std::vector<std::string>& names) const {
+  for (const std::string& name : names)
+    if (is_split(config_.data_url + "/" + name)) return name;
+  return "";
+}
+
 std::string ClassifierData::train_split() const {
-  return own_images() ? split_folder(config_.data_url, {"train"})
-                      : get_dataset_meta(config_.dataset_name).splits_to_sizes.front().first;
+  if (!own_images()) return get_dataset_meta(config_.dataset_name).splits_to_sizes.front().first;
+  if (splits()) return kTrain;
+  const std::string folder = split_folder({kTrain});
+  return folder.empty() ? kAllImages : folder;
 }
 
 std::string ClassifierData::eval_split() const {
-  return own_images() ? split_folder(config_.data_url, {"eval", "validation", "val", "test"})
-                      : get_dataset_meta(config_.dataset_name).splits_to_sizes.back().first;
+  if (!own_images()) return get_dataset_meta(config_.dataset_name).splits_to_sizes.back().first;
+  if (splits()) return kValidation;
+  const std::string folder = split_folder({"eval", kValidation, "val", "test"});
+  return folder.empty() ? train_split() : folder;
+}
+
+bool ClassifierData::is_trained_on(const std::string& split) const {
+  return split == train_split() || (own_images() && (split.empty() || split == kAllImages));
+}
+
+void ClassifierData::check_validation_split() const {
+  if (config_.validation_split <= 0) return;
+  if (!own_images())
+    throw InvalidArgumentError(fmt::format("--validation_split is for own images; {} has the split {} to validate on",
+                                           config_.dataset_name, eval_split()));
+  if (const std::string there = split_folder({"eval", kValidation, "val", "test"}); !there.empty())
+    throw InvalidArgumentError(
+        fmt::format("--validation_split is given, but {}/{} has images to validate on: leave it "
+                    "out, or give another --data_url",
+                    config_.data_url, there));
+  if (has_records(folder(kTrain)))
+    throw InvalidArgumentError(
+        fmt::format("--validation_split is for class folders, but {} has TFRecord files: write those to validate on "
+                    "into the folder eval beside train",
+                    folder(kTrain)));
+}
+
+ValidationSplit ClassifierData::validation_split() const {
+  ValidationSplit split = read_split(config_.split_dir);
+  if (!split.images.empty()) return split;
+  return make_split(ImageClassificationRawMetadata(folder(kTrain)), config_.validation_split, config_.validation_seed);
 }
 
 int64_t ClassifierData::num_samples(const std::string& split) const {
@@ -51,8 +87,9 @@ template <typename Options>
 void ClassifierData::set_common(ModeKeys mode, Options* options) const {
   options->num_epochs = mode == ModeKeys::TRAIN ? 0 : 1;
   options->shuffle = mode == ModeKeys::TRAIN;
-  options->max_broken_samples = config_.max_broken_samples;
+  options->max_broken_samples = mode == ModeKeys::TRAIN ? config_.max_broken_samples : kMaxSamples;
   options->cache_dir = config_.cache_dir;
+  if constexpr (requires { options->alpha; }) options->alpha = config_.alpha;
   options->remove_cache_on_finish = false;
 }
 
@@ -64,7 +101,10 @@ std::unique_ptr<Dataset> ClassifierData::open(const std::string& split, ModeKeys
 }
 
 std::string ClassifierData::folder(const std::string& split) const {
-  return split.empty() || !own_images() ? config_.data_url : config_.data_url + "/" + split;
+  if (!own_images() || split.empty()) return config_.data_url;
+  const std::string below = config_.data_url + "/" + (splits() ? kTrain : split);
+  const bool whole = split == kAllImages || splits();
+  return whole && !is_split(below) ? config_.data_url : below;
 }
 
 std::string ClassifierData::name(const std::string& split) const {
@@ -105,7 +145,13 @@ std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, Mode
   }
   RawDatasetOptions options;
   set_common(mode, &options);
-  return std::make_unique<ImageClassificationRawDataset>(ImageClassificationRawMetadata(dir), options);
+  ImageClassificationRawMetadata images(dir);
+  if (splits() && (split == kTrain || split == kValidation)) {
+    const ValidationSplit kept_back = validation_split();
+    images = images.subset(
+        [&](const ImageFile& image) { return kept_back.images.count(image.name) == (split == kValidation ? 1 : 0); });
+  }
+  return std::make_unique<ImageClassificationRawDataset>(std::move(images), options);
 }
 
 }  // namespace mox::cli

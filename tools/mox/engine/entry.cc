@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <string_view>
 
+#include "engine/option_flags.h"
 #include "moxing/error.h"
 #include "moxing/export.h"
+#include "moxing/log.h"
 #include "moxing/version.h"
 #include "run/quiet_runtime.h"
 #include "tensorflow/c/c_api.h"
@@ -40,6 +43,23 @@ void check_runtime_version() {
                   found, wanted, release(wanted)));
 }
 
+// As the library's own, in the words of the command line.
+void write_log_line(LogLevel level, std::string_view line) {
+  const char* const prefix = level == LogLevel::kWarning ? "WARNING: " : level == LogLevel::kError ? "ERROR: " : "";
+  std::fprintf(stderr, "%s%s\n", prefix, in_flags(line).c_str());
+}
+
+int run_in_flags(CommandFn command, const std::vector<std::string>& args) {
+  set_log_sink(write_log_line);
+  try {
+    return command(args);
+  } catch (const InvalidArgumentError& e) {
+    throw InvalidArgumentError(in_flags(e.what()));
+  } catch (const Error& e) {
+    throw Error(in_flags(e.what()));
+  }
+}
+
 }  // namespace
 }  // namespace mox::cli
 
@@ -47,6 +67,6 @@ extern "C" MOX_EXPORT int mox_run_command(const std::string& name, const std::ve
   mox::cli::check_runtime_version();
   mox::quiet_runtime();
   for (const auto& command : mox::cli::kEngineCommands)
-    if (name == command.name) return command.run(args);
+    if (name == command.name) return mox::cli::run_in_flags(command.run, args);
   throw mox::InvalidArgumentError("the command library has no command '" + name + "'; it is older than the program");
 }

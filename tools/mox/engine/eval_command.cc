@@ -1,7 +1,7 @@
 // mox eval
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -11,35 +11,23 @@
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
 #include "engine/eval_record.h"
+#include "engine/eval_totals.h"
 #include "engine/option_flags.h"
 #include "engine/run_folder.h"
+#include "run/summary_writer.h"
 
 namespace mox::cli {
 namespace {
 
-// Sums over samples, not over batches.
-struct Totals {
-  int64_t samples = 0;
-  double loss = 0;
-  int64_t top1 = 0, top5 = 0;
-  int64_t no_numbers = 0;  // samples whose loss is none
+// A split's name may be a path.
+std::string file_name(std::string split) {
+  std::replace(split.begin(), split.end(), '/', '_');
+  return split;
+}
 
-  void add(const OutputDict& dict) {
-    const auto losses = dict.at("loss").flat<float>();
-    const auto first = dict.at("top1").flat<bool>(), fifth = dict.at("top5").flat<bool>();
-    samples += losses.size();
-    for (int64_t i = 0; i < losses.size(); ++i) {
-      loss += losses(i);
-      no_numbers += !std::isfinite(losses(i));
-      top1 += first(i);
-      top5 += fifth(i);
-    }
-  }
-};
-
-// For mox report. A folder that cannot be written to costs the report, not the evaluation.
-void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_json& result) {
-  const std::string path = checkpoint_folder(checkpoint_url) + "/" + kEvalFile;
+// What the folder of the checkpoint gets. One that cannot be written to costs the report, not the evaluation.
+void write_record(const nlohmann::ordered_json& result, const std::string& dir, const std::string& file) {
+  const std::string path = dir + "/" + file;
   try {
     file::write(path, json_text(result) + "\n");
   } catch (const std::exception& e) {
@@ -47,22 +35,47 @@ void write_eval_file(const std::string& checkpoint_url, const nlohmann::ordered_
   }
 }
 
-// What the run says, for a program and for eval.json.
-nlohmann::ordered_json metrics_of(const RunResult& result, const std::string& split, const Totals& totals) {
-  const double n = totals.samples;
-  return {{"checkpoint", result.checkpoint}, {"global_step", result.global_step}, {"split", split},
-          {"samples", totals.samples},       {"loss", totals.loss / n},           {"accuracy", totals.top1 / n},
-          {"top5", totals.top5 / n}};
+// For TensorBoard, as a run of its own beside the training's.
+void write_events(const nlohmann::ordered_json& metrics, const std::string& dir, const std::string& split) {
+  SummaryWriter events(fmt::format("{}/eval_{}", dir, file_name(split)));
+  std::vector<std::pair<std::string, double>> scalars;
+  for (const char* name : {"loss", "accuracy", "top5"}) scalars.emplace_back(name, metrics[name].get<double>());
+  events.add_scalars(metrics["global_step"].get<int64_t>(), scalars);
+  events.flush();
 }
 
-void print_metrics(const nlohmann::ordered_json& metrics, bool as_json) {
+// What the run says, for a program and for eval.json.
+nlohmann::ordered_json metrics_of(const RunResult& result, const std::string& split, const EvalTotals& totals) {
+  return {{"checkpoint", result.checkpoint},
+          {"global_step", result.global_step},
+          {"split", split},
+          {"samples", totals.samples()},
+          {"loss", totals.loss()},
+          {"accuracy", totals.accuracy()},
+          {"top5", totals.top5()}};
+}
+
+void print_metrics(const nlohmann::ordered_json& metrics) {
   const auto number = [&](const char* name) { return metrics[name].get<double>(); };
-  const std::string line =
-      as_json ? json_text(metrics)
-              : fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}",
-                            metrics["global_step"].get<int64_t>(), metrics["split"].get<std::string>(),
-                            metrics["samples"].get<int64_t>(), number("loss"), number("accuracy"), number("top5"));
-  std::cout << line << '\n';
+  std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}\n",
+                           metrics["global_step"].get<int64_t>(), metrics["split"].get<std::string>(),
+                           metrics["samples"].get<int64_t>(), number("loss"), number("accuracy"), number("top5"));
+}
+
+// The report's headline is what the run is for; others have files of their own.
+std::string record_file(const ClassifierData& data, const std::string& split) {
+  return split == data.eval_split() ? kEvalFile : fmt::format("{}{}.json", kOtherEvals, file_name(split));
+}
+
+void check_numbers(const EvalTotals& totals, const std::string& name, const std::string& checkpoint) {
+  if (totals.samples() == 0) throw DataError("there is no sample in " + name + " that can be read");
+  // Metrics of it would look like some: whatever is no number counts as the first class.
+  if (totals.no_numbers() > 0)
+    throw RunError(
+        fmt::format("the network's output is no number for {} of {} samples of {}; the checkpoint {} has "
+                    "weights, or moving averages of a training too short for them (--batch_norm_decay), "
+                    "that lead to none",
+                    totals.no_numbers(), totals.samples(), name, checkpoint));
 }
 
 }  // namespace
@@ -76,10 +89,12 @@ int run_eval(const std::vector<std::string>& args) {
   RunOptions options{.run_mode = ModeKeys::EVAL, .batch_size = 50, .log_every_n_steps = 0, .output_every_n_steps = 1};
   bool as_json = false;
   ClassifierConfig config = read_config(peek_checkpoint_url(args));
+  const std::string trained_data = config.data_url;
   app.option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix").required();
   add_classifier_flags(app, &config);
   app.option("--split", split,
-             "default: the data set's last split; of own images the folder eval, validation, val or test");
+             "default: the data set's last split; of own images the folder eval, validation, val or test, or what "
+             "validation_split kept back; all: all images of data_url");
   add_run_options(app, option_places::kEval, &options);
   app.flag("--json", as_json, "print the metrics as one JSON object");
   if (int code = app.parse_with_flags(args); code >= 0) return code;
@@ -87,10 +102,17 @@ int run_eval(const std::vector<std::string>& args) {
   complete(&config);
   if (config.data_url.empty())
     throw InvalidArgumentError("--data_url is needed: " + checkpoint_url + " has no run.json that tells the data");
-  if (split.empty()) split = ClassifierData(config).eval_split();
+  const ClassifierData data(config);
+  if (split.empty()) split = data.eval_split();
+  const bool trained_on = config.data_url == trained_data && data.is_trained_on(split);
+  if (trained_on && is_chief())
+    log_warning(fmt::format(
+        "{} is what was trained on: these figures say nothing of images that the network has not "
+        "seen{}",
+        data.name(split), split == data.eval_split() ? "; --validation_split of mox train keeps some back" : ""));
 
   const std::vector<std::string> classes = class_names_of(config, checkpoint_url);
-  Totals totals;
+  EvalTotals totals(config.num_classes);
   EvalRecord record(config.num_classes);
   options.input_fn = classifier_input(config, split, classes);
   options.model_fn = classifier_model(config);
@@ -101,23 +123,29 @@ int run_eval(const std::vector<std::string>& args) {
     }
   };
   options.checkpoint_path = checkpoint_url;
+  options.samples_per_epoch = data.num_samples(split);
   set_default_log_level(options.log_every_n_steps > 0 ? "info" : "warning");
   const RunResult result = run(options);
   if (result.interrupted) return kFailed;
   if (!is_chief()) return kDone;  // the chief has the outputs of all
-  // Metrics of it would look like some: whatever is no number counts as the first class.
-  if (totals.no_numbers > 0)
-    throw RunError(
-        fmt::format("the network's output is no number for {} of {} samples of {}; the checkpoint {} has "
-                    "weights, or moving averages of a training too short for them (--batch_norm_decay), "
-                    "that lead to none",
-                    totals.no_numbers, totals.samples, ClassifierData(config).name(split), result.checkpoint));
+  check_numbers(totals, data.name(split), result.checkpoint);
   nlohmann::ordered_json json = metrics_of(result, split, totals);
-  print_metrics(json, as_json);
+  if (trained_on) json["trained_on"] = true;
+  const bool whole = options.max_number_of_steps == 0;
+  const int64_t left_out = whole ? options.samples_per_epoch - totals.samples() : 0;
+  if (left_out > 0) json["left_out"] = left_out;
+  if (!as_json) print_metrics(json);
+  json["by_class"] = totals.by_class(classes);
+  std::cout << (as_json ? json_text(json) + "\n" : totals.table(classes)) << std::flush;
   json["classes"] = classes;
   json.update(record.json());
-  write_eval_file(checkpoint_url, json);
-  return kDone;
+  const std::string dir = checkpoint_folder(checkpoint_url);
+  write_record(json, dir, record_file(data, split));
+  write_events(json, dir, split);
+  if (left_out <= 0) return kDone;
+  log_error(fmt::format("{} of {} samples of {} could not be read and are left out: see above", left_out,
+                        options.samples_per_epoch, data.name(split)));
+  return kFailed;
 }
 
 }  // namespace mox::cli

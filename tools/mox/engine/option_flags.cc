@@ -38,13 +38,37 @@ void add_run_option(CommandLine& app, const OptionInfo& option, unsigned command
   } else if constexpr (std::is_same_v<T, bool>) {
     if (!(option.where & command)) return;
     if (value)  // the command's default: --NAME=false switches it off
-      app.option(run_flag(option.name), value, help_of(option)).show_default();
+      app.option(run_flag(option.name), value, help_of(option)).show_default("true");
     else
       app.flag(run_flag(option.name), value, help_of(option));
   }
 }
 
+bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+
+// Whether the name that stands there is a word, and no part of a path.
+bool stands_alone(std::string_view text, size_t at, size_t size) {
+  const auto joins = [](char c) { return is_word(c) || c == '/' || c == '-'; };
+  if (at > 0 && (joins(text[at - 1]) || text[at - 1] == '.')) return false;
+  const size_t end = at + size;
+  if (end == text.size()) return true;
+  return !joins(text[end]) && !(text[end] == '.' && end + 1 < text.size() && is_word(text[end + 1]));
+}
+
 }  // namespace
+
+std::string in_flags(std::string_view text) {
+  std::string result(text);
+  for (const auto& [name, flag] : kNames) {
+    const std::string spelled = "--" + std::string(flag);
+    for (size_t at = result.find(name); at != std::string::npos; at = result.find(name, at)) {
+      const bool word = stands_alone(result, at, name.size());
+      if (word) result.replace(at, name.size(), spelled);
+      at += word ? spelled.size() : name.size();
+    }
+  }
+  return result;
+}
 
 Option add_option(CommandLine& app, const OptionInfo& option, std::string& value, const std::string& flag) {
   Option added = app.option(flag_of(option, flag), value, help_of(option));

@@ -5,10 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <numeric>
 
-#include "base/json_text.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -20,6 +17,7 @@
 #include "engine/entry.h"
 #include "engine/npy.h"
 #include "engine/option_flags.h"
+#include "engine/predict_output.h"
 #include "moxing/file_stream.h"
 #include "tensorflow/cc/ops/io_ops.h"
 #include "tensorflow/cc/ops/standard_ops.h"
@@ -47,14 +45,6 @@ bool begins_as_image(const std::string& path) {
   file::File file(path, "rb");
   return data::image_format(file.read(16)) != data::ImageFormat::kUnknown;
 }
-
-// What is classified: image files, or the rows of one array.
-struct Samples {
-  std::vector<std::string> paths;
-  tf::Tensor array;  // [N, height, width, channels]; used when there are no paths
-  int64_t size() const { return paths.empty() ? array.dim_size(0) : paths.size(); }
-  std::string name(int64_t i) const { return paths.empty() ? std::to_string(i) : paths[i]; }
-};
 
 bool has_ending(const std::string& path, std::initializer_list<const char*> endings) {
   const std::string lower = lower_case(path);
@@ -114,7 +104,7 @@ InputFn samples_input(const PredictFlags& f, const Samples& samples, int64_t fir
       tf::Tensor paths(tf::DT_STRING, {samples.size() - first});
       for (int64_t i = first; i < samples.size(); ++i) paths.flat<tf::tstring>()(i - first) = samples.paths[i];
       const Output path = make_tensor_dataset({{"path", paths}}, {}, {.num_epochs = 1})->get(s, {"path"})[0];
-      image = data::decode(s, ops::ReadFile(s, path), path, std::nullopt, /*apply_exif=*/false);
+      image = data::decode(s, ops::ReadFile(s, path), path, std::nullopt, /*apply_exif=*/false, 3, c.alpha);
     }
     if (f.preprocess == "none")
       return std::vector<Output>{ops::Cast(s, with_channels(s, image, c.channels), tf::DT_FLOAT)};
@@ -161,6 +151,7 @@ RunResult predict(const PredictFlags& f, const Samples& samples, int64_t batch_s
   options.model_fn = classifier_model(f.classifier);
   options.batch_size = batch_size;
   options.checkpoint_path = f.checkpoint_url;
+  options.samples_per_epoch = samples.size() - *done;
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) {
       const tf::Tensor& rows = dict.at(f.values);
@@ -186,79 +177,47 @@ void check_finite(const PredictFlags& f, const Samples& samples, const tf::Tenso
           std::isnan(values(i)) ? "nan" : "infinite", checkpoint));
 }
 
-tf::Tensor predict_all(const PredictFlags& f, const Samples& samples) {
-  tf::Tensor scores(tf::DT_FLOAT, {samples.size(), f.classifier.num_classes});
+// Takes the files out that are no image, and names each. Returns how many.
+int64_t take_out_broken(Samples* samples, int64_t first) {
+  std::vector<std::string> good(samples->paths.begin(), samples->paths.begin() + first);
+  for (size_t i = static_cast<size_t>(first); i < samples->paths.size(); ++i) {
+    const std::string& path = samples->paths[i];
+    std::string content;
+    absl::Status status = tf::ReadFileToString(tf::Env::Default(), path, &content);
+    std::vector<uint8_t> pixels;
+    if (status.ok())
+      status = data::decode_image(content, {}, [&](int64_t height, int64_t width) {
+        pixels.resize(static_cast<size_t>(height * width * 3));
+        return pixels.data();
+      });
+    if (status.ok())
+      good.push_back(path);
+    else
+      log_error(fmt::format("image {} is left out: {}", path, std::string(status.message())));
+  }
+  const auto taken = static_cast<int64_t>(samples->paths.size() - good.size());
+  samples->paths = std::move(good);
+  return taken;
+}
+
+// Files that cannot be read are taken out of `samples`; `left_out` counts them.
+tf::Tensor predict_all(const PredictFlags& f, Samples* samples, int64_t* left_out) {
+  tf::Tensor scores(tf::DT_FLOAT, {samples->size(), f.classifier.num_classes});
   int64_t done = 0;
   RunResult result;
   try {
-    result = predict(f, samples, f.run.batch_size, &scores, &done);
+    result = predict(f, *samples, f.run.batch_size, &scores, &done);
   } catch (const RunError&) {
-    if (samples.paths.empty() || num_workers() > 1) throw;
-    // One by one from there, to name the image that cannot be read.
-    try {
-      result = predict(f, samples, 1, &scores, &done);
-    } catch (const RunError& e) {
-      // Without the name of the graph's node behind it.
-      const std::string text = e.what();
-      throw DataError("image " + samples.name(done) + " cannot be predicted: " + text.substr(0, text.find("\n\t [[")));
-    }
+    if (samples->paths.empty() || num_workers() > 1) throw;
+    *left_out = take_out_broken(samples, done);
+    if (*left_out == 0) throw;
+    if (samples->size() == 0) throw DataError("no image of those that are given can be read");
+    if (done < samples->size()) result = predict(f, *samples, f.run.batch_size, &scores, &done);
+    scores = scores.Slice(0, samples->size());
   }
   if (result.interrupted) throw RunError("interrupted");
-  if (is_chief()) check_finite(f, samples, scores, result.checkpoint);
+  if (is_chief()) check_finite(f, *samples, scores, result.checkpoint);
   return scores;
-}
-
-// The k best classes of a row, best first.
-std::vector<int64_t> best_of(const float* row, int64_t classes, int64_t k) {
-  std::vector<int64_t> order(classes);
-  std::iota(order.begin(), order.end(), 0);
-  k = std::min(k, classes);
-  std::partial_sort(order.begin(), order.begin() + k, order.end(),
-                    [&](int64_t a, int64_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
-  order.resize(k);
-  return order;
-}
-
-std::string class_name(const std::vector<std::string>& names, int64_t label) {
-  return label < static_cast<int64_t>(names.size()) ? names[label] : std::to_string(label);
-}
-
-std::string json_lines(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores,
-                       const std::vector<std::string>& names) {
-  std::string text;
-  for (int64_t i = 0; i < samples.size(); ++i) {
-    const float* row = scores.flat<float>().data() + i * f.classifier.num_classes;
-    const std::vector<int64_t> best = best_of(row, f.classifier.num_classes, std::max(f.top_k, 1));
-    nlohmann::ordered_json line = {{"image", samples.name(i)},
-                                   {"label", best[0]},
-                                   {"class", class_name(names, best[0])},
-                                   {f.values == "logits" ? "logit" : "probability", row[best[0]]}};
-    if (f.top_k > 1)
-      for (int64_t label : best)
-        line["top"].push_back({{"label", label},
-                               {"class", class_name(names, label)},
-                               {f.values == "logits" ? "logit" : "probability", row[label]}});
-    text += json_text(line) + "\n";
-  }
-  return text;
-}
-
-std::string table(const PredictFlags& f, const Samples& samples, const tf::Tensor& scores,
-                  const std::vector<std::string>& names) {
-  size_t width = 5;
-  for (int64_t i = 0; i < samples.size(); ++i) width = std::max(width, samples.name(i).size());
-  std::string text = fmt::format("{:<{}}  {:>5}  {:>11}  class\n", "image", width, "label",
-                                 f.values == "logits" ? "logit" : "probability");
-  for (int64_t i = 0; i < samples.size(); ++i) {
-    const float* row = scores.flat<float>().data() + i * f.classifier.num_classes;
-    bool first = true;
-    for (int64_t label : best_of(row, f.classifier.num_classes, std::max(f.top_k, 1))) {
-      text += fmt::format("{:<{}}  {:>5}  {:>11.4f}  {}\n", first ? samples.name(i) : "", width, label, row[label],
-                          class_name(names, label));
-      first = false;
-    }
-  }
-  return text;
 }
 
 }  // namespace
@@ -277,8 +236,9 @@ int run_predict(const std::vector<std::string>& args) {
              "default: as the network's evaluation does; none: feed the values as they are")
       .one_of({"default", "none"})
       .show_default();
-  app.option("--output_url", flags.output_url,
-             "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines");
+  app.option(
+      "--output_url", flags.output_url,
+      "write here instead of standard output; .npy: all classes of all images, .json or .jsonl: JSON lines, .csv: CSV");
   app.option("--values", flags.values, "probabilities or logits").one_of({"probabilities", "logits"}).show_default();
   app.number("--top_k", flags.top_k, {1, kMaxClasses}, "classes shown an image, best first").show_default();
   add_run_options(app, option_places::kPredict, &flags.run);
@@ -287,24 +247,32 @@ int run_predict(const std::vector<std::string>& args) {
   if (!flags.classifier.data_url.empty()) flags.inputs.push_back(flags.classifier.data_url);
   complete(&flags.classifier);
 
-  const Samples samples = gather(flags.inputs);
+  Samples samples = gather(flags.inputs);
   check_array(flags, samples);
   set_default_log_level("warning");
-  const tf::Tensor scores = predict_all(flags, samples);
+  int64_t left_out = 0;
+  const tf::Tensor scores = predict_all(flags, &samples, &left_out);
   if (!is_chief()) return kDone;  // the chief has the outputs of all
   const std::vector<std::string> names = class_names_of(flags.classifier, flags.checkpoint_url);
+  const Predictions predictions{samples, scores, names, flags.values == "logits" ? "logit" : "probability",
+                                flags.top_k};
   std::string text;
   if (has_ending(flags.output_url, {".npy"}))
     text = format_npy(scores);
   else if (flags.json || has_ending(flags.output_url, {".json", ".jsonl"}))
-    text = json_lines(flags, samples, scores, names);
+    text = json_lines(predictions);
+  else if (has_ending(flags.output_url, {".csv"}))
+    text = csv(predictions);
   else
-    text = table(flags, samples, scores, names);
+    text = table(predictions);
   if (flags.output_url.empty())
     std::cout << text << std::flush;
   else
     file::write(flags.output_url, text);
-  return kDone;
+  if (left_out == 0) return kDone;
+  log_error(fmt::format("{} of {} images could not be read and are left out: see above", left_out,
+                        left_out + samples.size()));
+  return kFailed;
 }
 
 }  // namespace mox::cli

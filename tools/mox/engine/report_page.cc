@@ -10,6 +10,7 @@
 #include "base/json_text.h"
 #include "engine/report_style.h"
 #include "moxing/version.h"
+#include "run/validation_names.h"
 
 namespace mox::cli {
 
@@ -43,6 +44,13 @@ double mean(const std::vector<ChartPoint>& points) {
   return sum / points.size();
 }
 
+// A field of eval.json that somebody may have edited.
+std::string split_of(const ordered_json& eval) {
+  const std::string split = text_member(eval, "split");
+  const bool trained_on = eval.contains("trained_on") && eval["trained_on"] == true;
+  return (split.empty() ? "all" : split) + " split" + (trained_on ? ", which was trained on" : "");
+}
+
 std::string tile(const std::string& value, const std::string& name) {
   return fmt::format(R"(<div class="card tile"><b>{}</b><span>{}</span></div>)", escape_html(value), escape_html(name));
 }
@@ -59,10 +67,12 @@ std::string tiles(const RunFolder& run) {
   double step = -1;
   for (const auto& [name, points] : run.log) step = std::max(step, points.back().x);
   if (eval.is_object()) {
-    out +=
-        tile(fmt::format("{:.2f}%", 100 * number(eval, "accuracy")), "accuracy, " + eval.value("split", "") + " split");
-    out += tile(short_number(number(eval, "loss")), "loss, " + eval.value("split", "") + " split");
+    out += tile(fmt::format("{:.2f}%", 100 * number(eval, "accuracy")), "accuracy, " + split_of(eval));
+    out += tile(short_number(number(eval, "loss")), "loss, " + split_of(eval));
   }
+  for (const char* name : {"validation/accuracy", "validation/loss"})
+    if (const auto* points = find(run.log, name))
+      out += tile(short_number(points->back().y), std::string("last ") + name);
   if (const auto* loss = find(run, "loss")) out += tile(short_number(loss->back().y), "last training loss");
   if (step >= 0) out += tile(short_number(step), "last logged global step");
   // The first line counts the start-up.
@@ -73,18 +83,29 @@ std::string tiles(const RunFolder& run) {
   return out + "</div>\n";
 }
 
+// Of a metric that validations alone have, the metric's.
+std::string without_prefix(const std::string& name) {
+  return name.starts_with(kValidationPrefix) ? name.substr(std::string(kValidationPrefix).size()) : name;
+}
+
 std::string curves(const RunFolder& run) {
   std::string out;
   std::vector<std::string> done{"sample/sec", "learning_rate"};
   auto chart = [&](const std::string& name, const std::string& title, bool smooth) {
-    if (const auto* points = find(run, name)) out += chart_svg({title, "global step", {{name, *points, smooth}}});
-    done.push_back(name);
+    const std::string validated = kValidationPrefix + name;
+    const auto *points = find(run, name), *others = find(run.log, validated);
+    Chart chart{title, "global step", {}};
+    if (points) chart.lines.push_back({name, *points, smooth});
+    if (others) chart.lines.push_back({validated, *others, false});
+    if (!chart.lines.empty()) out += chart_svg(chart);
+    done.insert(done.end(), {name, validated});
   };
   chart("loss", "Loss", true);
   chart("accuracy", "Accuracy", true);
   for (const Curves* all : {&run.log, &run.events})
-    for (const auto& [name, points] : *all)
-      if (std::find(done.begin(), done.end(), name) == done.end()) chart(name, name, true);
+    for (const auto& [logged, points] : *all)
+      if (const std::string name = without_prefix(logged); std::find(done.begin(), done.end(), name) == done.end())
+        chart(name, name, true);
   chart("learning_rate", "Learning rate", false);
   if (const auto* rate = find(run, "sample/sec"); rate && rate->size() > 1)
     out += chart_svg({"Throughput", "global step", {{"sample/sec", {rate->begin() + 1, rate->end()}, false}}});
@@ -146,6 +167,18 @@ std::string evaluation(const ordered_json& eval) {
   return "<h2>Evaluation</h2>\n<dl class=\"card config\">" + cells + "</dl>\n";
 }
 
+// Of other splits: a line each.
+std::string other_evaluations(const std::vector<ordered_json>& others) {
+  if (others.empty()) return "";
+  std::string rows = "<tr><th>split</th><th>samples</th><th>loss</th><th>accuracy</th><th>global step</th></tr>";
+  for (const ordered_json& eval : others)
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.2f}%</td><td>{}</td></tr>",
+                        escape_html(split_of(eval)), short_number(number(eval, "samples")),
+                        short_number(number(eval, "loss")), 100 * number(eval, "accuracy"),
+                        short_number(number(eval, "global_step")));
+  return "<h2>Other evaluations</h2>\n<div class=\"card scroll\"><table>" + rows + "</table></div>\n";
+}
+
 // Rows are the true classes; colours are a row's parts, so that small classes are seen as well as large ones.
 std::string confusion_matrix(const ordered_json& eval) {
   if (!eval.contains("confusion") || eval["confusion"].empty()) return "";
@@ -200,7 +233,7 @@ std::string report_page(const RunFolder& run, const std::string& title) {
                      tiles(run) + curves(run);
   if (run.evaluation.is_object())
     body += evaluation(run.evaluation) + confusion_matrix(run.evaluation) + pictures(run.evaluation);
-  body += learning_rates(run) + configuration(run) + checkpoints(run);
+  body += other_evaluations(run.others) + learning_rates(run) + configuration(run) + checkpoints(run);
   return "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<link rel=\"icon\" "
          "href=\"data:,\">\n<title>" +

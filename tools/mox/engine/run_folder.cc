@@ -10,6 +10,7 @@
 #include "data/record_file.h"
 #include "engine/lr_find.h"
 #include "moxing/moxing.h"
+#include "run/validation_names.h"
 #include "tensorflow/core/platform/env.h"
 #include "tensorflow/core/util/event.pb.h"
 
@@ -34,8 +35,11 @@ using Curves = std::map<std::string, std::vector<ChartPoint>>;
 
 // A run that goes on from `step`: what was logged of later steps was lost with them.
 void forget_from(double step, Curves* curves) {
-  for (auto& [name, points] : *curves)
-    std::erase_if(points, [step](const ChartPoint& point) { return point.x >= step; });
+  for (auto& [name, points] : *curves) {
+    // What was validated after the last step that stays is no step's that comes.
+    const bool after = name.starts_with(kValidationPrefix);
+    std::erase_if(points, [&](const ChartPoint& point) { return after ? point.x > step : point.x >= step; });
+  }
 }
 
 // A resumed run writes some steps again: the last counts.
@@ -62,12 +66,14 @@ void read_log(const std::string& path, RunFolder* run) {
     if (!line["global_step"].is_number()) continue;
     const double step = line["global_step"].get<double>();
     const double time = number_member(line, "time", 0);
-    if (step <= last) forget_from(step, &run->log);
-    last = step;
+    if (line.contains("step")) {  // of a step, not of a validation between two
+      if (step <= last) forget_from(step, &run->log);
+      last = step;
+    }
     if (run->first_time == 0) run->first_time = time;
     run->last_time = std::max(run->last_time, time);
     for (const auto& [name, value] : line.items())
-      if (value.is_number() && name != "time" && name != "step" && name != "global_step")
+      if (value.is_number() && name != "time" && name != "step" && name != "global_step" && name != "epoch")
         run->log[name].push_back({step, value.get<double>()});
   }
   sort_points(&run->log);
@@ -172,7 +178,10 @@ RunFolder read_run_folder(const std::string& dir) {
   if (!run.evaluation.is_null()) check_evaluation(run.evaluation, dir + "/" + kEvalFile);
   run.lr_find = read_json(dir + "/" + kLrFindFile);
   if (!run.lr_find.is_null()) check_lr_find(&run.lr_find, dir + "/" + kLrFindFile);
-  if (run.log.empty() && run.events.empty() && run.evaluation.is_null() && run.lr_find.is_null())
+  for (const std::string& name : names)
+    if (name.starts_with(kOtherEvals) && name.ends_with(".json"))
+      if (ordered_json other = read_json(dir + "/" + name); other.is_object()) run.others.push_back(std::move(other));
+  if (run.log.empty() && run.events.empty() && run.evaluation.is_null() && run.others.empty() && run.lr_find.is_null())
     throw NotFoundError(
         dir + " holds no log.jsonl, no event file and no eval.json: it is no run's folder, or nothing was logged");
   return run;

@@ -11,7 +11,8 @@
 namespace mox::cli {
 
 constexpr char kTrainFile[] = "train.json";  // how it was trained
-constexpr char kEvalFile[] = "eval.json";    // the last evaluation
+constexpr char kEvalFile[] = "eval.json";    // the last evaluation of the split that there is for it
+constexpr char kOtherEvals[] = "eval-";      // begins the names of those of other splits: eval-train.json
 
 struct RunFolder {
   std::string dir;
@@ -23,6 +24,7 @@ struct RunFolder {
   nlohmann::ordered_json best;                            // best_checkpoint.json; null when there is none
   nlohmann::ordered_json lr_find;                         // lr_find.json; null when there is none
   nlohmann::ordered_json evaluation;                      // eval.json; null when there is none
+  std::vector<nlohmann::ordered_json> others;             // evaluations of other splits
 };
 
 // NotFoundError when the folder holds neither a log nor an evaluation. What cannot be read is left out with a warning.

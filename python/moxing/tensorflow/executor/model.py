@@ -54,11 +54,13 @@ def variable_infos(mode):
                                        "variables: leave out use_resource=False")
         if not variable.shape.is_fully_defined():
             raise InvalidArgumentError(f"the variable '{variable.op.name}' has shape {variable.shape}; give it a fixed one")
-        if mode != "TRAIN" and _is_unused_global_step(variable):
+        # A hook may read the step, which a checkpoint need not have.
+        optional = mode != "TRAIN" and _is_unused_global_step(variable)
+        if optional and mode == "EXPORT":
             continue
         infos.append(engine.VariableInfo(variable.op.name, variable.handle.op.name, variable.initializer.name,
                                          variable.dtype.base_dtype.as_datatype_enum, variable.shape.as_list(),
-                                         id(variable) in trainable))
+                                         id(variable) in trainable, optional))
     return infos
 
 

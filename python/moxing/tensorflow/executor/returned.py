@@ -7,9 +7,17 @@ from moxing.tensorflow._runtime import engine, tf
 def value(returned):
     """One value that should be a tensor of the current graph."""
     if not isinstance(returned, tf.Tensor) or not hasattr(returned, "graph"):
-        return engine.Returned.no_tensor(type(returned).__name__)
+        return engine.Returned.no_tensor(_what_it_is(returned))
     info = engine.InputTensor(returned.name, returned.dtype.as_datatype_enum, shape_list(returned.shape))
     return engine.Returned(info, returned.graph is not tf.get_default_graph())
+
+
+def _what_it_is(returned):
+    kind = type(returned).__name__
+    if isinstance(returned, tf.Tensor):
+        return f"an {kind} (a value that was computed already: what a graph computes is made inside the function, and of tensors that " \
+               "are made there; leave out tf.enable_eager_execution and tf.init_scope)"
+    return kind
 
 
 def named(values, field, mode):

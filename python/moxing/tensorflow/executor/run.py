@@ -22,13 +22,18 @@ class RunResult:
     metrics: dict          # EVAL: the mean of log_info over the run; TRAIN: what was logged last
     checkpoint: str        # prefix that was saved last (TRAIN) or loaded
     export_dir: str        # of the exported model, "" for none
+    validation: dict = dataclasses.field(default_factory=dict)  # TRAIN with eval_every_n_…: what the last validation gave
+    best_validation: tuple = None  # likewise: (metric, value, global step) of the best one, with the runs before
 
     def __repr__(self):
         """What there is, metrics with four digits."""
-        metrics = ", ".join(f"'{name}': {value:.4g}" for name, value in self.metrics.items())
+        metrics, validation = (", ".join(f"'{name}': {value:.4g}" for name, value in values.items())
+                               for values in (self.metrics, self.validation))
         parts = [f"steps={self.steps}", f"global_step={self.global_step}", f"metrics={{{metrics}}}" if metrics else "",
                  f"checkpoint={self.checkpoint!r}" if self.checkpoint else "",
-                 f"export_dir={self.export_dir!r}" if self.export_dir else ""]
+                 f"export_dir={self.export_dir!r}" if self.export_dir else "",
+                 f"validation={{{validation}}}" if validation else "",
+                 f"best_validation={self.best_validation!r}" if self.best_validation else ""]
         return f"RunResult({', '.join(filter(None, parts))})"
 
 
@@ -161,4 +166,5 @@ def _run(functions, config, bar):
 
 
 def _result(result):
-    return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir)
+    return RunResult(result.steps, result.global_step, dict(result.metrics), result.checkpoint, result.export_dir,
+                     dict(result.validation), result.best_validation)

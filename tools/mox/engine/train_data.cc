@@ -1,0 +1,79 @@
+#include "engine/train_data.h"
+
+#include <fmt/format.h>
+
+#include "data/label_classes.h"
+#include "engine/classifier_data.h"
+#include "run/checkpoint_state.h"
+
+namespace mox::cli {
+namespace {
+
+std::string with_commas(int64_t number) {
+  std::string text = std::to_string(number);
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
+  return text;
+}
+
+bool validates(const RunOptions& run) { return run.eval_every_n_epochs > 0 || run.eval_every_n_steps > 0; }
+
+// Of a training that goes on: whoever trains on what it validated on measures nothing any more.
+void check_split_of_run(const ClassifierConfig& config, const std::string& train_url) {
+  if (checkpoints_in(train_url).empty()) return;
+  const ValidationSplit split = read_split(train_url);
+  if (split.images.empty() || (split.part == config.validation_split && split.seed == config.validation_seed)) return;
+  throw InvalidArgumentError(fmt::format(
+      "the training in {} keeps {} of its images back ({}): go on with --validation_split={} --validation_seed={}, or "
+      "use another --train_url",
+      train_url, split.images.size(), kSplitFile, split.part, split.seed));
+}
+
+}  // namespace
+
+TrainData train_data(const ClassifierConfig& config, const RunOptions& run) {
+  const ClassifierData data(config);
+  data.check_validation_split();
+  check_split_of_run(config, run.log_dir);
+  TrainData result;
+  result.train_split = data.train_split();
+  const auto dataset = data.open(result.train_split, ModeKeys::EVAL);
+  result.train_samples = data.num_samples(result.train_split);
+  result.labels = static_cast<int64_t>(dataset->class_names().size());
+  if (!validates(run)) return result;
+  result.eval_split = data.eval_split();
+  if (data.is_trained_on(result.eval_split))
+    throw InvalidArgumentError(
+        fmt::format("there is nothing to validate on: {} has no folder eval, validation, val or test; give "
+                    "--validation_split=0.2 to keep a part of the images back",
+                    config.data_url));
+  result.eval_samples = data.num_samples(result.eval_split);
+  if (result.eval_samples == 0)
+    throw InvalidArgumentError("there is nothing to validate on: " + data.name(result.eval_split) + " has no samples");
+  return result;
+}
+
+InputFn train_input(const ClassifierConfig& config, const TrainData& data, const std::string& train_url,
+                    const AugmentationOptions& augmentation) {
+  // The training's is built first: its list of classes is the run's.
+  auto names = std::make_shared<std::vector<std::string>>();
+  return [&config, &data, train_url, augmentation, names](const Scope& s, ModeKeys mode) {
+    if (mode != ModeKeys::TRAIN) return classifier_input(config, data.eval_split, *names)(s, mode);
+    *names = class_names_of_training(config, train_url);
+    auto inputs = classifier_input(config, data.train_split, *names, augmentation)(s, mode);
+    if (names->empty())
+      *names = data::classes_of_labels(ClassifierData(config).open(data.train_split, ModeKeys::EVAL)->class_names(),
+                                       config.labels_offset, config.num_classes);
+    return inputs;
+  };
+}
+
+std::string describe(const TrainData& data) {
+  std::string text = with_commas(data.train_samples) + " images";
+  if (data.labels > 0) text += fmt::format(" of {} classes", with_commas(data.labels));
+  text += fmt::format(" to train on (split {})", data.train_split);
+  if (!data.eval_split.empty())
+    text += fmt::format(", {} to validate on (split {})", with_commas(data.eval_samples), data.eval_split);
+  return text;
+}
+
+}  // namespace mox::cli
