@@ -59,10 +59,14 @@ MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& grap
   return added;
 }
 
+std::unique_ptr<LogObserver> RunMode::make_log(const MetricsObserver& metrics, const BuiltGraph& graph, int64_t limit) {
+  const auto workers = [this]() -> int64_t { return cluster_ ? cluster_->taking_part() : 1; };
+  return std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, graph.samples_per_step, workers, limit);
+}
+
 LogObserver& RunMode::add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph,
                               int64_t limit) {
-  const auto workers = static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
-  auto log = std::make_unique<LogObserver>(metrics, *plan_, config_.log_dir, graph.samples_per_step, workers, limit);
+  auto log = make_log(metrics, graph, limit);
   LogObserver& added = *log;
   all->push_back(std::move(log));
   return added;

@@ -36,7 +36,7 @@ std::string format_step(int64_t step, int64_t global_step, double samples_per_se
 
 StepLogger::StepLogger(const std::string& log_dir, int64_t total_steps)
     : total_steps_(total_steps), terminal_(isatty(STDERR_FILENO)) {
-  start();
+  start(0);
   if (log_dir.empty()) return;
   const std::string path = log_dir + "/log.jsonl";
   json_ = std::make_unique<BackgroundLog>("lines of " + path, pause_between_writes(log_dir),

@@ -20,8 +20,11 @@ class StepLogger {
   StepLogger(const std::string& log_dir, int64_t total_steps);
   ~StepLogger();
 
-  // The first step begins: rates count from here.
-  void start() { last_log_ = last_draw_ = start_ = Clock::now(); }
+  // The first step begins, that number of this run: rates count from here.
+  void start(int64_t step) {
+    last_log_ = last_draw_ = start_ = Clock::now();
+    last_step_ = step - 1;
+  }
   // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, the rate since the last call, with that
   // many samples in each step. Returns the rate.
   double log_step(int64_t step, int64_t global_step, int64_t samples_per_step, const Metrics& metrics);

@@ -13,7 +13,7 @@ void LogObserver::after_step(const StepResult& result) {
   const bool line = metrics && plan_.at(result.number.local).line;
   int64_t samples = samples_per_step_;
   for (const tensorflow::Tensor& count : result.fetched) samples += count.scalar<int64_t>()();
-  rate_ = line ? logger_.log_step(result.number.local, result.number.global, samples * workers_, *metrics) : 0;
+  rate_ = line ? logger_.log_step(result.number.local, result.number.global, samples * workers_(), *metrics) : 0;
   logger_.show_progress(result.number.local);
 }
 
