@@ -3,6 +3,7 @@
 PyTorch's DistributedDataParallel over Gloo, by turns in one call. Prints the rate together over the rate apart, medians of the rounds.
 
     bench/cluster/train.py --peers_python=PYTHON [--networks=resnet_v1_50,mobilenet_v1,lenet] [--workers=2] [--batch=8] [--rounds=3] [--out=FILE]
+    bench/cluster/train.py --mode=parameter_server …        with one parameter server, without the peer
 """
 import argparse
 import json
@@ -37,18 +38,22 @@ def steady(times):
     return statistics.median(times[len(times) // 2:])
 
 
-def mox_step(network, batch, workers, together, folder):
+def mox_step(network, batch, workers, together, folder, mode):
     """Seconds a step."""
     steps = STEPS[network]
-    hosts = ",".join(f"127.0.0.1:{free_port()}" for _ in range(workers))
-    processes = []
-    for index in range(workers):
-        args = [BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{index}", "--num_inter_threads=1",
-                "--num_intra_threads=1"]
-        if together:
-            args += [f"--worker_hosts={hosts}", f"--task_index={index}"]
-        processes.append(subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                          env={**os.environ, "MOX_CLUSTER_TOKEN": "bench"}))
+    cluster = ["--worker_hosts=" + ",".join(f"127.0.0.1:{free_port()}" for _ in range(workers))]
+    if mode != "collective_all_reduce":
+        cluster += [f"--ps_hosts=127.0.0.1:{free_port()}", f"--variable_update={mode}"]
+
+    def start(name, *more):
+        args = [BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{name}", "--num_inter_threads=1",
+                "--num_intra_threads=1", *more]
+        return subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "MOX_CLUSTER_TOKEN": "bench"})
+
+    processes = [start(index, *([*cluster, f"--task_index={index}"] if together else [])) for index in range(workers)]
+    if together and mode != "collective_all_reduce":
+        processes.append(start("ps", *cluster, "--job_name=ps"))
     outputs = wait_for(processes)
     times = []
     for _, err in outputs:
@@ -69,13 +74,15 @@ def torch_step(python, network, batch, workers, together):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers_python", required=True)
+    parser.add_argument("--peers_python")
+    parser.add_argument("--mode", default="collective_all_reduce", choices=["collective_all_reduce", "parameter_server", "distributed_replicated"])
     parser.add_argument("--networks", default="resnet_v1_50,mobilenet_v1,lenet")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", default=str(ROOT / "bench/cluster/train.json"))
     flags = parser.parse_args()
+    sides = ["mox", "torch"] if flags.mode == "collective_all_reduce" and flags.peers_python else ["mox"]
     rows = []
     for network in flags.networks.split(","):
         runs = []
@@ -84,14 +91,17 @@ def main():
             for together in (True, False) if number % 2 == 0 else (False, True):
                 way = "together" if together else "apart"
                 with tempfile.TemporaryDirectory() as folder:
-                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder)
-                run[f"torch {way}"], torch_version = torch_step(flags.peers_python, network, flags.batch, flags.workers, together)
+                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder, flags.mode)
+                if "torch" in sides:
+                    run[f"torch {way}"], torch_version = torch_step(flags.peers_python, network, flags.batch, flags.workers, together)
             runs.append(run)
             print(network, json.dumps({name: round(value, 4) for name, value in run.items()}), flush=True)
-        row = {"network": network, "workers": flags.workers, "batch": flags.batch, "torch": torch_version, "runs": runs}
-        for side in "mox", "torch":
+        row = {"network": network, "mode": flags.mode, "workers": flags.workers, "batch": flags.batch, "runs": runs}
+        for side in sides:
             row[f"{side} together/apart"] = round(statistics.median(run[f"{side} apart"] / run[f"{side} together"] for run in runs), 3)
-        row["mox/torch images a second"] = round(statistics.median(run["torch together"] / run["mox together"] for run in runs), 3)
+        if "torch" in sides:
+            row["torch"] = torch_version
+            row["mox/torch images a second"] = round(statistics.median(run["torch together"] / run["mox together"] for run in runs), 3)
         rows.append(row)
         print({key: value for key, value in row.items() if key != "runs"}, flush=True)
     pathlib.Path(flags.out).write_text(json.dumps(rows, indent=1) + "\n")

@@ -53,13 +53,14 @@ bool has_closed(Channel* channel) {
 
 }  // namespace
 
-const Group& Member::Impl::form(int64_t step, const std::function<bool()>& stopped) {
+const Group& Member::Impl::form(int64_t step, const std::function<bool()>& stopped, bool at_end) {
   stop_watching();
   watched.clear();
   ring.close();
   {
     const MutexLock lock(mutex);
     global_step = step;
+    finishing = at_end;
   }
   waiting_since = Clock::now();
   taken_since = {};
@@ -134,6 +135,7 @@ void Member::Impl::take_joiner(Joiner joiner, std::vector<Watched>* joined) {
     watched_one.name = who.text();
     watched_one.incarnation = who.incarnation;
     watched_one.progress.exchange = who.global_step;  // until the group begins: what it holds
+    watched_one.finishing = who.finishing;
     watched_one.channel = std::move(joiner.channel);
     joined->push_back(std::move(watched_one));
   } catch (const Error& e) {
@@ -155,6 +157,17 @@ void Member::Impl::knock(const std::vector<Watched>& joined) {
   }
 }
 
+// Whether a group may begin with this process and those that joined it.
+bool Member::Impl::is_enough(const std::vector<Watched>& joined) {
+  const size_t there = joined.size() + 1;
+  if (there == options.worker_hosts.size()) return true;
+  if (seconds_since(waiting_since) <= options.grace) return false;
+  if (options.min_workers > 0 && static_cast<int64_t>(there) >= options.min_workers) return true;
+  const bool at_end = identity().finishing ||
+                      std::any_of(joined.begin(), joined.end(), [](const Watched& other) { return other.finishing; });
+  return options.task_index == 0 && at_end;
+}
+
 bool Member::Impl::lead(const std::function<bool()>& stopped, Clock::time_point until) {
   std::vector<Watched> joined;
   arrivals.take_joiners();
@@ -162,10 +175,7 @@ bool Member::Impl::lead(const std::function<bool()>& stopped, Clock::time_point 
   while (Clock::now() < until) {
     for (Joiner& joiner : arrivals.joiners()) take_joiner(std::move(joiner), &joined);
     std::erase_if(joined, [](Watched& w) { return has_closed(&w.channel); });
-    const size_t there = joined.size() + 1, all = options.worker_hosts.size();
-    const bool enough = options.min_workers > 0 && static_cast<int64_t>(there) >= options.min_workers &&
-                        seconds_since(waiting_since) > options.grace;
-    if (there == all || enough) {
+    if (is_enough(joined)) {
       if (start_group(std::move(joined))) return true;
       joined.clear();
       continue;

@@ -30,7 +30,8 @@ bool same(std::string_view a, std::string_view b) {
 void write_identity(const Identity& identity, Body* body) {
   body->number(static_cast<uint64_t>(identity.task_index)).text(identity.address).text(identity.host);
   body->number(static_cast<uint64_t>(identity.pid)).number(identity.incarnation);
-  body->number(static_cast<uint64_t>(identity.global_step)).number(identity.agreed.size());
+  body->number(static_cast<uint64_t>(identity.global_step)).number(identity.finishing ? 1 : 0);
+  body->number(identity.agreed.size());
   for (const auto& [name, value] : identity.agreed) body->text(name).text(value);
 }
 
@@ -42,6 +43,7 @@ Identity read_identity(BodyReader* body) {
   identity.pid = static_cast<int64_t>(body->number());
   identity.incarnation = body->number();
   identity.global_step = static_cast<int64_t>(body->number());
+  identity.finishing = body->number() != 0;
   for (uint64_t left = std::min<uint64_t>(body->number(), 1000); left > 0; --left) {
     std::string name = body->text();
     identity.agreed.emplace_back(std::move(name), body->text());

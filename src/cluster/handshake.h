@@ -24,6 +24,7 @@ struct Identity {
   int64_t global_step = -1;  // of the state that it holds; -1: none, it was just started
   // What all must agree on, in order: ("MoXing", "0.1.0"), ("--worker_hosts", "a:1,b:2"), ("model", "3f…"), …
   std::vector<std::pair<std::string, std::string>> agreed;
+  bool finishing = false;  // it has done all its steps
 
   // "worker 1 (10.0.0.2:5000, process 77 on node2)"
   MOX_EXPORT std::string text() const;

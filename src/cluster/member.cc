@@ -16,23 +16,7 @@ namespace mox::cluster {
 namespace {
 
 MemberOptions checked(MemberOptions options) {
-  const auto workers = static_cast<int64_t>(options.worker_hosts.size());
-  if (options.task_index < 0 || options.task_index >= workers)
-    throw InvalidArgumentError(fmt::format("--task_index is {}, expected 0 to {}: --worker_hosts has {} hosts ({})",
-                                           options.task_index, workers - 1, workers,
-                                           fmt::join(options.worker_hosts, ",")));
-  for (const std::string& host : options.worker_hosts) {
-    parse_address(host);
-    if (std::count(options.worker_hosts.begin(), options.worker_hosts.end(), host) > 1)
-      throw InvalidArgumentError(
-          fmt::format("--worker_hosts names {} twice; each worker needs an address of its own", host));
-  }
-  if (options.min_workers < 0 || options.min_workers > workers ||
-      (options.min_workers > 0 && 2 * options.min_workers <= workers))
-    throw InvalidArgumentError(fmt::format(
-        "--min_workers is {}, expected 0 or {} to {}: more than half of the {} workers, else two groups that do "
-        "not see each other would both go on",
-        options.min_workers, workers / 2 + 1, workers, workers));
+  check_workers(options.task_index, options.worker_hosts, options.min_workers);
   return options;
 }
 
@@ -44,6 +28,24 @@ std::vector<std::pair<std::string, std::string>> all_agreed(const MemberOptions&
 }
 
 }  // namespace
+
+void check_workers(int64_t task_index, const std::vector<std::string>& worker_hosts, int64_t min_workers) {
+  const auto workers = static_cast<int64_t>(worker_hosts.size());
+  if (task_index < 0 || task_index >= workers)
+    throw InvalidArgumentError(fmt::format("--task_index is {}, expected 0 to {}: --worker_hosts has {} hosts ({})",
+                                           task_index, workers - 1, workers, fmt::join(worker_hosts, ",")));
+  for (const std::string& host : worker_hosts) {
+    parse_address(host);
+    if (std::count(worker_hosts.begin(), worker_hosts.end(), host) > 1)
+      throw InvalidArgumentError(
+          fmt::format("--worker_hosts names {} twice; each worker needs an address of its own", host));
+  }
+  if (min_workers < 0 || min_workers > workers || (min_workers > 0 && 2 * min_workers <= workers))
+    throw InvalidArgumentError(fmt::format(
+        "--min_workers is {}, expected 0 or {} to {}: more than half of the {} workers, else two groups that do "
+        "not see each other would both go on",
+        min_workers, workers / 2 + 1, workers, workers));
+}
 
 GroupBroken::~GroupBroken() = default;
 PeerFailed::~PeerFailed() = default;
@@ -61,14 +63,14 @@ Member::Impl::~Impl() { stop_watching(); }
 
 Identity Member::Impl::identity() {
   const MutexLock lock(mutex);
-  return {options.task_index, own_address.text(), host, ::getpid(), incarnation, global_step, agreed};
+  return {options.task_index, own_address.text(), host, ::getpid(), incarnation, global_step, agreed, finishing};
 }
 
 Member::Member(MemberOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Member::~Member() = default;
 
-const Group& Member::form(int64_t global_step, const std::function<bool()>& stopped) {
-  return impl_->form(global_step, stopped);
+const Group& Member::form(int64_t global_step, const std::function<bool()>& stopped, bool finishing) {
+  return impl_->form(global_step, stopped, finishing);
 }
 
 const Group& Member::group() const { return impl_->group; }

@@ -58,17 +58,23 @@ class MOX_EXPORT PeerFailed : public RunError {
   ~PeerFailed() override;
 };
 
+// What a Member refuses of its lists, before it listens: InvalidArgumentError for a task_index outside of worker_hosts,
+// a host without a port or that is named twice, min_workers of at most half of the workers (two halves that do not see
+// each other would both go on).
+MOX_EXPORT void check_workers(int64_t task_index, const std::vector<std::string>& worker_hosts, int64_t min_workers);
+
 class MOX_EXPORT Member {
  public:
-  // Listens. InvalidArgumentError for a task_index outside of worker_hosts, an address that is not this host's, a port
-  // that is taken, min_workers of at most half of the workers (two halves that do not see each other would both go on).
+  // Listens. As check_workers; InvalidArgumentError for an address that is not this host's and a port that is taken.
   explicit Member(MemberOptions options);
   ~Member();
 
   // Waits for the others, ends with a group. `global_step`: of the state that this process holds, -1 for none.
   // `stopped` is asked now and then: true ends the waiting with Interrupted. Refused when another has other settings or
   // another token, or this task_index is taken; RunError that says who is missing after session_timeout.
-  const Group& form(int64_t global_step, const std::function<bool()>& stopped = nullptr);
+  // `finishing`: this process has done all its steps. Where one has, worker 0 waits only `grace` seconds for those that
+  // are missing: nothing is needed of them any more, but they may be started again and want to come to the end, too.
+  const Group& form(int64_t global_step, const std::function<bool()>& stopped = nullptr, bool finishing = false);
   const Group& group() const;
   Ring& ring();
 

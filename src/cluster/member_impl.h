@@ -29,7 +29,8 @@ struct Watched {
   Channel channel;
   Clock::time_point last_sign = Clock::now();
   Progress progress;
-  bool left = false;  // it ended in order
+  bool left = false;       // it ended in order
+  bool finishing = false;  // until the group begins
 };
 
 struct Member::Impl {
@@ -37,9 +38,10 @@ struct Member::Impl {
   ~Impl();
 
   // forming.cc
-  const Group& form(int64_t global_step, const std::function<bool()>& stopped);
+  const Group& form(int64_t global_step, const std::function<bool()>& stopped, bool finishing);
   bool lead(const std::function<bool()>& stopped, Clock::time_point until);
   bool follow(int64_t leader, const std::function<bool()>& stopped, std::string* why_not);
+  bool is_enough(const std::vector<Watched>& joined);
   void knock(const std::vector<Watched>& joined);
   void take_joiner(Joiner joiner, std::vector<Watched>* joined);
   bool start_group(std::vector<Watched> joined);
@@ -83,6 +85,7 @@ struct Member::Impl {
   Mutex mutex;
   CondVar changed;
   int64_t global_step MOX_GUARDED_BY(mutex) = -1;
+  bool finishing MOX_GUARDED_BY(mutex) = false;
   bool over MOX_GUARDED_BY(mutex) = false;  // no group runs
   End how MOX_GUARDED_BY(mutex) = End::kBroken;
   std::string why MOX_GUARDED_BY(mutex);      // it is over

@@ -1,12 +1,13 @@
 #include "exchange/parameter_server_exchange.h"
 
 #include <algorithm>
+#include <map>
 
+#include "exchange/packing.h"
 #include "exchange/parameter_server_nodes.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
-#include "moxing/error.h"
 
 namespace mox {
 
@@ -43,21 +44,16 @@ int ParameterServerExchange::needed() const {
   return options_.replicas_to_aggregate > 0 ? options_.replicas_to_aggregate : options_.workers;
 }
 
-std::string ParameterServerExchange::add_accumulator(BuiltGraph* graph, const std::string& name, tf::DataType dtype,
-                                                     const tf::TensorShape& shape, const std::string& device) {
-  NodeMaker(&graph->graph, name, "ResourceConditionalAccumulator")
-      .attr("dtype", dtype)
-      .attr("shape", shape)
-      .attr("shared_name", name)
-      .attr("reduction_type", std::string("MEAN"))
-      .device(device);
+std::string ParameterServerExchange::add_accumulator(BuiltGraph* graph, const std::string& name,
+                                                     const std::string& device) {
+  NodeMaker(&graph->graph, name, "MoxGradientMean").attr("shared_name", name).device(device);
   accumulators_.emplace_back(name, device);
   return name;
 }
 
 void ParameterServerExchange::add_push(BuiltGraph* graph, const std::string& name, const std::string& value,
                                        tf::DataType dtype, const std::string& device, const std::string& after) {
-  NodeMaker push(&graph->graph, name + "/push", "ResourceAccumulatorApplyGradient");
+  NodeMaker push(&graph->graph, name + "/push", "MoxPushGradient");
   push.input(name).input(std::string(kLocalStep) + "/read").input(value).attr("dtype", dtype).device(device);
   if (!after.empty()) push.control(after);
   graph->train_ops.push_back(name + "/push");
@@ -67,7 +63,7 @@ void ParameterServerExchange::add_push(BuiltGraph* graph, const std::string& nam
 std::string ParameterServerExchange::add_take(BuiltGraph* graph, const std::string& name, tf::DataType dtype,
                                               const std::string& push, const std::string& device) {
   const std::string count = add_const(&graph->graph, name + "/needed", scalar<int32_t>(needed()));
-  NodeMaker(&graph->graph, name + "/take", "ResourceAccumulatorTakeGradient")
+  NodeMaker(&graph->graph, name + "/take", "MoxTakeGradient")
       .input(name)
       .input(count)
       .control(push)
@@ -107,14 +103,10 @@ std::string ParameterServerExchange::all_finite(BuiltGraph* graph, const std::st
     gate_ = node_of(finite);  // each decides for itself
     return finite;
   }
-  if (needed() < options_.workers)
-    throw InvalidArgumentError(
-        "flag --replicas_to_aggregate: with loss_scale=dynamic all workers must take part in every step, to skip it "
-        "together; leave out one of them");
   tf::GraphDef* def = &graph->graph;
   add_local_step(graph);
   const std::string name = "mox_ps/gate", here = options_.devices.here("");
-  add_accumulator(graph, name, tf::DT_FLOAT, {}, server_0());
+  add_accumulator(graph, name, server_0());
   NodeMaker(def, name + "/not", "LogicalNot").input(finite).device(here);
   const std::string own = add_cast(def, name + "/own", name + "/not", tf::DT_BOOL, tf::DT_FLOAT, here);
   add_push(graph, name, own, tf::DT_FLOAT, server_0());
@@ -152,7 +144,7 @@ void ParameterServerExchange::wait_for_all(BuiltGraph* graph) {
   NodeMaker computed(def, name + "/computed", "NoOp");
   for (const std::string& gradient : graph->scaled_gradients.gradients) computed.control(node_of(gradient));
   computed.device(options_.devices.here(""));
-  add_accumulator(graph, name, tf::DT_FLOAT, {}, server_0());
+  add_accumulator(graph, name, server_0());
   const std::string one = add_const(def, name + "/one", scalar_of(tf::DT_FLOAT, 1, "a sign"));
   add_push(graph, name, one, tf::DT_FLOAT, server_0(), name + "/computed");
   note_arrival(graph, name + "/computed");
@@ -169,34 +161,69 @@ void ParameterServerExchange::note_arrival(BuiltGraph* graph, const std::string&
   add_assign(&graph->graph, name + "/first", name, none, tf::DT_INT64, server_0());
 }
 
+// The mean over the workers of `tensor`, which all push to an accumulator: the chief's node that has it, "" elsewhere.
+std::string ParameterServerExchange::add_exchange(BuiltGraph* graph, const std::string& name, std::string tensor,
+                                                  tf::DataType dtype, const std::string& here,
+                                                  const std::string& server) {
+  tf::GraphDef* def = &graph->graph;
+  add_accumulator(graph, name, server);
+  if (options_.bfloat16_gradients && dtype == tf::DT_FLOAT) {
+    const std::string half = add_cast(def, name + "/half", tensor, dtype, tf::DT_BFLOAT16, here);
+    tensor = add_cast(def, name + "/whole", half, tf::DT_BFLOAT16, dtype, server);
+  }
+  add_push(graph, name, tensor, dtype, server);
+  return is_chief() ? add_take(graph, name, dtype, name + "/push", server) : "";
+}
+
+void ParameterServerExchange::fill_slot(BuiltGraph* graph, int slot, const std::string& joined,
+                                        const std::string& server) {
+  tf::NodeDef* node = graph->graph.mutable_node(slot);
+  node->set_input(0, joined);
+  node->add_input(std::string("^") + kWholeState + "/broken");
+  node->set_device(server);
+}
+
 void ParameterServerExchange::join_slots(BuiltGraph* graph) {
   tf::GraphDef* def = &graph->graph;
   const VariableUses uses(*graph);
   std::unordered_map<std::string, const VariableInfo*> variables;
   for (const VariableInfo& variable : graph->variables) variables[variable.name] = &variable;
+  // Of one server and one loss: gradients of another optimizer may be dead in steps in which these are not.
+  std::map<std::pair<int, int>, std::vector<size_t>> small;
   for (size_t i = 0; i < graph->gradients.size(); ++i) {
     const GradientSlot& gradient = graph->gradients[i];
-    const int position = uses.node(gradient.slot);
+    const int position = uses.node(gradient.slot), number = servers_.at(gradient.variable);
     const std::string mean = def->node(position).input(0), place = def->node(position).device();
     tf::DataType dtype;
     throw_if_error(tf::GetNodeAttr(def->node(position), "T", &dtype), "joining the gradients of " + gradient.variable);
-    const tf::DataType sent = dtype == tf::DT_DOUBLE ? dtype : tf::DT_FLOAT;
-    const std::string name = numbered("gradient", i), server = options_.devices.server(servers_.at(gradient.variable));
-    add_accumulator(graph, name, sent, variables.at(gradient.variable)->shape, server);
-    const std::string here = options_.devices.here(place);
-    std::string gradient_sent = add_cast(def, name + "/sent", mean, dtype, sent, here);
-    if (options_.bfloat16_gradients && sent == tf::DT_FLOAT) {
-      const std::string half = add_cast(def, name + "/half", gradient_sent, sent, tf::DT_BFLOAT16, here);
-      gradient_sent = add_cast(def, name + "/whole", half, tf::DT_BFLOAT16, sent, server);
+    const tf::TensorShape& shape = variables.at(gradient.variable)->shape;
+    if (dtype == tf::DT_FLOAT && is_packed(shape.num_elements() * static_cast<int64_t>(sizeof(float)))) {
+      small[{number, gradient.loss}].push_back(i);
+      continue;
     }
-    add_push(graph, name, gradient_sent, sent, server);
+    const tf::DataType sent = dtype == tf::DT_DOUBLE ? dtype : tf::DT_FLOAT;
+    const std::string name = numbered("gradient", i), server = options_.devices.server(number);
+    const std::string here = options_.devices.here(place);
+    const std::string own = add_cast(def, name + "/sent", mean, dtype, sent, here);
+    const std::string taken = add_exchange(graph, name, own, sent, here, server);
+    if (is_chief()) fill_slot(graph, position, add_cast(def, name + "/joined", taken, sent, dtype, server), server);
+  }
+  for (const auto& [place, gradients] : small) {
+    std::vector<int> slots;
+    std::vector<std::string> means;
+    std::vector<tf::TensorShape> shapes;
+    for (const size_t i : gradients) {
+      slots.push_back(uses.node(graph->gradients[i].slot));
+      means.push_back(def->node(slots.back()).input(0));
+      shapes.push_back(variables.at(graph->gradients[i].variable)->shape);
+    }
+    const std::string name = numbered("gradient", gradients[0]), server = options_.devices.server(place.first);
+    const std::string here = options_.devices.here(def->node(slots[0]).device());
+    const std::string own = add_pack(def, name + "/sent", means, shapes, tf::DT_FLOAT, here);
+    const std::string taken = add_exchange(graph, name, own, tf::DT_FLOAT, here, server);
     if (!is_chief()) continue;
-    const std::string taken = add_take(graph, name, sent, name + "/push", server);
-    const std::string joined = add_cast(def, name + "/joined", taken, sent, dtype, server);
-    tf::NodeDef* slot = def->mutable_node(position);
-    slot->set_input(0, joined);
-    slot->add_input(std::string("^") + kWholeState + "/broken");
-    slot->set_device(server);
+    const auto joined = add_unpack(def, name + "/joined", taken, shapes, tf::DT_FLOAT, server);
+    for (size_t k = 0; k < slots.size(); ++k) fill_slot(graph, slots[k], joined[k], server);
   }
 }
 
@@ -286,7 +313,7 @@ void ParameterServerExchange::start(BuiltGraph* graph) {
     all.control(std::string(kWholeState) + "/first");
     for (const auto& [accumulator, device] : accumulators_) all.control(accumulator + "/start");
     for (const auto& [accumulator, device] : accumulators_)
-      NodeMaker(def, accumulator + "/start", "ResourceAccumulatorSetGlobalStep")
+      NodeMaker(def, accumulator + "/start", "MoxSetGradientStep")
           .input(accumulator)
           .input(std::string(kStart) + "/step")
           .device(device);
@@ -317,7 +344,7 @@ std::string arrival_of_worker(int worker) { return numbered("came", worker); }
 
 void set_generation(tf::GraphDef* graph, const std::string& generation) {
   for (tf::NodeDef& node : *graph->mutable_node()) {
-    if (node.op() != "ResourceConditionalAccumulator" && node.op() != "FIFOQueueV2") continue;
+    if (node.op() != "MoxGradientMean" && node.op() != "FIFOQueueV2") continue;
     if (node.name().rfind("mox_ps/", 0) == 0)
       tf::SetAttrValue(generation + "/" + node.name(), &(*node.mutable_attr())["shared_name"]);
   }

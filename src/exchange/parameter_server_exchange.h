@@ -52,8 +52,7 @@ class MOX_EXPORT ParameterServerExchange : public LocalExchange {
   std::vector<std::string> gates() const {
     return gate_.empty() ? std::vector<std::string>() : std::vector<std::string>{gate_};
   }
-  std::string add_accumulator(BuiltGraph* graph, const std::string& name, tensorflow::DataType dtype,
-                              const tensorflow::TensorShape& shape, const std::string& device);
+  std::string add_accumulator(BuiltGraph* graph, const std::string& name, const std::string& device);
   std::string add_take(BuiltGraph* graph, const std::string& name, tensorflow::DataType dtype, const std::string& push,
                        const std::string& device);
   void add_push(BuiltGraph* graph, const std::string& name, const std::string& value, tensorflow::DataType dtype,
@@ -62,6 +61,9 @@ class MOX_EXPORT ParameterServerExchange : public LocalExchange {
   void add_local_step(BuiltGraph* graph);
   void add_whole_state(BuiltGraph* graph);
   void read_global_step(BuiltGraph* graph, const std::string& name, const std::string& after);
+  std::string add_exchange(BuiltGraph* graph, const std::string& name, std::string tensor, tensorflow::DataType dtype,
+                           const std::string& here, const std::string& server);
+  void fill_slot(BuiltGraph* graph, int slot, const std::string& joined, const std::string& server);
   void join_slots(BuiltGraph* graph);
   void wait_for_all(BuiltGraph* graph);
   void note_arrival(BuiltGraph* graph, const std::string& after);

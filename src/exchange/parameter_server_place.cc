@@ -1,6 +1,7 @@
 // What lies where: variables on servers or in a worker's memory, and what is left to the chief.
 #include <algorithm>
 
+#include "exchange/packing.h"
 #include "exchange/parameter_server_exchange.h"
 #include "exchange/parameter_server_nodes.h"
 #include "graph/average_name.h"
@@ -27,6 +28,7 @@ void ParameterServerExchange::place(BuiltGraph* graph) {
   leave_to_chief(graph);
   if (options_.copies || options_.tries_copies) use_copies(graph);
   place_on_servers(graph, servers_, options_.devices);
+  pack_reads(graph, options_.devices);
   if (!is_chief()) take_local_state_of_chief(graph);
 }
 

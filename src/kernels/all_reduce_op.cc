@@ -41,6 +41,9 @@ class AllReduceOp : public tf::AsyncOpKernel {
     OP_REQUIRES_OK(c, c->GetAttr("bucket", &bucket_));
   }
 
+  // It only posts: else the executor would leave it for later, behind the rest of the backward pass.
+  bool IsExpensive() override { return false; }
+
   void ComputeAsync(tf::OpKernelContext* c, DoneCallback done) override {
     cluster::Exchanger* const exchanger = cluster::find_exchanger(exchanger_);
     OP_REQUIRES_ASYNC(c, exchanger, absl::FailedPreconditionError("the cluster of this step has ended"), done);

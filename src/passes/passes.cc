@@ -5,6 +5,7 @@
 #include "input/stateless_input.h"
 #include "passes/check_labels.h"
 #include "passes/depthwise_precision.h"
+#include "passes/early_gradients.h"
 #include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
 #include "passes/half_precision.h"
@@ -14,6 +15,7 @@
 #include "passes/small_step.h"
 #include "passes/stage_input.h"
 #include "passes/stateless_random.h"
+#include "tensorflow/core/platform/cpu_info.h"
 
 namespace mox {
 namespace {
@@ -40,6 +42,15 @@ void rewrite_matmuls(BuiltGraph* graph) {
   std::map<std::string, tensorflow::TensorShape> shapes;
   for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
+}
+
+// Devices of one process compute side by side, whoever is first.
+void order_gradients(BuiltGraph* graph, int64_t threads) {
+  if (graph->towers.size() != 1) return;
+  std::vector<std::string> gradients;
+  for (const GradientSlot& slot : graph->gradients) gradients.push_back(slot.tower_gradients[0]);
+  if (threads == 0) threads = tensorflow::port::MaxParallelism();
+  finish_gradients_early(&graph->graph, gradients, graph->in_callers_thread ? 1 : threads);
 }
 
 bool runs_in(ModeKeys mode, In in) {
@@ -86,6 +97,11 @@ const std::vector<Pass>& passes() {
       {"half_precision", In::kAnyMode, Fits::kAnyDevice,
        [](G* g, const C& c) {
          if (c.half_precision) compute_in_half_precision(&g->graph);
+       }},
+      // After all that adds to gradients.
+      {"early_gradients", In::kTrain, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (c.several_workers) order_gradients(g, c.threads);
        }},
       // After all that reads the input and what says of it how many samples it has.
       {"stage_input", In::kAnyMode, Fits::kGpu,

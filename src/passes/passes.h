@@ -17,6 +17,7 @@ struct PassContext {
   bool threads_chosen = false;   // the user says how many threads run a step
   bool several_workers = false;  // each reads its share of the input
   int64_t worker = 0;            // this one's place among them
+  int64_t threads = 0;           // in which a step's operations run; 0: one a core
 };
 
 // For which towers it is: a kernel that only CPUs have, or a trick that only pays there, must not reach a GPU's graph.

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include "base/pattern.h"
+#include "cluster/member.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
+#include "run/tensorflow_server.h"
 
 namespace mox {
 namespace {
@@ -90,6 +92,12 @@ ClusterConfig cluster_config() {
   reject_if(config.min_workers > static_cast<int64_t>(std::max<size_t>(1, config.worker_hosts.size())),
             fmt::format("flag --min_workers: got '{}', but --worker_hosts has {} hosts", config.min_workers,
                         config.worker_hosts.size()));
+  // Now, not when the graphs are built and a folder is made for what will not be.
+  if (config.has_servers())
+    check_hosts(
+        {config.is_ps ? "ps" : "worker", static_cast<int>(config.task_index), config.ps_hosts, config.worker_hosts});
+  else if (config.has_others())
+    cluster::check_workers(config.task_index, config.worker_hosts, config.min_workers);
   return config;
 }
 

@@ -25,16 +25,16 @@ class ClusterRun : public StepPeers {
 
   bool is_chief() const { return config_.cluster.is_chief(); }
   int64_t processes() const { return static_cast<int64_t>(config_.cluster.worker_hosts.size()); }
+  // Those that do the steps now: fewer while some are lost and the others go on.
+  virtual int64_t taking_part() const { return processes(); }
 
   // What joins the gradients of a training; this must outlive it.
   virtual std::unique_ptr<Exchange> make_exchange() = 0;
   // After all passes. `graph` must outlive this. `reload` loads what the chief goes on from when the state was lost.
   using Reload = std::function<LoadedCheckpoint()>;
   virtual void prepare(BuiltGraph* graph, const Reload& reload) = 0;
-  // What makes the session on the graph; waits for the processes that the session needs.
-  virtual SessionFactory connect() { return SessionFactory(config_); }
-  // Waits for the others; gives variables their values (`checkpoint`: the chief's, or what the others have), says what
-  // part of the input each reads, and begins it. Returns the global step.
+  // Makes the session on the graph, waits for the others; gives variables their values (`checkpoint`: the chief's, or
+  // what the others have), says what part of the input each reads, and begins it. Returns the global step.
   virtual int64_t start(EngineSession* session, const LoadedCheckpoint& checkpoint) = 0;
 
   // The chief is lost, and this is the first of those that go on without it.

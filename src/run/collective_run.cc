@@ -60,6 +60,7 @@ void CollectiveRun::make_member() {
 }
 
 int64_t CollectiveRun::start(EngineSession* session, const LoadedCheckpoint& checkpoint) {
+  session->reopen([this] { return SessionFactory(config_); });
   session->initialize(checkpoint);
   session_ = session;
   if (is_chief()) global_step_ = graph_->global_step.empty() ? checkpoint.global_step : session->global_step();
@@ -69,10 +70,11 @@ int64_t CollectiveRun::start(EngineSession* session, const LoadedCheckpoint& che
 }
 
 // Until there is a group that stays whole while the state is shared.
-void CollectiveRun::form_and_share() {
+void CollectiveRun::form_and_share(bool finishing) {
   for (;;) {
     try {
-      member_->form(global_step_, [] { return SignalGuard::received() != 0; });
+      member_->form(
+          global_step_, [] { return SignalGuard::received() != 0; }, finishing);
       meetings_ = 0;
       share_state();
       break;
@@ -178,7 +180,11 @@ void CollectiveRun::finish(int64_t global_step) try {
       return;
     } catch (const cluster::GroupBroken& e) {
       log_warning(fmt::format("{}: the workers come together once more", e.what()));
-      form_and_share();
+      form_and_share(true);
+      if (const int64_t there = member_->group().size(); there < processes())
+        log_warning(
+            fmt::format("{} of {} workers end the training: nothing is needed of who was lost in its last steps", there,
+                        processes()));
     }
   }
 } catch (const cluster::Interrupted&) {

@@ -27,6 +27,7 @@ class CollectiveRun : public ClusterRun {
   std::unique_ptr<Exchange> make_exchange() override;
   void prepare(BuiltGraph* graph, const Reload& reload) override;
   int64_t start(EngineSession* session, const LoadedCheckpoint& checkpoint) override;
+  int64_t taking_part() const override { return member_ ? member_->group().size() : processes(); }
   bool stands_in() const override { return !is_chief() && member_ && member_->group().rank == 0; }
   void sum(std::vector<double>* values) override;
   std::vector<std::string> gather(const std::string& mine) override;
@@ -42,7 +43,7 @@ class CollectiveRun : public ClusterRun {
 
  private:
   void make_member();
-  void form_and_share();
+  void form_and_share(bool finishing = false);
   void share_state();
   void feed_input();
   [[noreturn]] void give_up(const std::exception& lost) const;

@@ -63,9 +63,11 @@ LoadedCheckpoint load_again(BuiltGraph* graph, const FiniteWeights& weights, con
   return checkpoint;
 }
 
-// Variables get their values, the input begins. Returns the global step.
-int64_t start(ClusterRun* cluster, BuiltGraph* graph, EngineSession* session, const LoadedCheckpoint& checkpoint) {
+// The session is made, variables get their values, the input begins. Returns the global step.
+int64_t start(ClusterRun* cluster, const RunConfig& config, BuiltGraph* graph, EngineSession* session,
+              const LoadedCheckpoint& checkpoint) {
   if (cluster) return cluster->start(session, checkpoint);
+  session->reopen([&] { return SessionFactory(config); });
   session->initialize(checkpoint);
   session->start_input();
   graph->feeds.clear();  // the data sets hold what was fed
@@ -80,15 +82,16 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
   mode->prepare(&graph);
   add_step_samples(&graph);
   const bool threads_chosen = config.num_inter_threads != 0 || config.devices.is_in_cluster();
-  run_passes(&graph, {config.devices, config.use_fp16, threads_chosen, cluster != nullptr, config.cluster.task_index});
+  run_passes(&graph, {config.devices, config.use_fp16, threads_chosen, cluster != nullptr, config.cluster.task_index,
+                      config.num_inter_threads});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
   const FiniteWeights weights(graph);
   mode->place(&graph);
   if (cluster) cluster->prepare(&graph, [&] { return load_again(&graph, weights, config); });
   LoadedCheckpoint checkpoint = load(&graph, mode.get(), weights, config);
-  EngineSession session(graph, cluster ? cluster->connect() : SessionFactory(config));
-  const int64_t global_step = start(cluster, &graph, &session, checkpoint);
+  EngineSession session(graph, config.devices);
+  const int64_t global_step = start(cluster, config, &graph, &session, checkpoint);
   checkpoint.values.clear();  // the variables hold them
   RunResult result;
   {

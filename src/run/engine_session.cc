@@ -24,12 +24,16 @@ std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 
 }  // namespace
 
-EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory) : graph_(graph) {
+EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory)
+    : EngineSession(graph, factory.devices()) {
+  session_ = factory.create(graph_.graph);
+}
+
+EngineSession::EngineSession(BuiltGraph& graph, const DevicePlan& devices) : graph_(graph) {
   find_own_inputs();
-  add_variable_ops(factory.devices());
+  add_variable_ops(devices);
   add_step_count();
   add_step_variants(&graph_);
-  session_ = factory.create(graph_.graph);
 }
 
 EngineSession::~EngineSession() {
@@ -112,8 +116,8 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
       assigns.push_back(restore_name(i) + "/assign");
     }
   }
-  if (!assigns.empty()) throw_if_error(session_->Run(values, {}, assigns, nullptr), "restoring " + checkpoint.prefix);
-  if (!initializers.empty()) throw_if_error(session_->Run({}, {}, initializers, nullptr), "initialising the variables");
+  if (!assigns.empty()) throw_if_error(session().Run(values, {}, assigns, nullptr), "restoring " + checkpoint.prefix);
+  if (!initializers.empty()) throw_if_error(session().Run({}, {}, initializers, nullptr), "initialising the variables");
   renew_copies();
 }
 
@@ -123,13 +127,13 @@ void EngineSession::renew_copies() {
 
 void EngineSession::start_input() {
   for (const std::string& op : graph_.initializers)
-    throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
+    throw_if_error(session().Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
 }
 
 void EngineSession::restart_input() {
   if (!graph_.clear_stages.empty()) run_operation(graph_.clear_stages, {});
   for (const std::string& op : training_iterators(graph_))
-    throw_if_error(session_->Run(graph_.feeds, {}, {op}, nullptr), "beginning the input anew (" + op + ")");
+    throw_if_error(session().Run(graph_.feeds, {}, {op}, nullptr), "beginning the input anew (" + op + ")");
   if (graph_.stages.empty()) return;
   run_operation(graph_.stages.back().stage, {});
   staging_ = absl::OkStatus();
@@ -139,7 +143,7 @@ void EngineSession::use_variant(size_t variant) {
   if (variant == variant_) return;
   const StepVariant& entered = graph_.variants[variant];
   if (!entered.enter.empty())
-    if (const absl::Status status = session_->Run({}, {}, entered.enter, nullptr); !status.ok())
+    if (const absl::Status status = session().Run({}, {}, entered.enter, nullptr); !status.ok())
       throw RunError(fmt::format("preparing {}: {}", entered.name, status.message()));
   variant_ = variant;
 }
@@ -265,9 +269,14 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
 tf::Session::CallableHandle EngineSession::handle_of(const Prepared& prepared) {
   Callable& callable = callables_[*prepared.callable];
   if (callable.session != sessions_)
-    throw_if_error(session_->MakeCallable(callable.options, &callable.handle), "preparing the step");
+    throw_if_error(session().MakeCallable(callable.options, &callable.handle), "preparing the step");
   callable.session = sessions_;
   return callable.handle;
+}
+
+tf::Session& EngineSession::session() const {
+  if (!session_) throw RunError("the processes of this run have not come together again: there is no session");
+  return *session_;
 }
 
 void EngineSession::reopen(const std::function<SessionFactory()>& connect) {
@@ -309,7 +318,7 @@ std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::
   if (prepared.advances) check_step(staging_);
   std::vector<tf::Tensor> fetched;
   absl::Status status;
-  if (prepared.callable) status = session_->RunCallable(handle_of(prepared), fed, &fetched, nullptr);
+  if (prepared.callable) status = session().RunCallable(handle_of(prepared), fed, &fetched, nullptr);
   check_run(status, prepared.advances);
   if (prepared.renews) renew_copies();
   return with_fed(std::move(fetched), fed, prepared.source);
@@ -338,13 +347,13 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
     all_targets.push_back(advance);
     check_step(staging_);
   }
-  check_run(session_->Run(options, staged_feeds, computed, all_targets, &fetched, &metadata), !advance.empty());
+  check_run(session().Run(options, staged_feeds, computed, all_targets, &fetched, &metadata), !advance.empty());
   *stats = metadata.step_stats();
   return with_fed(std::move(fetched), fed, source);
 }
 
 void EngineSession::run_operation(const std::string& name, const Feeds& feeds) {
-  throw_if_error(session_->Run(feeds, {}, {name}, nullptr), "running " + name);
+  throw_if_error(session().Run(feeds, {}, {name}, nullptr), "running " + name);
 }
 
 NamedValues EngineSession::read_variables() {
@@ -373,13 +382,13 @@ int64_t EngineSession::global_step() {
 
 tf::Tensor EngineSession::read(const std::string& variable) {
   std::vector<tf::Tensor> fetched;
-  throw_if_error(session_->Run({}, {save_name(index_of(variable))}, {}, &fetched), "reading " + variable);
+  throw_if_error(session().Run({}, {save_name(index_of(variable))}, {}, &fetched), "reading " + variable);
   return fetched[0];
 }
 
 void EngineSession::assign(const std::string& variable, const tf::Tensor& value) {
   const std::string restore = restore_name(index_of(variable));
-  throw_if_error(session_->Run({{restore, value}}, {}, {restore + "/assign"}, nullptr), "assigning " + variable);
+  throw_if_error(session().Run({{restore, value}}, {}, {restore + "/assign"}, nullptr), "assigning " + variable);
   renew_copies();
 }
 
@@ -391,7 +400,7 @@ void EngineSession::assign(const NamedValues& values) {
     feeds.emplace_back(restore, value);
     assigns.push_back(restore + "/assign");
   }
-  if (!feeds.empty()) throw_if_error(session_->Run(feeds, {}, assigns, nullptr), "assigning variables");
+  if (!feeds.empty()) throw_if_error(session().Run(feeds, {}, assigns, nullptr), "assigning variables");
   renew_copies();
 }
 

@@ -27,6 +27,8 @@ class MOX_EXPORT EngineSession {
  public:
   // Adds to the graph what saving and restoring need, and creates the session. `graph` must outlive it.
   EngineSession(BuiltGraph& graph, const SessionFactory& factory);
+  // The same without a session: reopen() makes it.
+  EngineSession(BuiltGraph& graph, const DevicePlan& devices);
   ~EngineSession();
 
   // Initial values for what the checkpoint lacks, the checkpoint's for the rest.
@@ -73,7 +75,7 @@ class MOX_EXPORT EngineSession {
   void assign(const NamedValues& values);
 
   // Another session on the graph as it is now; resources that have names in their processes stay. What was prepared is
-  // prepared again when it runs. Nobody waits for the old one.
+  // prepared again when it runs. Nobody waits for the old one; where none can be made, there is none.
   void reopen(const std::function<SessionFactory()>& connect);
   // Breaks off a step under way, from any thread: the session cannot be used after it.
   void abort();
@@ -93,6 +95,7 @@ class MOX_EXPORT EngineSession {
   void check_run(const absl::Status& status, bool advances);
   void add_variable_ops(const DevicePlan& plan);
   void add_step_count();
+  tensorflow::Session& session() const;  // RunError: there is none
   tensorflow::Session::CallableHandle handle_of(const Prepared& prepared);
   void find_own_inputs();
   // Throws EndOfInput or RunError unless ok.

@@ -21,6 +21,8 @@ constexpr double kAnswer = 1, kFirstReport = 5;  // seconds
 constexpr auto kPause = std::chrono::milliseconds(300);
 // After a signal: workers that got it, too, have their last checkpoint to save.
 constexpr auto kLastSave = std::chrono::seconds(8);
+// Workers that gave up waiting for another have a checkpoint to save, from here.
+constexpr double kAfterWorkers = 15;
 constexpr int kMisses = 3;  // looks without an answer after which a process is gone
 
 class Workers {
@@ -63,7 +65,7 @@ class Workers {
       return;
     }
     const double seconds = std::chrono::duration<double>(now - since_).count();
-    if (seconds > session_timeout_)
+    if (seconds > session_timeout_ + kAfterWorkers)
       throw RunError(fmt::format("after {:.0f} s (--session_timeout) {}", seconds, missing));
     if (seconds < next_report_) return;
     log_warning(fmt::format("waiting for {:.0f} s: {}", seconds, missing));

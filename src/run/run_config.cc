@@ -163,6 +163,10 @@ void validate(const RunConfig& config) {
   check_validation(config);
   reject_training_evaluator(config);
   check_recipe(config);
+  reject_if(config.dynamic_loss_scale && config.cluster.replicas_to_aggregate > 0 &&
+                config.cluster.replicas_to_aggregate < static_cast<int64_t>(config.cluster.worker_hosts.size()),
+            "flag --replicas_to_aggregate: with loss_scale=dynamic all workers must take part in every step, to skip "
+            "it together; leave out one of them");
   if (config.run_mode == ModeKeys::TRAIN && config.log_dir.empty()) {
     reject_if(!config.keep_best.empty(), "log_dir is needed with keep_best: the checkpoints go there");
     log_warning("no log_dir is given: nothing of this training is saved, neither checkpoints nor events");

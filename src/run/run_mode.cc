@@ -60,20 +60,25 @@ MetricsObserver& RunMode::add_metrics(StepObservers* all, const BuiltGraph& grap
   return added;
 }
 
-LogObserver& RunMode::add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph,
-                              int64_t limit) {
+std::unique_ptr<LogObserver> RunMode::make_log(const MetricsObserver& metrics, const BuiltGraph& graph, int64_t limit) {
   LogObserver::Options options;
   options.samples_per_step = graph.samples_per_step;
-  options.workers = static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
+  options.workers = [this]() -> int64_t { return cluster_ ? cluster_->taking_part() : 1; };
   const bool is_short = config_.log_format == "short" && graph.mode == ModeKeys::TRAIN;
   if (is_short && !graph.learning_rates.empty()) options.learning_rate = graph.learning_rates[0];
   const EpochClock clock = graph.mode == ModeKeys::TRAIN ? EpochClock(config_, graph) : EpochClock(0, 0);
-  options.logger = {config_.log_dir, limit, is_short, clock, graph.samples_per_step * options.workers};
+  const auto workers = static_cast<int64_t>(std::max<size_t>(1, config_.cluster.worker_hosts.size()));
+  options.logger = {config_.log_dir, limit, is_short, clock, graph.samples_per_step * workers};
   if (graph.mode != ModeKeys::TRAIN) {
-    const EpochClock clock(config_, graph);
-    if (limit == 0 && clock.knows()) options.logger.total_steps = clock.steps(1);
+    const EpochClock epochs(config_, graph);
+    if (limit == 0 && epochs.knows()) options.logger.total_steps = epochs.steps(1);
   }
-  auto log = std::make_unique<LogObserver>(metrics, *plan_, options);
+  return std::make_unique<LogObserver>(metrics, *plan_, options);
+}
+
+LogObserver& RunMode::add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph,
+                              int64_t limit) {
+  auto log = make_log(metrics, graph, limit);
   LogObserver& added = *log;
   all->push_back(std::move(log));
   return added;

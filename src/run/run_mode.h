@@ -59,6 +59,7 @@ class RunMode {
   // The observers that several modes have. Each goes to the end of `all`, where the run has it.
   void add_trace(StepObservers* all) const;
   MetricsObserver& add_metrics(StepObservers* all, const BuiltGraph& graph, FetchPlan::Options plan);
+  std::unique_ptr<LogObserver> make_log(const MetricsObserver& metrics, const BuiltGraph& graph, int64_t limit);
   LogObserver& add_log(StepObservers* all, const MetricsObserver& metrics, const BuiltGraph& graph, int64_t limit);
   void add_outputs(StepObservers* all, const BuiltGraph& graph);
   void add_hooks(StepObservers* all, const RunParts& parts, std::optional<HookState> state) const;

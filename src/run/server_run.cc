@@ -127,9 +127,6 @@ void ServerRun::wait_for_processes() {
 void ServerRun::check_agreed(const ServerBoard::Notes& notes) const {
   const uint64_t processes = own_.processes;
   for (const auto& [worker, note] : notes.workers) {
-    if (worker == cluster_.index && note.turn != own_.turn)
-      throw InvalidArgumentError(fmt::format(
-          "{} and {} are both worker {}: give each process a --task_index of its own", own_.who, note.who, worker));
     if (note.processes != processes) continue;  // of an earlier start
     if (note.state == "failed") throw RunError(fmt::format("{} failed: {}", note.who, note.why));
     if (note.state != "joining") continue;
@@ -171,9 +168,18 @@ bool ServerRun::come_together() {
     return false;
   }
   if (!board_->write(cluster_.index, own_)) return false;
-  for (;;) {
+  for (int written = 1;;) {
     const std::optional<ServerBoard::Notes> notes = board_->read();
     if (!notes) return false;
+    const auto own = notes->workers.find(cluster_.index);
+    if (own != notes->workers.end() && own->second.turn != own_.turn) {
+      constexpr int kTries = 5;  // a slow server may take late what an earlier process of this task had sent
+      if (++written > kTries)
+        throw InvalidArgumentError(
+            fmt::format("{} and {} are both worker {}: give each process a --task_index of its own", own_.who,
+                        own->second.who, cluster_.index));
+      if (!board_->write(cluster_.index, own_)) return false;
+    }
     check_agreed(*notes);
     if (is_chief()) {
       if (const auto group = gather_turns(*notes)) {
@@ -216,7 +222,7 @@ bool ServerRun::has_whole_state() const {
   try {
     session_->global_step();
     if (!is_sync()) return true;
-    const auto read = session_->prepare({std::string(kReadWholeState) + ":0"}, {});
+    const auto read = session_->prepare({fmt::format("{}:0", kReadWholeState)}, {});
     return session_->run(read)[0].scalar<bool>()();
   } catch (const Error&) {  // a server that was started anew has none
     return false;
@@ -235,13 +241,23 @@ void ServerRun::initialize(const LoadedCheckpoint& checkpoint) {
 
 int64_t ServerRun::start(EngineSession* session, const LoadedCheckpoint& checkpoint) {
   session_ = session;
-  if (is_chief() && keeps_state_) {
-    keeps_state_ = has_whole_state();
-    log_info(keeps_state_ ? "the training goes on with the state that is on the parameter servers"
-                          : "the state on the parameter servers is not whole: it is restored, or made anew");
+  for (;;) {
+    try {
+      session->reopen([this] { return connect(); });
+      if (is_chief() && keeps_state_) {
+        keeps_state_ = has_whole_state();
+        log_info(keeps_state_ ? "the training goes on with the state that is on the parameter servers"
+                              : "the state on the parameter servers is not whole: it is restored, or made anew");
+      }
+      initialize(checkpoint);
+      return begin();
+    } catch (const RunError&) {
+      const std::optional<ServerTrouble> trouble = find_trouble();
+      if (!trouble) throw;
+      if (trouble->kind == ServerTrouble::kEnded) throw RunError(trouble->text);
+      take_leave(*trouble);
+    }
   }
-  initialize(checkpoint);
-  return begin();
 }
 
 // Feeds this worker's share of the input, begins it; then steps may come.
@@ -273,14 +289,18 @@ bool ServerRun::has_local_state() const {
                      [this](const VariableInfo& variable) { return !exchange_->servers().count(variable.name); });
 }
 
+bool ServerRun::others_have_begun() const {
+  const std::optional<ServerBoard::Notes> notes = board_->read();
+  if (!notes) return false;
+  int begun = 1;
+  for (const auto& [worker, note] : notes->workers)
+    begun += worker > 0 && worker < workers() && note.turn == group_.turns[worker] && note.state != "joining";
+  return begun == workers();
+}
+
 // They take the state that the chief has of its own, which its first step changes.
 void ServerRun::wait_for_others_to_begin() {
-  for (;;) {
-    const std::optional<ServerBoard::Notes> notes = board_->read();
-    int begun = 1;
-    if (notes)
-      for (const auto& [worker, note] : notes->workers) begun += note.state == "running";
-    if (begun == workers()) return;
+  while (!others_have_begun()) {
     if (const auto trouble = watch_->trouble()) throw RunError(trouble->text);
     check_waiting(&next_report_, "the other workers have not begun yet");
   }
@@ -306,82 +326,62 @@ void ServerRun::come_back(StepNumber* number) {
   number->global = step;
 }
 
-bool ServerRun::recover(StepNumber* number) {
-  if (!breaker_->is_broken()) {  // an error of this process's own, or a connection that the watch has yet to ask about
+// What another process did that an error comes from; nothing: it is of this process's own.
+std::optional<ServerTrouble> ServerRun::find_trouble() const {
+  if (!watch_->is_watching()) return std::nullopt;
+  if (!breaker_->is_broken()) {  // or of a connection that the watch has yet to ask about
     const std::vector<TensorflowServer::Sign> now = server_->ask(kAnswer);
     const bool all = std::all_of(now.begin(), now.end(), [](const auto& sign) { return sign.alive; });
-    if (all && processes_hash(now) == own_.processes) return false;
+    if (all && processes_hash(now) == own_.processes) return std::nullopt;
   }
-  std::optional<ServerTrouble> trouble = watch_->wait_for_trouble(kCause);
+  return watch_->wait_for_trouble(kCause);
+}
+
+// Of the group that there was; returns where the processes may come together again.
+void ServerRun::take_leave(const ServerTrouble& trouble) {
+  if (trouble.kind == ServerTrouble::kEnded) {
+    let_others_end();
+    throw PeersInputEnded{trouble.text};
+  }
+  watch_->pause();
+  breaker_->clear();
+  if (trouble.kind == ServerTrouble::kFailed) throw RunError(trouble.text);
+  if (trouble.kind == ServerTrouble::kInterrupted) throw cluster::Interrupted(trouble.text);
+  log_warning(fmt::format("{}; the workers come together again when all are there", trouble.text));
+}
+
+bool ServerRun::recover(StepNumber* number) {
+  constexpr int kTries = 3;  // after errors that nobody else's loss explains
+  std::optional<ServerTrouble> trouble = find_trouble();
   if (!trouble) return false;
-  for (;;) {
-    watch_->pause();
-    breaker_->clear();
-    if (trouble->kind == ServerTrouble::kFailed) throw RunError(trouble->text);
-    if (trouble->kind == ServerTrouble::kInterrupted) throw cluster::Interrupted(trouble->text);
-    if (trouble->kind == ServerTrouble::kEnded) throw PeersInputEnded{trouble->text};
-    log_warning(fmt::format("{}; the workers come together again when all are there", trouble->text));
+  for (int tries = 0;;) {
+    take_leave(*trouble);
     try {
       come_back(number);
       log_info(fmt::format("all processes are there: the training goes on at global step {}", number->global));
       return true;
     } catch (const RunError& e) {
-      if (waited() > config_.cluster.session_timeout || SignalGuard::received() != 0) throw;
-      trouble = watch_->trouble().value_or(ServerTrouble{ServerTrouble::kLost, e.what()});
+      trouble = find_trouble();
+      const bool again = watch_->is_watching() && SignalGuard::received() == 0 && ++tries < kTries;
+      if (!trouble && again) trouble = ServerTrouble{ServerTrouble::kLost, e.what()};
+      if (trouble) continue;
+      reach_servers();
+      throw;
     }
   }
 }
 
-void ServerRun::before_end(StepNumber* number) {
+// What the chief still has to save is read in a session without those that are lost, where all servers are there.
+void ServerRun::reach_servers() {
   if (!is_chief()) return;
-  if (stops_early()) {  // the others' steps would wait until the last checkpoint is saved
-    group_.state = "interrupted";
-    board_->write(group_);
-    return;
+  const std::vector<TensorflowServer::Sign> now = server_->ask(kAnswer);
+  for (size_t server = 0; server < cluster_.ps_hosts.size(); ++server)
+    if (!now[server].alive) return;
+  try {
+    session_->reopen([this] { return SessionFactory(config_, server_->target(), breaker_); });
+  } catch (const RunError& e) {
+    log_warning(fmt::format("the parameter servers take no session any more: {}", e.what()));
   }
-  if (is_sync()) return;
-  double report = kFirstReport;
-  waiting_since_ = std::chrono::steady_clock::now();
-  while (!watch_->others_ended() && !watch_->trouble())
-    check_waiting(&report, "the other workers have not done their last steps yet");
-  breaker_->clear();
-  number->global = session_->global_step();
-}
-
-void ServerRun::ask_to_stop(Ending::How how) {
-  asked_ = how;
-  if (!is_chief()) watch_->set_wish(how == Ending::kInterrupted ? "interrupted" : "finished");
-}
-
-// The chief ends when anybody wishes it, before its next step; the others' steps are then broken off.
-std::optional<Ending::How> ServerRun::agreed_end() const {
-  const std::string wish = watch_->wish();
-  if (is_chief()) {
-    if (asked_) return asked_;
-    if (!wish.empty()) return wish == "interrupted" ? Ending::kInterrupted : Ending::kFinished;
-    return std::nullopt;
-  }
-  if (!is_sync() && asked_) return asked_;
-  const auto trouble = watch_->trouble();
-  if (trouble && trouble->kind == ServerTrouble::kInterrupted) return Ending::kInterrupted;
-  return std::nullopt;
-}
-
-bool ServerRun::stops_early() const { return asked_ == Ending::kInterrupted || watch_->wish() == "interrupted"; }
-
-void ServerRun::leave(const std::string& error) {
-  if (left_ || !watch_) return;
-  left_ = true;
-  const bool interrupted = stops_early();
-  watch_->pause();
-  if (own_.processes == 0) return;  // nobody knows of it
-  own_.state = error.empty() ? "ended" : "failed";
-  own_.why = error;
-  own_.wish = interrupted && !is_chief() ? "interrupted" : "";
-  board_->write(cluster_.index, own_);
-  if (!is_chief() || group_.turns.empty()) return;
-  group_.state = interrupted ? "interrupted" : "ended";
-  board_->write(group_);
 }
 
 std::optional<std::vector<double>> ServerRun::share_times(const std::vector<double>& mine) {

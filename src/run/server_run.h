@@ -33,18 +33,19 @@ class ServerRun : public ClusterRun {
   void prepare(BuiltGraph* graph, const Reload& reload) override;
   // Waits until all processes are there and agree. A line says who is missing, what was tried, and since when; RunError
   // after session_timeout. cluster::Interrupted after a signal.
-  SessionFactory connect() override;
   // The chief makes the state whole: as it is on the servers where this training left it there, else from `checkpoint`;
   // the others take what the chief has.
   int64_t start(EngineSession* session, const LoadedCheckpoint& checkpoint) override;
-  void finish(int64_t) override {}
+  void finish(int64_t global_step) override;
   void leave(const std::string& error) override;
 
   void ask_to_stop(Ending::How how) override;
   std::optional<Ending::How> agreed_end() const override;
   bool recover(StepNumber* number) override;
-  // Without sync the chief waits for the others' last steps.
-  void before_end(StepNumber* number) override;
+  // The chief waits without sync for the others' last steps; the others until it has what it keeps: were a server or
+  // the chief itself lost before, all are needed once more.
+  bool before_end(StepNumber* number) override;
+  bool recover_at_end(StepNumber* number) override { return is_chief() && recover(number); }
   // The chief's count.
   std::optional<std::vector<double>> share_times(const std::vector<double>& mine) override;
   std::optional<std::string> waits_for() const override;
@@ -53,6 +54,10 @@ class ServerRun : public ClusterRun {
   int workers() const { return static_cast<int>(cluster_.worker_hosts.size()); }
   bool is_sync() const { return config_.cluster.sync_replicas; }
   void meet();
+  SessionFactory connect();
+  std::optional<ServerTrouble> find_trouble() const;
+  void take_leave(const ServerTrouble& trouble);
+  void reach_servers();
   void initialize(const LoadedCheckpoint& checkpoint);
   int64_t begin();
   void come_back(StepNumber* number);
@@ -62,7 +67,11 @@ class ServerRun : public ClusterRun {
   void check_agreed(const ServerBoard::Notes& notes) const;
   bool has_whole_state() const;
   bool has_local_state() const;
+  bool others_have_begun() const;
   void wait_for_others_to_begin();
+  void let_others_end();
+  bool wait_for_others(StepNumber* number);
+  bool wait_for_end_of_chief(StepNumber* number);
   bool stops_early() const;
   void check_waiting(double* reported, const std::string& for_whom);
   double waited() const;

@@ -36,6 +36,7 @@ void ServerWatch::begin(const std::vector<TensorflowServer::Sign>& signs, const 
   ended_.assign(group.turns.size(), 0);
   trouble_.reset();
   wish_.clear();
+  ending_ = false;
   active_ = true;
 }
 
@@ -43,6 +44,11 @@ void ServerWatch::pause() {
   MutexLock lock(mutex_);
   active_ = false;
   changed_.wait(lock, [this]() MOX_REQUIRES(mutex_) { return !looking_; });
+}
+
+bool ServerWatch::is_watching() const {
+  const MutexLock lock(mutex_);
+  return active_;
 }
 
 std::optional<ServerTrouble> ServerWatch::trouble() const {
@@ -71,6 +77,12 @@ void ServerWatch::set_wish(const std::string& wish) {
     note = own_;
   }
   board_.write(server_.cluster().index, note);
+}
+
+void ServerWatch::let_others_end() {
+  const MutexLock lock(mutex_);
+  ending_ = true;
+  if (trouble_ && trouble_->kind == ServerTrouble::kEnded) trouble_.reset();
 }
 
 bool ServerWatch::others_ended() const {
@@ -137,7 +149,7 @@ void ServerWatch::look_at_notes(const ServerBoard::Notes& notes) {
         if (note.state == "joining") found = {ServerTrouble::kLost, note.who + " comes anew"};
       } else if (note.state == "failed") {
         found = {ServerTrouble::kFailed, note.who + " failed: " + note.why};
-      } else if (note.state == "ended" && ++ended_[worker] >= kPatience && sync_) {
+      } else if (note.state == "ended" && ++ended_[worker] >= kPatience && sync_ && !ending_) {
         found = {ServerTrouble::kEnded, note.who + " has no more steps"};
       }
     }

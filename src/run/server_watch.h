@@ -34,6 +34,8 @@ class ServerWatch {
   void begin(const std::vector<TensorflowServer::Sign>& signs, const ChiefNote& group, const WorkerNote& own);
   // Until the next begin(). Nothing is called after it.
   void pause();
+  // Between the two.
+  bool is_watching() const;
 
   std::optional<ServerTrouble> trouble() const;
   // Waits for it, at most `seconds`.
@@ -41,6 +43,8 @@ class ServerWatch {
   // What another worker wishes: that all stop. "" for none.
   std::string wish() const;
   void set_wish(const std::string& wish);
+  // This worker has no more steps: that others have none is no trouble any more, and none that was.
+  void let_others_end();
   // Whether all other workers have ended, or are not there any more.
   bool others_ended() const;
 
@@ -59,7 +63,8 @@ class ServerWatch {
 
   mutable Mutex mutex_;
   mutable CondVar changed_;
-  bool active_ MOX_GUARDED_BY(mutex_) = false, looking_ MOX_GUARDED_BY(mutex_) = false;
+  bool ending_ MOX_GUARDED_BY(mutex_) = false, active_ MOX_GUARDED_BY(mutex_) = false,
+               looking_ MOX_GUARDED_BY(mutex_) = false;
   std::vector<uint64_t> members_ MOX_GUARDED_BY(mutex_);
   ChiefNote group_ MOX_GUARDED_BY(mutex_);
   WorkerNote own_ MOX_GUARDED_BY(mutex_);

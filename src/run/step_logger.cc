@@ -36,7 +36,7 @@ std::string format_step(int64_t step, int64_t global_step, double samples_per_se
 
 StepLogger::StepLogger(const Options& options)
     : options_(options), progress_(options.total_steps, isatty(STDERR_FILENO)) {
-  start();
+  start(0);
   if (options_.log_dir.empty()) return;
   const std::string path = options_.log_dir + "/log.jsonl";
   json_ = std::make_unique<BackgroundLog>("lines of " + path, pause_between_writes(options_.log_dir),
@@ -45,8 +45,9 @@ StepLogger::StepLogger(const Options& options)
 
 StepLogger::~StepLogger() { clear_progress(); }
 
-void StepLogger::start() {
+void StepLogger::start(int64_t step) {
   last_log_ = Clock::now();
+  last_step_ = step - 1;
   progress_.start();
 }
 

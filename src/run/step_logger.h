@@ -29,8 +29,8 @@ class StepLogger {
   explicit StepLogger(const Options& options);
   ~StepLogger();
 
-  // The first step begins: rates count from here.
-  void start();
+  // The first step begins, that number of this run: rates count from here.
+  void start(int64_t step);
   struct Line {
     int64_t step = 0, global_step = 0, samples_per_step = 0;
     std::optional<double> learning_rate = {};

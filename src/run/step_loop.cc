@@ -75,9 +75,13 @@ const StepLoop::Step& StepLoop::prepared() {
 void StepLoop::prepare_first() {
   for (const auto& observer : observers_)
     if (!observer->plans_ahead()) return;
-  if (inputs_) return;
+  if (inputs_ || options_.done) return;
   ask();
-  prepared();
+  try {
+    prepared();
+  } catch (const RunError&) {  // the first step tries again, and waits for those that are lost
+    if (!options_.peers) throw;
+  }
 }
 
 const std::vector<tf::Tensor>& StepLoop::fed(const Step& step) {
@@ -143,17 +147,19 @@ bool StepLoop::choose_variant() {
 
 bool StepLoop::step() {
   if (!choose_variant()) return false;
-  ask();
-  if (inputs_) {
-    const StepWatch::Running running(watch_);
-    wants_[0] = inputs_->next();
-  }
-  const Step& step = prepared();
-  sound_ = false;
+  const Step* step = nullptr;
   std::vector<tf::Tensor> fetched;
-  const auto start = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point start;
   try {
-    fetched = run_step(step);
+    ask();
+    if (inputs_) {
+      const StepWatch::Running running(watch_);
+      wants_[0] = inputs_->next();
+    }
+    step = &prepared();
+    sound_ = false;
+    start = std::chrono::steady_clock::now();
+    fetched = run_step(*step);
   } catch (const RunError&) {
     if (!options_.peers || watch_.broke_off()) throw;
     const bool sound_after_own_error = sound_;
@@ -166,10 +172,10 @@ bool StepLoop::step() {
     return false;
   }
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-  if (trial_) trial_->after_step(step.request.trace ? std::nullopt : std::optional(passed.count()));
+  if (trial_) trial_->after_step(step->request.trace ? std::nullopt : std::optional(passed.count()));
   fed_.clear();  // a batch need not live until the next one is there
   try {
-    tell(step, fetched);
+    tell(*step, fetched);
   } catch (const RunError&) {  // observers read variables, which may be another process's
     recover_or_throw();
   }
@@ -188,8 +194,19 @@ std::optional<Ending::How> StepLoop::end_before_step() {
   return peers->agreed_end();
 }
 
+void StepLoop::begin() {
+  for (;;) {
+    try {
+      for (const auto& observer : observers_) observer->begin(number_);
+      return;
+    } catch (const RunError&) {  // hooks read variables, which may be another process's
+      if (!options_.peers || watch_.broke_off() || !options_.peers->recover(&number_)) throw;
+    }
+  }
+}
+
 Ending::How StepLoop::run_until_end() {
-  for (const auto& observer : observers_) observer->begin(number_);
+  begin();
   while (!limit_reached()) {
     if (const auto how = end_before_step()) return *how;
     while (!step() && !limit_reached()) {
@@ -251,16 +268,34 @@ void StepLoop::end(Ending::How how, RunResult* result) {
   for (const auto& observer : observers_) observer->report(ending(how), result);
 }
 
+// False: another process was lost with what was done, and there are steps again.
+bool StepLoop::ends(Ending::How how, RunResult* result) {
+  try {
+    if (options_.peers && !options_.peers->before_end(&number_)) return false;
+  } catch (const cluster::Interrupted&) {
+    how = Ending::kInterrupted;  // while it waited for the others
+  } catch (const PeersInputEnded&) {
+    how = Ending::kInputEnded;
+  }
+  result->interrupted = how == Ending::kInterrupted;
+  result->steps = number_.local;
+  result->global_step = number_.global;
+  try {
+    end(how, result);
+    return true;
+  } catch (const RunError&) {  // observers read variables, which may be another process's
+    if (!options_.peers || result->interrupted || watch_.broke_off() || !options_.peers->recover_at_end(&number_))
+      throw;
+    return false;
+  }
+}
+
 RunResult StepLoop::run() {
   RunResult result;
   if (options_.limit > 0) log_info(fmt::format("Running will end at step: {}", options_.first + options_.limit));
   try {
-    const Ending::How how = run_steps();
-    if (options_.peers) options_.peers->before_end(&number_);
-    result.interrupted = how == Ending::kInterrupted;
-    result.steps = number_.local;
-    result.global_step = number_.global;
-    end(how, &result);
+    while (!ends(run_steps(), &result)) {
+    }
   } catch (...) {
     end(Ending::kFailed, &result);
     throw;

@@ -26,6 +26,7 @@ struct StepLoopOptions {
   bool resumed = false;            // an input that has ended already was read by a run before
   int64_t batch_size = 0;          // for messages
   int64_t samples = 0;             // of a step of all processes, for messages; 0: not known
+  bool done = false;               // there is no step any more, but a state that others had
   StepPeers* peers = nullptr;      // the other processes; nullptr: none
 };
 
@@ -53,6 +54,7 @@ class MOX_EXPORT StepLoop {
   };
   using Wants = std::vector<int64_t>;  // devices that take part, what each observer wants, the graph's variant
 
+  void begin();
   void ask();
   const Step& prepared();
   Step prepare() const;
@@ -68,10 +70,11 @@ class MOX_EXPORT StepLoop {
   Ending::How run_until_end();
   std::optional<Ending::How> end_before_step();
   void on_end_of_input();
+  bool ends(Ending::How how, RunResult* result);
   void end(Ending::How how, RunResult* result);
   Ending ending(Ending::How how) const;
   int64_t steps_left() const { return options_.limit > 0 ? std::max<int64_t>(1, options_.limit - number_.local) : 0; }
-  bool limit_reached() const { return options_.limit > 0 && number_.local >= options_.limit; }
+  bool limit_reached() const { return options_.done || (options_.limit > 0 && number_.local >= options_.limit); }
 
   const BuiltGraph& graph_;
   EngineSession& session_;

@@ -28,8 +28,10 @@ class MOX_EXPORT StepPeers {
   // step.
   virtual bool recover(StepNumber* number) = 0;
   // This process has no more steps. What it keeps of the state is what there is when this returns; `number` says where
-  // that stands.
-  virtual void before_end(StepNumber* number) {}
+  // that stands. False: another process was lost, and steps with it; then as after recover().
+  virtual bool before_end(StepNumber* number) { return true; }
+  // What comes after the last step failed. As recover().
+  virtual bool recover_at_end(StepNumber* number) { return false; }
   // What this process measured, in the order of the graph's variants; all call it before the same step. What counts for
   // all, the same at each; nullopt: not known yet, ask again before the next step. RunError as in a step.
   virtual std::optional<std::vector<double>> share_times(const std::vector<double>& mine) { return mine; }

@@ -51,23 +51,6 @@ tf::ServerDef definition_of(const ServerCluster& cluster) {
   return def;
 }
 
-void check(const ServerCluster& cluster) {
-  const auto& own = cluster.job == "ps" ? cluster.ps_hosts : cluster.worker_hosts;
-  if (cluster.ps_hosts.empty() || cluster.worker_hosts.empty())
-    throw InvalidArgumentError("variable_update=parameter_server needs --ps_hosts and --worker_hosts");
-  if (cluster.index < 0 || cluster.index >= static_cast<int>(own.size()))
-    throw InvalidArgumentError(fmt::format("--task_index is {}, expected 0 to {}: --{}_hosts has {} hosts ({})",
-                                           cluster.index, own.size() - 1, cluster.job, own.size(),
-                                           fmt::join(own, ",")));
-  for (int i = 0; i < cluster.size(); ++i)
-    for (int k = 0; k < i; ++k)
-      if (cluster.host(i) == cluster.host(k))
-        throw InvalidArgumentError(
-            fmt::format("--ps_hosts and --worker_hosts name {} twice; each process needs an "
-                        "address of its own",
-                        cluster.host(i)));
-}
-
 void warn(const ServerCluster& cluster) {
   if (cluster.on_loopback()) return;
   const std::vector<std::string> lines = {
@@ -83,6 +66,25 @@ void warn(const ServerCluster& cluster) {
 }
 
 }  // namespace
+
+void check_hosts(const ServerCluster& cluster) {
+  const auto& own = cluster.job == "ps" ? cluster.ps_hosts : cluster.worker_hosts;
+  if (cluster.ps_hosts.empty() || cluster.worker_hosts.empty())
+    throw InvalidArgumentError("variable_update=parameter_server needs --ps_hosts and --worker_hosts");
+  if (cluster.index < 0 || cluster.index >= static_cast<int>(own.size()))
+    throw InvalidArgumentError(fmt::format("--task_index is {}, expected 0 to {}: --{}_hosts has {} hosts ({})",
+                                           cluster.index, own.size() - 1, cluster.job, own.size(),
+                                           fmt::join(own, ",")));
+  for (int i = 0; i < cluster.size(); ++i) {
+    cluster::parse_address(cluster.host(i));
+    for (int k = 0; k < i; ++k)
+      if (cluster.host(i) == cluster.host(k))
+        throw InvalidArgumentError(
+            fmt::format("--ps_hosts and --worker_hosts name {} twice; each process needs an "
+                        "address of its own",
+                        cluster.host(i)));
+  }
+}
 
 std::string ServerCluster::task(int number) const {
   const int servers = static_cast<int>(ps_hosts.size());
@@ -134,7 +136,7 @@ TensorflowServer::TensorflowServer(const ServerCluster& cluster, const DevicePla
     : cluster_(cluster),
       settings_(fmt::format("{} {} {}", devices.num_towers(), intra_threads, inter_threads)),
       impl_(new Impl) {
-  check(cluster);
+  check_hosts(cluster);
   quiet_runtime();
   ignore_proxies();
   const cluster::Address address = cluster::parse_address(cluster.host(cluster.own_number()));

@@ -26,6 +26,9 @@ struct ServerCluster {
   bool on_loopback() const;  // all of them
 };
 
+// InvalidArgumentError for an index outside of its list, and for a host without a port or that is named twice.
+void check_hosts(const ServerCluster& cluster);
+
 // Whoever reaches its port can run any graph in this process, and read its files: TensorFlow's protocol has neither
 // passwords nor encryption. So it listens at the address of its place in the list of hosts alone, and a warning in a
 // box says so where that is not loopback. Proxies of the environment are not used.

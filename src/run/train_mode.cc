@@ -83,7 +83,9 @@ class TrainMode : public RunMode {
       return std::nullopt;
     }
     limit_ = most > 0 ? std::max<int64_t>(0, most - config_.cluster.steps_of_each(global_step)) : 0;
-    if (most > 0 && limit_ == 0) {
+    // Started anew after the last step, the chief has yet to save it.
+    const bool unsaved = lock_ && global_step > start.global_step;
+    if (most > 0 && limit_ == 0 && !unsaved) {
       log_info(fmt::format("nothing to train: the restored global step {} has reached {} {}; raise it, or use {}",
                            global_step, length_.by, length_.text(config_),
                            start.resumed ? "another log_dir to start anew"
@@ -94,6 +96,7 @@ class TrainMode : public RunMode {
     options.resumed = global_step > 0;
     options.first = global_step;
     options.samples = graph.samples_per_step * (cluster_ ? cluster_->processes() : 1);
+    options.done = most > 0 && limit_ == 0;
     return options;
   }
 
@@ -103,7 +106,7 @@ class TrainMode : public RunMode {
     CheckpointWriter* const writer = saving.get();
     const std::shared_ptr<SummaryWriter> events = summary_writer(parts);
     FetchPlan::Options plan = fetch_plan();
-    plan.can_summarize = events != nullptr;
+    plan.can_summarize = events != nullptr || may_stand_in();
     plan.summary_every = config_.save_summary_steps;
     plan.log_always = config_.log_mean && config_.log_every_n_steps > 0 && config_.cluster.is_chief();
     add_trace(&all);
@@ -124,6 +127,7 @@ class TrainMode : public RunMode {
       all.push_back(std::move(monitored));
     }
     if (events) all.push_back(std::make_unique<SummaryObserver>(parts.graph, *plan_, metrics, *log, events));
+    if (may_stand_in()) add_stand_in_log(&all, parts, metrics);
     add_outputs(&all, parts.graph);
     const auto read = [&session = parts.session] { return session.read_variables(); };
     if (events && config_.save_histogram_steps > 0)
@@ -132,14 +136,11 @@ class TrainMode : public RunMode {
     if (saving)
       all.push_back(std::make_unique<CheckpointObserver>(save_options(parts, parts.global_step), std::move(saving),
                                                          read, std::move(best)));
-    // The others go on without a chief that is lost: then the first of them saves.
-    if (!config_.cluster.is_chief() && !config_.log_dir.empty() && config_.cluster.min_workers > 0)
-      all.push_back(std::make_unique<StandIn>([this] { return cluster_->stands_in(); },
-                                              [this, parts, read](int64_t global_step) {
-                                                return std::make_unique<CheckpointObserver>(
-                                                    save_options(parts, global_step), new_writer(parts), read,
+    if (may_stand_in())
+      all.push_back(stand_in([this, parts, read](const StepNumber& next) {
+        return std::make_unique<CheckpointObserver>(save_options(parts, next.global), new_writer(parts), read,
                                                     CheckpointObserver::Best());
-                                              }));
+      }));
     return all;
   }
 
@@ -196,10 +197,38 @@ class TrainMode : public RunMode {
 
   std::shared_ptr<SummaryWriter> summary_writer(const RunParts& parts) const {
     if (!lock_ || (config_.save_summary_steps == 0 && config_.save_histogram_steps == 0)) return nullptr;
+    return new_events(parts, parts.global_step);
+  }
+
+  std::shared_ptr<SummaryWriter> new_events(const RunParts& parts, int64_t global_step) const {
     auto events = std::make_shared<SummaryWriter>(config_.log_dir);
-    events->add_start(parts.global_step);
+    events->add_start(global_step);
     events->add_graph(parts.graph.graph);
     return events;
+  }
+
+  // The others go on without a chief that is lost: then the first of them logs and saves.
+  bool may_stand_in() const {
+    return !config_.cluster.is_chief() && !config_.log_dir.empty() && config_.cluster.min_workers > 0;
+  }
+
+  template <typename Make>
+  std::unique_ptr<StepObserver> stand_in(Make make) const {
+    return std::make_unique<StandIn>([cluster = cluster_] { return cluster->stands_in(); }, std::move(make));
+  }
+
+  // log.jsonl and events.
+  void add_stand_in_log(StepObservers* all, const RunParts& parts, const MetricsObserver& metrics) {
+    all->push_back(stand_in([this, parts, &metrics](const StepNumber&) {
+      auto log = make_log(metrics, parts.graph, limit_);
+      standing_in_ = log.get();
+      return log;
+    }));
+    if (config_.save_summary_steps == 0) return;
+    all->push_back(stand_in([this, parts, &metrics](const StepNumber& next) {
+      return std::make_unique<SummaryObserver>(parts.graph, *plan_, metrics, *standing_in_,
+                                               new_events(parts, next.global));
+    }));
   }
 
   CheckpointObserver::Options save_options(const RunParts& parts, int64_t global_step) const {
@@ -208,6 +237,7 @@ class TrainMode : public RunMode {
     options.every_steps = config_.save_model_steps;
     options.global_step = parts.graph.global_step;
     options.first = global_step;
+    options.unsaved = global_step > parts.start.global_step;
     return options;
   }
 
@@ -217,6 +247,7 @@ class TrainMode : public RunMode {
   int64_t limit_ = 0;               // steps of this run; 0: until the input ends
   TrainLength length_;
   std::string stopped_;  // what early stopping said of a training that goes on, "": it did not stop
+  const LogObserver* standing_in_ = nullptr;
 };
 
 }  // namespace

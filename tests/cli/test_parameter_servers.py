@@ -57,17 +57,16 @@ def test_without_sync_each_step_counts_and_the_staleness_is_in_the_log(tmp_path)
         assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("victim", [1, 0], ids=["worker", "chief"])
-def test_a_killed_worker_is_named_and_taken_back(tmp_path, undisturbed, victim):
-    with training(tmp_path) as cluster:
-        cluster[victim].wait_for_step(15)
-        killed = time.monotonic()
-        cluster[victim].kill()
-        cluster[1 - victim].wait_for_text(f"worker {victim} ({cluster.hosts[victim]})")
-        assert time.monotonic() - killed < 5
-        cluster.start(victim)
-        cluster.results()
-        assert_same_training(cluster.steps(), undisturbed)
+def test_what_others_did_after_the_chiefs_last_step_is_saved(tmp_path):
+    cluster = training(tmp_path, "--sync_replicas=false", "--save_steps=1", "--steps=10")
+    try:
+        cluster.start_server(0)
+        cluster.start(0)
+        cluster.start(1, "--step_ms=150")
+        assert cluster.results()[0]["global_step"] == 20
+        assert (tmp_path / "run/model.ckpt-20.index").exists()
+    finally:
+        cluster.__exit__()
 
 
 def test_a_killed_server_is_named_and_the_last_checkpoint_restored_when_it_is_back(tmp_path, undisturbed):
@@ -82,34 +81,6 @@ def test_a_killed_server_is_named_and_the_last_checkpoint_restored_when_it_is_ba
         assert [result["global_step"] for result in cluster.results()] == [STEPS, STEPS]
         assert "is restored from" in cluster[0].said()
         assert_same_training(cluster.steps(), undisturbed)
-
-
-@pytest.mark.parametrize("victim", ["ps0", 1], ids=["ps", "worker"])
-def test_a_stopped_process_is_named_and_goes_on_when_it_does(tmp_path, undisturbed, victim):
-    with training(tmp_path) as cluster:
-        cluster[1].wait_for_step(10)
-        cluster[victim].kill(signal.SIGSTOP)
-        stopped = time.monotonic()
-        cluster[0].wait_for_text("no answer within 1 s")
-        assert time.monotonic() - stopped < 6
-        assert f"{'ps 0' if victim == 'ps0' else 'worker 1'} (" in cluster[0].said()
-        cluster[victim].kill(signal.SIGCONT)
-        cluster.results()
-        assert_same_training(cluster.steps(), undisturbed)
-
-
-@pytest.mark.parametrize("asked", [[0], [1], [0, 1]], ids=str)
-def test_asked_to_stop_all_end_with_a_checkpoint(tmp_path, asked):
-    with training(tmp_path, "--step_ms=30") as cluster:
-        cluster[1].wait_for_step(10)
-        for index in asked:
-            cluster[index].kill(signal.SIGTERM)
-        began = time.monotonic()
-        results = cluster.results(code=1)
-        assert time.monotonic() - began < 10
-        assert results[0]["interrupted"] and results[1]["interrupted"]
-        assert (tmp_path / f"run/model.ckpt-{results[0]['global_step']}.index").exists()
-        assert cluster["ps0"].process.wait(timeout=15) == 0
 
 
 def test_a_server_that_is_asked_to_stop_with_the_others_lets_them_save(tmp_path):
@@ -131,39 +102,6 @@ def test_where_one_input_ends_all_end(tmp_path):
         assert results[0]["global_step"] == 6
         seen = sum((samples for samples, _ in cluster.steps().values()), [])
         assert sorted(seen) == list(range(96))
-
-
-def test_an_error_of_one_is_told_by_all(tmp_path):
-    cluster = training(tmp_path)
-    try:
-        cluster.start_server(0)
-        cluster.start(0)
-        cluster.start(1, "--fail_at=5").result(code=1)
-        cluster[0].result(code=1)
-        assert f"worker 1 ({cluster.hosts[1]}" in cluster[0].said()
-        assert "the disk is full" in cluster[0].said()
-        assert cluster["ps0"].process.wait(timeout=15) == 1
-    finally:
-        cluster.__exit__()
-
-
-@pytest.mark.parametrize("args, text", [
-    (["--batch_size=4"], "batch_size"),
-    (["--model=norm"], "model (its variables)"),
-    (["--sync_replicas=false"], "--sync_replicas"),
-], ids=["batch_size", "model", "sync"])
-def test_who_differs_is_refused_at_the_start(tmp_path, args, text):
-    cluster = training(tmp_path)
-    try:
-        cluster.start_server(0)
-        cluster.start(0)
-        stranger = cluster.start(1, *args)
-        stranger.result(code=1, seconds=20)
-        assert text in stranger.said()
-        for index in (0, 1):
-            assert f"worker {index} ({cluster.hosts[index]}" in stranger.said()
-    finally:
-        cluster.__exit__()
 
 
 def test_who_does_not_come_is_named_until_session_timeout_and_proxies_are_not_asked(tmp_path):

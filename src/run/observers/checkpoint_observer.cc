@@ -52,6 +52,7 @@ void CheckpointObserver::save(int64_t steps) {
   const int64_t global_step = step->second.scalar<int64_t>()();
   writer_->save(global_step, std::move(values), best_.metric ? best_.metric() : std::nullopt);
   saved_at_ = steps;
+  saved_global_ = global_step;
   last_save_ = steady_clock::now();
 }
 
@@ -60,7 +61,8 @@ void CheckpointObserver::end(const Ending& ending) {
     save_after_error(ending);
     return;
   }
-  if (ending.sound && saved_at_ != ending.steps && ending.steps > 0) save(ending.steps);
+  const bool saved = saved_at_ == ending.steps && saved_global_ >= ending.global_step;
+  if (ending.sound && !saved && (ending.steps > 0 || options_.unsaved)) save(ending.steps);
   writer_->wait();
 }
 

@@ -20,6 +20,7 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
     int64_t every_steps = -1;  // of the global step; with neither given: every 600 seconds
     std::string global_step;   // the variable's name: checkpoints are named after its value
     int64_t first = 0;         // its value before the first step
+    bool unsaved = false;      // no checkpoint has the state before the first step: other processes had it
   };
   // What decides which checkpoint is the best.
   struct Best {
@@ -31,7 +32,7 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
                      Best best);
 
   void after_step(const StepResult& result) override;
-  // Saves the last step, waits for it, and says so after an error.
+  // Saves the last step, or a state that is newer than the checkpoints, waits for it, and says so after an error.
   void end(const Ending& ending) override;
   // RunResult::checkpoint.
   void report(const Ending& ending, RunResult* result) override { result->checkpoint = writer_->last_good(); }
@@ -47,8 +48,9 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
   const std::unique_ptr<CheckpointWriter> writer_;
   const std::function<NamedValues()> read_;
   const Best best_;
-  int64_t saved_at_ = -1;  // steps of this run
-  int64_t periods_;        // of every_steps steps that were over
+  int64_t saved_at_ = -1;      // steps of this run
+  int64_t saved_global_ = -1;  // and the model's: other processes may move it after this one's last step
+  int64_t periods_;            // of every_steps steps that were over
   std::chrono::steady_clock::time_point last_save_;
 };
 

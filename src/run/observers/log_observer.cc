@@ -21,7 +21,7 @@ void LogObserver::after_step(const StepResult& result) {
       told.learning_rate = scalar_value(*next++, "learning_rate");
     int64_t samples = options_.samples_per_step;
     for (; next != result.fetched.end(); ++next) samples += next->scalar<int64_t>()();
-    told.samples_per_step = samples * options_.workers;
+    told.samples_per_step = samples * options_.workers();
     rate_ = logger_.log_step(told, metrics_.shown());
   }
   logger_.show_progress(result.number.local, result.number.global, metrics_.current());

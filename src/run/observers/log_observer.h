@@ -1,6 +1,7 @@
 // The line of the log, log.jsonl, and the progress line of a terminal.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "run/observers/fetch_plan.h"
@@ -16,13 +17,13 @@ class MOX_EXPORT LogObserver : public StepObserver {
     StepLogger::Options logger;
     // Of this worker; 0: a step that is logged is asked for it (sample_count.h), the others have as many.
     int64_t samples_per_step = 0;
-    int64_t workers = 1;
-    std::string learning_rate = "";  // a tensor, told with each line; "": none
+    std::function<int64_t()> workers = [] { return 1; };  // how many take part now
+    std::string learning_rate = "";                       // a tensor, told with each line; "": none
   };
   LogObserver(const MetricsObserver& metrics, FetchPlan& plan, const Options& options)
       : metrics_(metrics), plan_(plan), options_(options), logger_(options.logger) {}
 
-  void begin(const StepNumber&) override { logger_.start(); }
+  void begin(const StepNumber& next) override { logger_.start(next.local); }
   int64_t wants(const StepNumber& number) override { return asks() && plan_.at(number.local).line; }
   bool plans_ahead() const override { return !asks() || plan_.plans_ahead(); }
   void request(int64_t wanted, StepRequest* request) const override;

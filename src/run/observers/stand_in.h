@@ -11,17 +11,25 @@ namespace mox {
 // Makes the observer when this process begins to stand in, and drops it when the chief is back.
 class StandIn : public StepObserver {
  public:
-  // `stands_in`: asked after each step. `make`: an observer that begins after the step of that global number.
-  StandIn(std::function<bool()> stands_in, std::function<std::unique_ptr<StepObserver>(int64_t global_step)> make)
+  // `stands_in`: asked before each step. `make`: an observer that begins with the step `next`; it always wants the
+  // same of the same step.
+  StandIn(std::function<bool()> stands_in, std::function<std::unique_ptr<StepObserver>(const StepNumber& next)> make)
       : stands_in_(std::move(stands_in)), make_(std::move(make)) {}
 
-  void after_step(const StepResult& result) override {
+  int64_t wants(const StepNumber& number) override {
     if (!stands_in_()) {
       part_.reset();
-      return;
+      return 0;
     }
-    if (!part_) part_ = make_(result.number.global);
-    part_->after_step(result);
+    if (!part_) {
+      part_ = make_(number);
+      part_->begin(number);
+    }
+    return part_->wants(number);
+  }
+  void request(int64_t wanted, StepRequest* request) const override { part_->request(wanted, request); }
+  void after_step(const StepResult& result) override {
+    if (part_) part_->after_step(result);
   }
   void end(const Ending& ending) override {
     if (part_) part_->end(ending);
@@ -32,7 +40,7 @@ class StandIn : public StepObserver {
 
  private:
   const std::function<bool()> stands_in_;
-  const std::function<std::unique_ptr<StepObserver>(int64_t)> make_;
+  const std::function<std::unique_ptr<StepObserver>(const StepNumber&)> make_;
   std::unique_ptr<StepObserver> part_;
 };
 
