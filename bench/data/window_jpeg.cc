@@ -1,11 +1,9 @@
 // The limit of augmentation: what libjpeg-turbo decodes in a CPU second of the rows and columns that random crops need,
 // with the files in memory, and nothing else: no resize, no output. Prints one JSON line.
 // Usage: window_jpeg ROW DIR; ROW: vgg, inception, vgg_eval, inception_eval, whole, or entropy (the last row alone).
-#include <jpeglib.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
+#include <cstdio>  // jpeglib.h needs it before it
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +11,9 @@
 #include <random>
 #include <string>
 #include <vector>
+
+// The headers of the library that is linked, not TensorFlow's.
+#include <jpeglib.h>
 
 namespace {
 
