@@ -110,6 +110,8 @@ def test_class_weights(tmp_path, refused):
     mox("data", "convert", tmp_path / "data/train", records / "train")
     done = train(tmp_path / "run2", 2, class_weights="balanced", **{**own, "data_url": records})
     assert "class_weights balanced, from many (6 samples) 0.667 to few (2 samples) 2" in done.stderr
+    done = train(tmp_path / "run3", 2, class_weights="balanced", validation_split=0.5, **{**own, "data_url": tmp_path / "data/train"})
+    assert "class_weights balanced, from many (3 samples) 0.667 to few (1 samples) 2" in done.stderr, "what is kept back does not count"
     refused("--class_weights has 2 numbers, and the network 10 classes", class_weights="1,2")
     refused("--class_weights has 'much'", class_weights="much")
 

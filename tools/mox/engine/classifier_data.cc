@@ -126,9 +126,16 @@ void ClassifierData::check_labels_offset(const std::string& split) const {
 bool ClassifierData::for_each_listed_label(const std::string& split,
                                            const std::function<void(int64_t label)>& each) const {
   if (!own_images() || has_records(folder(split))) return false;
-  const ImageClassificationRawMetadata metadata(folder(split));
-  for (const auto& image : metadata.images()) each(image.label);
+  for (const auto& image : images_of(split).images()) each(image.label);
   return true;
+}
+
+ImageClassificationRawMetadata ClassifierData::images_of(const std::string& split) const {
+  const ImageClassificationRawMetadata images(folder(split));
+  if (!splits() || (split != kTrain && split != kValidation)) return images;
+  const ValidationSplit kept_back = validation_split();
+  return images.subset(
+      [&](const ImageFile& image) { return kept_back.images.count(image.name) == (split == kValidation ? 1 : 0); });
 }
 
 std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, ModeKeys mode) const {
@@ -145,13 +152,7 @@ std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, Mode
   }
   RawDatasetOptions options;
   set_common(mode, &options);
-  ImageClassificationRawMetadata images(dir);
-  if (splits() && (split == kTrain || split == kValidation)) {
-    const ValidationSplit kept_back = validation_split();
-    images = images.subset(
-        [&](const ImageFile& image) { return kept_back.images.count(image.name) == (split == kValidation ? 1 : 0); });
-  }
-  return std::make_unique<ImageClassificationRawDataset>(std::move(images), options);
+  return std::make_unique<ImageClassificationRawDataset>(images_of(split), options);
 }
 
 }  // namespace mox::cli

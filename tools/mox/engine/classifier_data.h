@@ -58,6 +58,8 @@ class ClassifierData {
   template <typename Options>
   void set_common(ModeKeys mode, Options* options) const;
   std::unique_ptr<Dataset> open_own(const std::string& split, ModeKeys mode) const;
+  // Of class folders; without those that --validation_split keeps back, or these alone.
+  ImageClassificationRawMetadata images_of(const std::string& split) const;
 
   const ClassifierConfig& config_;
 };
