@@ -30,14 +30,14 @@ def run(*command, cwd):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """photos/, and what the first block of the page makes of it. A short training: the page's 200 steps take a minute."""
+    """photos/, and what the first block of the page makes of it. A short training: the page's 20 epochs take longer."""
     path = tmp_path_factory.mktemp("start")
     for label, name in enumerate(CLASSES):
         (path / "photos" / name).mkdir(parents=True)
         for number in range(10):
             noise = np.random.default_rng(number).integers(0, 50, [40 + number, 60, 3], np.uint8)
             (path / "photos" / name / f"{number}.jpg").write_bytes(encode(plain_image(label, 40 + number, 60) + noise, "jpeg"))
-    commands = block("sh").replace("--max_number_of_steps=200", "--max_number_of_steps=20")
+    commands = block("sh").replace("--num_epochs=20", "--num_epochs=2")
     (path / "said").write_text(run("bash", "-ec", commands, cwd=path))
     return path
 
