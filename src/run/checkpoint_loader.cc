@@ -263,7 +263,9 @@ LoadedCheckpoint load_checkpoint(const std::vector<VariableInfo>& variables, con
              ": all variables are initialised");
     return {};
   }
-  if (config.run_mode != ModeKeys::TRAIN && !variables.empty())
+  const bool needs_values =
+      std::any_of(variables.begin(), variables.end(), [](const VariableInfo& v) { return !v.optional; });
+  if (config.run_mode != ModeKeys::TRAIN && needs_values)
     throw NotFoundError(fmt::format("{} needs a checkpoint: log_dir '{}' has none and checkpoint_path is not given",
                                     to_string(config.run_mode), config.log_dir));
   return {};
