@@ -87,7 +87,7 @@ def test_sigterm_saves_and_stops(tmp_path):
     run = tmp_path / "run"
     process = subprocess.Popen([str(MOX), *train_args(run, 100000, log_every_n_steps=1)], stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
-        if line.startswith("step: 5("):
+        if line.startswith("step: 5\t"):
             process.send_signal(signal.SIGTERM)  # twice, as the program timeout does: one request
             process.send_signal(signal.SIGTERM)
             break

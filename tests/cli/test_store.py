@@ -112,13 +112,13 @@ QUICK = {"MOX_RETRY": "2", "MOX_CLIENT_TIMEOUT": "2"}
 @pytest.mark.parametrize("store", ["versitygw"], indirect=True)
 def test_training_goes_on_while_the_store_is_away(store):
     process = start_training({**store.env, **QUICK}, 1_000_000, save_model_secs=2, save_summary_steps=20)
-    read_until(process, r"step: 40\(")
+    read_until(process, r"step: 40\t")
     time.sleep(3)
     store.stop()
     lines = read_until(process, "was not saved")
     assert "s3://bucket/run" in lines[-1] and "tried again" in lines[-1]
     first = int(re.search(r"checkpoint of step (\d+)", lines[-1])[1])
-    lines = read_until(process, rf"step: {(first // 20 + 20) * 20}\(")  # it trains on
+    lines = read_until(process, rf"step: {(first // 20 + 20) * 20}\t")  # it trains on
     store.start()
     read_until(process, "summaries .* written again")
     process.terminate()
@@ -133,7 +133,7 @@ def test_training_goes_on_while_the_store_is_away(store):
 @pytest.mark.parametrize("store", ["versitygw"], indirect=True)
 def test_the_end_says_what_was_not_saved(store):
     process = start_training({**store.env, **QUICK}, 1_000_000, save_model_secs=2, save_summary_steps=20)
-    read_until(process, r"step: 40\(")
+    read_until(process, r"step: 40\t")
     store.stop()
     read_until(process, "was not saved")
     process.terminate()
