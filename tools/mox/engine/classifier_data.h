@@ -23,6 +23,8 @@ class ClassifierData {
 
   // The split to train on: the data set's first; of own images `train`, or `all` of data_url.
   std::string train_split() const;
+  // Where a split of own images lies; data_url where they are not in parts.
+  std::string folder(const std::string& split) const;
   // The data set's last; of own images the folder eval, validation, val or test, or what validation_split keeps back;
   // else the split that is trained on.
   std::string eval_split() const;
@@ -54,7 +56,6 @@ class ClassifierData {
   bool own_images() const { return config_.dataset_name.empty(); }
   bool splits() const { return own_images() && config_.validation_split > 0; }
   std::string split_folder(const std::vector<std::string>& names) const;
-  std::string folder(const std::string& split) const;
   template <typename Options>
   void set_common(ModeKeys mode, Options* options) const;
   std::unique_ptr<Dataset> open_own(const std::string& split, ModeKeys mode) const;

@@ -152,8 +152,7 @@ int preview(const std::vector<std::string>& args) {
     ClassifierConfig config;
     config.data_url = options.data_url;
     const ClassifierData data(config);
-    const std::string part = options.run_mode == ModeKeys::TRAIN ? data.train_split() : data.eval_split();
-    if (!part.empty()) options.data_url += "/" + part;
+    options.data_url = data.folder(options.run_mode == ModeKeys::TRAIN ? data.train_split() : data.eval_split());
   }
   preview_dataset(options);
   fmt::print("{}\n", options.output_url);
