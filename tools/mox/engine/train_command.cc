@@ -17,7 +17,6 @@
 #include "engine/recipe_flags.h"
 #include "engine/run_folder.h"
 #include "engine/train_data.h"
-#include "run/checkpoint_state.h"
 
 namespace mox::cli {
 namespace {
@@ -165,7 +164,7 @@ int run_train(const std::vector<std::string>& args) {
     throw InvalidArgumentError(
         "--data_url is needed: the folder of the data set's files, or of your own class folders");
   const auto start = std::chrono::steady_clock::now();
-  if (flags.classifier.validation_split > 0 && !checkpoints_in(flags.run.log_dir).empty())
+  if (flags.classifier.validation_split > 0 && has_checkpoints(flags.run.log_dir))
     flags.classifier.split_dir = flags.run.log_dir;
   complete(&flags.classifier);
   take_optimizer_flags(app, &flags.optimizer, &flags.classifier.weight_decay);

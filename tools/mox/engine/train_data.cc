@@ -4,6 +4,7 @@
 
 #include "data/label_classes.h"
 #include "engine/classifier_data.h"
+#include "moxing/error.h"
 #include "run/checkpoint_state.h"
 
 namespace mox::cli {
@@ -19,7 +20,7 @@ bool validates(const RunOptions& run) { return run.eval_every_n_epochs > 0 || ru
 
 // Of a training that goes on: whoever trains on what it validated on measures nothing any more.
 void check_split_of_run(const ClassifierConfig& config, const std::string& train_url) {
-  if (checkpoints_in(train_url).empty()) return;
+  if (!config.dataset_name.empty() || !has_checkpoints(train_url)) return;
   const ValidationSplit split = read_split(train_url);
   if (split.images.empty() || (split.part == config.validation_split && split.seed == config.validation_seed)) return;
   throw InvalidArgumentError(fmt::format(
@@ -29,6 +30,12 @@ void check_split_of_run(const ClassifierConfig& config, const std::string& train
 }
 
 }  // namespace
+
+bool has_checkpoints(const std::string& train_url) try {
+  return !checkpoints_in(train_url).empty();
+} catch (const Error& e) {
+  throw InvalidArgumentError(fmt::format("--train_url '{}' cannot be read: {}", train_url, e.what()));
+}
 
 TrainData train_data(const ClassifierConfig& config, const RunOptions& run) {
   const ClassifierData data(config);

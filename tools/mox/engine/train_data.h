@@ -14,6 +14,9 @@ struct TrainData {
   int64_t train_samples = 0, eval_samples = 0, labels = 0;
 };
 
+// Whether a training has saved something there. InvalidArgumentError when that cannot be told.
+bool has_checkpoints(const std::string& train_url);
+
 // Checks that there is something to validate on where the options ask for it, and that a training that goes on keeps
 // the same images back. InvalidArgumentError before anything starts.
 TrainData train_data(const ClassifierConfig& config, const RunOptions& run);
