@@ -89,7 +89,7 @@ def run_tf(row, setting, folder, records):
     if family.split("_")[0] in ("vgg", "inception"):
         augment, training, crop = (tf_vgg if "vgg" in family else tf_inception), not family.endswith("_eval"), setting == "crop"
 
-        def decode(data):  # noqa: F811
+        def decode(data):
             return augment(tf, data, training, crop)
 
     auto = tf.data.AUTOTUNE

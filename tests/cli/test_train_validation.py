@@ -24,7 +24,7 @@ def logged(run):
 
 
 @pytest.fixture(scope="module")
-def run(pictures, tmp_path_factory):  # noqa: F811
+def run(pictures, tmp_path_factory):
     """Class folders without a part to evaluate on, a fifth of which is kept back."""
     folder = tmp_path_factory.mktemp("kept_back") / "run"
     done = mox("train", "--model_name=lenet", f"--data_url={pictures / 'train'}", f"--train_url={folder}", "--batch_size=32",
@@ -33,7 +33,7 @@ def run(pictures, tmp_path_factory):  # noqa: F811
     return folder, done.stderr
 
 
-def test_what_is_told(run, pictures):  # noqa: F811
+def test_what_is_told(run, pictures):
     folder, said = run
     kept = json.loads((folder / "validation_split.json").read_text())["images"]
     all_of = {kind: len(list((pictures / "train" / kind).iterdir())) for kind in ("t-shirt", "trouser", "pullover")}
@@ -54,7 +54,7 @@ def test_what_is_told(run, pictures):  # noqa: F811
     assert steps and steps == [str(10 * i) for i in range(len(steps))]
 
 
-def test_eval_takes_the_same_images(run, pictures):  # noqa: F811
+def test_eval_takes_the_same_images(run, pictures):
     folder, said = run
     kept = json.loads((folder / "validation_split.json").read_text())["images"]
     result = evaluate(folder)
@@ -77,7 +77,7 @@ def test_eval_takes_the_same_images(run, pictures):  # noqa: F811
         assert text in page.text, text
 
 
-def test_it_goes_on_with_the_images_that_it_keeps_back(run, pictures, tmp_path):  # noqa: F811
+def test_it_goes_on_with_the_images_that_it_keeps_back(run, pictures, tmp_path):
     folder, _ = run
     args = ["train", "--model_name=lenet", f"--data_url={pictures / 'train'}", f"--train_url={folder}", "--batch_size=32",
             "--channels=1", "--optimizer=adam", "--num_epochs=7"]
@@ -94,7 +94,7 @@ def test_it_goes_on_with_the_images_that_it_keeps_back(run, pictures, tmp_path):
     assert not (tmp_path / "a").exists() or not list((tmp_path / "a").glob("model.ckpt*"))
 
 
-def test_a_broken_image_is_named_and_costs_nothing(pictures, tmp_path):  # noqa: F811
+def test_a_broken_image_is_named_and_costs_nothing(pictures, tmp_path):
     data = tmp_path / "data"
     for part in ("train", "eval"):
         for kind in ("trouser", "pullover"):
