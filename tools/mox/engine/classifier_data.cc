@@ -126,7 +126,8 @@ void ClassifierData::check_labels_offset(const std::string& split) const {
 bool ClassifierData::for_each_listed_label(const std::string& split,
                                            const std::function<void(int64_t label)>& each) const {
   if (!own_images() || has_records(folder(split))) return false;
-  for (const auto& image : images_of(split).images()) each(image.label);
+  const ImageClassificationRawMetadata metadata = images_of(split);
+  for (const auto& image : metadata.images()) each(image.label);
   return true;
 }
 
