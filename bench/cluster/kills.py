@@ -25,7 +25,7 @@ MODELS = [["--model=conv"], ["--model=gan"], ["--loss_scale=dynamic"], ["--optim
 # Servers, flags, models.
 MODES = {
     "all_reduce": (0, [], [*MODELS, ["--sync_batch_norm=true", "--model=norm"]]),
-    "parameter_server": (1, [], MODELS),
+    "parameter_server": (1, ["--variable_update=parameter_server"], MODELS),
     "distributed_replicated": (1, ["--variable_update=distributed_replicated"], MODELS),
     "async": (1, ["--sync_replicas=false"], [["--model=conv"], ["--model=gan"]]),
 }

@@ -319,10 +319,12 @@ void ServerRun::come_back(StepNumber* number) {
   }
   initialize(checkpoint);
   const int64_t step = begin();
-  // Without sync the others' steps count, too: only what was lost is done again.
-  if (is_sync() || step < number->global)
-    number->local = std::max<int64_t>(
-        0, number->local + (is_sync() ? step - number->global : -config_.cluster.steps_of_each(number->global - step)));
+  // Without sync the others' steps count, too: only what was lost is done again. More may be lost than this process has
+  // done since it was started again: its number is below 0 then, for it has these to do as well.
+  if (is_sync())
+    number->local += step - number->global;
+  else if (step < number->global)
+    number->local -= config_.cluster.steps_of_each(number->global - step);
   number->global = step;
 }
 

@@ -83,6 +83,21 @@ def test_a_killed_server_is_named_and_the_last_checkpoint_restored_when_it_is_ba
         assert_same_training(cluster.steps(), undisturbed)
 
 
+def test_who_was_just_started_again_does_what_a_lost_server_costs(tmp_path, undisturbed):
+    """More is lost than the worker has done in its second life: it has these steps to do as well."""
+    with training(tmp_path, "--step_ms=100", "--variable_update=parameter_server", "--save_steps=1000", "--steps=40") as cluster:
+        cluster[1].wait_for_step(12)
+        cluster[1].kill()
+        cluster[0].wait_for_text("worker 1 (")
+        cluster.start(1)
+        cluster[0].wait_for_text("all processes are there")
+        cluster["ps0"].kill()
+        cluster.start_server(0)
+        assert [result["global_step"] for result in cluster.results()] == [40, 40]
+        assert "it is made anew" in cluster[0].said()
+        assert_same_training(cluster.steps(), {step: undisturbed[step] for step in range(40)})
+
+
 def test_a_server_that_is_asked_to_stop_with_the_others_lets_them_save(tmp_path):
     with training(tmp_path, "--step_ms=30", "--save_steps=1000") as cluster:
         cluster[1].wait_for_step(10)
