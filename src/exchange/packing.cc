@@ -81,13 +81,6 @@ std::vector<std::string> add_unpack(tf::GraphDef* graph, const std::string& name
 
 namespace {
 
-std::vector<int> nodes_of(const VariableUses& uses, const std::vector<std::string>& names) {
-  std::vector<int> nodes;
-  for (const std::string& name : names)
-    if (const int node = uses.node(node_of(name)); node >= 0) nodes.push_back(node);
-  return nodes;
-}
-
 // Reads that run in every step, and in none without the others: those that gradients need and no initializer does,
 // and those that renew copies. By server and by what they wait for. [group]: nodes.
 std::map<std::pair<std::string, std::string>, std::vector<int>> find_reads(const BuiltGraph& graph,
@@ -95,8 +88,8 @@ std::map<std::pair<std::string, std::string>, std::vector<int>> find_reads(const
                                                                            const DevicePlan& plan) {
   std::vector<std::string> starts = graph.initializers;
   for (const VariableInfo& variable : graph.variables) starts.push_back(variable.initializer);
-  const std::vector<bool> at_start = uses.ancestors(nodes_of(uses, starts));
-  const std::vector<bool> trains = uses.ancestors(nodes_of(uses, graph.scaled_gradients.gradients));
+  const std::vector<bool> at_start = uses.ancestors(uses.nodes_of(starts));
+  const std::vector<bool> trains = uses.ancestors(uses.nodes_of(graph.scaled_gradients.gradients));
   std::map<std::pair<std::string, std::string>, std::vector<int>> groups;
   for (int i = 0; i < uses.size(); ++i) {
     const tf::NodeDef& node = graph.graph.node(i);

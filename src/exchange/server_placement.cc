@@ -11,17 +11,10 @@ namespace tf = tensorflow;
 
 namespace {
 
-std::vector<int> nodes_of(const VariableUses& uses, const std::vector<std::string>& names) {
-  std::vector<int> nodes;
-  for (const std::string& name : names)
-    if (const int node = uses.node(node_of(name)); node >= 0) nodes.push_back(node);
-  return nodes;
-}
-
 std::vector<int> slots_of(const BuiltGraph& graph, const VariableUses& uses) {
   std::vector<std::string> slots;
   for (const GradientSlot& slot : graph.gradients) slots.push_back(slot.slot);
-  return nodes_of(uses, slots);
+  return uses.nodes_of(slots);
 }
 
 int64_t bytes_of(const VariableInfo& variable) {
@@ -135,9 +128,9 @@ class Placement {
 std::vector<bool> find_local_variables(const BuiltGraph& graph, const VariableUses& uses,
                                        const std::vector<std::string>& joined) {
   const std::vector<int> slots = slots_of(graph, uses);
-  std::vector<int> ends = nodes_of(uses, joined);
+  std::vector<int> ends = uses.nodes_of(joined);
   ends.insert(ends.end(), slots.begin(), slots.end());
-  const std::vector<bool> own = uses.descendants(nodes_of(uses, graph.scaled_gradients.gradients), ends);
+  const std::vector<bool> own = uses.descendants(uses.nodes_of(graph.scaled_gradients.gradients), ends);
   const std::vector<bool> of_all = uses.descendants(ends);
   std::vector<bool> local(graph.variables.size());
   for (int i = 0; i < uses.size(); ++i)

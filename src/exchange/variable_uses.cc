@@ -96,6 +96,13 @@ int VariableUses::node(const std::string& name) const {
   return found == position_.end() ? -1 : found->second;
 }
 
+std::vector<int> VariableUses::nodes_of(const std::vector<std::string>& tensors) const {
+  std::vector<int> nodes;
+  for (const std::string& tensor : tensors)
+    if (const int found = node(node_of(tensor)); found >= 0) nodes.push_back(found);
+  return nodes;
+}
+
 bool VariableUses::writes(int node) const { return !uses_[node].empty() && !only_looks(graph_.graph.node(node).op()); }
 
 std::vector<bool> VariableUses::descendants(const std::vector<int>& roots, const std::vector<int>& ends) const {

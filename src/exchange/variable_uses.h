@@ -15,6 +15,8 @@ class VariableUses {
   explicit VariableUses(const BuiltGraph& graph);
 
   int node(const std::string& name) const;  // index in the GraphDef, -1: there is none
+  // Of tensors; those that there are.
+  std::vector<int> nodes_of(const std::vector<std::string>& tensors) const;
   int size() const { return static_cast<int>(uses_.size()); }
   // The variables (indices in graph.variables) whose handles a node gives, hands on or takes.
   const std::vector<int>& of(int node) const { return uses_[node]; }

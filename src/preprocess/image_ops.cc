@@ -138,6 +138,19 @@ Output random_crop(const Scope& scope, const Output& image, int height, int widt
   return crop(scope, image, top, left, height, width, static_channels(scope, image));
 }
 
+Box random_box(const Scope& scope, const Output& image, const BoxRange& range) {
+  const auto [seed, seed2] = scope.next_seed();
+  const Output object = ops::Const(scope, {0.f, 0.f, 1.f, 1.f}, {1, 1, 4});  // the whole image
+  const ops::SampleDistortedBoundingBoxV2 box(scope, ops::Shape(scope, image), object, range.least_covered,
+                                              ops::SampleDistortedBoundingBoxV2::Seed(seed)
+                                                  .Seed2(seed2)
+                                                  .AspectRatioRange(range.aspect_ratios)
+                                                  .AreaRange(range.areas)
+                                                  .MaxAttempts(100)
+                                                  .UseImageIfNoBoundingBoxes(true));
+  return {box.begin, box.size};
+}
+
 Output random_flip_left_right(const Scope& scope, const Output& image) {
   const auto build = [&](const Output& chosen, int flip) {
     return flip ? Output(ops::Reverse(scope, chosen, {1})) : Output(ops::Identity(scope, chosen));

@@ -54,6 +54,15 @@ Output random_float(const Scope& scope, float low, float high);
 Output random_int(const Scope& scope, const Output& low, const tensorflow::Input& end);
 // A box anywhere in the image; fails with both sizes when the image is smaller.
 Output random_crop(const Scope& scope, const Output& image, int height, int width);
+// A box of that part of the image's area and that width to its height; `least_covered`: of the image, at any attempt of
+// a hundred; else the whole image. [begin] and [size], int32 of 3.
+struct BoxRange {
+  float areas[2], aspect_ratios[2], least_covered;
+};
+struct Box {
+  Output begin, size;
+};
+Box random_box(const Scope& scope, const Output& image, const BoxRange& range);
 Output random_flip_left_right(const Scope& scope, const Output& image);
 Output random_brightness(const Scope& scope, const Output& image, float max_delta);
 Output random_contrast(const Scope& scope, const Output& image, float low, float high);

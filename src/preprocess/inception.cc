@@ -13,20 +13,8 @@ namespace ops = tensorflow::ops;
 
 namespace {
 
-constexpr float kAspectRatios[] = {0.75f, 1.33f};
-
-Output random_box(const Scope& scope, const Output& image, const Request& request) {
-  const auto [seed, seed2] = scope.next_seed();
-  // The whole image is the object.
-  const Output object = ops::Const(scope, {0.f, 0.f, 1.f, 1.f}, {1, 1, 4});
-  const float areas[] = {request.options.area_min, 1.0f};
-  const ops::SampleDistortedBoundingBoxV2 box(scope, ops::Shape(scope, image), object, 0.1f,
-                                              ops::SampleDistortedBoundingBoxV2::Seed(seed)
-                                                  .Seed2(seed2)
-                                                  .AspectRatioRange(kAspectRatios)
-                                                  .AreaRange(areas)
-                                                  .MaxAttempts(100)
-                                                  .UseImageIfNoBoundingBoxes(true));
+Output cut_random_box(const Scope& scope, const Output& image, const Request& request) {
+  const Box box = random_box(scope, image, {{request.options.area_min, 1.0f}, {0.75f, 1.33f}, 0.1f});
   marked_draw(box.begin, augment_marks::kBox);
   return ops::Slice(scope, image, box.begin, box.size);
 }
@@ -130,7 +118,7 @@ Output inception(const Scope& scope, const Output& image, const Request& request
     if (!(request.options.area_min > 0 && request.options.area_min <= 1))
       throw InvalidArgumentError("inception preprocessing: area_min is " + std::to_string(request.options.area_min) +
                                  ", expected above 0 to 1");
-    const Output box = with_channels(scope, random_box(scope, image, request), channels);
+    const Output box = with_channels(scope, cut_random_box(scope, image, request), channels);
     const int methods = request.options.fast_mode ? 1 : kResizes;
     result = random_case(scope, box, methods,
                          [&](const Output& chosen, int method) { return resize(scope, chosen, request, method); });
@@ -149,7 +137,7 @@ Output inception(const Scope& scope, const Output& image, const Request& request
 namespace {
 
 Output cut(const Scope& scope, const Output& image, const Request& request) {
-  const Output box = with_channels(scope, random_box(scope, image, request), static_channels(scope, image));
+  const Output box = with_channels(scope, cut_random_box(scope, image, request), static_channels(scope, image));
   const int methods = request.options.fast_mode ? 1 : kResizes;
   const Output resized = random_case(
       scope, box, methods, [&](const Output& chosen, int method) { return resize(scope, chosen, request, method); });

@@ -19,7 +19,6 @@ namespace ops = tensorflow::ops;
 
 namespace {
 
-constexpr float kAspectRatios[] = {3.f / 4, 4.f / 3};
 constexpr int kRandAugmentOps = 2;
 constexpr float kRandAugmentLevel = 9.f / 30;
 constexpr float kErasedArea[] = {0.02f, 0.33f}, kErasedAspect[] = {0.3f, 3.3f};
@@ -64,18 +63,9 @@ void reject_without_augment(const AugmentationOptions& o) {
         fmt::format("augment is none, and {} is given: leave one out; none trains on the images of EVAL", given));
 }
 
-Output random_box(const Scope& scope, const Output& image, const Request& request, const Parts& parts) {
-  const auto [seed, seed2] = scope.next_seed();
-  const Output object = ops::Const(scope, {0.f, 0.f, 1.f, 1.f}, {1, 1, 4});  // the whole image
+Output resized_random_box(const Scope& scope, const Output& image, const Request& request, const Parts& parts) {
   const auto& scale = request.options.crop_scale;
-  const float areas[] = {scale[0], scale.size() > 1 ? scale[1] : 1.f};
-  const ops::SampleDistortedBoundingBoxV2 box(scope, ops::Shape(scope, image), object, 0.f,
-                                              ops::SampleDistortedBoundingBoxV2::Seed(seed)
-                                                  .Seed2(seed2)
-                                                  .AspectRatioRange(kAspectRatios)
-                                                  .AreaRange(areas)
-                                                  .MaxAttempts(100)
-                                                  .UseImageIfNoBoundingBoxes(true));
+  const Box box = random_box(scope, image, {{scale[0], scale.size() > 1 ? scale[1] : 1.f}, {3.f / 4, 4.f / 3}, 0.f});
   const int channels = static_channels(scope, image);
   Output cut = ops::Slice(scope, image, box.begin, box.size);
   if (channels >= 0) cut = ops::EnsureShape(scope, cut, tf::PartialTensorShape({-1, -1, channels}));
@@ -137,7 +127,8 @@ Output erased(const Scope& scope, const Output& image, const Request& request) {
 
 Output made_of_parts(const Scope& scope, const Output& image, const Request& request, const Parts& parts) {
   const AugmentationOptions& o = request.options;
-  Output result = o.crop_scale.empty() ? parts.cut(scope, image, request) : random_box(scope, image, request, parts);
+  Output result =
+      o.crop_scale.empty() ? parts.cut(scope, image, request) : resized_random_box(scope, image, request, parts);
   result = random_flip(scope, result, o.hflip.value_or(parts.hflip), 1);
   result = random_flip(scope, result, o.vflip, 0);
   if (o.augment == "randaugment")

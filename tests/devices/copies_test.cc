@@ -4,7 +4,6 @@
 
 #include "exchange/local_exchange.h"
 #include "graph/node_defs.h"
-#include "moxing/tensor_dataset.h"
 #include "passes/passes.h"
 #include "run/engine.h"
 #include "run/engine_session.h"
@@ -35,19 +34,10 @@ ModelSpec network(const Scope& s, const std::vector<Output>& inputs, ModeKeys mo
   return {.loss = loss, .output_info = {{"loss", loss}}};
 }
 
-std::vector<Output> rows(const Scope& s, ModeKeys) {
-  tf::Tensor x(tf::DT_FLOAT, {40, 4}), y(tf::DT_FLOAT, {40});
-  for (int i = 0; i < 40; ++i) {
-    y.vec<float>()(i) = static_cast<float>(i % 7) - 3;
-    for (int j = 0; j < 4; ++j) x.matrix<float>()(i, j) = std::sin(static_cast<float>((i + 1) * (j + 2)));
-  }
-  return make_tensor_dataset({{"x", x}, {"y", y}}, {}, {.shuffle = true, .seed = 3})->get(s, {"x", "y"});
-}
-
 RunConfig config_of(const DevicePlan& devices, const OptimizerFn& optimizer, const std::string& log_dir = "",
                     int64_t steps = 10) {
   RunConfig config{toy_options(log_dir, steps)};
-  config.input_fn = rows;
+  config.input_fn = shuffled_rows();
   config.model_fn = network;
   config.optimizer_fn = optimizer;
   config.random_seed = 7;

@@ -4,7 +4,6 @@
 #include <filesystem>
 
 #include "graph/node_defs.h"
-#include "moxing/tensor_dataset.h"
 #include "passes/passes.h"
 #include "run/engine.h"
 #include "run/graph_builder.h"
@@ -36,16 +35,6 @@ ModelSpec network(const Scope& s, const std::vector<Output>& inputs, ModeKeys mo
   return {.loss = loss, .log_info = {{"loss", loss}}, .output_info = {{"loss", loss}}};
 }
 
-// Rows in an order of their own, which a resumed training goes on with.
-std::vector<Output> rows(const Scope& s, ModeKeys) {
-  tf::Tensor x(tf::DT_FLOAT, {40, 4}), y(tf::DT_FLOAT, {40});
-  for (int i = 0; i < 40; ++i) {
-    y.vec<float>()(i) = static_cast<float>(i % 7) - 3;
-    for (int j = 0; j < 4; ++j) x.matrix<float>()(i, j) = std::sin(static_cast<float>((i + 1) * (j + 2)));
-  }
-  return make_tensor_dataset({{"x", x}, {"y", y}}, {}, {.shuffle = true, .seed = 3})->get(s, {"x", "y"});
-}
-
 struct Case {
   DevicePlan devices;
   std::string format = "NHWC";
@@ -57,7 +46,7 @@ struct Case {
 RunOptions options_of(const Case& c) {
   RunOptions options = toy_options(c.log_dir, c.steps);
   options.run_mode = c.mode;
-  options.input_fn = rows;
+  options.input_fn = shuffled_rows();
   options.model_fn = [format = c.format](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
     return network(s, inputs, mode, format);
   };

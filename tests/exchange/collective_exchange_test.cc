@@ -158,12 +158,7 @@ TEST(CollectiveExchange, LossesThatAreAppliedInDifferentStepsAreRefused) {
   const auto join = [&](const OptimizerFn& first, const OptimizerFn& second) {
     RunConfig config{toy_options("", 1)};
     config.optimizer_fn = {first, second};
-    config.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-      ModelSpec spec = regression_model(s, inputs, mode);
-      const Output v = s.get_variable("v", {1}, {.initializer = zeros_initializer()});
-      spec.loss = {spec.loss.all()[0], ops::Mean(s, ops::Square(s, ops::Sub(s, v, 1.f)), 0)};
-      return spec;
-    };
+    config.model_fn = two_losses;
     std::vector<InputTensor> batch;
     BuiltGraph graph = build_run_graph(config, &batch);
     cluster::ExchangerNumber number;

@@ -198,12 +198,7 @@ TEST(LocalExchange, ProductsOfWeightsThatOutweighTheirRowsAreOne) {
 // Of two losses, one whose gradients are dead in some steps must not take the other's along.
 TEST(LocalExchange, LossesHaveBucketsOfTheirOwn) {
   RunConfig config = config_on(2);
-  config.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-    ModelSpec spec = regression_model(s, inputs, mode);
-    const Output v = s.get_variable("v", {1}, {.initializer = zeros_initializer()});
-    spec.loss = {spec.loss.all()[0], ops::Mean(s, ops::Square(s, ops::Sub(s, v, 1.f)), 0)};
-    return spec;
-  };
+  config.model_fn = two_losses;
   std::vector<InputTensor> batch;
   BuiltGraph graph = build_run_graph(config, &batch);
   LocalExchange().join(&graph);

@@ -33,7 +33,7 @@ class FakeSession : public tf::Session {
   absl::Status Extend(const tf::GraphDef&) override { return absl::OkStatus(); }
   absl::Status Run(const std::vector<std::pair<std::string, tf::Tensor>>&, const std::vector<std::string>&,
                    const std::vector<std::string>&, std::vector<tf::Tensor>*) override {
-    return absl::UnimplementedError("the other Run is called");
+    return absl::InternalError("the other Run is called");
   }
   absl::Status Run(const tf::RunOptions&, const std::vector<std::pair<std::string, tf::Tensor>>&,
                    const std::vector<std::string>&, const std::vector<std::string>&, std::vector<tf::Tensor>* fetched,

@@ -14,17 +14,7 @@ std::vector<double> losses(int num_gpus, int64_t batch_size, const std::string& 
   RunOptions options = toy_options(log_dir, 50);
   options.batch_size = batch_size;
   options.optimizer_fn = get_optimizer_fn("momentum", 0.02, {.momentum = 0.9f});
-  options.output_every_n_steps = 1;
-  options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-    ModelSpec spec = regression_model(s, inputs, mode);
-    spec.output_info = {{"loss", spec.loss.all()[0]}};
-    return spec;
-  };
-  options.output_fn = [&](const std::vector<OutputDict>& outputs) {
-    double sum = 0;
-    for (const OutputDict& dict : outputs) sum += dict.at("loss").scalar<float>()();
-    losses.push_back(sum / outputs.size());
-  };
+  collect_losses(&options, &losses);
   run(options);
   reset_flags();
   return losses;

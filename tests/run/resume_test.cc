@@ -12,25 +12,12 @@ namespace mox {
 namespace {
 
 using namespace mox::testing;
-using tensorflow::Tensor;
 
 constexpr int64_t kSamples = 50;  // an epoch ends in the middle of a batch
 
-// Shuffled rows of a data set in memory: x, and a y that no line fits, so that the order matters.
-InputFn shuffled_input(int64_t seed) {
-  return [seed](const Scope& s, ModeKeys) {
-    Tensor x(tensorflow::DT_FLOAT, {kSamples, 4}), y(tensorflow::DT_FLOAT, {kSamples});
-    for (int64_t i = 0; i < kSamples; ++i) {
-      y.vec<float>()(i) = static_cast<float>(i % 7) - 3;
-      for (int j = 0; j < 4; ++j) x.matrix<float>()(i, j) = std::sin(static_cast<float>((i + 1) * (j + 2)));
-    }
-    return make_tensor_dataset({{"x", x}, {"y", y}}, {}, {.shuffle = true, .seed = seed})->get(s, {"x", "y"});
-  };
-}
-
 RunOptions shuffled_options(const std::string& log_dir, int64_t steps, std::vector<float>* losses, int64_t seed = 0) {
   RunOptions options = toy_options(log_dir, steps);
-  options.input_fn = shuffled_input(seed);
+  options.input_fn = shuffled_rows(kSamples, seed);
   options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
     ModelSpec spec = regression_model(s, {layers::dropout(s, inputs[0], 0.8f, true), inputs[1]}, mode);
     spec.output_info = {{"loss", spec.loss.all()[0]}};

@@ -25,17 +25,7 @@ Trained train(const std::string& update, int64_t steps, int devices = 2) {
   Trained trained;
   RunOptions options = toy_options(dir.path(), steps);
   options.optimizer_fn = get_optimizer_fn("momentum", 0.02, {.momentum = 0.9f});
-  options.output_every_n_steps = 1;
-  options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
-    ModelSpec spec = regression_model(s, inputs, mode);
-    spec.output_info = {{"loss", spec.loss.all()[0]}};
-    return spec;
-  };
-  options.output_fn = [&](const std::vector<OutputDict>& outputs) {
-    double sum = 0;
-    for (const OutputDict& dict : outputs) sum += dict.at("loss").scalar<float>()();
-    trained.losses.push_back(sum / static_cast<double>(outputs.size()));
-  };
+  collect_losses(&options, &trained.losses);
   LogCapture log;
   run(options);
   reset_flags();

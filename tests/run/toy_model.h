@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -95,6 +96,43 @@ inline RunOptions toy_options(const std::string& log_dir, int64_t steps = 20, in
           .batch_size = 8,
           .log_dir = log_dir,
           .max_number_of_steps = steps};
+}
+
+// The loss of every step, the mean over the devices, goes to `losses`, which must outlive the run. The flag
+// log_first_clone must be off.
+inline void collect_losses(RunOptions* options, std::vector<double>* losses) {
+  options->output_every_n_steps = 1;
+  options->model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    ModelSpec spec = regression_model(s, inputs, mode);
+    spec.output_info = {{"loss", spec.loss.all()[0]}};
+    return spec;
+  };
+  options->output_fn = [losses](const std::vector<OutputDict>& outputs) {
+    double sum = 0;
+    for (const OutputDict& dict : outputs) sum += dict.at("loss").scalar<float>()();
+    losses->push_back(sum / static_cast<double>(outputs.size()));
+  };
+}
+
+// The toy model with a second loss, of a variable of its own.
+inline ModelSpec two_losses(const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+  ModelSpec spec = regression_model(s, inputs, mode);
+  const Output v = s.get_variable("v", {1}, {.initializer = zeros_initializer()});
+  spec.loss = {spec.loss.all()[0], ops::Mean(s, ops::Square(s, ops::Sub(s, v, 1.f)), 0)};
+  return spec;
+}
+
+// Rows of four numbers, and one that no line fits, so that their order matters: one of its own, which a resumed
+// training goes on with.
+inline InputFn shuffled_rows(int64_t count = 40, int64_t seed = 3) {
+  return [=](const Scope& s, ModeKeys) {
+    tensorflow::Tensor x(tensorflow::DT_FLOAT, {count, 4}), y(tensorflow::DT_FLOAT, {count});
+    for (int64_t i = 0; i < count; ++i) {
+      y.vec<float>()(i) = static_cast<float>(i % 7) - 3;
+      for (int64_t j = 0; j < 4; ++j) x.matrix<float>()(i, j) = std::sin(static_cast<float>((i + 1) * (j + 2)));
+    }
+    return make_tensor_dataset({{"x", x}, {"y", y}}, {}, {.shuffle = true, .seed = seed})->get(s, {"x", "y"});
+  };
 }
 
 // What is logged while it lives.
