@@ -12,6 +12,7 @@ Rows with augmentation, from disk: vgg, inception (TRAIN), vgg_eval, inception_e
 with the operations one after the other. `limit` is libjpeg-turbo decoding the rows and columns that the crops need, and nothing else.
 """
 import argparse
+import json
 import os
 import pathlib
 import signal
@@ -23,11 +24,12 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from results import BUILD, Contender, Results, json_lines, module_version  # noqa: E402
+from results import BUILD, Contender, Results, module_version  # noqa: E402
 
 BIN = BUILD / "bin"
 SERVERS = pathlib.Path(os.environ.get("MOX_SERVERS") or pathlib.Path.home() / ".cache/moxing/servers")
 KINDS = ("bytes", "decoded", "tfrecord")
+NAMES = {"bytes": "bytes", "decoded": "images"}  # of mox bench data
 AUGMENTED = ("vgg", "inception", "vgg_eval", "inception_eval")
 FIGURES = {"images_per_second": "higher", "cpu_seconds": "lower", "images_per_cpu_second": "higher", "mib_over_start": "lower"}
 WORKERS = {"torch": (2, 4), "dali": (2, 4), "s3torchconnector": (2, 4, 8, 16, 32)}
@@ -82,13 +84,21 @@ def augmented(kind):
 
 
 def ours(who, kind, base, env, cached=False):
+    """`mox bench data`, one row of it."""
     def read(text, folder):
-        found = json_lines(text)
-        return {"images": found["images"], "images_per_second": found["images_per_s"], "images_per_cpu_second": found["images_per_cpu_s"],
-                "mib_over_start": found["max_rss_mib"] - found["start_rss_mib"]}
+        report = json.loads(text)
+        (row,) = report["rows"]
+        return {"images": row["images"], "images_per_second": row["images_per_second"], "images_per_cpu_second": row["images_per_cpu_second"],
+                "mib_over_start": row["peak_mib"] - report["setup"]["mib_before"]}
 
-    return Contender(who, [BIN / "data_bench", kind, f"{base}/{'records' if kind.startswith('tfrecord') else 'images'}", *(["cache"] if cached else [])], env=env,
-                     read=read)
+    records, family = kind.startswith("tfrecord"), kind.removeprefix("tfrecord_")
+    row = ("tfrecord" if records else "") + ("_" if records and augmented(kind) else "") + ("augmented" if augmented(kind) else "")
+    words = [f"--tfrecord_url={base}/records" if records else f"--data_url={base}/images", f"--rows={row or NAMES[kind]}"]
+    if augmented(kind):
+        words += [f"--preprocessing_name={family.removesuffix('_eval')}", f"--mode={'EVAL' if family.endswith('_eval') else 'TRAIN'}"]
+    if cached:
+        words += ["--cache_dir=cache", "--caches=encoded"]
+    return Contender(who, [BIN / "mox", "bench", "data", *words, "--json"], env=env, read=read)
 
 
 def limit(kind, images):

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from program import mox
-from test_own_images import png
+from png_files import write_png
 
 COLOURS = {"blue": 40, "green": 130, "red": 220}  # told apart by brightness
 
@@ -20,7 +20,7 @@ def pictures(folder, names, count=12, seed=1):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for i in range(count):
             noise = np.array([numbers.randint(-20, 20) for _ in range(784)]).reshape(28, 28)
-            png(folder / name / f"{i}.png", (COLOURS.get(name, 90) + noise).astype(np.uint8))
+            write_png(folder / name / f"{i}.png", (COLOURS.get(name, 90) + noise).astype(np.uint8))
 
 
 def train(data, run, *more, steps=60, check=True):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from png_files import write_png
 from program import DATA, mox, train_args
 
 
@@ -78,17 +79,8 @@ def test_what_is_no_pixel_is_no_class(trained, tmp_path, value, kind, words, exp
 
 
 def test_predict_names_a_broken_image(trained, tmp_path):
-    import zlib
-    import struct
-
-    def png(path, pixels):
-        chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-        path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) +
-                         chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-
     for i, image in enumerate(test_images()[:3]):
-        png(tmp_path / f"{i}.png", image[:, :, 0])
+        write_png(tmp_path / f"{i}.png", image[:, :, 0])
     table = mox("predict", f"--checkpoint_url={trained}", tmp_path).stdout
     assert [line.split()[0] for line in table.splitlines()[1:]] == [str(tmp_path / f"{i}.png") for i in range(3)]
     (tmp_path / "1.png").write_bytes(b"no image")

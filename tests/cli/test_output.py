@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from program import DATA, MOX
-from test_own_images import png
+from png_files import write_png
 
 # No reader of a pipe, a disk that is full, nothing open: what a shell makes of `| :`, `>/dev/full` and `>&-`.
 FULL, CLOSED, PIPE = "full", "closed", "pipe"
@@ -68,7 +68,7 @@ def test_files_tell_it_once(tmp_path, kind):
 @pytest.mark.parametrize("kind", [FULL, CLOSED, PIPE])
 def test_commands_on_a_run(trained, tmp_path, kind):
     picture = tmp_path / "a.png"
-    png(picture, np.zeros((28, 28), np.uint8))
+    write_png(picture, np.zeros((28, 28), np.uint8))
     for args in (["predict", f"--checkpoint_url={trained}", picture],
                  ["eval", f"--checkpoint_url={trained}", "--max_number_of_steps=2"],
                  ["export", f"--checkpoint_url={trained}", f"--export_url={tmp_path / 'exported'}"]):

@@ -4,23 +4,14 @@ import gzip
 import json
 import pathlib
 import struct
-import zlib
 
 import numpy as np
 import pytest
 
+from png_files import write_png
 from program import DATA, mox
 
 NAMES = ["t-shirt", "trouser", "pullover"]
-
-
-def png(path, pixels):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 28, 28, 8, 0, 0, 0, 0)) +
-                     chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +23,7 @@ def pictures(tmp_path_factory):
     with gzip.open(f"{DATA}/train-labels-idx1-ubyte.gz") as f:
         labels = np.frombuffer(f.read(8 + 2000), np.uint8, offset=8)
     for number, i in enumerate(np.flatnonzero(labels < 3)):
-        png(folder / ("train" if number % 4 else "eval") / NAMES[labels[i]] / f"{i}.png", images[i])
+        write_png(folder / ("train" if number % 4 else "eval") / NAMES[labels[i]] / f"{i}.png", images[i])
     return folder
 
 

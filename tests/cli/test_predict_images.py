@@ -5,22 +5,13 @@ import math
 import pathlib
 import shutil
 import struct
-import zlib
 
 import pytest
 
+from png_files import png
 from program import mox
 
 IMAGES = pathlib.Path(__file__).resolve().parents[1] / "data/images"  # one of each format, 24x16
-
-
-def chunk(kind, body):
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(width, height, depth, colour, rows):
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
 def deep_png():

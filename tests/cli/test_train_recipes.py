@@ -93,8 +93,8 @@ def test_finetune_and_freeze(tmp_path, refused):
 
 
 def np_image(path, value):
-    from test_own_images import png
-    png(path, np.full((28, 28), value, np.uint8))
+    from png_files import write_png
+    write_png(path, np.full((28, 28), value, np.uint8))
 
 
 def test_class_weights(tmp_path, refused):

@@ -11,7 +11,7 @@ import termios
 import pytest
 from cluster import Cluster, alone
 from program import MOX, mox, train_args
-from test_own_images import evaluate, png, pictures  # noqa: F401  (a fixture)
+from test_own_images import evaluate, pictures  # noqa: F401  (a fixture)
 from test_report import Page
 
 

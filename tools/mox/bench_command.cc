@@ -21,8 +21,11 @@ namespace mox::cli {
 namespace {
 
 constexpr char kHelp[] =
-    "Usage: mox bench exchange [OPTIONS]\n\n  exchange   sum gradients over the processes of a cluster, as a training "
-    "does\n\n`mox bench exchange --help` tells more.\n";
+    "Usage: mox bench COMMAND [OPTIONS]\n\nCommands:\n"
+    "  train      training steps a second, on devices and workers\n"
+    "  data       images a second that data sets deliver\n"
+    "  exchange   sum gradients over the processes of a cluster, as a training does\n\n"
+    "`mox bench COMMAND --help` tells more.\n";
 
 constexpr char kDescription[] =
     "Sums gradients over the processes of a cluster, as a training with several workers does, and prints beside it "
@@ -199,8 +202,10 @@ int run_bench(const std::vector<std::string>& args) {
     std::fputs(kHelp, args.empty() ? stderr : stdout);
     return args.empty() ? kUsage : kDone;
   }
-  if (args[0] != "exchange") throw InvalidArgumentError("unknown command '" + args[0] + "'; there is: exchange");
-  return bench_exchange({args.begin() + 1, args.end()});
+  const std::vector<std::string> rest(args.begin() + 1, args.end());
+  if (args[0] == "exchange") return bench_exchange(rest);
+  if (args[0] == "train" || args[0] == "data") return run_engine_command("bench " + args[0], rest);
+  throw InvalidArgumentError("unknown command '" + args[0] + "'; there are: train, data, exchange");
 }
 
 }  // namespace mox::cli

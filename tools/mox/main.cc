@@ -25,7 +25,7 @@ constexpr Command kCommands[] = {
     {"lr", "show or draw a learning rate strategy", nullptr},
     {"data", "convert, split, stat and preview data sets", nullptr},
     {"launch", "start the processes of a cluster, here or by ssh", mox::cli::run_launch, true},
-    {"bench", "measure the exchange between the processes of a cluster", mox::cli::run_bench},
+    {"bench", "measure trainings, data sets, and the exchange of a cluster", mox::cli::run_bench},
     {"convert", "make a checkpoint of weights of Keras, PyTorch or TF-slim", mox::cli::run_convert, true},
     {"script", "run a TensorFlow 1 script of MoXing as it is", mox::cli::run_script, true},
     {"flags", "list flags and options, their defaults and values", mox::cli::run_flags},

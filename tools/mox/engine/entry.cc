@@ -23,8 +23,16 @@ struct EngineCommand {
 };
 
 constexpr EngineCommand kEngineCommands[] = {
-    {"train", run_train}, {"eval", run_eval}, {"predict", run_predict}, {"export", run_export},
-    {"nets", run_nets},   {"lr", run_lr},     {"data", run_data},       {"report", run_report},
+    {"train", run_train},
+    {"eval", run_eval},
+    {"predict", run_predict},
+    {"export", run_export},
+    {"nets", run_nets},
+    {"lr", run_lr},
+    {"data", run_data},
+    {"report", run_report},
+    {"bench train", run_bench_train},
+    {"bench data", run_bench_data},
 };
 
 // "2.21" of "2.21.0".

@@ -17,4 +17,7 @@ int run_lr(const std::vector<std::string>& args);       // lr_command.cc
 int run_report(const std::vector<std::string>& args);   // report_command.cc
 int run_data(const std::vector<std::string>& args);     // data_command.cc
 
+int run_bench_train(const std::vector<std::string>& args);  // bench_train_command.cc
+int run_bench_data(const std::vector<std::string>& args);   // bench_data_command.cc
+
 }  // namespace mox::cli

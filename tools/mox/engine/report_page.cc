@@ -8,8 +8,7 @@
 #include <limits>
 
 #include "base/json_text.h"
-#include "engine/report_style.h"
-#include "moxing/version.h"
+#include "engine/html_page.h"
 #include "run/validation_names.h"
 
 namespace mox::cli {
@@ -234,11 +233,7 @@ std::string report_page(const RunFolder& run, const std::string& title) {
   if (run.evaluation.is_object())
     body += evaluation(run.evaluation) + confusion_matrix(run.evaluation) + pictures(run.evaluation);
   body += other_evaluations(run.others) + learning_rates(run) + configuration(run) + checkpoints(run);
-  return "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<link rel=\"icon\" "
-         "href=\"data:,\">\n<title>" +
-         escape_html(title) + "</title>\n<style>" + kReportStyle + "</style>\n</head>\n<body>\n<main>\n" + body +
-         "<footer>Written by mox report, MoXing " + version() + "</footer>\n</main>\n</body>\n</html>\n";
+  return html_page(title, body, "mox report");
 }
 
 }  // namespace mox::cli

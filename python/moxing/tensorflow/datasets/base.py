@@ -33,3 +33,24 @@ class Dataset:
                                        "`with tf.Graph().as_default():`")
         fragment = self._dataset.fragment(keys, fragment_seed())
         return [tensor for _, tensor in import_fragment(fragment, "dataset")]
+
+
+class NamedClasses:
+    """The classes of metadata that C++ read (self._metadata)."""
+
+    @property
+    def num_classes(self):
+        return self._metadata.num_classes
+
+    @property
+    def labels_list(self):
+        """The names of the classes, in the order of the labels."""
+        return self._metadata.labels_list
+
+    @property
+    def names_to_labels(self):
+        return self._metadata.names_to_labels
+
+    @property
+    def labels_to_names(self):
+        return self._metadata.labels_to_names

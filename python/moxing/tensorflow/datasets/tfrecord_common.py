@@ -8,7 +8,7 @@ from moxing.tensorflow._options import other, takes
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.datasets._functions import func_graph, graph_function
 from moxing.tensorflow.datasets._options import engine_metadata, feature_of, fill, image_size_of, paired_features, range_of
-from moxing.tensorflow.datasets.base import Dataset
+from moxing.tensorflow.datasets.base import Dataset, NamedClasses
 
 
 _FOLDER = PathText()
@@ -39,7 +39,7 @@ class BaseTFRecordMetadata:
     total_num_samples = num_samples
 
 
-class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
+class ImageClassificationTFRecordMetadata(NamedClasses, BaseTFRecordMetadata):
     """The classes are those of label_map_file in base_dir, where it is."""
 
     @checked
@@ -48,22 +48,6 @@ class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
                  file_patterns: _PATTERNS = None):
         self._metadata = engine.ImageTFRecordMetadata(base_dir, _patterns(file_pattern, file_patterns), num_samples or 0,
                                                       redirect_dir or "", num_classes or 0, label_map_file or "")
-
-    @property
-    def num_classes(self):
-        return self._metadata.num_classes
-
-    @property
-    def labels_list(self):
-        return self._metadata.labels_list
-
-    @property
-    def names_to_labels(self):
-        return self._metadata.names_to_labels
-
-    @property
-    def labels_to_names(self):
-        return self._metadata.labels_to_names
 
 
 @checked

@@ -3,7 +3,7 @@ from moxing._arguments import PathText, Text, checked
 from moxing.tensorflow._options import takes
 from moxing.tensorflow._runtime import engine
 from moxing.tensorflow.datasets._options import engine_metadata, fill
-from moxing.tensorflow.datasets.base import Dataset
+from moxing.tensorflow.datasets.base import Dataset, NamedClasses
 from moxing.tensorflow.datasets.convert import split_image_classification_dataset
 
 __all__ = [
@@ -24,7 +24,7 @@ class AsyncRawGenerator:
     """reader_class for object stores: 64 requests under way, in one process."""
 
 
-class _Metadata:
+class _Metadata(NamedClasses):
     """What a data set holds; read once, when it is made."""
 
     def __init__(self, metadata):
@@ -33,23 +33,6 @@ class _Metadata:
     @property
     def total_num_samples(self):
         return self._metadata.total_num_samples
-
-    @property
-    def num_classes(self):
-        return self._metadata.num_classes
-
-    @property
-    def labels_list(self):
-        """The names of the classes, in the order of the labels."""
-        return self._metadata.labels_list
-
-    @property
-    def names_to_labels(self):
-        return self._metadata.names_to_labels
-
-    @property
-    def labels_to_names(self):
-        return self._metadata.labels_to_names
 
 
 class ImageClassificationRawMetadata(_Metadata):
