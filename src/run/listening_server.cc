@@ -31,12 +31,11 @@ std::string start_listening_server(const tf::ServerDef& def, const std::string& 
                                    std::unique_ptr<tf::ServerInterface>* server) {
   // Never destroyed, not even where it failed: its destructor ends the process.
   auto* made = new ListeningServer(def, address);
-  server->reset(made);
   absl::Status status = made->init();
   if (status.ok()) status = made->Start();
-  if (status.ok()) return "";
-  (void)server->release();
-  return std::string(status.message());
+  if (!status.ok()) return std::string(status.message());
+  server->reset(made);
+  return "";
 }
 
 }  // namespace mox
