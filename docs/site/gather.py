@@ -5,11 +5,10 @@ from the texts of the program, the package and the headers, so that it says what
 """
 import argparse
 import html
-import importlib
+import importlib.util
 import inspect
 import os
 import pathlib
-import pkgutil
 import re
 import shutil
 import subprocess
@@ -17,7 +16,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LANGUAGES = {".py": "python", ".cc": "cpp", ".h": "cpp"}
-PACKAGES = ("moxing.file", "moxing.tensorflow")
 
 
 def gather_documents(pages):
@@ -68,58 +66,53 @@ def write_commands(page, mox):
     page.write_text("\n".join(parts))
 
 
-def public_names(module):
-    names = getattr(module, "__all__", None) or [name for name in dir(module) if not name.startswith("_")]
-    for name in sorted(names):
-        value = getattr(module, name, None)
-        if getattr(value, "__module__", "").startswith("moxing") and (inspect.isclass(value) or callable(value)):
-            yield name, value
+def load(path):
+    """A module of a file that lies in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def signature(value):
-    try:
-        return str(inspect.signature(value))
-    except (TypeError, ValueError):
-        return "(…)"
+def pre(text):
+    return f"<pre>{html.escape(inspect.cleandoc(text or ''), quote=False)}</pre>\n"
 
 
-def text_of(value):
-    return html.escape(inspect.getdoc(value) or "", quote=False)
-
-
-def described(name, value, level):
-    lines = [f"{'#' * level} {name}\n", f"```text\n{name}{signature(value)}\n```\n", f"<pre>{text_of(value)}</pre>\n"]
-    if inspect.isclass(value):
-        for method, of in sorted(vars(value).items()):
-            if not method.startswith("_") and callable(getattr(value, method)) and inspect.getdoc(getattr(value, method)):
-                of = getattr(value, method)
-                lines.append(f"```text\n{name}.{method}{signature(of)}\n```\n<pre>{text_of(of)}</pre>\n")
+def described(name, value, stubs):
+    """A function or a class with its arguments and its text."""
+    lines = [f"### {name}\n"]
+    if not inspect.isclass(value):
+        return [*lines, f"```python\n{stubs.head_of(name, value)}\n```\n", pre(value.__doc__)]
+    members = vars(value)
+    init = members.get("__init__")
+    if inspect.isfunction(init):
+        lines.append(f"```python\n{stubs.head_of('__init__', stubs.Bound(init)).replace('__init__', name).removesuffix(' -> None')}\n```\n")
+    lines.append(pre(inspect.getdoc(value)))
+    if inspect.isfunction(init) and init.__doc__ and not hasattr(value, "__dataclass_fields__"):
+        lines.append(pre(init.__doc__))
+    for method, of in sorted(members.items()):
+        if not method.startswith("_") and inspect.isfunction(of) and not hasattr(value, "_fields"):
+            lines += [f"```python\n{stubs.head_of(f'{name}.{method}', stubs.Bound(of))}\n```\n", pre(of.__doc__)]
     return lines
-
-
-def modules(package):
-    root = importlib.import_module(package)
-    yield root
-    for found in pkgutil.walk_packages(getattr(root, "__path__", []), package + "."):
-        if not any(part.startswith("_") for part in found.name.split(".")):
-            yield importlib.import_module(found.name)
 
 
 def write_python(page, package):
     """Every public function and class: where it was found first, with its arguments and text."""
     sys.path.insert(0, str(package))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stubs = load(ROOT / "scripts/stubs.py")
     seen, parts = set(), ["# Python functions\n\nWhat `help` says. `mox` stands for `moxing.tensorflow`. How they fit together: [Python](../python.md), "
                           "[Files](../file.md).\n"]
-    for top in PACKAGES:
-        for module in modules(top):
-            new = [(name, value) for name, value in public_names(module) if id(value) not in seen]
-            if not new:
-                continue
-            seen |= {id(value) for _, value in new}
-            parts.append(f"## {module.__name__}\n")
-            for name, value in new:
-                parts += described(name, value, 3)
+    modules = stubs.public_modules()
+    for name in sorted(modules, key=lambda name: (not name.startswith("moxing.file"), name.startswith("moxing.convert"), name)):
+        new = [(public, value) for public, value in stubs.public_names(modules[name])
+               if id(value) not in seen and callable(value) and value.__module__.startswith("moxing")]
+        if not new:
+            continue
+        seen |= {id(value) for _, value in new}
+        parts.append(f"## {name}\n\n{pre(modules[name].__doc__)}")
+        for public, value in new:
+            parts += described(public, value, stubs)
     page.write_text("\n".join(parts))
 
 

@@ -7,7 +7,7 @@ import importlib
 __all__ = ["cache", "convert", "errors", "file", "framework", "tensorflow"]
 
 
-def cache():
+def cache() -> None:
     """For scripts that call it: the original wrote checkpoints and events to a local folder first. Here they are written whole,
     with retries, and at their names when they are there: nothing is left to do."""
 

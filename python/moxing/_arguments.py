@@ -36,6 +36,7 @@ class Kind:
     """What an argument must be: `expected` says it, `take` raises TypeError or ValueError for what is something else."""
 
     none = False   # None is taken, too
+    hint = "Any"   # the type as type checkers know it, for the stubs (scripts/stubs.py)
     show = staticmethod(shown)
 
     def __init__(self, expected):
@@ -53,6 +54,8 @@ class Kind:
 
 
 class Text(Kind):
+    hint = "str"
+
     def __init__(self, expected="a text"):
         super().__init__(expected)
 
@@ -73,6 +76,8 @@ class Secret(Text):
 class Path(Kind):
     """Given on as it is, so that bytes stay bytes."""
 
+    hint = "str | bytes | os.PathLike[Any]"
+
     def __init__(self, expected="a path: str, bytes or os.PathLike"):
         super().__init__(expected)
 
@@ -91,6 +96,8 @@ class PathText(Path):
 
 
 class Switch(Kind):
+    hint = "bool"
+
     def __init__(self):
         super().__init__("True or False")
 
@@ -102,6 +109,8 @@ class Switch(Kind):
 
 
 class Integer(Kind):
+    hint = "int"
+
     def __init__(self, low=-2**63, high=2**63 - 1):
         super().__init__(f"an integer from {low} to {high}")
         self.low, self.high = low, high
@@ -117,6 +126,8 @@ class Integer(Kind):
 
 
 class Number(Kind):
+    hint = "float"
+
     def __init__(self, low=-math.inf, high=math.inf):
         bounds = "a finite number" if math.isinf(high) else f"a number from {low:g} to {high:g}"
         super().__init__(bounds)
@@ -138,6 +149,7 @@ class ListOf(Kind):
     def __init__(self, kind, or_one=False):
         super().__init__(f"{kind.expected}, or a list of such" if or_one else f"a list, each {kind.expected}")
         self._kind, self._or_one = kind, or_one
+        self.hint = f"{kind.hint} | Sequence[{kind.hint}]" if or_one else f"Sequence[{kind.hint}]"
 
     def take(self, value):
         if isinstance(value, (str, bytes, os.PathLike)):
@@ -148,6 +160,8 @@ class ListOf(Kind):
 
 
 class Function(Kind):
+    hint = "Callable[..., Any]"
+
     def __init__(self, expected="a function"):
         super().__init__(expected)
 
@@ -160,12 +174,25 @@ class Function(Kind):
 class Bytes(Kind):
     """What has a buffer, or a text."""
 
+    hint = "str | bytes | bytearray | memoryview"
+
     def __init__(self):
         super().__init__("bytes or a text")
 
     def take(self, value):
         if not isinstance(value, str):
             memoryview(value).release()
+        return value
+
+
+class Told(Kind):
+    """What is looked at where it is used: tells alone what it is."""
+
+    def __init__(self, expected, hint="Any"):
+        super().__init__(expected)
+        self.hint = hint
+
+    def take(self, value):
         return value
 
 

@@ -1,5 +1,8 @@
 """The exceptions that MoXing raises. What a user's own function raises is never wrapped in one of these."""
 
+__all__ = ["ArgumentTypeError", "DataError", "Error", "InvalidArgumentError", "NotFoundError", "OutOfRangeError", "PastEndError", "RunError",
+           "UnsupportedError"]
+
 
 class Error(Exception):
     """The root: catch this to catch everything that MoXing reports."""

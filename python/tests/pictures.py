@@ -18,6 +18,15 @@ def encode(image, kind="png"):
         return session.run(encoder(image))
 
 
+def class_folders(path, images):
+    """A folder of photographs, one folder a class."""
+    for label, name in enumerate(CLASSES):
+        (path / name).mkdir(parents=True)
+        for number in range(images):
+            noise = np.random.default_rng(number).integers(0, 50, [40 + number, 60, 3], np.uint8)
+            (path / name / f"{number}.jpg").write_bytes(encode(plain_image(label, 40 + number, 60) + noise, "jpeg"))
+
+
 def in_session(get, count=None):
     """What a plain session delivers: lists of values, until the end or `count` times."""
     with tf.Graph().as_default(), tf.Session() as session:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests of mox.file in Python need: pandas, and CPython's own tests for the .venv's Python.
+# What the tests of Python need: pandas, mypy for the stubs, and CPython's own tests for the .venv's Python.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -9,4 +9,4 @@ if ! .venv/bin/python -c 'import importlib.util as u, sys; sys.exit(not u.find_s
   scripts/apt_install.sh "libpython$version-testsuite" ||
     echo "setup: no libpython$version-testsuite: CPython's own tests will be skipped" >&2
 fi
-.venv/bin/python -c 'import pandas' 2>/dev/null || .venv/bin/pip install -q --disable-pip-version-check pandas
+.venv/bin/python -c "import mypy, pandas" 2>/dev/null || .venv/bin/pip install -q --disable-pip-version-check mypy pandas

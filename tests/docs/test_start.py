@@ -5,9 +5,8 @@ import re
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from pictures import CLASSES, encode, plain_image
+from pictures import class_folders
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MOX_BUILD", ROOT / "build/release"))
@@ -32,11 +31,7 @@ def run(*command, cwd):
 def folder(tmp_path_factory):
     """photos/, and what the first block of the page makes of it. A short training: the page's 20 epochs take longer."""
     path = tmp_path_factory.mktemp("start")
-    for label, name in enumerate(CLASSES):
-        (path / "photos" / name).mkdir(parents=True)
-        for number in range(10):
-            noise = np.random.default_rng(number).integers(0, 50, [40 + number, 60, 3], np.uint8)
-            (path / "photos" / name / f"{number}.jpg").write_bytes(encode(plain_image(label, 40 + number, 60) + noise, "jpeg"))
+    class_folders(path / "photos", 10)
     commands = block("sh").replace("--num_epochs=20", "--num_epochs=2")
     (path / "said").write_text(run("bash", "-ec", commands, cwd=path))
     return path

@@ -1,5 +1,6 @@
 """cmake --install, then a project of somebody else finds and uses what was installed, and extends it by plugins."""
 
+import json
 import os
 import pathlib
 import re
@@ -9,10 +10,12 @@ import sys
 import textwrap
 
 import pytest
+from pictures import class_folders
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MOX_BUILD", ROOT / "build/release"))
-DOCS = (ROOT / "docs/adding.md").read_text()
+PAGE = (ROOT / "docs/adding.md").read_text()
+WALK, DOCS = PAGE[PAGE.index("## A network of your own"):PAGE.index("## Inside")], PAGE[PAGE.index("## Outside"):]
 
 
 def blocks(language):
@@ -121,6 +124,32 @@ def test_what_a_plugin_brings_is_listed_where_the_others_are(mox):
     assert "there is no network 'tiny'" in mox("nets", "tiny", code=2)
     assert "tiny: 8x8x1" in mox("nets", "tiny", MOX_PLUGINS="build/libmine.so:build/libmemory_files.so")
     assert "tiny: 8x8x1" in mox("launch", "--workers=1", MINE, "--", "mox", "nets", "tiny")
+
+
+def test_the_walk_from_an_empty_folder_to_a_trained_network(prefix, tmp_path):
+    """All blocks of the page's first part: files are written, commands are run in one shell."""
+    class_folders(tmp_path / "photos", 8)
+    commands = []
+    for language, title, block in re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', WALK, re.M | re.S):
+        if title:
+            with open(tmp_path / title, "a") as file:
+                file.write(block)
+        else:
+            assert language == "sh"
+            commands.append(block)
+    assert len(commands) == 3
+    out = run("bash", "-ec", "".join(commands), cwd=tmp_path, env={**os.environ, "PREFIX": str(prefix), "PATH": f"{prefix}/bin:{os.environ['PATH']}"})
+    assert "1235496 parameters" in out and "SqueezeNet/fire9/expand_3x3/weights" in out
+    assert re.search(r"done: step 20\b", out) and re.search(r"accuracy: [0-9.]+", out) and "daisy" in out
+    # What stands below for the tree: an entry more in what tests/nets compares with, and no other one changed.
+    nets = tmp_path / "clone/tests/nets"
+    shutil.copytree(ROOT / "tests/nets", nets)
+    before = json.loads((nets / "expected/networks.json").read_text())
+    run(sys.executable, nets / "make_expected.py", "squeezenet", f"--mox={prefix}/bin/mox", cwd=tmp_path,
+        env={**os.environ, "MOX_PLUGINS": "build/libsqueezenet.so"})
+    after = json.loads((nets / "expected/networks.json").read_text())
+    assert after.pop("squeezenet")["parameters"] == 1235496 and after == before
+    assert list(after) == list(before)
 
 
 @pytest.mark.parametrize("library, expected", [

@@ -1,13 +1,19 @@
-"""Writes tests/nets/expected/networks.json: what networks_test.cc compares with.
+#!/usr/bin/env python3
+"""Adds networks to tests/nets/expected/networks.json, what networks_test.cc compares with; the other entries stay as they are.
 
-The facts of TF-slim's 32 networks come from a folder of JSON files, one a network; those of the others from
-`mox nets NAME --json`, so that a change of them is seen.
+    tests/nets/make_expected.py NAME…
+
+The facts are what `mox nets NAME --json` says, so that a later change of the network is seen. Those of TF-slim's 32 networks are TF-slim's own, which
+--slim=FOLDER reads, one JSON file a network: without it they stay.
 """
 
 import argparse
 import json
 import pathlib
 import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 def digest(text):
@@ -46,27 +52,37 @@ def facts(network, source):
     }
 
 
+def of_slim(path):
+    network = json.loads(path.read_text())
+    return {**network, "regularized": {regularized_variable(operation) for operation in network["regularized"]}}
+
+
+def described(mox, name):
+    done = subprocess.run([mox, "nets", name, "--json", "--batch_size=2"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"make_expected: {done.stderr.strip()}")
+    network = json.loads(done.stdout)
+    return {**network, "regularized": {v["name"] for v in network["variables"] if v["regularized"]},
+            "end_points": {e["name"]: e["shape"] for e in network["end_points"]}}
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--slim", type=pathlib.Path, required=True, help="the folder of TF-slim's JSON files")
-    parser.add_argument("--describe", required=True, help="the command that prints a network as JSON, 'mox nets --json --batch_size=2'; a name is appended")
-    parser.add_argument("--names", nargs="+", required=True, help="all names")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="of networks that `mox nets` lists")
+    parser.add_argument("--mox", default=HERE.parents[1] / "build/release/bin/mox", help="the program; by default that of this clone's build")
+    parser.add_argument("--slim", type=pathlib.Path, help="the folder of TF-slim's JSON files, for networks of TF-slim's")
     args = parser.parse_args()
-    result = {}
+    target = HERE / "expected/networks.json"
+    known = json.loads(target.read_text())
     for name in args.names:
-        path = args.slim / f"{name}.json"
-        source = "TF-slim" if path.exists() else "MoXing"
-        if path.exists():
-            network = json.loads(path.read_text())
-            network["regularized"] = {regularized_variable(op) for op in network["regularized"]}
+        slim = args.slim and args.slim / f"{name}.json"
+        if slim and slim.exists():
+            known[name] = facts(of_slim(slim), "TF-slim")
+        elif known.get(name, {}).get("source") == "TF-slim":
+            sys.exit(f"make_expected: the facts of {name} are TF-slim's; they are written with --slim=FOLDER alone")
         else:
-            output = subprocess.run(args.describe.split() + [name], check=True, capture_output=True, text=True).stdout
-            network = json.loads(output)
-            network["regularized"] = {v["name"] for v in network["variables"] if v["regularized"]}
-            network["end_points"] = {e["name"]: e["shape"] for e in network["end_points"]}
-        result[name] = facts(network, source)
-    target = pathlib.Path(__file__).parent / "expected" / "networks.json"
-    target.write_text(json.dumps(result, indent=1) + "\n")
+            known[name] = facts(described(args.mox, name), "MoXing")
+    target.write_text(json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":

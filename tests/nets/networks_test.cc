@@ -1,6 +1,7 @@
 // Every network against the facts of TF-slim's: variables, shapes, end points, regularized weights.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -65,15 +66,23 @@ std::string joined(const Lines& lines) {
   return text;
 }
 
+// What this test compares with, or an error that says how it comes to be there.
+const json& expected_facts(const std::string& name) {
+  if (!expected_networks().contains(name))
+    throw NotFoundError("tests/nets/expected/networks.json has no entry '" + name +
+                        "': run tests/nets/make_expected.py " + name + " and commit what it adds");
+  return expected_networks().at(name);
+}
+
 NetworkDescription describe(const std::string& name) {
   return describe_network(name,
-                          {.num_classes = expected_networks().at(name).at("num_classes").get<int>(), .batch_size = 2});
+                          {.num_classes = expected_facts(name).at("num_classes").get<int>(), .batch_size = 2});
 }
 
 class Networks : public testing::TestWithParam<std::string> {};
 
 TEST_P(Networks, MatchTheStoredFacts) {
-  const json& expected = expected_networks().at(GetParam());
+  const json& expected = expected_facts(GetParam());
   const NetworkDescription d = describe(GetParam());
   EXPECT_EQ(d.meta.default_image_size, expected.at("image_size"));
   EXPECT_EQ(d.meta.default_channels, expected.at("channels"));
@@ -118,10 +127,31 @@ INSTANTIATE_TEST_SUITE_P(All, Networks, testing::ValuesIn(network_names()), [](c
 INSTANTIATE_TEST_SUITE_P(All, TfSlimsNetworks, testing::ValuesIn(tf_slims_networks()),
                          [](const auto& p) { return p.param; });
 
-TEST(NetworkTable, HasAll55Names) {
+std::string text_of(const char* path) {
+  std::ifstream file(fs::path(MOX_SOURCE) / path);
+  EXPECT_TRUE(file) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A new network is a line in src/nets/builtin.cc and these; docs/adding.md tells of all.
+TEST(NetworkTable, EveryNameStandsWhereItBelongs) {
+  const std::string header = text_of("include/moxing/nets.h"), page = text_of("docs/networks.md");
+  const std::vector<std::string> names = network_names();
+  for (const std::string& name : names) {
+    EXPECT_TRUE(header.find("[] = \"" + name + "\";") != std::string::npos)
+        << "include/moxing/nets.h: NetworkKeys has no constant for '" << name << "'; add it";
+    EXPECT_TRUE(page.find("| `" + name + "` |") != std::string::npos)
+        << "docs/networks.md: the table has no row for '" << name << "'; run python3 docs/networks_table.py";
+    EXPECT_NO_THROW(expected_facts(name));
+  }
+  for (const auto& [name, facts] : expected_networks().items())
+    EXPECT_TRUE(std::count(names.begin(), names.end(), name))
+        << "tests/nets/expected/networks.json has an entry '" << name << "', which is no network; remove it";
+}
+
+TEST(NetworkTable, HasTheManualsNames) {
   EXPECT_EQ(tf_slims_networks().size(), 32u);
-  EXPECT_EQ(network_names().size(), 55u);
-  EXPECT_EQ(expected_networks().size(), 55u);
+  EXPECT_GE(network_names().size(), 55u);
   EXPECT_EQ(get_model_meta("resnet_v1_50").default_labels_offset, 1);
   EXPECT_EQ(get_model_meta("resnet_v1_50").default_logits_pattern, "logits");
   EXPECT_EQ(get_model_meta("inception_v3").default_labels_offset, 0);

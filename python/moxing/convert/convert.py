@@ -31,8 +31,8 @@ class Converted:
     checkpoint: str         # its prefix
     source: str             # "Keras", "PyTorch", "TF-slim"
     variables: int          # that the file gave
-    new_variables: list     # of initial values: the file has none for them
-    left_over: list         # of the file, not used
+    new_variables: list[str]  # of initial values: the file has none for them
+    left_over: list[str]    # of the file, not used
 
 
 def _is_url(path):
@@ -149,13 +149,16 @@ def _write(folder, variables, graph, own, missing):
 
 @checked
 def convert_weights(weights: PathText(), train_url: PathText(), model_name: Text("the name of a network") = None,
-                    num_classes: Integer(1, 2**24) = None, rgb: Switch() = False):
+                    num_classes: Integer(1, 2**24) = None, rgb: Switch() = False) -> Converted:
     """Makes a checkpoint of ours from a file of weights; returns a Converted.
 
     weights: .h5, .weights.h5 or .keras of keras.applications; .safetensors, .pth or .pt with the state dict of torchvision or timm; a
     checkpoint of TF-slim (a prefix, a folder, or an old single file). What it is is found out from what is in it.
-    train_url: the folder to write, with no checkpoint in it. num_classes: of a network whose last layer is to be trained anew; by
+    train_url: the folder to write, with no checkpoint in it. model_name: None: found out from the file. num_classes: of a network whose last layer is to be trained anew; by
     default the file's. rgb: the network of Keras was trained on red, green, blue as they are, not with its preprocess_input.
+
+    Raises NotFoundError when the file is missing, UnsupportedError for a network or a format that is not known, DataError for a file
+    that is broken or another network's, InvalidArgumentError when train_url holds a checkpoint already.
     """
     if file.exists(train_url.rstrip("/") + "/checkpoint"):
         raise InvalidArgumentError(f"{train_url} holds a checkpoint already; give another folder")

@@ -1,8 +1,15 @@
-"""File operations on local paths and object stores (`s3://bucket/key`; `obs://` is the same), in any mix."""
+"""File operations on local paths and object stores (`s3://bucket/key`; `obs://` is the same), in any mix.
+
+Paths are str, bytes or os.PathLike. Every function looks at its arguments first: ArgumentTypeError (a TypeError) and
+InvalidArgumentError (a ValueError) say which one does not fit. What fails later is an OSError: FileNotFoundError for what is
+missing, MoxFileRespException where a store refuses or does not answer (`resp` has its status and code), MoxFileReadException
+where what came is not what the store has; all of them are moxing.errors.Error, too.
+"""
 import importlib
 import os
 import sys
-from collections import namedtuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from moxing import _file
 from moxing._arguments import (Bytes, Integer, ListOf, Number, Path, Secret, Switch, Text, also_called as _also_called,
@@ -22,9 +29,22 @@ __all__ = ["File", "append", "append_remote", "background_sync_copy", "copy", "c
 
 
 class Stat:
-    """length, mtime_nsec, is_directory, etag, and the st_* names of os.stat_result."""
+    """What there is at a path, with the st_* names of os.stat_result, too.
 
-    def __init__(self, length, mtime_nsec, is_directory, mode, etag=""):
+    length: bytes; 0 for a folder. mtime_nsec: nanoseconds since 1970; 0 for a folder of an object store. is_directory: whether it
+    is a folder. mode: type and permission bits, as st_mode. etag: of object stores only.
+    """
+
+    length: int
+    mtime_nsec: int
+    is_directory: bool
+    etag: str
+    st_mode: int
+    st_size: int
+    st_mtime: float
+    st_mtime_ns: int
+
+    def __init__(self, length: int, mtime_nsec: int, is_directory: bool, mode: int, etag: str = ""):
         self.length, self.mtime_nsec, self.is_directory, self.etag = length, mtime_nsec, is_directory, etag
         self.st_mode, self.st_size = mode, length
         self.st_mtime_ns = self.st_atime_ns = self.st_ctime_ns = mtime_nsec
@@ -37,24 +57,35 @@ class Stat:
 
 
 class DirEntry:
-    """A name in a folder, as os.scandir gives it."""
+    """A name in a folder, as os.scandir gives it.
 
-    def __init__(self, name, path, st):
+    name: relative to the folder. path: folder + '/' + name. st: its Stat.
+    """
+
+    name: str
+    path: str
+
+    def __init__(self, name: str, path: str, st: Stat):
         self.name, self.path, self._stat = name, path, st
 
-    def is_dir(self, *, follow_symlinks=True):
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether it is a folder. follow_symlinks makes no difference: what a link leads to was looked at."""
         return self._stat.is_directory
 
-    def is_file(self, *, follow_symlinks=True):
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether it is no folder; follow_symlinks as is_dir."""
         return not self._stat.is_directory
 
-    def is_symlink(self):
+    def is_symlink(self) -> bool:
+        """False: links are told as what they lead to."""
         return False
 
-    def stat(self, *, follow_symlinks=True):
+    def stat(self, *, follow_symlinks: bool = True) -> Stat:
+        """What the listing said of it, without another request; follow_symlinks as is_dir."""
         return self._stat
 
-    def inode(self):
+    def inode(self) -> int:
+        """0: stores have none."""
         return 0
 
     def __fspath__(self):
@@ -72,19 +103,36 @@ _SECRET = Secret()
 _NAME = Text()
 _LIMITS = _file.auth_limits
 
-CopySummary = namedtuple("CopySummary", "files bytes skipped deleted seconds failed")
+
+class CopySummary(NamedTuple):
+    """What a copy of a folder did."""
+
+    files: int     # transferred
+    bytes: int     # sent or received
+    skipped: int   # already there
+    deleted: int   # by delete_extra
+    seconds: float
+    failed: list[tuple[str, str]]  # path and message
 
 
 @_checked
-def load_plugin(path: _PATH):
-    """Loads a library that brings file systems (docs/adding.md); one that brings more is moxing.tensorflow.load_plugin's."""
+def load_plugin(path: _PATH) -> None:
+    """Loads a library that brings file systems (docs/adding.md); one that brings more is moxing.tensorflow.load_plugin's.
+
+    path: of the library. Nothing is done when it is loaded already; a library of another version of MoXing is refused.
+    """
     _file.load_plugin(_encode(path))
 
 
 @_checked
-def read(url: _PATH, client_id=None, binary: _SWITCH = False, exist_check: _SWITCH = True):
-    """The whole content: text (UTF-8), or bytes with binary=True. exist_check makes no difference: what is missing is told by
-    the read itself."""
+def read(url: _PATH, client_id: "Any" = None, binary: _SWITCH = False, exist_check: _SWITCH = True) -> "Any":
+    """The whole content of the file `url`: text (UTF-8), or bytes with binary=True.
+
+    client_id and exist_check, which scripts for the original give, make no difference: what is missing is told by the read itself.
+
+    Raises FileNotFoundError when it is missing, IsADirectoryError for a local folder, UnicodeDecodeError for what is no UTF-8,
+    MoxFileReadException when what came is not what the store has.
+    """
     data = _file.read(_encode(url))
     try:
         return data if binary else data.decode("utf-8")
@@ -102,33 +150,52 @@ def _to_bytes(data, binary):
 
 
 @_checked
-def write(url: _PATH, data: _BYTES, binary: _SWITCH = False):
-    """Replaces the whole content."""
+def write(url: _PATH, data: _BYTES, binary: _SWITCH = False) -> None:
+    """Replaces the whole content of the file `url`, atomically: a reader sees the old or the new one.
+
+    data: bytes, or a text, which is written as UTF-8. binary: True refuses a text.
+
+    Raises FileNotFoundError when a local parent folder is missing, IsADirectoryError where a local folder has the name,
+    MoxFileRespException when a store refuses.
+    """
     _file.write(_encode(url), _to_bytes(data, binary))
 
 
 @_checked
-def append(url: _PATH, data: _BYTES, binary: _SWITCH = False):
-    """Adds to the end; makes the file when it is missing."""
+def append(url: _PATH, data: _BYTES, binary: _SWITCH = False) -> None:
+    """Adds data to the end of the file `url`; makes the file when it is missing. data, binary and errors as write."""
     _file.append(_encode(url), _to_bytes(data, binary))
 
 
 @_checked
-def append_remote(src_url: _PATH, dst_url: _PATH):
-    """Adds the content of src to the end of dst, inside the store where part sizes allow it."""
+def append_remote(src_url: _PATH, dst_url: _PATH) -> None:
+    """Adds the content of the file src_url to the end of dst_url, inside the store where part sizes allow it.
+
+    Raises InvalidArgumentError when both are one file, FileNotFoundError when src_url is missing.
+    """
     _file.append_remote(_encode(src_url), _encode(dst_url))
 
 
 @_checked
-def copy(src_url: _PATH, dst_url: _PATH, client_id=None):
-    """One file; copy_parallel copies folders."""
+def copy(src_url: _PATH, dst_url: _PATH, client_id: "Any" = None) -> None:
+    """Copies the file src_url to dst_url, atomically, checked by size and checksum; copy_parallel copies folders.
+
+    client_id, which scripts for the original give, makes no difference. Raises FileNotFoundError when src_url is missing.
+    """
     _file.copy(_encode(src_url), _encode(dst_url))
 
 
 @_checked
 def copy_parallel(src_url: _PATH, dst_url: _PATH, file_list: ListOf(_PATH) = None, threads: _THREADS = 16,
-                  is_processing: _SWITCH = True, use_queue: _SWITCH = True):
-    """The content of the folder src into the folder dst, with `threads` transfers at once (0: in this thread)."""
+                  is_processing: _SWITCH = True, use_queue: _SWITCH = True) -> CopySummary:
+    """Copies the content of the folder src_url into the folder dst_url; returns a CopySummary.
+
+    file_list: names relative to src_url; None: all. threads: transfers at once; 0: in this thread. is_processing and use_queue,
+    which scripts for the original give, make no difference: transfers are threads, and there is always a queue.
+
+    Raises CopyError when some files failed: the others are in place, its `summary` says which; FileNotFoundError when src_url is
+    missing.
+    """
     names = [_encode(name) for name in file_list or []]
     if file_list is not None and not names:
         return CopySummary(0, 0, 0, 0, 0.0, [])
@@ -136,73 +203,112 @@ def copy_parallel(src_url: _PATH, dst_url: _PATH, file_list: ListOf(_PATH) = Non
 
 
 @_checked
-def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _SWITCH = False, bucket: _SWITCH = False):
-    """As copy_parallel, but only what differs in size, time or checksum. delete_extra removes what the source lacks: never
-    at a place that remove refuses."""
+def sync(src_url: _PATH, dst_url: _PATH, threads: _THREADS = 16, delete_extra: _SWITCH = False,
+         bucket: _SWITCH = False) -> CopySummary:
+    """Copies the folder src_url into dst_url as copy_parallel, but only what differs in size, time or checksum.
+
+    threads: transfers at once; 0: in this thread. delete_extra: remove from dst_url what src_url lacks: never at a place that
+    remove refuses. bucket: with delete_extra, dst_url may be a whole bucket.
+
+    Raises what copy_parallel raises, and InvalidArgumentError for such a place before anything is done.
+    """
     return CopySummary(**_file.sync(_encode(src_url), _encode(dst_url), [], threads, delete_extra, bucket))
 
 
 @_checked
-def background_sync_copy(src_url: _PATH, dst_url: _PATH, seconds: Number(0.01, 1e9) = 120, threads: _THREADS = 16):
+def background_sync_copy(src_url: _PATH, dst_url: _PATH, seconds: Number(0.01, 1e9) = 120,
+                         threads: _THREADS = 16) -> BackgroundSync:
     """sync(src_url, dst_url) every `seconds`, in a thread, and once more at the end of the process or with stop() of what is
-    returned. What fails is told in a line and tried again the next time."""
+    returned. What fails is told in a line and tried again the next time. threads: of sync."""
     return BackgroundSync(lambda: sync(src_url, dst_url, threads), f"{os.fsdecode(src_url)} to {os.fsdecode(dst_url)}", seconds)
 
 
 @_checked
-def copy_once_per_host(src_url: _PATH, dst_dir: _PATH, threads: _THREADS = 16):
-    """For many processes on one host: the first copies, the others wait for it and find all there. Where it is killed, the next one
-    goes on; where its copy fails, those that wait fail with its error (OSError and FileNotFoundError keep their class)."""
+def copy_once_per_host(src_url: _PATH, dst_dir: _PATH, threads: _THREADS = 16) -> CopySummary:
+    """Copies the folder src_url into the local folder dst_dir once for many processes of a host: the first copies, the others
+    wait for it and find all there.
+
+    threads: transfers at once. Returns a CopySummary, of no files for those that waited. Where the first one is killed, the next
+    one goes on; where its copy fails, those that wait fail with its error (OSError and FileNotFoundError keep their class).
+    Raises InvalidArgumentError for a destination in a store.
+    """
     return CopySummary(**_file.copy_once_per_host(_encode(src_url), _encode(dst_dir), [], threads, False, False))
 
 
 @_checked
-def exists(url: _PATH):
+def exists(url: _PATH) -> bool:
+    """Whether there is a file or a folder at `url`.
+
+    Raises MoxFileRespException, and does not say False, where the store does not tell.
+    """
     return _file.exists(_encode(url))
 
 
 @_checked
-def is_directory(url: _PATH):
-    """False for what is missing, also for ''."""
+def is_directory(url: _PATH) -> bool:
+    """Whether there is a folder at `url`; False for what is missing, also for ''. Errors as exists."""
     return bool(os.fspath(url)) and _file.is_directory(_encode(url))
 
 
 @_also_called(recurisive="recursive")
 @_checked
-def get_size(url: _PATH, recursive: _SWITCH = False):
-    """Bytes; of an object store's folder 0 unless recursive."""
+def get_size(url: _PATH, recursive: _SWITCH = False) -> int:
+    """Bytes of the file `url`; of a local folder all below it, of an object store's folder 0 unless recursive.
+
+    Raises FileNotFoundError when it is missing.
+    """
     return _file.get_size(_encode(url), recursive)
 
 
 @_also_called(src_url="url")
 @_checked
-def stat(url: _PATH):
+def stat(url: _PATH) -> Stat:
+    """What there is at `url`, a Stat. Raises FileNotFoundError when it is missing."""
     return Stat(*_file.stat(_encode(url)))
 
 
 @_also_called(recurisive="recursive")
 @_checked
 def list_directory(url: _PATH, recursive: _SWITCH = False, remove_sep: _SWITCH = True, skip_file: _SWITCH = False,
-                   skip_dir: _SWITCH = False):
+                   skip_dir: _SWITCH = False) -> "list[str]":
+    """The names in the folder `url`, in byte order.
+
+    recursive: all that lies below, relative to url, not the first level only. remove_sep: False: names of folders end with '/'.
+    skip_file: folders only. skip_dir: files only.
+
+    Raises FileNotFoundError when it is missing, NotADirectoryError for a file.
+    """
     return _file.list_directory(_encode(url), recursive, remove_sep, skip_file, skip_dir)
 
 
 @_checked
-def scan_dir(url: _PATH):
-    """A generator of DirEntry."""
+def scan_dir(url: _PATH) -> "Iterator[DirEntry]":
+    """A generator of DirEntry: the names in the folder `url` with what is known of each, without a request for each.
+
+    Raises FileNotFoundError when it is missing, NotADirectoryError for a file.
+    """
     for name, path, st in _file.scan_dir(_encode(url)):
         yield DirEntry(name, path, Stat(*st))
 
 
 @_checked
-def glob(url: _PATH):
-    """Absolute paths that match: * ? [..] within a level, ** over levels."""
+def glob(url: _PATH) -> "list[str]":
+    """Absolute paths that match the pattern `url`, sorted: * ? [..] within a level, ** over levels.
+
+    A folder that is there under exactly this name (`run[1]`) is taken as it is.
+    """
     return _file.glob(_encode(url))
 
 
 @_checked
-def walk(url: _PATH, topdown=True, onerror=None, followlinks=False):
-    """As os.walk; without `onerror`, a store's listing that cannot be read is raised: what is left out of it would be lost."""
+def walk(url: _PATH, topdown: "bool" = True, onerror: "Callable[[OSError], Any] | None" = None,
+         followlinks: "bool" = False) -> "Iterator[tuple[Any, list[str], list[str]]]":
+    """A generator of (folder, names of folders, names of files) for `url` and all folders below, as os.walk.
+
+    topdown: folders before what is in them; their list may be changed then, to steer it. onerror: a function that gets what a
+    listing raised; without it, a store's listing that cannot be read is raised: what is left out of it would be lost.
+    followlinks: enter links to folders.
+    """
     top = os.fspath(url)
     if not _is_remote(top):
         yield from _local_walk(top, topdown, onerror, followlinks)
@@ -229,28 +335,38 @@ _local_walk = os.walk
 
 
 @_checked
-def mk_dir(url: _PATH):
-    """OSError when the parent is missing or the folder is there."""
+def mk_dir(url: _PATH) -> None:
+    """Makes the folder `url`. Raises FileNotFoundError when its parent is missing, FileExistsError when it is there."""
     _file.mk_dir(_encode(url))
 
 
 @_checked
-def make_dirs(url: _PATH):
+def make_dirs(url: _PATH) -> None:
+    """Makes the folder `url` with all its parents; one that is there already is none too many.
+
+    Raises FileExistsError when a file has the name.
+    """
     _file.make_dirs(_encode(url))
 
 
 @_also_called(recurisive="recursive")
 @_checked
-def remove(url: _PATH, recursive: _SWITCH = False, bucket: _SWITCH = False):
-    """The file; with recursive the folder, too. Silent when missing; a trailing '/' names a folder only. ValueError, before
-    anything goes, for /, ., .., the current and the home folder, a mount's root, what holds one of them, and for a whole
-    bucket unless bucket=True."""
+def remove(url: _PATH, recursive: _SWITCH = False, bucket: _SWITCH = False) -> None:
+    """Removes the file `url`; with recursive the folder, too. Silent when it is missing; a trailing '/' names a folder only.
+
+    bucket: a whole bucket may go, with all that is in it. Raises InvalidArgumentError, before anything goes, for /, ., .., the
+    current and the home folder, a mount's root, what holds one of them, and for a whole bucket unless bucket=True.
+    """
     _file.remove(_encode(url), recursive, bucket)
 
 
 @_checked
-def rename(src_url: _PATH, dst_url: _PATH, bucket: _SWITCH = False):
-    """Files and folders, across stores; the source goes when the destination was looked at. Refuses what remove refuses."""
+def rename(src_url: _PATH, dst_url: _PATH, bucket: _SWITCH = False) -> None:
+    """Moves the file or the folder src_url to dst_url, across stores, too; the source goes when the destination was looked at.
+
+    bucket: either may be a whole bucket. Raises InvalidArgumentError for the places that remove refuses, FileNotFoundError when
+    src_url is missing, Error when something came or changed there meanwhile, which stays.
+    """
     _file.rename(_encode(src_url), _encode(dst_url), bucket)
 
 
@@ -259,10 +375,19 @@ def set_auth(ak: _SECRET = None, sk: _SECRET = None, server: _NAME = None, port:
              is_secure: _SWITCH = None, ssl_verify: _SWITCH = None, long_conn_mode: _SWITCH = None, path_style: _SWITCH = None,
              retry: Integer(*_LIMITS["retry"]) = None, retry_wait: Number(*_LIMITS["retry_wait"]) = None,
              client_timeout: Number(*_LIMITS["client_timeout"]) = None, list_max_keys: Integer(*_LIMITS["list_max_keys"]) = None,
-             token: _SECRET = None, region: _NAME = None, obs_client_log=None, timeout_config=None):
-    """How to reach the object store; what is not set comes from the environment (MOX_AK, …, AWS_ACCESS_KEY_ID, …).
+             token: _SECRET = None, region: _NAME = None, obs_client_log: "Any" = None, timeout_config: "Any" = None) -> None:
+    """How to reach the object store, for all operations that begin from now on.
 
+    What is not set keeps what earlier calls set, and else comes from the environment: MOX_AK, …, AWS_ACCESS_KEY_ID, … (docs/environment.md).
+
+    ak, sk: access key and secret key. token: session token. server: host, host:port or http(s)://host:port. port: of the server.
+    is_secure: https (by default) or http. ssl_verify: look at the server's certificate; True by default. long_conn_mode: use
+    connections again; True by default. path_style: host/bucket/key; False: bucket.host/key; by default by the kind of server.
+    retry: attempts in all. retry_wait: seconds before the second one, doubled for each further. client_timeout: seconds without a
+    byte after which an attempt counts as failed. list_max_keys: names in one page of a listing. region: of the store.
     obs_client_log and timeout_config, which scripts for the original give, have no effect: a line says so.
+
+    Raises InvalidArgumentError that names the argument and its range.
     """
     for name, value, instead in (("obs_client_log", obs_client_log, "errors tell the store's answer and its request's id"),
                                  ("timeout_config", timeout_config, "client_timeout is the time without an answer of every request")):

@@ -2,6 +2,8 @@
 import atexit
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 
 def _say(line):
@@ -10,9 +12,12 @@ def _say(line):
 
 
 class BackgroundSync:
-    """What background_sync_copy returns. stop() ends it after a last time; so does the end of the process."""
+    """What background_sync_copy returns. stop() ends it after a last time; so does the end of the process.
 
-    def __init__(self, sync, what, seconds):
+    sync: the function that is called. what: its folders, for messages. seconds: between two calls.
+    """
+
+    def __init__(self, sync: "Callable[[], Any]", what: str, seconds: float):
         self._sync = sync
         self._what = what
         self._seconds = seconds
@@ -31,7 +36,8 @@ class BackgroundSync:
         except Exception as e:
             _say(f"WARNING: background_sync_copy {self._what}: {e}; the next time comes in {self._seconds:g} s")
 
-    def stop(self):
+    def stop(self) -> None:
+        """Ends it, after the folder was brought over once more."""
         if self._stopped.is_set():
             return
         self._stopped.set()

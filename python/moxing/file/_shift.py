@@ -191,8 +191,9 @@ def _shift_off():
     _originals.clear()
 
 
-def shift(src, dst):
-    """shift('os', 'mox') turns it on, shift('mox', 'os') off; local paths behave exactly as before in both."""
+def shift(src: str, dst: str) -> None:
+    """Lets open, os, os.path, glob and shutil take paths of object stores (docs/old_scripts.md): src 'os' and dst 'mox' turn it on,
+    'mox' and 'os' off. Local paths behave exactly as before in both. Raises InvalidArgumentError for other words."""
     if (src, dst) == ("os", "mox"):
         _shift_on()
     elif (src, dst) == ("mox", "os"):

@@ -86,16 +86,20 @@ class _FileType(type):
 
 
 class File(metaclass=_FileType):
-    """File(name, mode='r', encoding='utf-8', errors=None, newline=None): a file on a local path or in an object store.
+    """An open file on a local path or in an object store: an io object, and an instance of File.
 
-    Modes: r w a r+ w+ a+, with b (bytes) in any place. An object that is read streams by ranges; one that is written goes
-    up in parts, and shows at its path with flush() and close().
+    name: the path. mode: r w a r+ w+ a+, with b (bytes) in any place. buffering: bytes, 1: by lines, 0: none (of bytes only); -1: 64 KiB.
+    encoding ('utf-8' when it is None), errors, newline: of text, as open's. An object that is read streams by ranges; one that is
+    written goes up in parts, and shows at its path with flush() and close().
+
+    Raises FileNotFoundError when what is read is missing, InvalidArgumentError for another mode, and encoding, errors or newline of bytes.
     """
 
-    def next(self):
+    def next(self) -> "str | bytes":
+        """The next line; StopIteration at the end."""
         return next(self)
 
-    def size(self):
+    def size(self) -> int:
         """Bytes; what was written is flushed first."""
         if self.writable():
             self.flush()
@@ -147,7 +151,7 @@ def normalize(mode):
 
 @checked(who="File")
 def _open(name: Path(), mode: Text() = "r", buffering: Integer(-1, 2**28) = -1, encoding: Text() = None, errors: Text() = None,
-          newline: Text() = None):
+          newline: Text() = None) -> "File":
     mode_given = mode
     mode, binary = normalize(mode)
     if binary and (encoding is not None or errors is not None or newline is not None):

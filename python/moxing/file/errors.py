@@ -1,13 +1,18 @@
 """The exceptions of file operations. `resp` has status, code, message, request_id, host and resource."""
 import types
+from typing import Any
 
 from moxing.errors import DataError, Error, InvalidArgumentError, NotFoundError
+
+
+__all__ = ["CopyError", "MoxFileNameDuplicateException", "MoxFileNotExistsException", "MoxFileReadException",
+           "MoxFileRespException", "OsError"]
 
 
 class _MoxFileBaseRespException(Error):
     """What carries an object store's answer; never a key, a token or a signature."""
 
-    def __init__(self, resp=None, *args):
+    def __init__(self, resp: Any = None, *args: Any):
         super().__init__(*args)
         self.resp = resp
 
@@ -33,9 +38,11 @@ class _NotExistsInStore(MoxFileRespException, MoxFileNotExistsException):
 
 
 class CopyError(Error):
-    """Some files of a copy failed: `summary` says which; the others are in place."""
+    """Some files of a copy failed: `summary`, a CopySummary, says which; the others are in place. args: the message."""
 
-    def __init__(self, summary, *args):
+    summary: Any
+
+    def __init__(self, summary: Any, *args: Any):
         super().__init__(*args)
         self.summary = summary
 

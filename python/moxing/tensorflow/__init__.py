@@ -1,6 +1,11 @@
 """Training on TensorFlow: `import moxing.tensorflow as mox`.
 
 Importing it takes MoXing's own flags (`--num_gpus=2`, see get_help) out of sys.argv.
+
+Every function looks at its arguments before it does anything else: ArgumentTypeError (a TypeError) and InvalidArgumentError
+(a ValueError) say which one does not fit, what it got and what is expected. UnsupportedError: this version cannot do it;
+NotFoundError: a file, a checkpoint or a data set is not there; DataError: what was read is broken; RunError: a run failed
+after it had started. All of them are moxing.errors.Error.
 """
 import importlib
 

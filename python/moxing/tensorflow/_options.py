@@ -3,7 +3,7 @@ import functools
 import inspect
 import textwrap
 
-from moxing._arguments import Integer, Kind, Number, PathText, Switch, Text, checked
+from moxing._arguments import Integer, Kind, Number, PathText, Switch, Text, Told, checked
 
 
 class Word(Text):
@@ -12,12 +12,19 @@ class Word(Text):
     def __init__(self, words, expected):
         super().__init__(expected)
         self._words = words
+        self.hint = f"Literal[{', '.join(map(repr, filter(None, words)))}]"
 
     def take(self, value):
         text = super().take(value)
         if text not in self._words:
             raise ValueError
         return text
+
+
+# What type checkers know of the options that are no plain values.
+_FUNCTIONS = {"optimizer_fn": "Callable[..., Any] | Sequence[Callable[..., Any]]"}
+_OBJECTS = {"image_size": "int | tuple[int, int]", "reader_class": "type | str", "reader_kwargs": "dict[str, int]",
+            "custom_feature_keys": "Sequence[str]", "custom_feature_values": "Sequence[Any]"}
 
 
 def _kind(option):
@@ -29,10 +36,12 @@ def _kind(option):
         "mode": lambda: Text(option["expected"]),
         "word": lambda: Word(option["words"], option["expected"]),
         "path": PathText,
-    }.get(option["kind"], lambda: inspect.Parameter.empty)()  # functions and such are looked at where they are used
+        "function": lambda: Told(option["expected"], _FUNCTIONS.get(option["name"], "Callable[..., Any]")),
+        "object": lambda: Told(option["expected"], _OBJECTS[option["name"]]),
+    }[option["kind"]]()
     if isinstance(kind, (Integer, Number)):
         kind.expected = option["expected"]
-    if isinstance(kind, Kind) and option["kind"] != "mode":
+    if option["kind"] != "mode":
         kind.or_none()  # the default
     return kind
 
@@ -63,7 +72,7 @@ def takes(options, order=(), kinds=None, defaults=None, who=None, last=()):
                  for entry in order]
         known = {p.name for p in own + taken}
         taken += [_parameter(option, kinds or {}, defaults or {}) for option in options if option["name"] not in known]
-        signature = inspect.Signature([*own, *taken, *last])
+        signature = inspect.Signature([*own, *taken, *last], return_annotation=inspect.signature(function).return_annotation)
         name = function.__qualname__.removesuffix(".__init__")
 
         def takes_options(*args, **kwargs):

@@ -1,9 +1,13 @@
 """The figures of a run, for tables and plots."""
 import json
+from typing import TYPE_CHECKING
 
 from moxing._arguments import PathText, checked
 from moxing.errors import NotFoundError
 from moxing.tensorflow._runtime import tf
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def _logged(folder):
@@ -33,10 +37,12 @@ def _summarized(folder):
 
 
 @checked
-def history(log_dir: PathText()):
+def history(log_dir: PathText()) -> "pandas.DataFrame":
     """What a run logged and summarized in log_dir, a pandas DataFrame: a row a global step, a column a name.
 
     `history(log_dir)["loss"].plot()` draws a curve. Steps that were run anew after a restart have their last values.
+
+    Raises NotFoundError when log_dir has neither log.jsonl nor events with figures; ImportError without pandas.
     """
     import pandas
     rows = {}

@@ -6,10 +6,10 @@ from moxing.tensorflow.preprocessing import note_preprocessing_keys
 
 
 @checked
-def load_plugin(path: PathText()):
-    """Loads the library, which registers what it brings; nothing when it is loaded already.
+def load_plugin(path: PathText()) -> None:
+    """Loads the library `path`, which registers what it brings; nothing when it is loaded already.
 
-    Those of the environment's MOX_PLUGINS are loaded when moxing.tensorflow is imported.
+    Raises InvalidArgumentError for one of another version of MoXing, and for a name that is taken. Those of the environment's MOX_PLUGINS are loaded when moxing.tensorflow is imported.
     """
     engine.load_plugin(path)
     note_network_keys()

@@ -1,4 +1,6 @@
 """What all data sets share."""
+from typing import Any
+
 from moxing._arguments import ListOf, Text, checked
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._fragments import import_fragment
@@ -7,27 +9,34 @@ from moxing.tensorflow._runtime import tf
 
 
 class Dataset:
-    """A data set that C++ reads: get() inside input_fn adds its pipeline to the graph."""
+    """A data set that C++ reads: get() inside input_fn adds its pipeline to the graph.
 
-    def __init__(self, dataset):
+    dataset: the engine's, as the classes and functions of this package make it.
+    """
+
+    def __init__(self, dataset: "Any"):
         self._dataset = dataset
 
     @property
-    def total_num_samples(self):
+    def total_num_samples(self) -> int:
         """Samples in an epoch, of all workers."""
         return self._dataset.num_samples()
 
     @property
-    def class_names(self):
+    def class_names(self) -> "list[str]":
         """In the order of the labels; empty when they are not known."""
         return self._dataset.class_names()
 
-    def keys(self):
+    def keys(self) -> "list[str]":
+        """What get takes."""
         return self._dataset.keys()
 
     @checked(who="get")
-    def get(self, keys: ListOf(Text("a key"), or_one=True)):
-        """The tensors of the next sample (or batch), one a key."""
+    def get(self, keys: ListOf(Text("a key"), or_one=True)) -> "list[tf.Tensor]":
+        """The tensors of the next sample, or batch, one for each of keys: to be called inside input_fn.
+
+        Raises InvalidArgumentError for a key that the data set does not have, and outside of a graph.
+        """
         if tf.executing_eagerly():
             raise InvalidArgumentError("a data set adds to a graph: call get() inside input_fn, or under "
                                        "`with tf.Graph().as_default():`")
@@ -39,18 +48,21 @@ class NamedClasses:
     """The classes of metadata that C++ read (self._metadata)."""
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
+        """How many classes there are."""
         return self._metadata.num_classes
 
     @property
-    def labels_list(self):
+    def labels_list(self) -> "list[str]":
         """The names of the classes, in the order of the labels."""
         return self._metadata.labels_list
 
     @property
-    def names_to_labels(self):
+    def names_to_labels(self) -> "dict[str, int]":
+        """Name of a class -> its label."""
         return self._metadata.names_to_labels
 
     @property
-    def labels_to_names(self):
+    def labels_to_names(self) -> "dict[int, str]":
+        """Label -> name of its class."""
         return self._metadata.labels_to_names

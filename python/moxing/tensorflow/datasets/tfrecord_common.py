@@ -1,6 +1,7 @@
 """TFRecord files of tf.Example: image data sets as TF-slim writes them, and data sets of any features."""
 import functools
 import inspect
+from typing import Any
 
 from moxing._arguments import Integer, ListOf, PathText, Text, checked, shown
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
@@ -25,7 +26,13 @@ def _patterns(file_pattern, file_patterns):
 
 
 class BaseTFRecordMetadata:
-    """The files of base_dir that match. num_samples is counted from the record headers when it is not given."""
+    """The TFRecord files of base_dir that match file_pattern: one pattern (*, ?, [..]), or a list of them.
+
+    num_samples: counted from the record headers when it is not given. redirect_dir: read the files from this copy of base_dir.
+    file_patterns: another name of file_pattern.
+
+    Raises NotFoundError when no file matches, DataError when all of them are empty or no record can be read.
+    """
 
     @checked
     def __init__(self, base_dir: _FOLDER, file_pattern: _PATTERNS = None, num_samples: _SAMPLES = None, redirect_dir: _FOLDER = None,
@@ -33,14 +40,21 @@ class BaseTFRecordMetadata:
         self._metadata = engine.TFRecordMetadata(base_dir, _patterns(file_pattern, file_patterns), num_samples or 0, redirect_dir or "")
 
     @property
-    def num_samples(self):
+    def num_samples(self) -> int:
+        """Records of all files."""
         return self._metadata.total_num_samples
 
     total_num_samples = num_samples
 
 
 class ImageClassificationTFRecordMetadata(NamedClasses, BaseTFRecordMetadata):
-    """The classes are those of label_map_file in base_dir, where it is."""
+    """The TFRecord files of images that match; the classes are those of label_map_file in base_dir, where it is.
+
+    base_dir, file_pattern, file_patterns, num_samples, redirect_dir: as BaseTFRecordMetadata. num_classes: 0: as many as
+    label_map_file names. label_map_file: used when it is there.
+
+    Raises what BaseTFRecordMetadata raises, and InvalidArgumentError when num_classes and label_map_file do not agree.
+    """
 
     @checked
     def __init__(self, base_dir: _FOLDER, file_pattern: _PATTERNS = None, num_samples: _SAMPLES = None, redirect_dir: _FOLDER = None,
@@ -51,14 +65,17 @@ class ImageClassificationTFRecordMetadata(NamedClasses, BaseTFRecordMetadata):
 
 
 @checked
-def tensor_handler(feature: Text("the name of a feature")):
-    """An item that is the feature as it is."""
+def tensor_handler(feature: Text("the name of a feature")) -> "Any":
+    """For items_to_handlers of BaseTFRecordDataset: an item that is the feature of this name as it is."""
     return engine.tensor_handler(feature)
 
 
 @checked
-def image_handler(feature: Text("the name of a feature") = "image/encoded", size=None):
-    """An item that is the feature's bytes, decoded to a uint8 image [height, width, 3]."""
+def image_handler(feature: Text("the name of a feature") = "image/encoded", size: "int | tuple[int, int] | None" = None) -> "Any":
+    """For items_to_handlers of BaseTFRecordDataset: an item that is the bytes of the feature, decoded to a uint8 image [height, width, 3].
+
+    size: one number or (height, width), to which it is resized; None: as it is.
+    """
     return engine.image_handler(feature, None if size is None else image_size_of(size))
 
 
@@ -101,7 +118,10 @@ class BaseTFRecordDataset(Dataset):
 
     A subclass overrides the methods keys_to_features and items_to_handlers; or _build_features(self, *features), which gets
     the tensors of feature_keys, in their order, and calls self._add_feature(item, tensor) for each item. Older ones are
-    called _build_feature, and have _parser(self, record), which gives what it takes. num_readers is num_parallel.
+    called _build_feature, and have _parser(self, record), which gives what it takes.
+
+    metadata, or meta: a BaseTFRecordMetadata. num_readers is num_parallel. Raises InvalidArgumentError at get() when either of
+    keys_to_features and items_to_handlers is missing.
     """
 
     _build_features = _build_feature = None
@@ -110,10 +130,12 @@ class BaseTFRecordDataset(Dataset):
     @takes(engine.TFRecordDatasetOptions.options,
            ["batch_size", "shuffle", "shuffle_buffer_size", "num_parallel", "num_epochs", "cache_dir", "remove_cache_on_finish",
             "private_num_threads", "preprocess_threads", "drop_remainder", "seed", "max_broken_samples", "shard_index",
-            "num_shards", other("meta"), other("feature_keys"), other("feature_values"),
+            "num_shards", other("meta", None, "Any"), other("feature_keys", None, "Sequence[str] | None"),
+            other("feature_values", None, "Sequence[Any] | None"),
             other("num_readers", None, range_of("num_readers"))])
-    def __init__(self, metadata=None, keys_to_features=None, items_to_handlers=None, *, meta=None, feature_keys=None,
-                 feature_values=None, num_readers=None, **options):
+    def __init__(self, metadata: "Any" = None, keys_to_features: "dict[str, Any] | None" = None,
+                 items_to_handlers: "dict[str, Any] | None" = None, *, meta=None, feature_keys=None, feature_values=None,
+                 num_readers=None, **options):
         if num_readers is not None:
             options["num_parallel"] = num_readers
         self._options = fill(engine.TFRecordDatasetOptions(), options)
@@ -125,10 +147,12 @@ class BaseTFRecordDataset(Dataset):
         self._added = None
         self._made = None
 
-    def keys_to_features(self):
+    def keys_to_features(self) -> "dict[str, Any] | None":
+        """The features that are parsed; a subclass may override it."""
         return self._features
 
-    def items_to_handlers(self):
+    def items_to_handlers(self) -> "dict[str, Any] | None":
+        """The items that get takes, and how they are made; a subclass may override it."""
         return self._items
 
     def _add_feature(self, item, tensor):
@@ -187,16 +211,22 @@ class BaseTFRecordDataset(Dataset):
 
 
 @checked
-def get_tfrecord(dataset_dir: _FOLDER, file_pattern: _PATTERNS, keys_to_features, items_to_handlers, num_samples: _SAMPLES = None,
-                 num_epochs=None, shuffle=True, **kwargs):
-    """The data set of the files in dataset_dir that match. kwargs: the further arguments of BaseTFRecordDataset."""
+def get_tfrecord(dataset_dir: _FOLDER, file_pattern: _PATTERNS, keys_to_features: "dict[str, Any]",
+                 items_to_handlers: "dict[str, Any]", num_samples: _SAMPLES = None, num_epochs: "int | None" = None,
+                 shuffle: bool = True, **kwargs: "Any") -> BaseTFRecordDataset:
+    """The data set of the files in dataset_dir that match file_pattern.
+
+    num_samples: of BaseTFRecordMetadata. keys_to_features, items_to_handlers, num_epochs, shuffle, kwargs: of BaseTFRecordDataset.
+    Raises what the two raise.
+    """
     return BaseTFRecordDataset(BaseTFRecordMetadata(dataset_dir, file_pattern, num_samples), keys_to_features,
                                items_to_handlers, num_epochs=num_epochs, shuffle=shuffle, **kwargs)
 
 
 class ImageClassificationTFRecordDataset(Dataset):
-    """image/encoded and image/class/label as TF-slim writes them.
+    """Images of TFRecord files: image/encoded and image/class/label as TF-slim writes them.
 
+    metadata, or meta: an ImageClassificationTFRecordMetadata, or a BaseTFRecordMetadata of files that tell nothing of classes.
     Keys: image, label, label_desc, image_name, and the custom_feature_keys, whose custom_feature_values are
     tf.FixedLenFeature or tf.VarLenFeature. Older scripts give keys_to_features and items_to_handlers after the metadata: that
     is a BaseTFRecordDataset.
@@ -211,8 +241,8 @@ class ImageClassificationTFRecordDataset(Dataset):
            ["batch_size", "shuffle", "shuffle_buffer_size", "num_parallel", "num_epochs", "cache_dir", "preprocess_fn",
             "image_size", "remove_cache_on_finish", "private_num_threads", "custom_feature_keys", "custom_feature_values",
             "drop_remainder", "augmentation_fn", "label_one_hot", "preprocess_threads", "seed", "max_broken_samples",
-            "apply_exif_orientation", "shard_index", "num_shards", other("meta")])
-    def __init__(self, metadata=None, *, custom_feature_keys=None, custom_feature_values=None, meta=None, **options):
+            "apply_exif_orientation", "shard_index", "num_shards", other("meta", None, "Any")])
+    def __init__(self, metadata: "Any" = None, *, custom_feature_keys=None, custom_feature_values=None, meta=None, **options):
         options = fill(engine.ImageTFRecordDatasetOptions(), options)
         custom = paired_features("custom_feature_keys", custom_feature_keys, "custom_feature_values", custom_feature_values)
         options.custom_feature_keys = [key for key, _ in custom]

@@ -1,5 +1,6 @@
 """MoXing's own parameters: set on the command line (`--num_gpus=2`) or with set_flag before run."""
 import sys
+from typing import Any
 
 from moxing._arguments import Text, checked, plain, shown
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
@@ -7,8 +8,11 @@ from moxing.tensorflow._runtime import engine
 
 
 @checked
-def get_flag(name: Text() = None, *, flag_name: Text() = None):
-    """The flag's value. The manual writes both get_flag(name) and get_flag(flag_name=name)."""
+def get_flag(name: Text() = None, *, flag_name: Text() = None) -> "Any":
+    """The value of MoXing's flag `name`, as it was set or its default: a bool, int, float or str.
+
+    flag_name: the same as name; the manual writes both. Raises InvalidArgumentError when there is no such flag.
+    """
     name = flag_name if name is None else name
     if name is None:
         raise InvalidArgumentError("get_flag: name is needed; get_help() tells the flags")
@@ -16,8 +20,11 @@ def get_flag(name: Text() = None, *, flag_name: Text() = None):
 
 
 @checked
-def set_flag(name: Text(), value):
-    """Before run, outside the user's functions."""
+def set_flag(name: Text(), value: "bool | int | float | str") -> None:
+    """Sets MoXing's flag `name` to value: before run, outside the user's functions. get_help() tells the flags and what they take.
+
+    Raises InvalidArgumentError when there is no such flag or the value is none of its, ArgumentTypeError for one of another type.
+    """
     value = plain(value)
     expected = engine.flag_values(name)
     if not isinstance(value, (bool, int, float, str)):
@@ -27,7 +34,7 @@ def set_flag(name: Text(), value):
     engine.set_flag(name, value)
 
 
-def get_help():
+def get_help() -> str:
     """All flags with their defaults and values."""
     return engine.get_help()
 

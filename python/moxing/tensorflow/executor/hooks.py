@@ -2,6 +2,8 @@
 
 Hooks that are written for tf.train.SessionRunHook work as they are; AggregativeSessionRunHook says more about itself.
 """
+from typing import Any
+
 import numpy as np
 
 from moxing._arguments import Integer, Number, Text, checked, shown
@@ -12,15 +14,15 @@ from moxing.tensorflow._runtime import engine, tf
 class AggregativeSessionRunHook(tf.train.SessionRunHook):
     """A tf.train.SessionRunHook that says how it works on several devices and in inter_mode."""
 
-    def support_aggregation(self):
+    def support_aggregation(self) -> bool:
         """model_fn makes a hook for each device. True: they act as one, on the mean of what they fetch."""
         return False
 
-    def support_sync_workers(self):
+    def support_sync_workers(self) -> bool:
         """Whether the hook may run where several workers train in step. In one process it makes no difference."""
         return False
 
-    def run_inter_mode(self):
+    def run_inter_mode(self) -> bool:
         """True: the hook belongs to the graph of inter_mode, and the one made there is used."""
         return False
 
@@ -51,10 +53,10 @@ class NativeHook(AggregativeSessionRunHook):
 class FeedSessionRunHook(NativeHook):
     """Feeds placeholders of model_fn in every step, and in the evaluation steps of the graph that it was made for.
 
-    feed_dict: placeholder -> value, taken as it is now.
+    feed_dict: placeholder -> value, taken as it is now. Raises InvalidArgumentError for a value of another shape or type.
     """
 
-    def __init__(self, feed_dict):
+    def __init__(self, feed_dict: "dict[Any, Any]"):
         if not isinstance(feed_dict, dict):
             raise InvalidArgumentError(f"FeedSessionRunHook: feed_dict is {shown(feed_dict)}, expected a dict: placeholder -> value")
         try:
@@ -86,11 +88,12 @@ class LogEvaluationMetricHook(NativeHook):
     """Evaluates in inter_mode after every n-th epoch, and logs `[VALIDATION METRICS] step: 31 accuracy: 0.873`.
 
     monitor_info: name -> scalar tensor. batch_size: of a device. samples_in_train, samples_in_eval: of an epoch, of one
-    evaluation. num_gpus: devices that share an epoch; None: those of the run.
+    evaluation. evaluate_every_n_epochs: n. prefix: of the names in the log. num_gpus: devices that share an epoch; None: those of
+    the run.
     """
 
     @checked
-    def __init__(self, monitor_info, batch_size: _BATCH_SIZE, samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES,
+    def __init__(self, monitor_info: "dict[str, Any]", batch_size: _BATCH_SIZE, samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES,
                  evaluate_every_n_epochs: _EPOCHS = 1, prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
         self._evaluation = (_scalars(monitor_info),
                             dict(batch_size=batch_size, samples_in_train=samples_in_train, samples_in_eval=samples_in_eval,
@@ -100,25 +103,28 @@ class LogEvaluationMetricHook(NativeHook):
     def _make_native(self):
         return engine.LogEvaluationMetricHook(*self._evaluation)
 
-    def support_aggregation(self):
+    def support_aggregation(self) -> bool:
+        """True."""
         return True
 
-    def support_sync_workers(self):
+    def support_sync_workers(self) -> bool:
+        """True."""
         return True
 
-    def run_inter_mode(self):
+    def run_inter_mode(self) -> bool:
+        """True."""
         return True
 
 
 class EarlyStoppingHook(LogEvaluationMetricHook):
     """Evaluates as LogEvaluationMetricHook, and stops when the metric `monitor` does not gain any more.
 
-    min_delta: a change that is not larger is no gain. patience: evaluations without gain, after which training stops.
+    monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs, prefix, num_gpus: as there. min_delta: a change that is not larger is no gain. patience: evaluations without gain, after which training stops.
     mode: 'max', 'min' or 'auto': min for names with loss or err in them, else max.
     """
 
     @checked
-    def __init__(self, monitor_info, monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
+    def __init__(self, monitor_info: "dict[str, Any]", monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
                  samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _EPOCHS = 1, min_delta: _GAIN = 0,
                  patience: _FEW = 0, mode: _MODE = "auto", prefix: Text().or_none() = "", num_gpus: _DEVICES = None):
         self._stopping = (monitor or "", min_delta, patience, mode)
@@ -130,10 +136,15 @@ class EarlyStoppingHook(LogEvaluationMetricHook):
 
 
 class PlateauLREarlyStoppingHook(EarlyStoppingHook):
-    """As EarlyStoppingHook, but a plateau multiplies the learning rate; the last of max_plateaus stops training."""
+    """As EarlyStoppingHook, but a plateau multiplies the learning rate; the last of max_plateaus stops training.
+
+    monitor_info, batch_size, samples_in_train, samples_in_eval, evaluate_every_n_epochs, prefix, num_gpus: as
+    LogEvaluationMetricHook. monitor, min_delta, mode: as EarlyStoppingHook. patience: evaluations without gain that make a
+    plateau. lr_multiplier: of the learning rate at each plateau.
+    """
 
     @checked
-    def __init__(self, monitor_info, monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
+    def __init__(self, monitor_info: "dict[str, Any]", monitor: Text("a name in monitor_info").or_none(), batch_size: _BATCH_SIZE,
                  samples_in_train: _SAMPLES, samples_in_eval: _SAMPLES, evaluate_every_n_epochs: _EPOCHS = 1, min_delta: _GAIN = 0,
                  patience: _FEW = 0, mode: _MODE = "auto", prefix: Text().or_none() = "", num_gpus: _DEVICES = None,
                  lr_multiplier: Number(1e-30, 1e30) = 0.1, max_plateaus: Integer(1, 1_000_000) = 3):

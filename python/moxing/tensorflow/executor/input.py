@@ -1,4 +1,6 @@
 """Calls input_fn in a graph of its own, and brings its pipeline, lifted by the engine, into the main graph."""
+from typing import Any
+
 from moxing._arguments import Switch, checked
 from moxing.errors import InvalidArgumentError, UnsupportedError
 from moxing.tensorflow._graph_state import new_graph, state_of
@@ -7,18 +9,22 @@ from moxing.tensorflow.executor import returned, user_functions
 
 
 class InputSpec:
-    """Several lists of inputs, which model_fn gets apart: `inputs.get_input(0)`. Each device always has a batch of its own:
-    split_to_device makes no difference."""
+    """What input_fn returns for several lists of inputs, which model_fn gets apart: `inputs.get_input(0)`.
+
+    split_to_device makes no difference: each device always has a batch of its own.
+    """
 
     @checked
     def __init__(self, split_to_device: Switch() = False):
         self.split_to_device = split_to_device
         self._inputs = []
 
-    def new_input(self, inputs):
+    def new_input(self, inputs: "Any") -> None:
+        """Adds a list of tensors, or one tensor: inputs."""
         self._inputs.append(list(inputs) if isinstance(inputs, (list, tuple)) else [inputs])
 
-    def get_input(self, index):
+    def get_input(self, index: int) -> "list[tf.Tensor]":
+        """The list that was added as the index-th, from 0."""
         return self._inputs[index]
 
 

@@ -1,5 +1,7 @@
 """mox.lr_find: which learning rate a training should have."""
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 from moxing._arguments import Integer, Number, checked
 from moxing.errors import InvalidArgumentError, RunError
@@ -20,6 +22,8 @@ class _Diverged(Exception):
 
 @dataclasses.dataclass
 class LrFindPoint:
+    """A step of the test."""
+
     learning_rate: float
     loss: float
     smoothed: float
@@ -27,8 +31,10 @@ class LrFindPoint:
 
 @dataclasses.dataclass
 class LrFindResult:
-    points: list       # of LrFindPoint, one a step
-    suggestion: float  # None: the loss fell nowhere
+    """What lr_find found."""
+
+    points: list[LrFindPoint]  # one a step
+    suggestion: float | None   # None: the loss fell nowhere
 
 
 def _with_loss(model_fn):
@@ -44,14 +50,16 @@ def _with_loss(model_fn):
 
 
 @checked
-def lr_find(make_optimizer, lowest: Number(1e-30, 1e30) = 1e-6, highest: Number(1e-30, 1e30) = 10.0,
-            steps: Integer(10, 10000) = 100, **options):
+def lr_find(make_optimizer: "Callable[[Callable[[], Any]], Any]", lowest: Number(1e-30, 1e30) = 1e-6, highest: Number(1e-30, 1e30) = 10.0,
+            steps: Integer(10, 10000) = 100, **options: "Any") -> LrFindResult:
     """The learning rate range test (Smith 2015): trains with rates that rise from `lowest` to `highest` by the same factor a step,
     until the smoothed loss is four times its least. Nothing is saved.
 
     make_optimizer(rate): what returns the training's optimizer_fn, e.g. lambda rate: mox.get_optimizer_fn("momentum", rate); the rate
-    is a function. options: those of mox.run, but what says where it is saved and how long it is. Returns the points (learning_rate,
+    is a function. steps: of the test, at most. options: those of mox.run, but what says where it is saved and how long it is. Returns the points (learning_rate,
     loss, smoothed) and a suggestion, the rate in the middle of where the smoothed loss falls longest.
+
+    Raises what mox.run raises, but for a loss that is not finite, which ends the test.
     """
     for name in _LEFT_ASIDE:
         if options.get(name) is not None:

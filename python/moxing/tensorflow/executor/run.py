@@ -17,13 +17,15 @@ _WARNING, _ERROR = 2, 3
 
 @dataclasses.dataclass(repr=False)
 class RunResult:
+    """What run returns."""
+
     steps: int             # run by this call
     global_step: int       # of the model, at the end
-    metrics: dict          # EVAL: the mean of log_info over the run; TRAIN: what was logged last
+    metrics: dict[str, float]  # EVAL: the mean of log_info over the run; TRAIN: what was logged last
     checkpoint: str        # prefix that was saved last (TRAIN) or loaded
     export_dir: str        # of the exported model, "" for none
-    validation: dict = dataclasses.field(default_factory=dict)  # TRAIN with eval_every_n_…: what the last validation gave
-    best_validation: tuple = None  # likewise: (metric, value, global step) of the best one, with the runs before
+    validation: dict[str, float] = dataclasses.field(default_factory=dict)  # TRAIN with eval_every_n_…: what the last validation gave
+    best_validation: tuple[str, float, int] | None = None  # likewise: (metric, value, global step) of the best one, with the runs before
 
     def __repr__(self):
         """What there is, metrics with four digits."""
@@ -59,6 +61,8 @@ def _check_functions(functions, mode):
 
 class _ExportModel(Kind):
     """The manual also writes export_model=False."""
+
+    hint = "Literal['TF_SERVING', False]"
 
     def __init__(self):
         super().__init__("TF_SERVING or False; there is mox.ExportKeys.TF_SERVING alone")
@@ -111,7 +115,7 @@ def _stop_as_asked():
 
 @takes(engine.run_options, kinds={"export_model": _ExportModel().or_none()}, defaults={"run_mode": "invalid", "export_model": False},
        last=[other("progress", None, Switch())])
-def run(**options):
+def run(**options) -> RunResult:
     """Runs to the end and returns a RunResult.
 
     Raises InvalidArgumentError (a ValueError) before anything starts when an argument, or what a function returned, does

@@ -1,5 +1,6 @@
 """Variables and collections of the device whose model_fn is being called."""
 import contextlib
+from typing import Any
 
 from moxing._arguments import shown
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
@@ -14,8 +15,8 @@ _SHARED = frozenset([
 ])
 
 
-def get_collection(key):
-    """What this device's model_fn added to the collection; variables: all of them."""
+def get_collection(key: "Any") -> "list[Any]":
+    """What this device's model_fn added to the collection `key` (tf.GraphKeys.UPDATE_OPS, …); variables: all of them."""
     try:
         hash(key)
     except TypeError:
@@ -61,8 +62,12 @@ def _forcing_getter(force_dtype):
 
 
 @contextlib.contextmanager
-def var_scope(force_dtype=None):
-    """Floating point variables made inside have force_dtype; the code that asks for them gets a cast to its own dtype."""
+def var_scope(force_dtype: "Any" = None) -> "contextlib.AbstractContextManager[None]":
+    """`with mox.var_scope(force_dtype=tf.float32):` — floating point variables made inside have force_dtype; the code that asks for
+    them gets a cast to its own dtype. None: nothing changes.
+
+    Raises ArgumentTypeError and InvalidArgumentError for what is no floating point type.
+    """
     if force_dtype is None:
         yield
         return

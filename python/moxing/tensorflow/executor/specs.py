@@ -1,4 +1,7 @@
 """What model_fn returns."""
+from collections.abc import Sequence
+from typing import Any
+
 from moxing._arguments import shown
 from moxing.errors import ArgumentTypeError, UnsupportedError
 
@@ -10,12 +13,13 @@ class ExportSpec:
     version: the folder's name in log_dir; -1: the highest number there + 1.
     """
 
-    def __init__(self, inputs_dict, outputs_dict, version=-1):
+    def __init__(self, inputs_dict: "dict[str, Any]", outputs_dict: "dict[str, Any]", version: "int | str" = -1):
         self.inputs_dict = inputs_dict
         self.outputs_dict = outputs_dict
         self.version = version
 
-    def version_name(self):
+    def version_name(self) -> str:
+        """The version as a text. Raises ArgumentTypeError for what is neither a number nor a text."""
         if isinstance(self.version, bool) or not isinstance(self.version, (int, str)):
             raise ArgumentTypeError(f"ExportSpec: version is {shown(self.version)}, expected the name of a folder, a number, or -1 "
                                     "for the next one")
@@ -23,14 +27,16 @@ class ExportSpec:
 
 
 class ModelSpec:
-    """What a mode needs of it: TRAIN loss, EVAL log_info, PREDICT output_info, EXPORT export_spec.
+    """What model_fn returns. What a mode needs of it: TRAIN loss, EVAL log_info, PREDICT output_info, EXPORT export_spec.
 
     loss: a scalar, or a list of them (GAN). var_scopes: variable scopes that the loss trains; for a list of losses, a
-    list a loss. log_info: name -> scalar. output_info: name -> tensor. export_spec: an ExportSpec.
+    list a loss; None: all variables. log_info: name -> scalar. output_info: name -> tensor. export_spec: an ExportSpec. hooks: a list
+    of tf.train.SessionRunHook (docs/hooks.md). compressor_spec is not offered: UnsupportedError for anything but None.
     """
 
-    def __init__(self, loss=None, var_scopes=None, log_info=None, output_info=None, export_spec=None, hooks=None,
-                 compressor_spec=None):
+    def __init__(self, loss: "Any" = None, var_scopes: "str | Sequence[Any] | None" = None, log_info: "dict[str, Any] | None" = None,
+                 output_info: "dict[str, Any] | None" = None, export_spec: "ExportSpec | None" = None,
+                 hooks: "Sequence[Any] | None" = None, compressor_spec: "None" = None):
         if compressor_spec is not None:
             raise UnsupportedError("ModelSpec: compressor_spec asks for the pruning or quantization of models, which is not "
                                    "offered by this version; leave it out. use_fp16 makes models smaller and faster")
@@ -41,13 +47,13 @@ class ModelSpec:
         self.export_spec = export_spec
         self.hooks = hooks
 
-    def losses(self):
+    def losses(self) -> "list[Any]":
         """The losses as a list; empty when there is none."""
         if self.loss is None:
             return []
         return list(self.loss) if isinstance(self.loss, (list, tuple)) else [self.loss]
 
-    def scopes(self):
+    def scopes(self) -> "list[list[str]]":
         """One list of variable scopes a loss; empty lists where all variables are trained."""
         losses = self.losses()
         if not self.var_scopes:

@@ -1,5 +1,7 @@
 """Optimizers by name, and wrappers around them."""
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 from moxing._arguments import Number, Text, checked, shown, take
 from moxing.errors import ArgumentTypeError, InvalidArgumentError
@@ -48,12 +50,16 @@ def _engine_optimizer(name, learning_rate, values):
 
 
 @checked
-def get_optimizer_fn(name: Text("the name of an optimizer"), learning_rate, scope: Text() = None, *args, **kwargs):
+def get_optimizer_fn(name: Text("the name of an optimizer"), learning_rate: "Any", scope: Text() = None, *args: "Any",
+                     **kwargs: "Any") -> "Callable[[], Any]":
     """A function that makes the optimizer: for run's optimizer_fn, or to be called inside one.
 
-    name: adadelta, adagrad, adam, adamw, ftrl, lamb, momentum, rmsprop or sgd. scope: name scope of its operations. args and
+    name: adadelta, adagrad, adam, adamw, ftrl, lamb, momentum, rmsprop or sgd. learning_rate: a number, a scalar tensor, or a
+    function that returns one. scope: name scope of its operations. args and
     kwargs go to the optimizer: those of tf.train, for adamw and lamb beta1, beta2, epsilon, weight_decay and
     exclude_from_weight_decay.
+
+    Raises InvalidArgumentError for another name, which lists them, and for an option that the optimizer does not have.
     """
     _check_rate(learning_rate)
     names = engine.optimizer_names()
@@ -91,12 +97,16 @@ def _for_the_engine(optimizer, wrapper):
 
 
 @checked
-def get_optimizer_wrapper_fn(name: Text("the name of a wrapper"), optimizer, *args, **kwargs):
+def get_optimizer_wrapper_fn(name: Text("the name of a wrapper"), optimizer: "Any", *args: "Any",
+                             **kwargs: "Any") -> "Callable[[], Any]":
     """A function that makes the optimizer inside a wrapper.
 
     name: lars (ratio, weight_decay, skip_one_dimensional), batch_gradients (num_batches, sync_on_apply) or dgc
     (sparsity_strategy, num_samples, global_batch_size, momentum, use_nesterov, momentum_factor_masking). optimizer: what
-    get_optimizer_fn(…)() or a wrapper returned, or the function itself. Wrappers nest.
+    get_optimizer_fn(…)() or a wrapper returned, or the function itself. Wrappers nest. kwargs: the options of the wrapper, by name;
+    args: none.
+
+    Raises InvalidArgumentError for another name or option, and for an optimizer that something else made.
     """
     if args:
         raise InvalidArgumentError(f"get_optimizer_wrapper_fn('{name}') takes its options by name, e.g. num_batches=8")

@@ -1,12 +1,21 @@
 """DyMomentumOptimizer with decoupled weight decay (Loshchilov and Hutter 2017)."""
+from collections.abc import Sequence
+from typing import Any
+
 from moxing.tensorflow._runtime import tf
 from moxing.tensorflow.optimizer.dynamic_momentum import DyMomentumOptimizer
 
+__all__ = ["DyMomentumWOptimizer"]
+
 
 class DyMomentumWOptimizer(DyMomentumOptimizer):
-    """Each update also takes learning_rate * weight_decay of the variable away: leave the regularization losses out."""
+    """As DyMomentumOptimizer, with its arguments; each update also takes learning_rate * weight_decay of the variable away: leave the
+    regularization losses out."""
 
-    def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+    def apply_gradients(self, grads_and_vars: "Sequence[tuple[Any, Any]]", global_step: "Any" = None,
+                        name: "str | None" = None) -> "tf.Operation":
+        """The operation that updates the variables of grads_and_vars, (gradient, variable) each, and then adds 1 to global_step
+        (None: to nothing). name: of the operation."""
         pairs = [(gradient, variable) for gradient, variable in grads_and_vars if gradient is not None]
         rate = self._rates[0]
         rate = tf.cast(tf.convert_to_tensor(rate() if callable(rate) else rate), tf.float32)

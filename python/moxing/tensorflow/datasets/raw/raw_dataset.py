@@ -1,4 +1,6 @@
 """Image files: one folder a class, or several labels an image."""
+from typing import Any
+
 from moxing._arguments import PathText, Text, checked
 from moxing.tensorflow._options import takes
 from moxing.tensorflow._runtime import engine
@@ -27,16 +29,22 @@ class AsyncRawGenerator:
 class _Metadata(NamedClasses):
     """What a data set holds; read once, when it is made."""
 
-    def __init__(self, metadata):
+    def __init__(self, metadata: "Any"):
         self._metadata = metadata
 
     @property
-    def total_num_samples(self):
+    def total_num_samples(self) -> int:
+        """Samples in an epoch, of all workers."""
         return self._metadata.total_num_samples
 
 
 class ImageClassificationRawMetadata(_Metadata):
-    """Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt classes are in the byte order of the folders."""
+    """Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt classes are in the byte order of the folders.
+
+    redirect_dir: read the images from this copy of base_dir. labels_filename: in base_dir; used when it is there.
+
+    Raises NotFoundError when base_dir is missing, DataError when it holds nothing that can be used.
+    """
 
     @checked
     def __init__(self, base_dir: _FOLDER, redirect_dir: _FOLDER = None, labels_filename: Text() = "labels.txt"):
@@ -44,7 +52,13 @@ class ImageClassificationRawMetadata(_Metadata):
 
 
 class MultilabelClassificationRawMetadata(_Metadata):
-    """Images with several labels each: images/1.jpg has them in labels/1.jpg.txt."""
+    """Images of base_dir with several labels each: images/1.jpg has them in labels/1.jpg.txt.
+
+    images_sub_dir, labels_sub_dir: the folders' names. labels_extension: of the label files. redirect_dir: read the images from this
+    copy of base_dir. labels_filename: in base_dir; without it the classes are the names in the label files, in byte order.
+
+    Raises NotFoundError when base_dir is missing, DataError when it holds nothing that can be used.
+    """
 
     @checked
     def __init__(self, base_dir: _FOLDER, images_sub_dir: Text() = "images", labels_sub_dir: Text() = "labels",
@@ -61,19 +75,27 @@ _DEFAULTS = {"shuffle_buffer_size": 16}  # the manual's; of no effect, the whole
 
 
 class ImageClassificationRawDataset(Dataset):
-    """Keys: image, label, label_desc, image_name."""
+    """Image files of class folders. Keys: image (uint8 [height, width, 3]), label (an integer), label_desc, image_name.
+
+    metadata: an ImageClassificationRawMetadata. With batch_size each has the batch as its first dimension. What is broken is a
+    DataError in the step that reads it.
+    """
 
     @takes(engine.RawDatasetOptions.options, [*_ORDER, "augmentation_fn", "label_one_hot"], defaults=_DEFAULTS)
-    def __init__(self, metadata, **options):
+    def __init__(self, metadata: "Any", **options):
         options = fill(engine.RawDatasetOptions(), options)
         super().__init__(engine.raw_dataset(engine_metadata(metadata, ImageClassificationRawMetadata), options))
 
 
 class MultilabelClassificationRawDataset(Dataset):
-    """Keys: image, label (multi-hot: float [num_classes]), label_desc, image_name. Label files have one name a line."""
+    """Image files with several labels each. Keys: image (uint8 [height, width, 3]), label (multi-hot: float [num_classes]),
+    label_desc, image_name. Label files have one name a line.
+
+    metadata: a MultilabelClassificationRawMetadata. With batch_size each has the batch as its first dimension.
+    """
 
     @takes([o for o in engine.MultilabelDatasetOptions.options if o["name"] != "label_one_hot"],
            [*_ORDER, "label_sep", "skip_label_not_found", "augmentation_fn"], defaults=_DEFAULTS)
-    def __init__(self, metadata, **options):
+    def __init__(self, metadata: "Any", **options):
         options = fill(engine.MultilabelDatasetOptions(), options)
         super().__init__(engine.multilabel_dataset(engine_metadata(metadata, MultilabelClassificationRawMetadata), options))
