@@ -22,3 +22,18 @@ class Dataset:
     @property
     def total_num_samples(self) -> int:
         """Samples in an epoch, of all workers."""
+
+class NamedClasses:
+    """The classes of metadata that C++ read (self._metadata)."""
+    @property
+    def labels_list(self) -> list[str]:
+        """The names of the classes, in the order of the labels."""
+    @property
+    def labels_to_names(self) -> dict[int, str]:
+        """Label -> name of its class."""
+    @property
+    def names_to_labels(self) -> dict[str, int]:
+        """Name of a class -> its label."""
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""

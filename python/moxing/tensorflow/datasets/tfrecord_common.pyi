@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 import os
 from moxing.tensorflow.datasets.base import Dataset
+from moxing.tensorflow.datasets.base import NamedClasses
 
 class BaseTFRecordMetadata:
     """The TFRecord files of base_dir that match file_pattern: one pattern (*, ?, [..]), or a list of them.
@@ -145,7 +146,7 @@ class ImageClassificationTFRecordDataset(Dataset):
         custom_feature_values: what they are, one a key
         """
 
-class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
+class ImageClassificationTFRecordMetadata(NamedClasses, BaseTFRecordMetadata):
     """The TFRecord files of images that match; the classes are those of label_map_file in base_dir, where it is.
 
     base_dir, file_pattern, file_patterns, num_samples, redirect_dir: as BaseTFRecordMetadata. num_classes: 0: as many as
@@ -163,18 +164,6 @@ class ImageClassificationTFRecordMetadata(BaseTFRecordMetadata):
         label_map_file: str | None = 'labels.txt',
         file_patterns: str | Sequence[str] | None = None,
     ) -> None: ...
-    @property
-    def labels_list(self) -> list[str]:
-        """The names of the classes, in the order of the labels."""
-    @property
-    def labels_to_names(self) -> dict[int, str]:
-        """Label -> name of its class."""
-    @property
-    def names_to_labels(self) -> dict[str, int]:
-        """Name of a class -> its label."""
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are."""
 
 def get_tfrecord(
     dataset_dir: str | bytes | os.PathLike[Any],

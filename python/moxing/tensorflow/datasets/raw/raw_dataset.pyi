@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 import os
 from moxing.tensorflow.datasets.base import Dataset
+from moxing.tensorflow.datasets.base import NamedClasses
 from moxing.tensorflow.datasets.convert import split_image_classification_dataset as split_image_classification_dataset
 
 class AsyncRawGenerator:
@@ -70,35 +71,6 @@ class ImageClassificationRawDataset(Dataset):
         reader_kwargs: override those of these names
         """
 
-class ImageClassificationRawMetadata:
-    """Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt classes are in the byte order of the folders.
-
-    redirect_dir: read the images from this copy of base_dir. labels_filename: in base_dir; used when it is there.
-
-    Raises NotFoundError when base_dir is missing, DataError when it holds nothing that can be used.
-    """
-    def __init__(
-        self,
-        base_dir: str | bytes | os.PathLike[Any],
-        redirect_dir: str | bytes | os.PathLike[Any] | None = None,
-        labels_filename: str = 'labels.txt',
-    ) -> None: ...
-    @property
-    def labels_list(self) -> list[str]:
-        """The names of the classes, in the order of the labels."""
-    @property
-    def labels_to_names(self) -> dict[int, str]:
-        """Label -> name of its class."""
-    @property
-    def names_to_labels(self) -> dict[str, int]:
-        """Name of a class -> its label."""
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are."""
-    @property
-    def total_num_samples(self) -> int:
-        """Samples in an epoch, of all workers."""
-
 class MultilabelClassificationRawDataset(Dataset):
     """Image files with several labels each. Keys: image (uint8 [height, width, 3]), label (multi-hot: float [num_classes]),
     label_desc, image_name. Label files have one name a line.
@@ -160,7 +132,24 @@ class MultilabelClassificationRawDataset(Dataset):
         skip_label_not_found: leave out images without a label file; else they are an error
         """
 
-class MultilabelClassificationRawMetadata:
+class ImageClassificationRawMetadata(NamedClasses):
+    """Images in one folder a class: base_dir/daisy/1.jpg. Without labels.txt classes are in the byte order of the folders.
+
+    redirect_dir: read the images from this copy of base_dir. labels_filename: in base_dir; used when it is there.
+
+    Raises NotFoundError when base_dir is missing, DataError when it holds nothing that can be used.
+    """
+    def __init__(
+        self,
+        base_dir: str | bytes | os.PathLike[Any],
+        redirect_dir: str | bytes | os.PathLike[Any] | None = None,
+        labels_filename: str = 'labels.txt',
+    ) -> None: ...
+    @property
+    def total_num_samples(self) -> int:
+        """Samples in an epoch, of all workers."""
+
+class MultilabelClassificationRawMetadata(NamedClasses):
     """Images of base_dir with several labels each: images/1.jpg has them in labels/1.jpg.txt.
 
     images_sub_dir, labels_sub_dir: the folders' names. labels_extension: of the label files. redirect_dir: read the images from this
@@ -177,18 +166,6 @@ class MultilabelClassificationRawMetadata:
         redirect_dir: str | bytes | os.PathLike[Any] | None = None,
         labels_filename: str = 'labels.txt',
     ) -> None: ...
-    @property
-    def labels_list(self) -> list[str]:
-        """The names of the classes, in the order of the labels."""
-    @property
-    def labels_to_names(self) -> dict[int, str]:
-        """Label -> name of its class."""
-    @property
-    def names_to_labels(self) -> dict[str, int]:
-        """Name of a class -> its label."""
-    @property
-    def num_classes(self) -> int:
-        """How many classes there are."""
     @property
     def total_num_samples(self) -> int:
         """Samples in an epoch, of all workers."""
