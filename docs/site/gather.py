@@ -15,6 +15,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Classes, structs and functions that a header declares at its left margin.
+DECLARED = re.compile(r"^(?:class|struct)(?: MOX_EXPORT)? (\w+)[^;{]*\{|^MOX_EXPORT [^;{}()]*?(\w+)\(", re.M)
 LANGUAGES = {".py": "python", ".cc": "cpp", ".h": "cpp"}
 
 
@@ -116,14 +118,22 @@ def write_python(page, package):
     page.write_text("\n".join(parts))
 
 
+def write_errors(page):
+    """What is thrown, raised and warned of in the sources."""
+    page.write_text(load(ROOT / "docs/site/errors.py").page(ROOT))
+
+
 def write_headers(page):
-    """The public headers: their comments are the reference."""
-    parts = ["# C++ headers\n\n`#include \"moxing/moxing.h\"` brings all of them. Comments say meaning, shapes, units, defaults and errors.\n"]
+    """The public headers: their comments are the reference. Before them what they declare, by name."""
+    names, parts = set(), []
     for header in sorted((ROOT / "include/moxing").rglob("*")):
         if header.suffix in (".h", ".inc"):
-            name = header.relative_to(ROOT / "include")
-            parts.append(f"## {name}\n\n```cpp\n{header.read_text().strip()}\n```\n")
-    page.write_text("\n".join(parts))
+            name, code = str(header.relative_to(ROOT / "include")), header.read_text().strip()
+            parts.append(f"## {name}\n\n```cpp\n{code}\n```\n")
+            names |= {(declared, name) for declared in DECLARED.findall(re.sub(r"//.*", "", code)) for declared in declared if declared}
+    index = [f"| `{declared}` | [{header}](#{re.sub(r'[^a-z0-9_]', '', header)}) |" for declared, header in sorted(names, key=lambda pair: (pair[0].lower(), pair))]
+    page.write_text("\n".join(["# C++ headers\n\n`#include \"moxing/moxing.h\"` brings all of them. Comments say meaning, shapes, units, defaults and errors.\n",
+                               "| class, struct or function | header |", "|---|---|", *index, "", *parts]))
 
 
 def main():
@@ -137,6 +147,7 @@ def main():
     write_commands(args.pages / "reference/commands.md", args.mox)
     write_python(args.pages / "reference/python.md", args.package)
     write_headers(args.pages / "reference/cpp.md")
+    write_errors(args.pages / "reference/errors.md")
 
 
 if __name__ == "__main__":

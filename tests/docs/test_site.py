@@ -1,5 +1,7 @@
 """The site that `make docs` makes: every link leads somewhere, a browser shows it, the reference is whole."""
+import html
 import html.parser
+import importlib.util
 import json
 import os
 import pathlib
@@ -65,6 +67,32 @@ def test_the_reference_has_every_command_and_function(site):
     assert all(f'id="{name}"' in functions for name in ("run", "copy_parallel", "get_model_fn", "earlystoppinghook"))
     assert "keep_best_mode" in functions and "samples a device and step" in functions
     assert all(f">moxing/{header.name}<" in headers for header in (ROOT / "include/moxing").glob("*.h"))
+    names = dict(re.findall(r'<td><code>(\w+)</code></td>\s*<td><a href="#(\w+)">', headers))
+    assert {"run": "moxingrunh", "Scope": "moxingscopeh", "copy_parallel": "moxingfileh", "Conv2dOptions": "moxinglayersh"}.items() <= names.items()
+    assert set(names.values()) <= Page(SITE / "reference/cpp.html").anchors
+
+
+def test_the_errors_page_has_what_is_thrown(site):
+    page = Page(SITE / "reference/errors.html")
+    assert {"invalidargumenterror", "dataerror", "moxfilerespexception", "warning"} <= page.anchors
+    text = html.unescape((SITE / "reference/errors.html").read_text())
+    for said in ("there is no flag '…'; there are: …",                                      # in C++, made of parts
+                 "the loss is … at step … (global step …), tensor …: training stops",         # by fmt
+                 "lr_find takes no …: it trains a few steps and saves nothing",               # in Python
+                 "needs a checkpoint: log_dir '…' has none and checkpoint_path is not given"):
+        assert said in text, said
+
+
+def test_the_errors_page_misses_few_texts():
+    """Those that a function elsewhere makes; and none has code in it."""
+    spec = importlib.util.spec_from_file_location("errors", ROOT / "docs/site/errors.py")
+    errors = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(errors)
+    found, elsewhere = errors.gather(ROOT)
+    texts = [text for rooms in found.values() for of in rooms.values() for text in of]
+    assert len(texts) > 600 and elsewhere < len(texts) / 8
+    assert not [text for text in texts if re.search(r"std::|fmt::|_cast<|c_str|\\\\", text)]
+    assert errors.shown('"flag " + name + (b ? ", c" : "") + fmt::format(" got {} here", f("x"))') == "flag … got … here"
 
 
 def test_what_is_searched_is_there(site):
