@@ -23,8 +23,9 @@ LANGUAGES = {".py": "python", ".cc": "cpp", ".h": "cpp"}
 def gather_documents(pages):
     shutil.rmtree(pages, ignore_errors=True)
     (pages / "reference").mkdir(parents=True)
-    for page in (ROOT / "docs").glob("*.md"):
-        shutil.copy(page, pages / page.name)
+    for pattern in ("*.md", "*.svg", "*.png"):
+        for page in (ROOT / "docs").glob(pattern):
+            shutil.copy(page, pages / page.name)
     for source, page in {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}.items():
         text = (ROOT / source).read_text()
         text = re.sub(r"\]\(docs/", "](", text)

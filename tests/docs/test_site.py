@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import xml.etree.ElementTree
 
 import pytest
 
@@ -111,6 +112,22 @@ def test_a_browser_shows_it(site, tmp_path):
                                 f"file://{SITE}/{page}.html"], capture_output=True, text=True, timeout=120)
         assert 'data-md-component="search"' in shown.stdout and "<h1" in shown.stdout, shown.stderr
         assert "CONSOLE" not in shown.stderr, f"the browser complains about {page}: {shown.stderr}"
+
+
+def test_the_pictures_are_of_a_run():
+    """docs/pictures.py makes them; what it reads a terminal's bytes with."""
+    spec = importlib.util.spec_from_file_location("pictures_of_docs", ROOT / "docs/pictures.py")
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    screen = pictures.Screen()
+    screen.feed("one\ttab\r\n\r\x1b[K[== ] 3/9  4 s left\r\x1b[K[===] 4/9")
+    assert screen.lines == ["one     tab", "[===] 4/9"]
+    drawn = xml.etree.ElementTree.fromstring((ROOT / "docs/training.svg").read_text())
+    lines = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert lines[0].startswith("$ mox train") and re.match(r"\[=+ +\] \d+/\d+ .* left$", lines[-1])
+    assert (ROOT / "docs/report.png").read_bytes().startswith(b"\x89PNG")
+    for page in ("README.md", "docs/start.md"):
+        assert "training.svg" in (ROOT / page).read_text()
 
 
 def test_the_environment_page_names_every_variable():
