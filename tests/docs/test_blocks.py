@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MOX_BUILD", ROOT / "build/release"))
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(BUILD / "python"), "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
-NOT_RUN = 5  # blocks that say why; one more is to be thought about
+NOT_RUN = 6  # blocks that say why; one more is to be thought about
 
 # Pages, or blocks by their first line, that another test runs as they are.
 ELSEWHERE = {
@@ -54,11 +54,11 @@ def blocks():
 ALL = list(blocks())
 
 
-def here(language):
-    """{page: the blocks of the language that are run here}."""
+def here(*languages):
+    """{page: its blocks of these languages that are run here}."""
     pages = {}
     for block in ALL:
-        if block.language == language and not block.reason and not block.elsewhere():
+        if block.language in languages and not block.reason and not block.elsewhere():
             pages.setdefault(block.page, []).append(block)
     return pages
 
@@ -75,7 +75,7 @@ def test_every_block_is_run_or_says_why():
     assert used == set(ELSEWHERE.values())
     for (page, _), test in ELSEWHERE.items():
         assert page in (ROOT / test).read_text(), f"{test} does not read {page}"
-    assert len(ALL) > 45 and sum(len(of) for language in ("sh", "python", "cpp") for of in here(language).values()) > 12
+    assert len(ALL) > 45 and sum(map(len, here("sh", "python", "cpp").values())) > 15
 
 
 def run(*command, cwd):
@@ -101,15 +101,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("page", here("sh"))
-def test_commands(page, folder):
-    commands = [shortened(block.code) for block in here("sh")[page]]
-    if any("IMAGENET_RUN" in code for code in commands):
-        run("mox", "train", "--model_name=mobilenet_v1_025", "--image_size=64", "--batch_size=8", "--data_url=photos", "--train_url=IMAGENET_RUN",
-            "--max_number_of_steps=2", cwd=folder)
-    run("bash", "-ec", "\n".join(commands), cwd=folder)
-
-
 PYTHON_BEFORE = """
 import tensorflow.compat.v1 as tf
 import moxing.tensorflow as mox
@@ -118,14 +109,25 @@ rate = 0.1
 PYTHON_AFTER = {  # calls what a page's blocks define alone
     "python.md": "with tf.Graph().as_default():\n    image, label = input_fn('TRAIN')\n    assert image.shape.rank == 4 and label.shape.rank == 1\n",
     "optimizers.md": "with tf.Graph().as_default():\n    assert optimizer_fn()\n",
+    "notebooks.md": "assert len(mox.history('notebook_run')) > 3 and result.metrics['accuracy'] > 0.8\n",
 }
 
 
-@pytest.mark.parametrize("page", here("python"))
-def test_python(page, folder):
-    code = "\n".join(block.code for block in here("python")[page])
-    (folder / "page.py").write_text(PYTHON_BEFORE + shortened(code) + "\n" + PYTHON_AFTER[page])
-    run(sys.executable, "page.py", cwd=folder)
+@pytest.mark.parametrize("page", here("sh", "python"))
+def test_a_page_from_its_top_to_its_end(page, folder):
+    """Commands block by block; Python's blocks are one program, at the place of the first."""
+    of = here("sh", "python")[page]
+    if any("IMAGENET_RUN" in block.code for block in of):
+        run("mox", "train", "--model_name=mobilenet_v1_025", "--image_size=64", "--batch_size=8", "--data_url=photos", "--train_url=IMAGENET_RUN",
+            "--max_number_of_steps=2", cwd=folder)
+    program = "\n".join(block.code for block in of if block.language == "python")
+    for block in of:
+        if block.language == "sh":
+            run("bash", "-ec", shortened(block.code), cwd=folder)
+        elif program:
+            (folder / "page.py").write_text(PYTHON_BEFORE + shortened(program) + "\n" + PYTHON_AFTER.get(page, ""))
+            run(sys.executable, "page.py", cwd=folder)
+            program = ""
 
 
 CPP_BEFORE = """
