@@ -14,8 +14,9 @@ from pictures import class_folders, encode
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MOX_BUILD", ROOT / "build/release"))
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(BUILD / "python"), "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
-NOT_RUN = 6  # blocks that say why; one more is to be thought about
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(BUILD / "python"), "MOX_PYTHON": sys.executable,
+               "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}"}
+NOT_RUN = 10  # blocks that say why; one more is to be thought about
 
 # Pages, or blocks by their first line, that another test runs as they are.
 ELSEWHERE = {
@@ -44,8 +45,11 @@ class Block:
         return next((test for (page, begin), test in ELSEWHERE.items() if page == self.page and self.code.startswith(begin)), None)
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
 def blocks():
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for path in PAGES:
         text = path.read_text()
         for found in re.finditer(r"(?:^<!-- not run: (.*) -->\n)?^```(.*)\n((?:.*\n)*?)```$", text, re.M):
             yield Block(path.name, found[2].partition(" ")[0], found[1], found[3], text[:found.start()].count("\n") + 1)
@@ -68,6 +72,9 @@ def test_every_block_is_run_or_says_why():
     assert {block.language for block in ALL} <= known
     commands = [block.place for block in ALL if not block.language and re.match(r"(mox|python|pip|make|cmake) ", block.code)]
     assert not commands, "commands in a fence without a language are run by no test: say sh"
+    indented = [f"{path.name}: {line}" for path in PAGES for line in path.read_text().splitlines()
+                if re.match(r"    (mox|python|pip|make|cmake) ", line) and "cmake -B build -DCMAKE_PREFIX_PATH=$PREFIX" not in line]  # tests/install runs it
+    assert not indented, "commands that are indented are run by no test: use a fence"
     nowhere = [block.place for block in ALL if block.language in ("cmake", "yaml") and not block.reason and not block.elsewhere()]
     assert not nowhere, "neither run nor does the line before say `<!-- not run: why -->`"
     assert len([block for block in ALL if block.reason]) == NOT_RUN
@@ -94,6 +101,7 @@ def shortened(code):
 def folder(tmp_path):
     """What the blocks speak of: photos of classes, a picture, a folder of pictures, a training of the recipes' network."""
     class_folders(tmp_path / "photos", 6)
+    (tmp_path / "train.py").write_text("import tensorflow as tf\nassert tf.__version__ == '1.15.5' and tf.contrib.slim\n")
     picture = encode(np.random.default_rng(1).integers(0, 255, [28, 28, 1], np.uint8))
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "photo.png", tmp_path / "folder/1.png"):
