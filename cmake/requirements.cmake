@@ -42,7 +42,7 @@ endif()
 find_package(TensorFlowWheel QUIET)
 if(NOT TensorFlowWheel_FOUND)
   string(APPEND MOX_ADVICE "\n  TensorFlow 2.21: ${MOX_TENSORFLOW_REASON}it was looked for in ${MOX_TENSORFLOW_LOOKED_IN}\n"
-    "    pip install tensorflow-cpu==2.21.0, then -DMOX_PYTHON=/path/of/python, or -DTENSORFLOW_DIR=…/site-packages/tensorflow")
+    "    pip install ${MOX_TENSORFLOW_PACKAGE}==2.21.0, then -DMOX_PYTHON=/path/of/python, or -DTENSORFLOW_DIR=…/site-packages/tensorflow")
 endif()
 if(MOX_BUILD_PYTHON AND TensorFlowWheel_FOUND AND NOT SKBUILD)
   execute_process(COMMAND ${MOX_PYTHON} -c "import nanobind, os, sysconfig; os.stat(sysconfig.get_path('include') + '/Python.h')"

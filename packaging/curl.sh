@@ -15,10 +15,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 source=${CURL_SOURCE:-}
 if [ -z "$source" ]; then
+  scripts/apt_install.sh dpkg-dev
   # The machine's own sources of packages, asked for source code: their lists go to a folder of ours.
   mkdir -p "$work/parts" "$work/lists/partial" "$work/cache/archives/partial"
   for file in /etc/apt/sources.list.d/*.sources; do
-    [ -f "$file" ] && grep -qi debian "$file" && sed 's/^Types:.*/Types: deb-src/' "$file" > "$work/parts/$(basename "$file")"
+    [ -f "$file" ] && grep -qiE 'debian|ubuntu' "$file" && sed 's/^Types:.*/Types: deb-src/' "$file" > "$work/parts/$(basename "$file")"
   done
   [ ! -f /etc/apt/sources.list ] || sed -n 's/^deb /deb-src /p' /etc/apt/sources.list > "$work/list"
   touch "$work/list"

@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 TAG = f"cp310-abi3-manylinux_2_27_{platform.machine()}"
 # Whose code lies in the libraries: Debian's packages, each with its licence.
 PARTS = ["libcurl4-openssl-dev", "libssl-dev", "libpugixml-dev", "libfmt-dev", "libspdlog-dev", "nlohmann-json3-dev", "libcli11-dev",
-         "zlib1g-dev", "libjpeg62-turbo-dev", "libstdc++-12-dev"]
+         "zlib1g-dev", "libjpeg62-turbo-dev", "libstdc++-*-dev"]
 
 
 def run(*args):
@@ -50,30 +50,41 @@ def pythons(folder):
     return found
 
 
-def metadata(project, version, minors):
+def metadata(project, version, minors, licenses):
     lines = ["Metadata-Version: 2.4", f"Name: {project['name']}", f"Version: {version}", f"Summary: {project['description']}",
              f"License-Expression: {project['license']}", f"Requires-Python: >=3.{minors[0]},<3.{minors[-1] + 1}",
              *(f"Classifier: Programming Language :: Python :: 3.{minor}" for minor in minors),
              "Classifier: Programming Language :: C++", "Classifier: Operating System :: POSIX :: Linux",
-             "License-File: LICENSE", "Description-Content-Type: text/markdown"]
+             *(f"License-File: {path.name}" for path in sorted(licenses.iterdir())), "Description-Content-Type: text/markdown"]
     lines += [f"Requires-Dist: {need}" for need in project.get("dependencies", [])]
     for extra, needs in project["optional-dependencies"].items():
-        lines += [f"Provides-Extra: {extra}", *(f"Requires-Dist: {need} ; extra == '{extra}'" for need in needs)]
+        lines.append(f"Provides-Extra: {extra}")
+        for name, _, marker in (need.partition(" ; ") for need in needs):
+            lines.append(f"Requires-Dist: {name} ; {marker and marker + ' and '}extra == '{extra}'")
     return "\n".join(lines) + "\n\n" + (ROOT / project["readme"]).read_text()
 
 
-def write_info(folder, project, version, minors):
+def write_licenses(build, folder):
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "LICENSE", folder)
+    for part in PARTS:
+        texts = sorted(pathlib.Path("/usr/share/doc").glob(f"{part}/copyright"))
+        if not texts:
+            print(f"wheel.py: {part} has no licence in /usr/share/doc: the wheel is not for others to have", file=sys.stderr)
+        for text in texts:
+            shutil.copy(text, folder / f"{text.parent.name}.txt")
+    nanobind = pathlib.Path(re.search(r"^nanobind_DIR:\w+=(.*)/cmake$", (build / "CMakeCache.txt").read_text(), re.M)[1])
+    shutil.copy(next(nanobind.parent.glob("nanobind-*.dist-info/licenses/LICENSE")), folder / "nanobind.txt")
+    header = (nanobind / "ext/robin_map/include/tsl/robin_map.h").read_text()
+    (folder / "robin_map.txt").write_text(header[:header.index("*/") + 3])
+
+
+def write_info(build, folder, project, version, minors):
     info = folder / f"moxing-{version}.dist-info"
-    licenses = info / "licenses"
-    licenses.mkdir(parents=True)
-    (info / "METADATA").write_text(metadata(project, version, minors))
+    write_licenses(build, info / "licenses")
+    (info / "METADATA").write_text(metadata(project, version, minors, info / "licenses"))
     (info / "WHEEL").write_text(f"Wheel-Version: 1.0\nGenerator: moxing\nRoot-Is-Purelib: false\nTag: {TAG}\n")
     (info / "entry_points.txt").write_text("[console_scripts]\n" + "".join(f"{k} = {v}\n" for k, v in project["scripts"].items()))
-    shutil.copy(ROOT / "LICENSE", licenses)
-    for part in PARTS:
-        text = pathlib.Path("/usr/share/doc", part, "copyright")
-        if text.exists():
-            shutil.copy(text, licenses / f"{part}.txt")
     return info
 
 
@@ -102,7 +113,7 @@ def main():
     folder = build / "wheel"
     shutil.rmtree(folder, ignore_errors=True)
     stage(build, folder)
-    info = write_info(folder, project, version, pythons(folder))
+    info = write_info(build, folder, project, version, pythons(folder))
     subprocess.run([sys.executable, ROOT / "packaging/check_binaries.py", folder], check=True)
     dist.mkdir(parents=True, exist_ok=True)
     path = dist / f"moxing-{version}-{TAG}.whl"

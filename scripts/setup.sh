@@ -10,7 +10,9 @@ libspdlog-dev libpugixml-dev zlib1g-dev libjpeg62-turbo-dev libgtest-dev libbenc
 # shellcheck disable=SC2086  # one word a package
 scripts/apt_install.sh $packages
 
-python_packages="tensorflow-cpu==2.21.0 nanobind scikit-build-core pytest tensorboard"
+tensorflow=tensorflow-cpu
+[ "$(uname -m)" != aarch64 ] || tensorflow=tensorflow  # there it is the one without CUDA
+python_packages="$tensorflow==2.21.0 nanobind scikit-build-core pytest tensorboard"
 stamp=.venv/.mox-setup
 if [ ! -x .venv/bin/python ] || [ "$(cat $stamp 2>/dev/null)" != "$python_packages" ]; then
   echo "setup: installing into .venv: $python_packages"
