@@ -120,7 +120,7 @@ download() { # download PYTHON
 
 # The commands of a container recipe, with the folder of wheels in place of PyPI.
 recipe() { # recipe FILE
-  printf 'export PIP_NO_INDEX=1 PIP_QUIET=1 PIP_ROOT_USER_ACTION=ignore\n'
+  printf 'export PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels PIP_QUIET=1 PIP_ROOT_USER_ACTION=ignore\n'
   sed -n 's/^RUN //p' "$1"
 }
 
@@ -147,12 +147,12 @@ try_wheel() { # try_wheel NAME PYTHON
   say "$1: TensorFlow and what it needs downloaded in $(($(seconds) - start)) s, $(du -sm "$cache/$2" | cut -f 1) MB"
   cp "$wheel" "$cache/$2"/*.whl "$work/$1/wheels/"
   start=$(seconds)
-  inside "$1" 'pip install -q --root-user-action=ignore --no-index --find-links /wheels moxing'
+  inside "$1" 'pip install -q --root-user-action=ignore --no-index /wheels/moxing-*.whl'
   say "$1: the wheel alone installed in $(($(seconds) - start)) s"
   inside "$1" "$sizes"
   try "$1" "$file_layer"
   try "$1" 'python -c "import sys, moxing.file; moxing.file.write(\"/tmp/x\", \"text\"); assert moxing.file.read(\"/tmp/x\") == \"text\"; assert \"tensorflow\" not in sys.modules"
-    mox nets lenet 2> /tmp/refused && exit 1; cat /tmp/refused; grep -q "pip install .moxing\[cpu\]" /tmp/refused
+    mox nets lenet 2> /tmp/refused && exit 1; cat /tmp/refused; grep -q "pip install tensorflow-cpu==2.21.0" /tmp/refused
     python -c "import moxing.tensorflow" 2> /tmp/refused && exit 1; tail -n 1 /tmp/refused'
   start=$(seconds)
   inside "$1" "$(recipe packaging/Containerfile.cpu)"
@@ -204,7 +204,7 @@ try_compiler() { # try_compiler NAME PYTHON
 try_gpu() {
   needs "$wheel" wheel
   python3 -m venv "$work/gpu"
-  command=$(sed -n 's/^RUN \(pip install .*\) && rm.*/\1/p' packaging/Containerfile.gpu | sed "s#/wheels#dist#")
+  command=$(sed -n 's/^RUN \(pip install .*\) && rm.*/\1/p' packaging/Containerfile.gpu | sed "s#/wheels#$PWD/dist#")
   sh -ec "$work/gpu/bin/$command -q --dry-run --report $work/gpu/report"
   python3 - "$work/gpu/report" <<'END'
 import json, sys

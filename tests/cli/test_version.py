@@ -55,7 +55,7 @@ def test_python_with_another_tensorflow():
     done = subprocess.run([sys.executable, "-c", FAKE, "2.19.1"], env=env, capture_output=True, text=True)
     assert done.stderr == "" and len(done.stdout.splitlines()) == 1
     assert f"moxing {VERSION} is built for TensorFlow 2.21." in done.stdout
-    assert "found 2.19.1 in /elsewhere/tensorflow; pip install 'moxing[cpu]'" in done.stdout
+    assert "found 2.19.1 in /elsewhere/tensorflow; pip install tensorflow-cpu==2.21.0" in done.stdout
 
 
 def test_python_without_tensorflow():

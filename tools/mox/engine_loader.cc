@@ -61,8 +61,8 @@ void* engine() {
     throw Error("cannot load the engine: " + why);
   }
   throw Error("cannot load the engine: " + why + "; it needs TensorFlow " + tensorflow_version() +
-              ": pip install 'moxing[cpu]' (or tensorflow-cpu==" + tensorflow_version() +
-              ") into the active Python, or name its folder in TENSORFLOW_DIR");
+              ": pip install tensorflow-cpu==" + tensorflow_version() + " (for GPUs tensorflow[and-cuda]==" +
+              tensorflow_version() + ") into the active Python, or name its folder in TENSORFLOW_DIR");
 }
 
 }  // namespace

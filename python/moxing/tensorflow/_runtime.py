@@ -44,7 +44,7 @@ def _release(version):
 
 
 _WANTED = _file.tensorflow_version()
-_ADVICE = "pip install 'moxing[cpu]' (or 'moxing[gpu]') brings the one that fits"
+_ADVICE = f"pip install tensorflow-cpu=={_WANTED} (for GPUs tensorflow[and-cuda]=={_WANTED}) brings the one that fits"
 
 with _without_notes():
     try:

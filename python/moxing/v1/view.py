@@ -108,5 +108,5 @@ def attribute(dotted):
 def needed(package, distribution, what):
     """Raises ImportError when the package that `what` needs is not installed."""
     if importlib.util.find_spec(package) is None:
-        raise ImportError(f"{what} needs the package {distribution}, which is not installed: pip install 'moxing[tf1]' "
-                          "(docs/old_scripts.md)")
+        raise ImportError(f"{what} needs the package {distribution}, which is not installed: pip install --no-deps tf-slim==1.1.0 "
+                          "tf-keras==2.21.0 (docs/old_scripts.md)")

@@ -46,8 +46,7 @@ void check_runtime_version() {
   const std::string_view found = TF_Version(), wanted = tensorflow_version();
   if (release(found) == release(wanted)) return;
   throw Error(
-      fmt::format("the TensorFlow that was found is {}, MoXing was built for {}; install tensorflow-cpu=={}.* "
-                  "(pip install 'moxing[cpu]')",
+      fmt::format("the TensorFlow that was found is {}, MoXing was built for {}; pip install 'tensorflow-cpu=={}.*'",
                   found, wanted, release(wanted)));
 }
 
