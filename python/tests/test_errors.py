@@ -1,6 +1,7 @@
 """What goes wrong: in the arguments, in the user's functions, by a signal."""
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import toy
+from stores import free_port
 
 
 def spec_with(mox, **changes):
@@ -214,6 +216,21 @@ def test_signals_stop_at_once(tmp_path, number, speed, code):
         assert ("KeyboardInterrupt" in out) == (number == signal.SIGINT)
         assert f"stopped by {signal.Signals(number).name} after step" in err
         assert (tmp_path / "checkpoint").exists()
+
+
+def test_a_signal_while_other_workers_are_waited_for(tmp_path):
+    """It ends the process, and is no error that a script might catch."""
+    hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    process = start("import sys, moxing.tensorflow as mox, toy\nmox.set_flag('worker_hosts', sys.argv[1])\n"
+                    "try:\n    mox.run(**toy.options('', 3))\nexcept Exception as e:\n    print('caught', e)\n", ",".join(hosts))
+    host, port = hosts[0].split(":")
+    while socket.socket().connect_ex((host, int(port))) != 0:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=HANGS)
+    assert (process.returncode, out) == (143, ""), err
+    assert "stopped while waiting for the other workers" in err
 
 
 HANGS = 300  # seconds after which a test gives up: not how long something takes

@@ -1,5 +1,6 @@
 #include "run/engine.h"
 
+#include "cluster/socket.h"
 #include "moxing/log.h"
 #include "passes/passes.h"
 #include "run/checkpoint_loader.h"
@@ -112,6 +113,13 @@ RunResult run_built_graph(BuiltGraph graph, std::optional<BuiltGraph> export_gra
   const std::unique_ptr<ClusterRun> cluster = ClusterRun::of(config);
   try {
     return run_with(cluster.get(), std::move(graph), export_graph, config);
+  } catch (const cluster::Interrupted& e) {  // before the first step, or between two
+    cluster->leave(e.what());
+    if (SignalGuard::received() == 0) throw;
+    log_warning(e.what());
+    RunResult result;
+    result.interrupted = true;
+    return result;
   } catch (const std::exception& e) {
     if (cluster) cluster->leave(e.what());
     throw;
