@@ -157,6 +157,13 @@ def test_logging_stream(root):
     logger.handlers.clear()
 
 
+def test_a_name_that_is_not_there():
+    import moxing as mox
+    with pytest.raises(AttributeError, match="no attribute 'rmove'; did you mean remove"):
+        mox.file.rmove("/x", True)
+    assert not hasattr(mox.file, "zzz")
+
+
 def test_folders(root):
     mf.make_dirs(root + "/d/e")
     mf.write(root + "/d/f", "1")

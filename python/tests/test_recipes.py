@@ -165,3 +165,5 @@ def test_lr_find(mox):
     assert 10 < len(rates) < 100 and rates[0] == pytest.approx(1e-5) and 1e-4 < found.suggestion < 1
     with pytest.raises(mox.InvalidArgumentError, match="log_dir"):
         mox.lr_find(lambda rate: None, log_dir="here")
+    with pytest.raises(mox.InvalidArgumentError, match="lr_find: make_optimizer is 5, expected a function"):
+        mox.lr_find(5)

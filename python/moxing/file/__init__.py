@@ -401,4 +401,6 @@ def set_auth(ak: _SECRET = None, sk: _SECRET = None, server: _NAME = None, port:
 def __getattr__(name):
     if name == "file_io":  # as scripts write it: mox.file.file_io
         return importlib.import_module("moxing.framework.file.file_io")
-    raise AttributeError(f"module 'moxing.file' has no attribute '{name}'")
+    import difflib
+    close = difflib.get_close_matches(name, [known for known, value in globals().items() if callable(value) and known[0].islower()], 1)
+    raise AttributeError(f"module 'moxing.file' has no attribute '{name}'" + (f"; did you mean {close[0]}?" if close else ""))

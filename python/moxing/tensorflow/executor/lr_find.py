@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from moxing._arguments import Integer, Number, checked
-from moxing.errors import InvalidArgumentError, RunError
+from moxing.errors import ArgumentTypeError, InvalidArgumentError, RunError
 from moxing.tensorflow._runtime import engine, tf
 from moxing.tensorflow.executor.run import run
 from moxing.tensorflow.executor.specs import ModelSpec
@@ -64,6 +64,8 @@ def lr_find(make_optimizer: "Callable[[Callable[[], Any]], Any]", lowest: Number
     for name in _LEFT_ASIDE:
         if options.get(name) is not None:
             raise InvalidArgumentError(f"lr_find takes no {name}: it trains a few steps and saves nothing")
+    if not callable(make_optimizer):
+        raise ArgumentTypeError(f"lr_find: make_optimizer is {make_optimizer!r}, expected a function of the rate that returns optimizer_fn")
     if not lowest < highest:
         raise InvalidArgumentError(f"lr_find: lowest is {lowest:g} and highest {highest:g}, expected a higher one")
     rise = f"1:{lowest!r}=>{highest!r}"
