@@ -44,7 +44,7 @@ def _slim_part(name):
 
 
 def _slim():
-    view = View("tensorflow.contrib.slim", {"nets": _slim_part("nets"), "variables": _slim_part("ops.variables")},
+    view = View("tensorflow.contrib.slim", {"nets": View("tensorflow.contrib.slim.nets", {}, [_slim_part("nets")]), "variables": _slim_part("ops.variables")},
                 [Lazy(_tf_slim)])
     # tensorflow.contrib.slim.python.slim.nets.resnet_v1, tensorflow.contrib.slim.python.slim.data.dataset, …
     view.python = View("tensorflow.contrib.slim.python", {"slim": view})
@@ -107,17 +107,39 @@ def _learn(tf):
 
 
 def _rnn(tf):
-    return View("tensorflow.contrib.rnn", {
+    view = View("tensorflow.contrib.rnn", {
         name: getattr(tf.nn, name) for name in ("static_rnn", "static_state_saving_rnn", "static_bidirectional_rnn")
     }, [Lazy(keras.rnn_cell)])
+    view.python = View("tensorflow.contrib.rnn.python", {"ops": View("tensorflow.contrib.rnn.python.ops", {
+        name: view for name in ("core_rnn", "core_rnn_cell", "core_rnn_cell_impl", "rnn", "rnn_cell")})})
+    return view
+
+
+def _tensorboard():
+    def visualize_embeddings(summary_writer, config):
+        folder = summary_writer if isinstance(summary_writer, str) else summary_writer.get_logdir()
+        return importlib.import_module("tensorboard.plugins.projector").visualize_embeddings(folder, config)
+
+    projector = View("tensorflow.contrib.tensorboard.plugins.projector", {"visualize_embeddings": visualize_embeddings},
+                     [module("tensorboard.plugins.projector")])
+    return View("tensorflow.contrib.tensorboard", {"plugins": View("tensorflow.contrib.tensorboard.plugins", {"projector": projector})})
+
+
+def _stateless(tf):
+    random = tf.random
+    return View("tensorflow.contrib.stateless", {
+        "stateless_multinomial": random.stateless_multinomial, "stateless_random_normal": random.stateless_normal,
+        "stateless_random_uniform": random.stateless_uniform, "stateless_truncated_normal": random.stateless_truncated_normal})
 
 
 def contrib(tf):
     """tf: tensorflow.compat.v1."""
     return View("tensorflow.contrib", {
+        "autograph": View("tensorflow.contrib.autograph", {}, [tf.autograph]),
         "compiler": View("tensorflow.contrib.compiler", {"jit": View("tensorflow.contrib.compiler.jit", {
             "experimental_jit_scope": tf.xla.experimental.jit_scope})}),
         "data": Lazy(lambda: _data(tf)),
+        "distributions": View("tensorflow.contrib.distributions", {}, [tf.distributions]),
         "framework": Lazy(lambda: _framework(tf)),
         "keras": keras.keras("tensorflow.contrib.keras"),
         "layers": Lazy(_layers),
@@ -128,8 +150,11 @@ def contrib(tf):
                         [_slim_part("metrics"), tf.metrics]),
         "mixed_precision": Lazy(lambda: mixed_precision.view(tf)),
         "rnn": Lazy(lambda: _rnn(tf)),
+        "signal": View("tensorflow.contrib.signal", {}, [tf.signal]),
         "slim": Lazy(_slim),
+        "stateless": Lazy(lambda: _stateless(tf)),
         "summary": View("tensorflow.contrib.summary", {}, [module("tensorflow.python.ops.summary_ops_v2")]),
+        "tensorboard": Lazy(_tensorboard),
         "training": View("tensorflow.contrib.training",
                          {"HParams": HParams, "checkpoints_iterator": tf.train.checkpoints_iterator},
                          [_slim_part("training.training"), _slim_part("training.evaluation")]),

@@ -1,6 +1,8 @@
 """tf.flags, tf.app and absl.flags: a script's flags beside MoXing's own and absl's."""
 import sys
 
+import absl.app
+import absl.logging
 from absl import flags as absl_flags
 
 from moxing.v1.view import View
@@ -72,10 +74,39 @@ class Flags:
     __str__ = __repr__
 
 
+class _AbslsOwn:
+    """FLAGS as absl itself reads them: where the script defines one of its flags anew, still absl's."""
+
+    def __init__(self, flags):
+        vars(self).update(_flags=flags, replaced={})
+
+    def __getitem__(self, name):
+        return self.replaced[name] if name in self.replaced else self._flags[name]
+
+    def __getattr__(self, name):
+        return self.replaced[name].value if name in self.replaced else getattr(self._flags, name)
+
+    def __setattr__(self, name, value):
+        if name in self.replaced:
+            self.replaced[name].value = value
+        else:
+            setattr(self._flags, name, value)
+
+    def __contains__(self, name):
+        return name in self._flags
+
+    def __call__(self, *args, **kwargs):
+        return self._flags(*args, **kwargs)
+
+
+absl.app.FLAGS = absl.logging.FLAGS = _AbslsOwn(absl_flags.FLAGS)
+
+
 def _give_way(name):
-    """A script may use names of absl's own flags: log_dir, v, …"""
+    """A script may use names of absl's own flags: log_dir, verbosity, …"""
     flags = absl_flags.FLAGS
     if name in flags and (flags.find_module_defining_flag(name) or "").partition(".")[0] in _FOREIGN:
+        absl.logging.FLAGS.replaced.setdefault(name, flags[name])
         flags[name].allow_override = True
 
 

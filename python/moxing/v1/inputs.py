@@ -1,10 +1,10 @@
-"""mox.run for old scripts: what their input_fn does with queues and next_batch becomes a pipeline."""
+"""mox.run for old scripts: what their input_fn does with queues and next_batch becomes a pipeline, Keras knows the mode."""
 import contextvars
 import functools
 import inspect
 import sys
 
-from moxing.v1 import mixed_precision
+from moxing.v1 import keras, mixed_precision
 
 _MOST_STEPS = 2**53  # more of them, as in sys.maxint, means: until the input ends
 _in_input_fn = contextvars.ContextVar("in_input_fn", default=False)  # threads of generators do not see it
@@ -101,6 +101,19 @@ def adapted_input_fn(input_fn):
     return wrapped
 
 
+def _adapted_model_fn(model_fn, mox):
+    """Keras layers that are not told whether they train follow the mode, or what the script told Keras before."""
+    told = keras.learning_phase()
+
+    @functools.wraps(model_fn)
+    def wrapped(*args, **kwargs):
+        mode = kwargs.get("mode", kwargs.get("run_mode", args[1] if len(args) > 1 else None))
+        with keras.training(mode == mox.ModeKeys.TRAIN if told is None else told):
+            return model_fn(*args, **kwargs)
+
+    return wrapped
+
+
 def _adapted_optimizer_fn(optimizer_fn, mox):
     """tf.contrib.mixed_precision's optimizer: the engine scales the loss instead, by the flags that say the same."""
     import tensorflow.compat.v1 as tf
@@ -136,6 +149,8 @@ def adapted_run(run, mox):
             kwargs["max_number_of_steps"] = 0
         if callable(kwargs.get("input_fn")):
             kwargs["input_fn"] = adapted_input_fn(kwargs["input_fn"])
+        if callable(kwargs.get("model_fn")):
+            kwargs["model_fn"] = _adapted_model_fn(kwargs["model_fn"], mox)
         if mixed_precision.may_be_used() and callable(kwargs.get("optimizer_fn")):
             kwargs["optimizer_fn"] = _adapted_optimizer_fn(kwargs["optimizer_fn"], mox)
         return run(**kwargs)

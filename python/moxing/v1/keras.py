@@ -1,8 +1,11 @@
 """keras.*, tf.keras.*, tensorflow.python.keras.* and tf.layers as they were, from tf_keras."""
+import contextlib
+import contextvars
 import importlib
+import sys
 import types
 
-from moxing.v1.view import MISSING, Lazy, View, needed, submodule
+from moxing.v1.view import MISSING, Lazy, View, module, needed, submodule
 
 # Modules that Keras has moved since: what is in them now lies in these.
 _MOVED = {
@@ -29,8 +32,44 @@ _RENAMED = {
 }
 
 
+_training = contextvars.ContextVar("training", default=None)  # of the model_fn that is called
+
+
+def _backend():
+    """None: no script has asked for Keras yet."""
+    return sys.modules.get("tf_keras.src.backend")
+
+
+def _tell_learning_phase():
+    if _backend() is not None and _training.get() is not None:
+        _backend().deprecated_internal_set_learning_phase(int(_training.get()))
+
+
+def learning_phase():
+    """What the script has told with K.set_learning_phase of the graph that is the default now; None: nothing."""
+    if _backend() is None:
+        return None
+    import tensorflow.compat.v1 as tf
+    phase = _backend()._GRAPH_LEARNING_PHASES.get(tf.get_default_graph())
+    return phase if isinstance(phase, int) else None
+
+
+@contextlib.contextmanager
+def training(is_training):
+    """Inside, layers that are not told whether they train (Dropout, BatchNormalization) do so where is_training."""
+    token = _training.set(bool(is_training))
+    try:
+        _tell_learning_phase()
+        yield
+    finally:
+        _training.reset(token)
+
+
 def _packages():
     needed("tf_keras", "tf-keras", "Keras")
+    if _backend() is None:
+        importlib.import_module("tf_keras.src.backend")
+        _tell_learning_phase()
     return [importlib.import_module(name) for name in ("tf_keras.api._v1.keras", "tf_keras", "tf_keras.src")]
 
 
@@ -96,8 +135,8 @@ def tf_layers():
 def python_layers():
     """tensorflow.python.layers, with its modules."""
     modules = legacy_layers()
-    return View("tensorflow.python.layers", {**modules, "layers": View("tensorflow.python.layers.layers",
-                                                                       bases=list(modules.values()))})
+    return View("tensorflow.python.layers", {**modules, "layers": View("tensorflow.python.layers.layers", bases=list(modules.values())),
+                                             "utils": module("tensorflow.python.layers.utils")})
 
 
 def rnn_cell():

@@ -2,6 +2,7 @@
 import builtins
 import functools
 import importlib
+import io
 import sys
 import warnings
 
@@ -30,7 +31,7 @@ _NUMPY = {"bool": "bool_", "float_": "float64", "complex_": "complex128", "strin
 _NUMPY_TYPES = {"int": int, "float": float, "complex": complex, "object": object, "str": str, "long": int, "unicode": str}
 
 _ROOTS = ("absl", "importlib", "keras", "moxing", "tensorflow")
-_ADDED_TO = ("numpy", "itertools")
+_ADDED_TO = ("itertools", "numpy", "pandas")
 
 
 def _add(module, names):
@@ -55,6 +56,24 @@ def _take_bytes(numpy):
 
     fromstring.takes_bytes = True
     numpy.fromstring = fromstring
+
+
+def _take_texts(pandas):
+    """pandas.read_json of the JSON itself, which pandas 3 takes for a path."""
+    original = pandas.read_json
+    if getattr(original, "takes_texts", False):
+        return
+
+    @functools.wraps(original)
+    def read_json(path_or_buf, *args, **kwargs):
+        if isinstance(path_or_buf, (bytes, bytearray)):
+            path_or_buf = io.BytesIO(path_or_buf)
+        elif isinstance(path_or_buf, str) and path_or_buf.lstrip()[:1] in ("{", "["):
+            path_or_buf = io.StringIO(path_or_buf)
+        return original(path_or_buf, *args, **kwargs)
+
+    read_json.takes_texts = True
+    pandas.read_json = read_json
 
 
 class Names:
@@ -188,6 +207,8 @@ class Names:
         module = importlib.import_module(root)
         if root == "itertools":
             _add(module, {**_ITERTOOLS, "izip_longest": module.zip_longest})
+        elif root == "pandas":
+            _take_texts(module)
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

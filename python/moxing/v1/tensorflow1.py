@@ -11,6 +11,8 @@ import absl.logging
 from moxing.v1 import contrib, flags, inputs, keras, mnist
 from moxing.v1.view import Lazy, View, attribute, module
 
+# Modules that were in `tf` itself before TensorFlow 1.5.
+_LEAKED = ("array_ops", "control_flow_ops", "init_ops", "math_ops", "nn_ops", "random_ops", "state_ops")
 VERSION = "1.15.5"  # what scripts compare with: the last that had all of this
 
 # Names that TensorFlow has moved since: module -> {name: where it is now}.
@@ -28,6 +30,7 @@ _MOVED = {
     "tensorflow.python.training.saver": {"checkpoint_exists": "checkpoint.checkpoint_management:checkpoint_exists",
                                          "get_checkpoint_state": "checkpoint.checkpoint_management:get_checkpoint_state",
                                          "latest_checkpoint": "checkpoint.checkpoint_management:latest_checkpoint"},
+    "tensorflow.python.util.nest": {"is_sequence": "util.nest:is_nested"},
 }
 
 
@@ -102,6 +105,7 @@ def _tensorflow(tf, command_line, script_flags):
     the_flags = flags.flags_view("tensorflow.flags", command_line, tf.flags, script_flags)
     app = flags.app_view("tensorflow.app", command_line, tf.app, the_flags)
     view = View("tensorflow", {
+        **{name: module("tensorflow.python.ops." + name) for name in _LEAKED},
         "VERSION": VERSION, "__version__": VERSION, "app": app, "flags": the_flags,
         "contrib": Lazy(lambda: contrib.contrib(tf)), "core": module("tensorflow.core"), "estimator": Lazy(_estimator),
         "examples": Lazy(lambda: mnist.examples(tf)), "keras": keras.keras("tensorflow.keras"),
@@ -110,7 +114,6 @@ def _tensorflow(tf, command_line, script_flags):
         "io": View("tensorflow.io", {"parse_example": _parse_example(tf.io.parse_example)}, [tf.io]),
         "parse_example": _parse_example(tf.parse_example),
         "python": Lazy(lambda: _python(tf, the_flags, app)),
-        "train": View("tensorflow.train", {}, [tf.train]),
     }, [tf], tf.__doc__)
     view.__version__ = view.__git_version__ = VERSION
     version_2 = importlib.import_module("tensorflow")

@@ -4,9 +4,10 @@ import importlib
 import importlib.util
 import types
 
-from moxing.v1.nearest import nearest
+from moxing.v1.nearest import nearest, somewhere
 
 MISSING = object()
+_API = "tensorflow._api.v2.compat.v1."  # its modules are views, too: what they lack is told as what tf lacks
 
 
 def shown(name):
@@ -25,7 +26,7 @@ class NotProvided(AttributeError):
         hint = nearest(name)
         if hint is None:
             close = difflib.get_close_matches(name.rpartition(".")[2], candidates, 1)
-            hint = f"{shown(name.rpartition('.')[0])}.{close[0]}" if close else None
+            hint = f"{shown(name.rpartition('.')[0])}.{close[0]}" if close else somewhere(name)
         self.hint = hint
         text = f"{shown(name)} is not provided to TensorFlow 1 scripts"
         super().__init__(text + (f"; nearest: {hint}" if hint else "; nothing is in its place" if hint == "" else ""))
@@ -60,6 +61,8 @@ class View(types.ModuleType):
         value = self._find(name)
         if value is MISSING:
             raise NotProvided(f"{self.__name__}.{name}", dir(self))
+        if isinstance(value, types.ModuleType) and not isinstance(value, View) and str(vars(value).get("__name__")).startswith(_API):
+            value = View(f"{self.__name__}.{name}", {}, [value], value.__doc__)
         setattr(self, name, value)
         return value
 

@@ -74,7 +74,7 @@ def test_flags_as_tensorflow_1_had_them():
     assert done.stdout.splitlines() == [
         "text is there already", "d /l 8 0.5 '' True 3 True", "3 True 8.0 ''",
         "['--unknown=1', 'rest'] ['--data_url=d', '--steps=', '--rate', '', '--text=', '--v', '--unknown=1', 'rest'] True "
-        "flag_values.py", "8 True 0.5 False", "Namespace(num_gpus=3, data_url='d')"]
+        "flag_values.py", "8 True 0.5 False much", "Namespace(num_gpus=3, data_url='d')"]
 
 
 def test_layers_without_names_on_two_devices(tmp_path):
@@ -82,6 +82,11 @@ def test_layers_without_names_on_two_devices(tmp_path):
     done = script("layers_train.py", "--kinds=slim,layers,keras", f"--log_dir={tmp_path}", "--num_gpus=2", "--use_fp16", "true",
                   "--unknown=1")
     assert re.findall(r"\w+ \d+ variables", done.stdout) == ["slim 7 variables", "layers 8 variables", "keras 5 variables"]
+
+
+def test_keras_layers_that_are_not_told_whether_they_train(tmp_path):
+    done = script("keras_modes.py", f"--train_url={tmp_path}")
+    assert done.stdout.splitlines() == ["True True True False"] * 2 + ["False True False True"]
 
 
 def test_queue_runners_become_a_pipeline(tmp_path):
@@ -142,6 +147,21 @@ def test_what_is_missing_says_so_in_one_line():
     line = done.stderr.splitlines()[-1]
     assert "ImportError: tf.contrib.opt is not provided" in line and "mox.get_optimizer_fn('adamw'" in line
     assert "line 5" in done.stderr and "moxing/v1" not in done.stderr
+
+
+def test_what_is_nearest_is_told(tmp_path):
+    """Of packages of tf.contrib that are gone, of modules of the API, of networks that TF-Slim's package lacks."""
+    expected = {"tf.contrib.image.rotate": "tensorflow-addons", "tf.contrib.legacy_seq2seq": "tf.nn.static_rnn", "tf.contrib.eager": "tf.GradientTape",
+                "tf.contrib.nosuch": "what TensorFlow 2.21 has in tf itself", "tf.train.Savr": "tf.train.Saver",
+                "tf.python_io.TFRecordWritr": "tf.python_io.TFRecordWriter", "slim.nets.mobilenet": "mox.get_model_fn",
+                "tf.contrib.layers.embed_sequence": "tf.nn.embedding_lookup"}
+    (tmp_path / "a.py").write_text("import tensorflow as tf\nslim = tf.contrib.slim\nfor text in " + repr(list(expected)) + ":\n"
+                                   "  try:\n    eval(text)\n    print('there')\n  except AttributeError as e:\n    print(e)\n")
+    lines = v1(tmp_path / "a.py").stdout.splitlines()
+    assert len(lines) == len(expected), lines
+    for line, (name, nearest) in zip(lines, expected.items()):
+        missing = ".".join(name.replace("slim.", "tf.contrib.slim.").split(".")[:3 if "image" in name else None])
+        assert line.startswith(f"{missing} is not provided to TensorFlow 1 scripts; nearest: ") and nearest in line, line
 
 
 def test_check_lists_what_a_script_uses_and_runs_nothing(project, tmp_path):

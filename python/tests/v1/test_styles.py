@@ -25,7 +25,7 @@ def test_files_alone(store, tmp_path, name, way):
     make = "import moxing as mox, sys; mox.file.make_dirs(sys.argv[1])"
     assert v1("-c", make, bucket, start=(sys.executable,), **store).returncode == 0
     start = (sys.executable,) if way == "python" else (sys.executable, "-m", "moxing.v1")
-    done = v1(STYLES / f"{name}.py", tmp_path, f"{bucket}/run", start=start, **store)
+    done = v1(STYLES / f"{name}.py", tmp_path, f"{bucket}/run", *(["v1"] if way == "moxing.v1" else []), start=start, **store)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"{name} ok"
 
@@ -40,6 +40,18 @@ def test_tables_and_pictures_of_libraries(store, tmp_path, kind, package):
     done = v1(STYLES / "libraries.py", tmp_path, f"s3://tables-{kind}", kind, **store)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "libraries ok\n"
+
+
+@pytest.mark.parametrize("name", ["notebook", "records", "synced_hook"])
+def test_trainings_on_a_store(store, tmp_path, name):
+    pytest.importorskip("tf_slim")
+    pytest.importorskip("tf_keras")
+    bucket = f"s3://{name.replace('_', '-')}"
+    make = "import moxing as mox, sys; mox.file.make_dirs(sys.argv[1])"
+    assert v1("-c", make, bucket, start=(sys.executable,), **store).returncode == 0
+    done = v1(STYLES / f"{name}.py", tmp_path, f"{bucket}/run", cwd=tmp_path, **store)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{name} ok"
 
 
 def test_a_session_on_a_store(store, tmp_path):

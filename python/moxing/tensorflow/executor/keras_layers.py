@@ -60,7 +60,8 @@ def _check_branches(graph, packages):
                 raise InvalidArgumentError(
                     f"the Keras layer '{op.name.rpartition('/')[0]}' is called in a condition or a loop of model_fn (tf.cond, "
                     "tf.while_loop), where TensorFlow does not run what it updates in each step (moving averages, states of "
-                    "random numbers): call the layer outside, or put the condition into a tf.function")
+                    "random numbers): call the layer outside, or put the condition into a tf.function; a layer that makes one "
+                    "itself is told training=True or training=False")
 
 
 def is_calling():

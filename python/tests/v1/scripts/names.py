@@ -21,17 +21,21 @@ from tensorflow.contrib import framework as framework_lib
 from tensorflow.contrib import slim as contrib_slim
 from tensorflow.contrib.framework.python.ops import arg_scope
 from tensorflow.contrib.layers.python.layers import utils
+from tensorflow.contrib.rnn.python.ops import core_rnn_cell
 from tensorflow.contrib.slim.nets import resnet_v1
+from tensorflow.contrib.tensorboard.plugins import projector
 from tensorflow.core.framework import graph_pb2
 from tensorflow.examples.tutorials.mnist import input_data
 from tensorflow.python import pywrap_tensorflow
 from tensorflow.python.client import device_lib
 from tensorflow.python.framework import graph_util
 from tensorflow.python.keras.layers import Conv2D, Dropout
+from tensorflow.python.layers import utils as layers_utils
 from tensorflow.python.layers.layers import Dense, MaxPooling2D
 from tensorflow.python.ops import control_flow_ops
 from tensorflow.python.platform import gfile
 from tensorflow.python.saved_model import tag_constants
+from tensorflow.python.util import nest
 
 try:
   import cPickle as pickle
@@ -88,6 +92,10 @@ def contrib():
   hparams = tf.contrib.training.HParams(rate=0.1, sizes=[1, 2], name='a', fast=True)
   hparams.parse('rate=0.5,sizes=[3,4],name=b,fast=false')
   assert hparams.values() == {'rate': 0.5, 'sizes': [3, 4], 'name': 'b', 'fast': False}
+  assert tf.contrib.signal.stft is tf.signal.stft and tf.contrib.distributions.Normal is tf.distributions.Normal
+  assert tf.contrib.stateless.stateless_random_uniform([2], [1, 2]).shape.as_list() == [2] and callable(tf.contrib.autograph.to_code)
+  assert projector.ProjectorConfig().embeddings.add() is not None and callable(projector.visualize_embeddings)
+  assert core_rnn_cell.BasicLSTMCell is tf.contrib.rnn.BasicLSTMCell and layers_utils.smart_cond(True, lambda: 3, lambda: 4) == 3
   assert tf.contrib.rnn.BasicLSTMCell is tf.nn.rnn_cell.BasicLSTMCell
   assert tf.contrib.learn.ModeKeys.TRAIN == tf.estimator.ModeKeys.TRAIN == 'train' and tf.estimator.ModeKeys.PREDICT == 'infer'
 
@@ -111,6 +119,7 @@ def the_rest():
   text = tf.placeholder(tf.string)
   assert tf.parse_example(text, {'x': tf.FixedLenFeature([784], tf.float32)})['x'].shape.as_list() == [None, 784]
   assert callable(input_data.read_data_sets) and tf.to_float(1).dtype == tf.float32
+  assert nest.is_sequence([1]) and tf.array_ops.transpose(tf.zeros([2, 3])).shape.as_list() == [3, 2]
   names = 'Session ConfigProto GPUOptions placeholder py_func truncated_normal logging.info python_io.TFRecordWriter'
   names += ' train.MonitoredTrainingSession train.Supervisor saved_model.builder.SavedModelBuilder nn.static_rnn name_scope'
   for name in names.split():
