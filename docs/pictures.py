@@ -17,6 +17,7 @@ import tempfile
 import termios
 
 DOCS = pathlib.Path(__file__).resolve().parent
+NO_BREAK = "\u00a0"  # of which browsers leave all, where several blanks become one
 COLUMNS, LINES = 120, 24
 ARGUMENTS = ["--model_name=lenet", "--dataset_name=fashion_mnist", "--train_url=run", "--batch_size=50", "--max_number_of_steps=1200",
              "--optimizer=adam", "--learning_rate_strategy=2:0.001", "--log_every_n_steps=200", "--eval_every_n_steps=400"]
@@ -70,13 +71,13 @@ def terminal_of(command, folder, until):
 
 def svg(lines):
     """A terminal window with these lines."""
-    row, width = 18, COLUMNS * 8 + 32
+    row, width = 18, max(map(len, lines)) * 8 + 32
     height = len(lines) * row + 52
-    texts = [f'<text x="16" y="{52 + number * row}">{html.escape(line)}</text>' for number, line in enumerate(lines) if line]
+    texts = [f'<text x="16" y="{52 + number * row}">{html.escape(line).replace(" ", NO_BREAK)}</text>' for number, line in enumerate(lines) if line]
     dots = [f'<circle cx="{20 + 18 * number}" cy="17" r="5" fill="#6b7280"/>' for number in range(3)]
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
                       'aria-label="A terminal in which mox train runs">', f'<rect width="{width}" height="{height}" rx="8" fill="#1f2430"/>', *dots,
-                      '<g font-family="ui-monospace, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="13" fill="#e5e7eb" xml:space="preserve">',
+                      '<g font-family="ui-monospace, Menlo, Consolas, \'DejaVu Sans Mono\', monospace" font-size="13" fill="#e5e7eb">',
                       *texts, "</g>", "</svg>", ""])
 
 

@@ -4,7 +4,6 @@ from the texts of the program, the package and the headers, so that it says what
     docs/site/gather.py PAGES [--mox=build/release/bin/mox] [--package=build/release/python]
 """
 import argparse
-import html
 import importlib.util
 import inspect
 import os
@@ -26,6 +25,8 @@ def gather_documents(pages):
     for pattern in ("*.md", "*.svg", "*.png"):
         for page in (ROOT / "docs").glob(pattern):
             shutil.copy(page, pages / page.name)
+    (pages / "assets").mkdir()
+    shutil.copy(ROOT / "docs/site/iframe-worker.js", pages / "assets")
     for source, page in {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}.items():
         text = (ROOT / source).read_text()
         text = re.sub(r"\]\(docs/", "](", text)
@@ -77,25 +78,43 @@ def load(path):
     return module
 
 
-def pre(text):
-    return f"<pre>{html.escape(inspect.cleandoc(text or ''), quote=False)}</pre>\n"
+def prose(text):
+    """A docstring as Markdown: its paragraphs, and a list of what is indented as `name: text`."""
+    lines = []
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text or "")):
+        of = paragraph.splitlines()
+        if of and all(line.startswith("    ") for line in of):
+            items = re.sub(r"\n +(?=\w+: )(?<=\n    )", "\n", "\n" + paragraph)
+            lines += [f"- `{name}`: {plain(said)}" for name, said in re.findall(r"\n(\w+): ((?:.+|\n {5,})+)", items)]
+        else:
+            lines.append(plain(paragraph))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def plain(text):
+    """Words that nothing of is markup, but what stands in backquotes."""
+    parts = re.split(r"(`[^`]+`)", " ".join(text.split()))
+    return "".join(part if part.startswith("`") else re.sub(r"([\\*_{}\[\]<>#|~`])", r"\\\1", part) for part in parts)
 
 
 def described(name, value, stubs):
     """A function or a class with its arguments and its text."""
     lines = [f"### {name}\n"]
     if not inspect.isclass(value):
-        return [*lines, f"```python\n{stubs.head_of(name, value)}\n```\n", pre(value.__doc__)]
+        return [*lines, f"```python\n{stubs.head_of(name, value)}\n```\n", prose(value.__doc__)]
     members = vars(value)
     init = members.get("__init__")
-    if inspect.isfunction(init):
+    if "__signature__" in members:
+        lines.append(f"```python\n{stubs.head_of(name, value)}\n```\n")
+    elif inspect.isfunction(init):
         lines.append(f"```python\n{stubs.head_of('__init__', stubs.Bound(init)).replace('__init__', name).removesuffix(' -> None')}\n```\n")
-    lines.append(pre(inspect.getdoc(value)))
+    lines.append(prose(inspect.getdoc(value)))
     if inspect.isfunction(init) and init.__doc__ and not hasattr(value, "__dataclass_fields__"):
-        lines.append(pre(init.__doc__))
+        lines.append(prose(init.__doc__))
     for method, of in sorted(members.items()):
         if not method.startswith("_") and inspect.isfunction(of) and not hasattr(value, "_fields"):
-            lines += [f"```python\n{stubs.head_of(f'{name}.{method}', stubs.Bound(of))}\n```\n", pre(of.__doc__)]
+            lines += [f"```python\n{stubs.head_of(f'{name}.{method}', stubs.Bound(of))}\n```\n", prose(of.__doc__)]
     return lines
 
 
@@ -113,7 +132,7 @@ def write_python(page, package):
         if not new:
             continue
         seen |= {id(value) for _, value in new}
-        parts.append(f"## {name}\n\n{pre(modules[name].__doc__)}")
+        parts.append(f"## {name}\n\n{prose(modules[name].__doc__)}")
         for public, value in new:
             parts += described(public, value, stubs)
     page.write_text("\n".join(parts))

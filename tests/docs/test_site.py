@@ -123,11 +123,30 @@ def test_the_pictures_are_of_a_run():
     screen.feed("one\ttab\r\n\r\x1b[K[== ] 3/9  4 s left\r\x1b[K[===] 4/9")
     assert screen.lines == ["one     tab", "[===] 4/9"]
     drawn = xml.etree.ElementTree.fromstring((ROOT / "docs/training.svg").read_text())
-    lines = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    lines = [text.text.replace(pictures.NO_BREAK, " ") for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert lines[0].startswith("$ mox train") and re.match(r"\[=+ +\] \d+/\d+ .* left$", lines[-1])
     assert (ROOT / "docs/report.png").read_bytes().startswith(b"\x89PNG")
     for page in ("README.md", "docs/start.md"):
         assert "training.svg" in (ROOT / page).read_text()
+
+
+def test_nothing_is_fetched_from_elsewhere(site):
+    for name in site:
+        text = (SITE / name).read_text()
+        assert not re.findall(r'<(?:script|link|img|iframe)[^>]*(?:src|href)="(?:https?:)?//[^"]+"', text), name
+
+
+def test_the_search_finds_in_a_browser(site, tmp_path):
+    """On pages that are opened from the disk, without network."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("chromium is not installed (scripts/setup.d/40-chromium-test.sh)")
+    for page in ("index", "reference/commands"):
+        shown = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                                f"--user-data-dir={tmp_path}/profile", "--virtual-time-budget=20000", "--dump-dom",
+                                f"file://{SITE}/{page}.html?q=copy_once_per_host"], capture_output=True, text=True, timeout=120).stdout
+        results = re.findall(r'<a href="([^"]+)" class="md-search-result__link"', shown)
+        assert any("reference/python.html" in result for result in results), results
 
 
 def test_the_environment_page_names_every_variable():

@@ -1,4 +1,5 @@
 """`File`: a real io object on any path, so that whatever takes an open file takes it."""
+import inspect
 import io
 import os
 
@@ -170,3 +171,6 @@ def _open(name: Path(), mode: Text() = "r", buffering: Integer(-1, 2**28) = -1, 
     except BaseException:
         raw.close()
         raise
+
+
+File.__signature__ = inspect.signature(_open)  # of the call, in help()
