@@ -1,16 +1,15 @@
 #!/bin/sh
 # try_systems.sh [SYSTEM…]: installs what lies in dist/ on other systems, made anew in folders by debootstrap, and uses it there. Nothing but
 # the system's minimum is there: no compiler, no -dev package.
-#   trixie     Debian 13, Python 3.13: the wheel and mox_*.deb
-#   bookworm   Debian 12, Python 3.11: the wheel
-#   bullseye   Debian 11, glibc 2.31, no Python that TensorFlow has a wheel for: mox_*.deb with TensorFlow's libraries alone
+#   trixie, bookworm          Debian 13 with Python 3.13, Debian 12 with Python 3.11: the wheel
+#   trixie-deb, bullseye-deb  Debian 13 and 11 (glibc 2.31) without Python: mox_*.deb with TensorFlow's libraries alone
 #   slim-3.X   Debian 13 with a CPython 3.X in /usr/local and no other, as the images python:3.X-slim: the container recipe's own commands
 #   compiler   Debian 13 with GCC and CMake: README's C++ project, of the wheel and of libmoxing-dev_*.deb
 #   gpu        the recipe for GPUs, as far as pip's search for what it would install
-# As root, after `make wheel deb`. Packages come from the machine's own sources of apt and pip, Pythons of slim-3.X from pyenv.
+# MOX_TRY_STEPS: how long LeNet is trained there (600). As root, after `make wheel deb`. Packages come from the machine's own sources of apt and pip, Pythons of slim-3.X from pyenv.
 set -eu
 cd "$(dirname "$0")/.."
-systems=${*:-trixie bookworm bullseye slim-3.10 slim-3.12 slim-3.13 compiler gpu}
+systems=${*:-trixie trixie-deb bookworm bullseye-deb slim-3.10 slim-3.12 slim-3.13 compiler gpu}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/moxing/systems
 data=/usr/share/datasets/fashion-mnist
 [ "$(id -u)" = 0 ] || { echo "try_systems.sh: only root can make such folders" >&2; exit 1; }
@@ -27,6 +26,7 @@ clean_up() {
   rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
 
 say() { echo "== $*"; }
 seconds() { date +%s; }
@@ -103,12 +103,12 @@ file_layer='
 '
 train='
   mox --version --json
-  mox train --model_name=lenet --dataset_name=fashion_mnist --data_url=/data --train_url=/tmp/run --batch_size=50 --max_number_of_steps=600 \
+  mox train --model_name=lenet --dataset_name=fashion_mnist --data_url=/data --train_url=/tmp/run --batch_size=50 --max_number_of_steps=STEPS \
     --optimizer=adam --learning_rate_strategy=1:0.001 --log_every_n_steps=200
   mox eval --checkpoint_url=/tmp/run
 '
 try() { # try SUITE COMMANDS
-  inside "$1" "$(printf '%s' "$2" | sed "s/PORT/$port/g; s/SYSTEM/$1/g")"
+  inside "$1" "$(printf '%s' "$2" | sed "s/PORT/$port/g; s/SYSTEM/$1/g; s/STEPS/${MOX_TRY_STEPS:-600}/")"
 }
 
 # TensorFlow and what it needs, for PYTHON: asked by that Python where it is here, because what is needed depends on who asks.
@@ -224,7 +224,9 @@ for system in $systems; do
       make_system "$system" "$system" python3,python3-venv,ca-certificates
       inside "$system" 'python3 -m venv /venv'
       try_wheel "$system" $python ;;
-    bullseye) ;;
+    trixie-deb | bullseye-deb)
+      make_system "$system" "${system%-deb}" ca-certificates
+      try_deb "$system" 3.13 ;;
     slim-3.*)
       make_system "$system" trixie ca-certificates,netbase,tzdata,libssl3t64,libffi8,libsqlite3-0,libbz2-1.0,liblzma5,libreadline8t64,libuuid1,zlib1g
       add_python "$system" "${system#slim-}"
@@ -233,13 +235,8 @@ for system in $systems; do
       make_system compiler trixie python3,python3-venv,ca-certificates,g++,cmake,make
       try_compiler compiler 3.13 ;;
     gpu) try_gpu ;;
-    *) echo "try_systems.sh: unknown system '$system', there are trixie, bookworm, bullseye, slim-3.10 to slim-3.13, compiler, gpu" >&2; exit 2 ;;
+    *) echo "try_systems.sh: unknown system '$system', there are trixie, bookworm, trixie-deb, bullseye-deb, slim-3.10 to slim-3.13, compiler, gpu" >&2; exit 2 ;;
   esac
-  case "$system" in
-    trixie | bullseye)
-      make_system "$system-deb" "$system" ca-certificates
-      try_deb "$system-deb" 3.13 ;;
-  esac
-  rm -rf --one-file-system "$work/$system" "$work/$system-deb"
+  rm -rf --one-file-system "${work:?}/$system"
 done
 say "all done"
