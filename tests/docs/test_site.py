@@ -114,6 +114,16 @@ def test_a_browser_shows_it(site, tmp_path):
         assert "CONSOLE" not in shown.stderr, f"the browser complains about {page}: {shown.stderr}"
 
 
+def test_the_files_that_documents_name_are_there():
+    """Paths in backquotes, from the tree's root; docs/python.md also names them from python/."""
+    path = re.compile(r"`((?:src|include|tests|docs|tools|python|scripts|bench|examples|packaging|cmake)/[\w./*-]+)`")
+    named = {(page.name, name) for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+             for name in path.findall(page.read_text())}
+    assert len(named) > 100
+    assert not sorted((page, name) for page, name in named
+                      if not any(list(root.glob(name)) or list(root.glob(name + ".*")) for root in (ROOT, ROOT / "python")))
+
+
 def test_the_pictures_are_of_a_run():
     """docs/pictures.py makes them; what it reads a terminal's bytes with."""
     spec = importlib.util.spec_from_file_location("pictures_of_docs", ROOT / "docs/pictures.py")
