@@ -124,7 +124,7 @@ def write_python(page, package):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stubs = load(ROOT / "scripts/stubs.py")
     seen, parts = set(), ["# Python functions\n\nWhat `help` says. `mox` stands for `moxing.tensorflow`. How they fit together: [Python](../python.md), "
-                          "[Files](../file.md).\n"]
+                          "[Files](../files.md).\n"]
     modules = stubs.public_modules()
     for name in sorted(modules, key=lambda name: (not name.startswith("moxing.file"), name.startswith("moxing.convert"), name)):
         new = [(public, value) for public, value in stubs.public_names(modules[name])

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import stores
 from pictures import class_folders, encode
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ ELSEWHERE = {
 SHORTER = [("DIR", str(FASHION)), ("--max_number_of_steps=3600", "--max_number_of_steps=6"), ("--max_number_of_steps=1410", "--max_number_of_steps=6"),
            ("--max_number_of_steps=500", "--max_number_of_steps=6"), ("--max_number_of_steps=200", "--max_number_of_steps=6"),
            ("mox eval ", "mox eval --max_number_of_steps=2 "), ("/tmp/", ""), ("max_number_of_steps=1000", "max_number_of_steps=6"),
-           ("s3://data/flowers", "photos"),
+           ("s3://data/flowers", "photos"),  # where data of another page lie
            ("--model_name=resnet_v1_50 --data_url=FLOWERS", "--model_name=mobilenet_v1_025 --image_size=64 --batch_size=8 --data_url=photos"),
            ("--max_number_of_steps=2000", "--max_number_of_steps=6")]
 
@@ -85,8 +86,8 @@ def test_every_block_is_run_or_says_why():
     assert len(ALL) > 45 and sum(map(len, here("sh", "python", "cpp").values())) > 15
 
 
-def run(*command, cwd):
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=500)
+def run(*command, cwd, **environment):
+    done = subprocess.run(list(map(str, command)), cwd=cwd, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -121,8 +122,15 @@ PYTHON_AFTER = {  # calls what a page's blocks define alone
 }
 
 
+@pytest.fixture
+def store(tmp_path):
+    """The environment of a store, without a bucket."""
+    with stores.Store("fake_store", tmp_path / "store") as server:
+        yield {name: value for name, value in server.env.items() if name.startswith("AWS_")}
+
+
 @pytest.mark.parametrize("page", here("sh", "python"))
-def test_a_page_from_its_top_to_its_end(page, folder):
+def test_a_page_from_its_top_to_its_end(page, folder, store):
     """Commands block by block; Python's blocks are one program, at the place of the first."""
     of = here("sh", "python")[page]
     if any("IMAGENET_RUN" in block.code for block in of):
@@ -131,10 +139,10 @@ def test_a_page_from_its_top_to_its_end(page, folder):
     program = "\n".join(block.code for block in of if block.language == "python")
     for block in of:
         if block.language == "sh":
-            run("bash", "-ec", shortened(block.code), cwd=folder)
+            run("bash", "-ec", shortened(block.code), cwd=folder, **store)
         elif program:
             (folder / "page.py").write_text(PYTHON_BEFORE + shortened(program) + "\n" + PYTHON_AFTER.get(page, ""))
-            run(sys.executable, "page.py", cwd=folder)
+            run(sys.executable, "page.py", cwd=folder, **store)
             program = ""
 
 
