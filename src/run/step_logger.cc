@@ -36,7 +36,7 @@ std::string format_step(int64_t step, int64_t global_step, double samples_per_se
 
 StepLogger::StepLogger(const Options& options)
     : options_(options), progress_(options.total_steps, isatty(STDERR_FILENO)) {
-  start(0);
+  start();
   if (options_.log_dir.empty()) return;
   const std::string path = options_.log_dir + "/log.jsonl";
   json_ = std::make_unique<BackgroundLog>("lines of " + path, pause_between_writes(options_.log_dir),
@@ -45,9 +45,8 @@ StepLogger::StepLogger(const Options& options)
 
 StepLogger::~StepLogger() { clear_progress(); }
 
-void StepLogger::start(int64_t step) {
+void StepLogger::start() {
   last_log_ = Clock::now();
-  last_step_ = step - 1;
   progress_.start();
 }
 
@@ -68,10 +67,9 @@ void StepLogger::add_json(int64_t global_step, std::optional<int64_t> step, cons
 
 double StepLogger::log_step(const Line& line, const Metrics& metrics) {
   const Clock::time_point time = Clock::now();
-  const double rate = static_cast<double>((line.step - last_step_) * line.samples_per_step) /
-                      std::max(1e-9, seconds_between(last_log_, time));
+  const double rate =
+      static_cast<double>(line.steps * line.samples_per_step) / std::max(1e-9, seconds_between(last_log_, time));
   last_log_ = time;
-  last_step_ = line.step;
   learning_rate_ = line.learning_rate;
   clear_progress();
   Metrics fields = {{"sample/sec", rate}};

@@ -29,10 +29,11 @@ class StepLogger {
   explicit StepLogger(const Options& options);
   ~StepLogger();
 
-  // The first step begins, that number of this run: rates count from here.
-  void start(int64_t step);
+  // The first step begins: rates count from here.
+  void start();
   struct Line {
     int64_t step = 0, global_step = 0, samples_per_step = 0;
+    int64_t steps = 1;  // since the last call; a step that was lost and done again counts twice
     std::optional<double> learning_rate = {};
   };
   // `step: 10(global step: 10)\tsample/sec: 42.087\tloss: 3.451`, or with short lines `step: 10\tepoch: 0.31\t…`; the
@@ -57,7 +58,6 @@ class StepLogger {
   const Options options_;
   ProgressLine progress_;
   Clock::time_point last_log_;
-  int64_t last_step_ = -1;
   std::optional<double> learning_rate_;  // of the last line
   std::unique_ptr<BackgroundLog> json_;
 };

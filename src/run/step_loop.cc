@@ -29,6 +29,8 @@ StepLoop::StepLoop(const BuiltGraph& graph, EngineSession& session, StepWatch& w
       watch_(watch),
       options_(options),
       observers_(std::move(observers)),
+      limit_(options.limit),
+      done_(options.done),
       wants_(observers_.size() + 2) {
   if (options_.inputs_one_by_one) inputs_.emplace(graph, session);
   if (graph.variants.size() > 1) trial_.emplace(graph, session, options_.peers, options_.limit, options_.samples);
@@ -128,9 +130,22 @@ void StepLoop::tell(const Step& step, const std::vector<tf::Tensor>& fetched) {
   for (size_t i = 0; i < observers_.size(); ++i) observers_[i]->after_step(show(i));
 }
 
+bool StepLoop::recover() {
+  if (!options_.peers->recover(&number_)) return false;
+  take_lost_steps();
+  return true;
+}
+
+void StepLoop::take_lost_steps() {
+  if (number_.local >= 0) return;
+  if (limit_ > 0 || done_) limit_ -= number_.local;
+  done_ = false;
+  number_.local = 0;
+}
+
 void StepLoop::recover_or_throw() {
   if (!options_.peers || watch_.broke_off()) throw;
-  if (!options_.peers->recover(&number_)) throw;
+  if (!recover()) throw;
   if (trial_) trial_->restart(steps_left());
 }
 
@@ -164,7 +179,7 @@ bool StepLoop::step() {
     if (!options_.peers || watch_.broke_off()) throw;
     const bool sound_after_own_error = sound_;
     sound_ = true;  // a step that another process broke off has changed nothing
-    if (!options_.peers->recover(&number_)) {
+    if (!recover()) {
       sound_ = sound_after_own_error;
       throw;
     }
@@ -200,7 +215,7 @@ void StepLoop::begin() {
       for (const auto& observer : observers_) observer->begin(number_);
       return;
     } catch (const RunError&) {  // hooks read variables, which may be another process's
-      if (!options_.peers || watch_.broke_off() || !options_.peers->recover(&number_)) throw;
+      if (!options_.peers || watch_.broke_off() || !recover()) throw;
     }
   }
 }
@@ -294,8 +309,7 @@ RunResult StepLoop::run() {
   RunResult result;
   if (options_.limit > 0) log_info(fmt::format("Running will end at step: {}", options_.first + options_.limit));
   try {
-    while (!ends(run_steps(), &result)) {
-    }
+    while (!ends(run_steps(), &result)) take_lost_steps();
   } catch (...) {
     end(Ending::kFailed, &result);
     throw;

@@ -61,6 +61,9 @@ class MOX_EXPORT StepLoop {
   // False: it has to be done again.
   bool step();
   bool choose_variant();
+  bool recover();
+  // More may have been lost than this process has done since it was started: it has these steps to do as well.
+  void take_lost_steps();
   // The step under way failed, or what comes before it; throws what is being handled unless it is to be done again.
   void recover_or_throw();
   std::vector<tensorflow::Tensor> run_step(const Step& step);
@@ -73,8 +76,8 @@ class MOX_EXPORT StepLoop {
   bool ends(Ending::How how, RunResult* result);
   void end(Ending::How how, RunResult* result);
   Ending ending(Ending::How how) const;
-  int64_t steps_left() const { return options_.limit > 0 ? std::max<int64_t>(1, options_.limit - number_.local) : 0; }
-  bool limit_reached() const { return options_.done || (options_.limit > 0 && number_.local >= options_.limit); }
+  int64_t steps_left() const { return limit_ > 0 ? std::max<int64_t>(1, limit_ - number_.local) : 0; }
+  bool limit_reached() const { return done_ || (limit_ > 0 && number_.local >= limit_); }
 
   const BuiltGraph& graph_;
   EngineSession& session_;
@@ -84,6 +87,8 @@ class MOX_EXPORT StepLoop {
   std::optional<TowerInputs> inputs_;  // only when devices take their inputs one by one
   std::optional<StepTrial> trial_;     // only when the graph has several variants
 
+  int64_t limit_;  // as the options say, and what was lost of others' steps
+  bool done_;
   StepNumber number_;  // of the coming step; its local number is that of the steps done
   bool sound_ = true;  // the variables are those after them
   bool stop_ = false;  // an observer asked for it

@@ -24,7 +24,8 @@ class MOX_EXPORT StepPeers {
   // All have agreed to stop before the coming step, and how.
   virtual std::optional<Ending::How> agreed_end() const = 0;
   // A step failed. False: for a reason of this process's own. True: another process was lost; the state is whole again,
-  // and `number` says where it stands. PeersInputEnded; or what makes an end of the run: variables are as before the
+  // and `number` says where it stands; the local one is below 0 where more was lost than this process has done since it
+  // was started. PeersInputEnded; or what makes an end of the run: variables are as before the
   // step.
   virtual bool recover(StepNumber* number) = 0;
   // This process has no more steps. What it keeps of the state is what there is when this returns; `number` says where

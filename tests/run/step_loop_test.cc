@@ -61,7 +61,7 @@ class Recorder : public StepObserver {
 };
 
 // Runs the toy model under observers of the test.
-RunResult run_observed(StepObservers observers, int64_t limit, int64_t samples = 0) {
+RunResult run_observed(StepObservers observers, int64_t limit, int64_t samples = 0, StepPeers* peers = nullptr) {
   const RunConfig config{toy_options("", 0, samples)};
   std::vector<InputTensor> batch;
   BuiltGraph graph = build_run_graph(config, &batch);
@@ -81,6 +81,7 @@ RunResult run_observed(StepObservers observers, int64_t limit, int64_t samples =
   StepLoopOptions loop;
   loop.limit = limit;
   loop.batch_size = 8;
+  loop.peers = peers;
   return StepLoop(graph, session, watch, loop, std::move(observers)).run();
 }
 
@@ -133,6 +134,37 @@ TEST(StepLoop, TheEndOfTheInputEndsSoundly) {
   Events events;
   EXPECT_EQ(run_observed(two(&events), 0, 20).steps, 2);
   EXPECT_EQ(Events(events.end() - 4, events.end()), (Events{"a end", "b end", "a report", "b report"}));
+}
+
+// Others, which lose once what five steps had done.
+class Forgetful : public StepPeers {
+ public:
+  void ask_to_stop(Ending::How) override {}
+  std::optional<Ending::How> agreed_end() const override { return std::nullopt; }
+  bool recover(StepNumber*) override { return false; }
+  bool before_end(StepNumber* number) override {
+    if (std::exchange(forgot_, true)) return true;
+    number->local -= 5;
+    return false;
+  }
+  std::optional<std::string> waits_for() const override { return std::nullopt; }
+
+ private:
+  bool forgot_ = false;
+};
+
+TEST(StepLoop, WhatIsLostBeyondItsOwnStepsIsDoneTooAndCountedFrom0) {
+  struct Numbers : StepObserver {
+    explicit Numbers(std::vector<int64_t>* numbers) : numbers_(numbers) {}
+    void after_step(const StepResult& result) override { numbers_->push_back(result.number.local); }
+    std::vector<int64_t>* numbers_;
+  };
+  std::vector<int64_t> numbers;
+  StepObservers observers;
+  observers.push_back(std::make_unique<Numbers>(&numbers));
+  Forgetful others;
+  EXPECT_EQ(run_observed(std::move(observers), 2, 0, &others).steps, 5);
+  EXPECT_EQ(numbers, (std::vector<int64_t>{0, 1, 0, 1, 2, 3, 4}));
 }
 
 // Another worker, as far as this one can see: the global step moves without it.

@@ -23,7 +23,7 @@ class MOX_EXPORT LogObserver : public StepObserver {
   LogObserver(const MetricsObserver& metrics, FetchPlan& plan, const Options& options)
       : metrics_(metrics), plan_(plan), options_(options), logger_(options.logger) {}
 
-  void begin(const StepNumber& next) override { logger_.start(next.local); }
+  void begin(const StepNumber&) override { logger_.start(); }
   int64_t wants(const StepNumber& number) override { return asks() && plan_.at(number.local).line; }
   bool plans_ahead() const override { return !asks() || plan_.plans_ahead(); }
   void request(int64_t wanted, StepRequest* request) const override;
@@ -41,6 +41,7 @@ class MOX_EXPORT LogObserver : public StepObserver {
   FetchPlan& plan_;
   const Options options_;
   StepLogger logger_;
+  int64_t steps_ = 0;  // since the last line
   double rate_ = 0;
 };
 
