@@ -71,8 +71,14 @@ void add_arrivals(tf::GraphDef* graph, int workers, const std::string& device) {
 }
 
 std::string text_of(const WorkerNote& note) {
-  nlohmann::json json = {{"turn", note.turn}, {"processes", note.processes}, {"state", note.state},  {"why", note.why},
-                         {"who", note.who},   {"wish", note.wish},           {"agreed", note.agreed}};
+  nlohmann::json json = {{"turn", note.turn},
+                         {"processes", note.processes},
+                         {"incarnation", note.incarnation},
+                         {"state", note.state},
+                         {"why", note.why},
+                         {"who", note.who},
+                         {"wish", note.wish},
+                         {"agreed", note.agreed}};
   return json_text(json);
 }
 
@@ -87,8 +93,8 @@ std::string text_of(const ChiefNote& note) {
 
 WorkerNote worker_note(const std::string& text) {
   const nlohmann::json json = parse_json(text);
-  return {json.at("turn"), json.at("processes"), json.at("state"), json.at("why"),
-          json.at("who"),  json.at("wish"),      json.at("agreed")};
+  return {json.at("turn"), json.at("processes"), json.at("incarnation"), json.at("state"),
+          json.at("why"),  json.at("who"),       json.at("wish"),        json.at("agreed")};
 }
 
 ChiefNote chief_note(const std::string& text) {

@@ -20,9 +20,10 @@ namespace mox {
 
 // What a worker says of itself.
 struct WorkerNote {
-  uint64_t turn = 0;       // a number of its own for each time that it comes to the others
-  uint64_t processes = 0;  // which processes it sees, see processes_hash
-  std::string state;       // "joining", "running", "ended" (it has no more steps), "failed"
+  uint64_t turn = 0;         // a number of its own for each time that it comes to the others
+  uint64_t processes = 0;    // which processes it sees, see processes_hash
+  uint64_t incarnation = 0;  // its own process's, see TensorflowServer::Sign
+  std::string state;         // "joining", "running", "ended" (it has no more steps), "failed"
   bool is_over() const { return state == "ended" || state == "failed"; }
   std::string why;                                          // it failed, or what keeps its step waiting
   std::string who;                                          // "worker 1 (10.0.0.2:5000, process 77 on node2)"

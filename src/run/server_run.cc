@@ -183,8 +183,8 @@ void ServerRun::come_back(StepNumber* number) {
   }
   initialize(checkpoint);
   const int64_t step = begin();
-  // Without sync the others' steps count, too: only what was lost is done again. More may be lost than this process has
-  // done since it was started again: its number is below 0 then, for it has these to do as well.
+  // Without sync the others' steps count, too: only what was lost is done again. The number is below 0 where that is
+  // more than this process has done.
   if (is_sync())
     number->local += step - number->global;
   else if (step < number->global)

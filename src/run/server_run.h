@@ -64,7 +64,11 @@ class ServerRun : public ClusterRun {
   void wait_for_processes();
   bool come_together();
   std::optional<ChiefNote> gather_turns(const ServerBoard::Notes& notes) const;
+  void check_settings(const WorkerNote& note) const;
+  // Those that see the same processes.
   void check_agreed(const ServerBoard::Notes& notes) const;
+  // Those that answer: whoever has other lists of hosts never sees the same processes, and would be waited for.
+  void check_living();
   bool has_whole_state() const;
   bool has_local_state() const;
   bool others_have_begun() const;

@@ -55,21 +55,37 @@ void ServerRun::wait_for_processes() {
     // Who is gone may have said why.
     if (own_.processes != 0 && signs_[0].alive)
       if (const auto notes = board_->read()) check_agreed(*notes);
+    if (waited() >= next_report_) check_living();
     check_waiting(&next_report_, fmt::format("{}", fmt::join(missing, "; ")));
   }
 }
 
+void ServerRun::check_settings(const WorkerNote& note) const {
+  for (const auto& [name, value] : own_.agreed)
+    for (const auto& [other_name, other_value] : note.agreed)
+      if (name == other_name && value != other_value)
+        throw InvalidArgumentError(fmt::format("{} has {} '{}', {} has '{}': all workers must have the same", own_.who,
+                                               name, value, note.who, other_value));
+}
+
 void ServerRun::check_agreed(const ServerBoard::Notes& notes) const {
-  const uint64_t processes = own_.processes;
   for (const auto& [worker, note] : notes.workers) {
-    if (note.processes != processes) continue;  // of an earlier start
+    if (note.processes != own_.processes) continue;  // of an earlier start, or of other lists of hosts
     if (note.state == "failed") throw RunError(fmt::format("{} failed: {}", note.who, note.why));
-    if (note.state != "joining") continue;
-    for (const auto& [name, value] : own_.agreed)
-      for (const auto& [other_name, other_value] : note.agreed)
-        if (name == other_name && value != other_value)
-          throw InvalidArgumentError(fmt::format("{} has {} '{}', {} has '{}': all workers must have the same",
-                                                 own_.who, name, value, note.who, other_value));
+    if (note.state == "joining") check_settings(note);
+  }
+}
+
+void ServerRun::check_living() {
+  std::string why;
+  if (!signs_[0].alive || (own_.processes == 0 && !board_->open(&why))) return;
+  const std::optional<ServerBoard::Notes> notes = board_->read();
+  if (!notes) return;
+  for (const auto& [worker, note] : notes->workers) {
+    const bool lives = std::any_of(signs_.begin(), signs_.end(), [&, incarnation = note.incarnation](const auto& sign) {
+      return sign.alive && sign.incarnation == incarnation;
+    });
+    if (lives && !note.is_over()) check_settings(note);
   }
 }
 
@@ -95,6 +111,7 @@ std::optional<ChiefNote> ServerRun::gather_turns(const ServerBoard::Notes& notes
 bool ServerRun::come_together() {
   own_.turn = random_number();
   own_.processes = processes_hash(signs_);
+  own_.incarnation = signs_[cluster_.own_number()].incarnation;
   own_.state = "joining";
   own_.wish.clear();
   std::string why;
@@ -134,6 +151,7 @@ bool ServerRun::come_together() {
                          found->second.processes == own_.processes;
       if (!there) behind.push_back(cluster_.name(static_cast<int>(cluster_.ps_hosts.size()) + worker));
     }
+    if (waited() >= next_report_) check_living();
     check_waiting(&next_report_, behind.empty() ? "the chief restores or initialises the variables"
                                                 : fmt::format("{} answers, but does not come to the others yet",
                                                               fmt::join(behind, ", ")));
