@@ -62,6 +62,16 @@ class Worker:
         if number == signal.SIGKILL:
             self.process.wait()
 
+    def wait_until_idle(self, seconds=40):
+        """Until it does no step for half a second, after its first."""
+        end, size, since = time.monotonic() + seconds, 0, time.monotonic()
+        while size == 0 or time.monotonic() - since < 0.5:
+            assert time.monotonic() < end, f"worker {self.index} goes on, or has not begun\n{self.said()}"
+            time.sleep(0.02)
+            now = self.out.stat().st_size if self.out.exists() else 0
+            if now != size:
+                size, since = now, time.monotonic()
+
     def wait_for_step(self, step, seconds=40):
         """Until it has done the step."""
         end = time.monotonic() + seconds
@@ -84,7 +94,7 @@ class Cluster:
     """Workers of one run, and parameter servers. They end with the block, however that ends."""
 
     def __init__(self, folder, count, *args, token="secret", hosts=None, before=None, servers=0):
-        """before: the words in front of each worker's command."""
+        """before: the words in front of each worker's command; servers are where the first worker is."""
         addresses = free_addresses(count + servers)
         self.folder, self.args, self.hosts, self.servers = folder, list(args), hosts or addresses[:count], addresses[count:]
         self.before = before or [()] * count
@@ -119,7 +129,7 @@ class Cluster:
         return self.workers[index]
 
     def start_server(self, index, *more):
-        self.workers[f"ps{index}"] = self._start(f"ps{index}", index, "--job_name=ps", *more)
+        self.workers[f"ps{index}"] = self._start(f"ps{index}", index, "--job_name=ps", *more, before=self.before[0])
         return self.workers[f"ps{index}"]
 
     def results(self, code=0, seconds=60):

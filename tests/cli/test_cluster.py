@@ -1,7 +1,7 @@
 """Several workers: the numbers of one process on the joined batch, each sample once, one checkpoint of all."""
 
 import pytest
-from cluster import Cluster, alone
+from cluster import Cluster, alone, steps_of
 
 STEPS = 50
 
@@ -76,6 +76,24 @@ def test_with_shuffled_data_each_sample_comes_once_an_epoch(tmp_path):
         assert joined[0][0] != joined[4][0]
 
 
+def test_dropout_is_each_workers_own_and_the_same_after_a_kill(tmp_path):
+    # All samples are the same one: without dropout all workers would have the same loss.
+    args = ["--steps=20", "--batch_size=8", "--model=dropout", "--input=synthetic", "--step_ms=10"]
+    with Cluster(tmp_path / "undisturbed", 2, *args) as cluster:
+        cluster.results()
+        losses = [[line["losses"] for line in steps_of(cluster[index].out).values()] for index in range(2)]
+        assert all(one != other for one, other in zip(*losses))
+        undisturbed = cluster.steps()
+    with Cluster(tmp_path / "killed", 2, *args) as cluster:
+        cluster[1].wait_for_step(7)
+        cluster[1].kill()
+        cluster.start(1)
+        cluster.results()
+        joined = cluster.steps()
+        assert_same_training(joined, {step: undisturbed[step] for step in joined})
+        assert len(joined) >= 19
+
+
 def test_gradients_may_travel_in_half_the_bytes(tmp_path, reference):
     with Cluster(tmp_path, 2, f"--steps={STEPS}", "--batch_size=8", "--gradient_dtype=bfloat16") as cluster:
         cluster.results()
@@ -92,6 +110,19 @@ def test_a_resumed_training_may_have_another_number_of_workers(tmp_path, referen
         cluster.results()
         joined.update(cluster.steps())
     assert_same_training(joined, reference())
+
+
+def test_shuffled_samples_go_on_where_they_were_with_another_number_of_workers(tmp_path):
+    seen = []
+    for workers, steps in (4, 1), (2, 3), (3, 7):  # 64 samples an epoch: steps of 8, 16, 12
+        batch = {4: 2, 2: 8, 3: 4}[workers]
+        with Cluster(tmp_path / str(workers), workers, f"--steps={steps}", f"--batch_size={batch}", "--shuffle=1", "--seed=0",
+                     f"--log_dir={tmp_path}/run") as cluster:
+            cluster.results()
+            seen += [sample for samples, _ in cluster.steps().values() for sample in samples]
+    assert len(seen) == 8 + 2 * 16 + 4 * 12
+    assert sorted(seen[:40] + seen[40:64]) == list(range(64)) != seen[:64]
+    assert len(set(seen[64:])) == len(seen[64:])
 
 
 def test_evaluation_and_prediction_are_those_of_one_process(tmp_path):

@@ -1,10 +1,12 @@
 """Two workers, each in a network namespace, and the wire between them."""
 import os
 import subprocess
+import sys
 import time
 
 import pytest
 from cluster import Cluster, alone
+from program import ROOT
 from test_cluster import assert_same_training
 
 STEPS = 60
@@ -29,12 +31,15 @@ class Wire:
     def __enter__(self):
         for name in self.names:
             self.ip("netns", "add", name)
+        self.lay()
+        return self
+
+    def lay(self):
         self.ip("link", "add", "eth0", "netns", self.names[0], "type", "veth", "peer", "name", "eth0", "netns", self.names[1])
         for name, address in zip(self.names, ADDRESSES):
             self.ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
             self.ip("-n", name, "link", "set", "lo", "up")
             self.ip("-n", name, "link", "set", "eth0", "up")
-        return self
 
     def __exit__(self, *_):
         for name in self.names:
@@ -50,6 +55,21 @@ class Wire:
     def cluster(self, folder, *args):
         return Cluster(folder, 2, f"--steps={STEPS}", "--batch_size=8", f"--log_dir={folder}/run", *args,
                        hosts=[f"{address}:5000" for address in ADDRESSES], before=[("ip", "netns", "exec", name) for name in self.names])
+
+
+class SlowWire(Wire):
+    """With 10 ms each way, and of 100 packets 2 are lost."""
+
+    def lay(self):
+        links = [sys.executable, str(ROOT / "bench/cluster/links.py"), "--gbit=0.1", "--delay_ms=10", "--loss=0.02"]
+        ends = [f"{name}={address}" for name, address in zip(self.names, ADDRESSES)]
+        self.process = subprocess.Popen([*links, *ends], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+        super().__exit__()
 
 
 @pytest.fixture
@@ -86,3 +106,19 @@ def test_a_proxy_is_not_asked_for_workers(wire, tmp_path):
     cluster.env.update({name: "http://192.0.2.1:3128" for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")})
     with cluster:
         assert [result["global_step"] for result in cluster.results()] == [STEPS, STEPS]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="this kernel has no tun devices")
+@pytest.mark.parametrize("servers", [0, 1], ids=["all_reduce", "parameter_server"])
+def test_delay_and_lost_packets_change_no_number_and_lose_no_worker(tmp_path, servers):
+    undisturbed = alone(tmp_path / "alone", "--steps=20", "--batch_size=16")[1]
+    with SlowWire() as wire:
+        cluster = wire.cluster(tmp_path, "--steps=20")
+        cluster.servers = [f"{ADDRESSES[0]}:5001"] * servers
+        with cluster:
+            cluster.results(seconds=120)
+            assert_same_training(cluster.steps(), undisturbed)
+            for worker in cluster.workers.values():
+                assert "lost" not in worker.said() and "has not answered" not in worker.said()
+                # A server of TensorFlow's protocol that is not on the loopback is told in a box.
+                assert ("whoever reaches the port can run" in worker.said()) == bool(servers)

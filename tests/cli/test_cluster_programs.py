@@ -1,11 +1,13 @@
 """Several workers as users start them: mox launch with mox train, eval and predict, and with a Python script."""
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from cluster import WORKER
 from launching import Launch, launch
 from program import MOX, mox, train_args
 
@@ -110,3 +112,15 @@ def test_a_script_trains_on_its_own_tf_data(tmp_path, source):
         numbers = sorted(sum(sum((worker[first:first + epoch] for worker in seen), []), []))
         assert numbers == list(range(8 * epoch))
     assert (tmp_path / "run/model.ckpt-12.index").exists()
+
+
+def test_mox_launch_starts_a_killed_worker_again_and_the_training_goes_on(tmp_path):
+    file = tmp_path / "cluster"
+    cluster = Launch("--workers=2", "--restarts=1", f"--cluster_file={file}", "--pass_flags=on", "--", WORKER, f"--out={tmp_path}/steps",
+                     f"--log_dir={tmp_path}/run", "--steps=60", "--step_ms=20")
+    cluster.wait_for(tmp_path / "run/checkpoint")
+    os.kill(json.loads(file.read_text())[1]["pid"], signal.SIGKILL)
+    out, err = cluster.finish()
+    assert "killed by signal 9" in err and "worker 1 (127.0.0.1:" in err
+    assert [json.loads(lines_of(out, worker)[-1])["global_step"] for worker in range(2)] == [60, 60]
+    assert (tmp_path / "run/model.ckpt-60.index").exists()

@@ -83,6 +83,21 @@ def test_a_killed_server_is_named_and_the_last_checkpoint_restored_when_it_is_ba
         assert_same_training(cluster.steps(), undisturbed)
 
 
+def test_without_sync_a_killed_server_costs_what_was_not_saved(tmp_path):
+    with training(tmp_path, "--sync_replicas=false", "--step_ms=20", "--steps=80") as cluster:
+        cluster[0].wait_for_step(40)
+        cluster["ps0"].kill()
+        for index in (0, 1):
+            cluster[index].wait_for_text(f"ps 0 ({cluster.servers[0]})", 5)
+        saved = max(int(path.stem.split("-")[1]) for path in tmp_path.glob("run/model.ckpt-*.index"))
+        cluster.start_server(0)
+        results = cluster.results()
+        assert f"is restored from {tmp_path}/run/model.ckpt-{saved}" in cluster[0].said()
+        assert (tmp_path / f"run/model.ckpt-{results[0]['global_step']}.index").exists()
+        losses = [line["losses"][0] for line in steps_of(cluster[0].out).values()]
+        assert losses[-1] < losses[0]
+
+
 def test_who_was_just_started_again_does_what_a_lost_server_costs(tmp_path, undisturbed):
     """More is lost than the worker has done in its second life: it has these steps to do as well."""
     with training(tmp_path, "--step_ms=100", "--variable_update=parameter_server", "--save_steps=1000", "--steps=40") as cluster:
@@ -95,6 +110,8 @@ def test_who_was_just_started_again_does_what_a_lost_server_costs(tmp_path, undi
         cluster.start_server(0)
         assert [result["global_step"] for result in cluster.results()] == [40, 40]
         assert "it is made anew" in cluster[0].said()
+        assert "step: -" not in cluster[0].said() and "sample/sec: -" not in cluster[0].said()
+        assert min(json.loads(line)["local"] for worker in (0, 1) for line in cluster[worker].out.read_text().splitlines()) == 0
         assert_same_training(cluster.steps(), {step: undisturbed[step] for step in range(40)})
 
 

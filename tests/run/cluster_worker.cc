@@ -1,9 +1,10 @@
 // A program as a user of several workers would write it, for tests/cli/test_cluster*.py: a small convolutional network
 // (or a GAN) on samples that are known by number. What each step had goes to --out, a JSON object a line and device.
-//   cluster_worker --out=FILE [--log_dir=DIR] [--steps=N] [--mode=TRAIN|EVAL|PREDICT] [--model=conv|norm|gan]
+//   cluster_worker --out=FILE [--log_dir=DIR] [--steps=N] [--mode=TRAIN|EVAL|PREDICT] [--model=conv|norm|gan|dropout]
 //     [--optimizer=momentum|lars|batch_gradients|batch_gradients_sync|dgc] [--input=own|user|synthetic] [--samples=N]
 //     [--eval_every=STEPS] [--plateau=N] [--patience=N] [--epochs=N] [--batch_size=N] [--step_ms=N] [--stop_at=STEP]
-//     [--fail_at=STEP] [--broken=SAMPLE] [MoXing's flags]
+//     [--fail_at=STEP] [--broken=SAMPLE] [--gate=FILE] [--ballast_mb=N] [MoXing's flags]
+// gate: who reads sample 25 opens this file. ballast_mb: so much in each checkpoint that no step touches.
 #include <unistd.h>
 
 #include <cmath>
@@ -26,11 +27,11 @@ using Flags = std::map<std::string, std::string>;
 namespace {
 
 Flags parse(int argc, char** argv) {
-  Flags flags = {{"out", ""},         {"log_dir", ""},     {"steps", "20"},   {"mode", "TRAIN"},    {"model", "conv"},
-                 {"optimizer", ""},   {"input", "own"},    {"samples", "64"}, {"epochs", "0"},      {"batch_size", "8"},
-                 {"broken", "-1"},    {"step_ms", "0"},    {"stop_at", "-1"}, {"fail_at", "-1"},    {"seed", "7"},
-                 {"shuffle", "0"},    {"save_steps", "5"}, {"rate", "0.02"},  {"slow_input", "-1"}, {"every", "0"},
-                 {"eval_every", "0"}, {"plateau", "0"},    {"patience", "0"}};
+  Flags flags = {{"out", ""},         {"log_dir", ""},     {"steps", "20"},   {"mode", "TRAIN"},  {"model", "conv"},
+                 {"optimizer", ""},   {"input", "own"},    {"samples", "64"}, {"epochs", "0"},    {"batch_size", "8"},
+                 {"broken", "-1"},    {"step_ms", "0"},    {"stop_at", "-1"}, {"fail_at", "-1"},  {"seed", "7"},
+                 {"shuffle", "0"},    {"save_steps", "5"}, {"rate", "0.02"},  {"gate", ""},       {"every", "0"},
+                 {"eval_every", "0"}, {"plateau", "0"},    {"patience", "0"}, {"ballast_mb", "0"}};
   for (const std::string& arg : mox::parse_flags({argv + 1, argv + argc})) {
     const size_t equals = arg.find('=');
     if (equals == std::string::npos || !flags.count(arg.substr(2, equals - 2)))
@@ -89,8 +90,12 @@ std::vector<Output> input(const Scope& s, const Flags& flags) {
   // A sample whose image is no number: reading it fails.
   const Output broken = ops::Cast(s, ops::Equal(s, sample, number(flags, "broken")), tensorflow::DT_FLOAT);
   const Output waves = ops::Sin(s, ops::Add(s, ops::Multiply(s, as_float, 1.7f), ops::Const(s, phases)));
-  const Output image =
-      ops::CheckNumerics(s, ops::Add(s, waves, ops::Log(s, ops::Sub(s, 1.f, broken))), "a broken image");
+  Output image = ops::CheckNumerics(s, ops::Add(s, waves, ops::Log(s, ops::Sub(s, 1.f, broken))), "a broken image");
+  if (!flags.at("gate").empty()) {
+    const Output path =
+        ops::SelectV2(s, ops::Equal(s, sample, int64_t{25}), flags.at("gate"), std::string("/dev/null"));
+    image = ops::Add(s, image, ops::Cast(s, ops::StringLength(s, ops::ReadFile(s, path)), tensorflow::DT_FLOAT));
+  }
   return {sample, image, ops::FloorMod(s, sample, int64_t{4})};
 }
 
@@ -120,16 +125,19 @@ class Writer : public mox::AggregativeSessionRunHook {
   const std::vector<mox::Fetch> fetches_;
 };
 
-Output network(const Scope& outer, const Output& images, bool norm, bool training) {
+Output network(const Scope& outer, const Output& images, const std::string& kind, bool training) {
   const Scope s = outer.var_scope("net");
   layers::Normalizer normalizer;
-  if (norm) normalizer = layers::batch_normalizer({.decay = 0.9f, .scale = true, .is_training = training});
+  if (kind == "norm") normalizer = layers::batch_normalizer({.decay = 0.9f, .scale = true, .is_training = training});
   Output x = layers::conv2d(s, images, 4, 3, "conv", {.stride = 2, .normalizer = normalizer});
+  if (kind == "dropout") x = layers::dropout(s, x, 0.5f, training);
   return layers::fully_connected(s, layers::flatten(s, x), 4, "logits", {.activation = {}});
 }
 
 mox::ModelSpec model(const Scope& s, const std::vector<Output>& inputs, ModeKeys mode, const Flags& flags, int device) {
-  const Output logits = network(s, inputs[1], flags.at("model") == "norm", mode == ModeKeys::TRAIN);
+  const Output logits = network(s, inputs[1], flags.at("model"), mode == ModeKeys::TRAIN);
+  if (const int64_t megabytes = number(flags, "ballast_mb"))
+    s.get_variable("ballast", {megabytes << 18}, {.trainable = false});
   Output loss = mox::losses::sparse_softmax_cross_entropy(s, inputs[2], logits);
   mox::ModelSpec spec{.loss = loss, .log_info = {{"loss", loss}}};
   spec.output_info = {{"number", inputs[0]}, {"logits", logits}};

@@ -1,8 +1,10 @@
 """Scripts in the style of TensorFlow 1, run as users do: `python -m moxing.v1 script …` and `mox script script …`."""
+import contextlib
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -41,6 +43,30 @@ def test_the_manuals_script(mnist_dir, tmp_path):
     steps, accuracy = re.search(r"steps (\d+) accuracy ([\d.]+)", done.stdout).groups()
     assert (int(steps), float(accuracy) > 0.8) == (50, True), done.stdout
     assert "sample/sec" in done.stderr and (tmp_path / "run/done.txt").read_text() == "done"
+
+
+@pytest.mark.parametrize("servers", [0, 1], ids=["workers", "server"])
+def test_the_manuals_script_on_two_workers_by_its_flags(mnist_dir, tmp_path, servers):
+    """The same command everywhere but for --job_name and --task_index."""
+    ports = []
+    with contextlib.ExitStack() as held:
+        for _ in range(2 + servers):
+            one = held.enter_context(socket.socket())
+            one.bind(("127.0.0.1", 0))
+            ports.append(f"127.0.0.1:{one.getsockname()[1]}")
+    words = [f"--data_url={mnist_dir}", f"--train_url={tmp_path}/run", "--num_gpus=1", f"--worker_hosts={','.join(ports[:2])}",
+             f"--ps_hosts={','.join(ports[2:])}"]
+    tasks = [["--job_name=worker", f"--task_index={index}"] for index in range(2)] + [["--job_name=ps", "--task_index=0"]] * servers
+    env = {**os.environ, "PYTHONPATH": PATH, "MOX_CLUSTER_TOKEN": "secret"}
+    running = [subprocess.Popen([sys.executable, "-m", "moxing.v1", str(SCRIPTS / "softmax.py"), *words, *task], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, env=env) for task in tasks]
+    done = [process.communicate(timeout=300) for process in running]
+    assert [process.returncode for process in running] == [0] * len(tasks), done
+    for out, _ in done[:2]:
+        assert out.splitlines()[0] == "['W', 'b', 'global_step']"
+        steps, accuracy = re.search(r"steps (\d+) accuracy ([\d.]+)", out).groups()
+        assert (int(steps), float(accuracy) > 0.8) == (25, True), out  # each has half of the 50 batches
+    assert "sample/sec" in done[0][1] and "sample/sec" not in done[1][1]
 
 
 def test_a_batch_taken_in_input_fn_is_a_new_one_in_every_step(mnist_dir, tmp_path):
