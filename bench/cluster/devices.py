@@ -3,29 +3,40 @@
 Prints the time of one device over that of several, medians of the rounds.
 
     bench/cluster/devices.py [--networks=resnet_v1_50,lenet] [--devices=2,4] [--batch=8] [--update=replicated_host] [--rounds=5] [--flags=…] [--out=FILE]
+        [--without=MOX_JOINED_PRODUCTS]     several devices once more, with this environment variable 0
+
+CPU times are of whole processes, over the steps: what begins and ends a process is in all of them.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import tempfile
 
 from train import BUILD, ROOT, steady
 
-STEPS = {"resnet_v1_50": 10, "mobilenet_v1": 24, "lenet": 400}
+STEPS = {"resnet_v1_50": 10, "mobilenet_v1": 24, "lenet": 400, "alexnet_v2": 12, "vgg_16": 6}
 
 
-def step_seconds(network, batch, devices, update, flags):
-    """batch: of all devices together."""
+def cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def step_seconds(network, batch, devices, update, flags, **changes):
+    """Of the clock, and of the processors. batch: of all devices together; changes: of the environment."""
+    before = cpu_seconds()
     with tempfile.TemporaryDirectory() as folder:
         args = [BUILD / "bin/train_networks", network, "float32", batch // devices, STEPS[network], folder, f"--num_gpus={devices}",
                 f"--variable_update={update}", *flags]
-        done = subprocess.run(list(map(str, args)), capture_output=True, text=True, timeout=900)
+        done = subprocess.run(list(map(str, args)), capture_output=True, text=True, timeout=900, env={**os.environ, **changes})
     assert done.returncode == 0, done.stderr
     rates = [float(rate) for rate in re.findall(r"sample/sec: ([0-9.]+)", done.stderr)]
-    return steady([batch / rate for rate in rates[1:]])
+    return steady([batch / rate for rate in rates[1:]]), (cpu_seconds() - before) / STEPS[network]
 
 
 def main():
@@ -36,21 +47,29 @@ def main():
     parser.add_argument("--update", default="replicated_host")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--flags", default="", help="of MoXing, for several devices alone")
+    parser.add_argument("--without", metavar="VARIABLE")
     parser.add_argument("--out", default=str(ROOT / "bench/cluster/devices.json"))
     options = parser.parse_args()
     rows = []
     for network in options.networks.split(","):
         for devices in map(int, options.devices.split(",")):
+            ways = {"1": (1, [], {}), str(devices): (devices, options.flags.split(), {})}
+            if options.without:
+                ways["without"] = (devices, options.flags.split(), {options.without: "0"})
             runs = []
             for number in range(options.rounds):
                 run = {}
-                for count in (1, devices) if number % 2 == 0 else (devices, 1):
-                    run[str(count)] = step_seconds(network, options.batch, count, options.update, options.flags.split() if count > 1 else [])
+                for way in ways if number % 2 == 0 else reversed(ways):
+                    count, flags, changes = ways[way]
+                    run[way], run[f"{way} cpu"] = step_seconds(network, options.batch, count, options.update, flags, **changes)
                 runs.append(run)
-            ratio = round(statistics.median(run["1"] / run[str(devices)] for run in runs), 3)
-            rows.append({"network": network, "batch": options.batch, "devices": devices, "update": options.update, "one/several": ratio,
-                         "step_seconds": runs})
-            print(network, devices, "devices:", ratio, [round(run["1"] / run[str(devices)], 3) for run in runs], flush=True)
+            row = {"network": network, "batch": options.batch, "devices": devices, "update": options.update}
+            for measure in "", " cpu":
+                row[f"one/several{measure}"] = round(statistics.median(run[f"1{measure}"] / run[f"{devices}{measure}"] for run in runs), 3)
+                if options.without:
+                    row[f"without/with{measure}"] = round(statistics.median(run[f"without{measure}"] / run[f"{devices}{measure}"] for run in runs), 3)
+            print(json.dumps(row), [{name: round(value, 4) for name, value in run.items()} for run in runs], flush=True)
+            rows.append({**row, "step_seconds": runs})
     pathlib.Path(options.out).write_text(json.dumps(rows, indent=1) + "\n")
 
 

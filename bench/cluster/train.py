@@ -4,6 +4,8 @@ PyTorch's DistributedDataParallel over Gloo, by turns in one call. Prints the ra
 
     bench/cluster/train.py --peers_python=PYTHON [--networks=resnet_v1_50,mobilenet_v1,lenet] [--workers=2] [--batch=8] [--rounds=3] [--out=FILE]
     bench/cluster/train.py --mode=parameter_server …        with one parameter server, without the peer
+    bench/cluster/train.py --gbit=1 --without=MOX_EARLY_GRADIENTS …    each worker behind a link of its own (root, iproute2), without the peer;
+                                                            and once more together with this environment variable 0
 """
 import argparse
 import json
@@ -14,6 +16,8 @@ import socket
 import statistics
 import subprocess
 import tempfile
+
+import scaling
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/release"
@@ -38,18 +42,20 @@ def steady(times):
     return statistics.median(times[len(times) // 2:])
 
 
-def mox_step(network, batch, workers, together, folder, mode):
-    """Seconds a step."""
+def mox_step(network, batch, workers, together, folder, mode, links=None, **changes):
+    """Seconds a step. links: the network in which each worker has its own; changes: of the environment."""
     steps = STEPS[network]
-    cluster = ["--worker_hosts=" + ",".join(f"127.0.0.1:{free_port()}" for _ in range(workers))]
+    hosts = [links.address(index) if links else "127.0.0.1" for index in range(workers)]
+    cluster = ["--worker_hosts=" + ",".join(f"{host}:{free_port()}" for host in hosts)]
     if mode != "collective_all_reduce":
-        cluster += [f"--ps_hosts=127.0.0.1:{free_port()}", f"--variable_update={mode}"]
+        cluster += [f"--ps_hosts={hosts[0]}:{free_port()}", f"--variable_update={mode}"]
 
     def start(name, *more):
-        args = [BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{name}", "--num_inter_threads=1",
+        place = ["nsenter", f"--net=/run/netns/w{0 if name == 'ps' else name}"] if links else []
+        args = [*place, BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{name}", "--num_inter_threads=1",
                 "--num_intra_threads=1", *more]
         return subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "MOX_CLUSTER_TOKEN": "bench"})
+                                env={**os.environ, "MOX_CLUSTER_TOKEN": "bench", **changes})
 
     processes = [start(index, *([*cluster, f"--task_index={index}"] if together else [])) for index in range(workers)]
     if together and mode != "collective_all_reduce":
@@ -80,25 +86,37 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gbit", type=float)
+    parser.add_argument("--without", metavar="VARIABLE")
     parser.add_argument("--out", default=str(ROOT / "bench/cluster/train.json"))
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
-    sides = ["mox", "torch"] if flags.mode == "collective_all_reduce" and flags.peers_python else ["mox"]
+    sides = ["mox", "torch"] if flags.mode == "collective_all_reduce" and flags.peers_python and not flags.gbit else ["mox"]
+    ways = ["together", *(["without"] if flags.without else []), "apart"]
+    links = None
+    if flags.gbit:
+        scaling.enter_own_network(flags.inside)
+        links = scaling.Network(flags.workers, flags.gbit, 0)  # the rate alone
     rows = []
     for network in flags.networks.split(","):
         runs = []
         for number in range(flags.rounds):
             run = {}
-            for together in (True, False) if number % 2 == 0 else (False, True):
-                way = "together" if together else "apart"
+            for way in ways if number % 2 == 0 else reversed(ways):
+                together, changes = way != "apart", {flags.without: "0"} if way == "without" else {}
                 with tempfile.TemporaryDirectory() as folder:
-                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder, flags.mode)
-                if "torch" in sides:
+                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder, flags.mode, links, **changes)
+                if "torch" in sides and way != "without":
                     run[f"torch {way}"], torch_version = torch_step(flags.peers_python, network, flags.batch, flags.workers, together)
             runs.append(run)
             print(network, json.dumps({name: round(value, 4) for name, value in run.items()}), flush=True)
         row = {"network": network, "mode": flags.mode, "workers": flags.workers, "batch": flags.batch, "runs": runs}
         for side in sides:
             row[f"{side} together/apart"] = round(statistics.median(run[f"{side} apart"] / run[f"{side} together"] for run in runs), 3)
+        if links:
+            row["links"] = f"{flags.gbit:g} Gbit/s, {links.shaping}"
+        if flags.without:
+            row[f"without {flags.without}: time"] = round(statistics.median(run["mox without"] / run["mox together"] for run in runs), 3)
         if "torch" in sides:
             row["torch"] = torch_version
             row["mox/torch images a second"] = round(statistics.median(run["torch together"] / run["mox together"] for run in runs), 3)

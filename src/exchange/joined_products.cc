@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/environment.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
@@ -240,9 +241,10 @@ class ProductJoiner {
 }  // namespace
 
 std::vector<std::string> add_joined_products(BuiltGraph* graph, const std::vector<DeviceGradients>& slots) {
+  std::vector<std::string> means(slots.size());
+  if (!bool_in_environment("MOX_JOINED_PRODUCTS").value_or(true)) return means;
   ProductJoiner joiner(graph);
-  std::vector<std::string> means;
-  for (const DeviceGradients& gradients : slots) means.push_back(joiner.join(gradients));
+  for (size_t i = 0; i < slots.size(); ++i) means[i] = joiner.join(slots[i]);
   return means;
 }
 

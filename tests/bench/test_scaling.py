@@ -32,26 +32,32 @@ def test_hops():
     assert scaling.sent_bytes(2, 100) == 100 and scaling.sent_bytes(4, 100) == 150
 
 
-def made_up(workers, model, cpu_share=0.1, gbit=1.0, **more):
-    return {"gbit": gbit, "workers": workers, "bytes": TOTAL, "buckets": 18, "wall_ms": scaling.exchange_ms(model, workers, TOTAL),
-            "cpu_share": cpu_share, "wire_gb_per_s": 1.1, "shaping": "netem", **more}
+def made_up(workers, model, cpu_share=0.1, gbit=1.0, slowed=10, **more):
+    return {"gbit": gbit, "slowed": slowed, "workers": workers, "bytes": TOTAL, "buckets": 18, "cpu_share": cpu_share, "shaping": "netem",
+            "wire_ms": TOTAL / model["gb_per_s"] / 1e6, "wire_limit_ms": scaling.exchange_ms({**model, "hop_ms": 0}, workers, TOTAL),
+            "wall_ms": scaling.exchange_ms(model, workers, TOTAL), **more}
 
 
 def test_the_fit_finds_what_the_figures_were_made_of():
     model = {"hop_ms": 0.12, "gb_per_s": 0.115}
     rows = [made_up(n, model) for n in (2, 4, 8)] + [made_up(16, {"hop_ms": 9, "gb_per_s": 0.01}, cpu_share=0.9)]
-    found = scaling.fit(rows)
-    assert found == {"hop_ms": pytest.approx(0.12), "gb_per_s": pytest.approx(0.115)}
+    assert scaling.fit(rows) == {"hop_ms": pytest.approx(0.12), "gb_per_s": pytest.approx(0.115)}
     assert scaling.fit(rows[2:]) is None, "one row of the network's, one of the machine's"
-    faster = [made_up(2, {"hop_ms": 0, "gb_per_s": 0.1}), made_up(8, {"hop_ms": 0, "gb_per_s": 0.12})]
-    assert scaling.fit(faster)["hop_ms"] == 0, "a hop never takes less than nothing"
     for row in rows:
-        row["wire_gb_per_s"] = 0.1
-    assert scaling.fit(rows)["gb_per_s"] == pytest.approx(0.1), "nor does a byte take less than on the bare link"
-    for row in rows:
-        row["wire_gb_per_s"] = 1.1
-    content = {"gbits": [1.0, 10.0], "rows": [*rows, made_up(2, model, cpu_share=0.9, gbit=10.0)]}
-    assert scaling.models(content)[10.0] == {"hop_ms": pytest.approx(0.12), "gb_per_s": 1.1, "assumed": True}
+        row["wall_ms"] /= 2
+    assert scaling.fit(rows)["hop_ms"] == 0, "a hop never takes less than nothing"
+
+
+def test_what_a_hop_costs_the_processors_is_what_rows_at_full_rate_took_longer():
+    slow, fast = {"hop_ms": 0.12, "gb_per_s": 0.115}, {"hop_ms": 0.11, "gb_per_s": 1.0}
+    rows = [made_up(n, slow) for n in (2, 4, 8)] + [made_up(n, fast, gbit=10.0) for n in (2, 4, 8)]
+    at_full_rate = [made_up(n, {"hop_ms": 0.05, "gb_per_s": 0.11}, slowed=1, shaping="tbf, no delay") for n in (2, 4)]
+    found = scaling.models({"gbits": [1.0, 10.0], "rows": [*at_full_rate, *rows]})
+    assert found[1.0] == {"hop_ms": pytest.approx(0.12), "gb_per_s": pytest.approx(0.115), "own_hop_ms": pytest.approx(0.05)}
+    assert found[10.0] == {"hop_ms": pytest.approx(0.11), "gb_per_s": pytest.approx(1.0), "own_hop_ms": pytest.approx(0.05)}
+    assert scaling.whole(found[10.0])["hop_ms"] == pytest.approx(0.16)
+    with_delay = [made_up(n, {**slow, "hop_ms": 0.17}, slowed=1) for n in (2, 4)]
+    assert scaling.models({"gbits": [1.0], "rows": [*with_delay, *rows]})[1.0]["own_hop_ms"] == pytest.approx(0.05)
 
 
 def test_what_is_left_over_of_a_backward_pass():
@@ -68,22 +74,22 @@ def test_the_pages_tables_are_the_files():
 
 
 def can_shape_links():
-    """Root that may make namespaces, iproute2, and a kernel with veth and a shaper."""
-    probe = "ip link add port0 type veth peer name eth0 && tc qdisc add dev port0 root tbf rate 1gbit burst 256kb latency 50ms"
+    """Root that may make namespaces, iproute2, and a kernel with netem, or with tun devices."""
+    probe = "ip link add probe type veth peer name probed && { test -e /dev/net/tun || tc qdisc add dev probe root netem delay 1ms; }"
     return os.getuid() == 0 and bool(shutil.which("tc")) and \
         subprocess.run(["unshare", "--mount", "--net", "sh", "-c", probe], capture_output=True).returncode == 0
 
 
 @pytest.mark.skipif(not can_shape_links(), reason="needs root, namespaces and iproute2")
-def test_a_short_run_measures_a_shaped_link(tmp_path):
+def test_a_short_run_measures_a_slowed_link(tmp_path):
     output = tmp_path / "scaling.json"
     before = sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else []
-    done = subprocess.run([sys.executable, SCRIPT, "--workers=2", "--gbits=2", "--overlap_workers=2", "--rounds=1", f"--mox={MOX}",
-                           f"--output={output}"], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, SCRIPT, "--workers=2", "--gbits=20", "--slowed=20", "--check=", "--overlap_workers=0", "--rounds=1",
+                           f"--mox={MOX}", f"--output={output}"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     content = json.loads(output.read_text())
     (row,) = content["rows"]
-    assert 0.15 < row["wire_gb_per_s"] < 0.26, "2 Gbit/s are 0.25 GB/s"
-    assert row["workers"] == 2 and row["wall_ms"] > 400 and len(content["overlap"]) == 3
+    assert 1 < row["wire_gb_per_s"] < 2.6, "20 Gbit/s are 2.5 GB/s"
+    assert row["workers"] == 2 and row["wall_ms"] > 40 and content["overlap"] == []
     after = sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else []
     assert after == before and not os.path.exists("/sys/class/net/switch"), "nothing of it stays"
