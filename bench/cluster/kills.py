@@ -4,7 +4,8 @@ must be what the mode promises: those of an undisturbed training; without sync f
 --out writes them as JSON. What a run
 that failed left stays in its folder under /tmp.
 
-    bench/cluster/kills.py --kills=200 [--modes=all_reduce,parameter_server,async,distributed_replicated] [--workers=3] [--seed=1] [--out=FILE]
+    bench/cluster/kills.py --kills=200 [--modes=all_reduce,devices,parameter_server,async,distributed_replicated] [--workers=3] [--seed=1]
+                           [--out=FILE]
 """
 import argparse
 import json
@@ -20,15 +21,21 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/cli"))
 from cluster import Cluster, steps_of
 
-STEPS, SAVE_STEPS = 400, 20
+STEPS, SAVE_STEPS, BATCH = 400, 20, 24
 MODELS = [["--model=conv"], ["--model=gan"], ["--loss_scale=dynamic"], ["--optimizer=lars"]]
 # Servers, flags, models.
 MODES = {
     "all_reduce": (0, [], [*MODELS, ["--sync_batch_norm=true", "--model=norm"]]),
+    # Two a worker; variable_update=auto tries its ways, and again after each loss.
+    "devices": (0, ["--num_gpus=2"], MODELS),
     "parameter_server": (1, ["--variable_update=parameter_server"], MODELS),
     "distributed_replicated": (1, ["--variable_update=distributed_replicated"], MODELS),
     "async": (1, ["--sync_replicas=false"], [["--model=conv"], ["--model=gan"]]),
 }
+
+
+def batch_size(mode, workers):
+    return BATCH // workers // (2 if mode == "devices" else 1)
 
 
 def newest_checkpoint(folder):
@@ -49,7 +56,7 @@ class Trial:
         self.folder, self.mode, self.workers, self.chance = folder, mode, workers, chance
         self.servers, flags, _ = MODES[mode]
         args = [f"--steps={STEPS}", f"--log_dir={folder}/run", "--step_ms=8", f"--save_steps={SAVE_STEPS}", *flags, *model]
-        self.cluster = Cluster(folder, workers, f"--batch_size={24 // workers}", *args, servers=self.servers)
+        self.cluster = Cluster(folder, workers, f"--batch_size={batch_size(mode, workers)}", *args, servers=self.servers)
         self.struck, self.newest, self.last_loss_of_server = {}, -1, 0
 
     def victims(self, left):
@@ -151,6 +158,7 @@ def judge_async(cluster):
 
 
 def judge_sync(joined, reference):
+    joined = {step: had for step, had in joined.items() if len(had[0]) == BATCH}  # who is killed may have written one device's line alone
     worst = max(abs(got - expected) for step, (_, losses) in joined.items() for got, expected in zip(losses, reference[step][1]))
     samples = all(sorted(seen) == sorted(reference[step][0]) for step, (seen, _) in joined.items())
     assert worst < 1e-6 and samples, f"largest difference {worst}, same samples: {samples}"
@@ -167,8 +175,8 @@ class References:
         key = (mode, *model)
         if key not in self.known:
             servers, flags, _ = MODES[mode]
-            with Cluster(self.root / f"undisturbed{len(self.known)}", workers, f"--batch_size={24 // workers}", f"--steps={STEPS}", *flags, *model,
-                         servers=servers) as cluster:
+            with Cluster(self.root / f"undisturbed{len(self.known)}", workers, f"--batch_size={batch_size(mode, workers)}", f"--steps={STEPS}", *flags,
+                         *model, servers=servers) as cluster:
                 cluster.results(seconds=150)
                 self.known[key] = cluster.steps()
         return self.known[key]
