@@ -96,6 +96,20 @@ def test_the_errors_page_misses_few_texts():
     assert errors.shown('"flag " + name + (b ? ", c" : "") + fmt::format(" got {} here", f("x"))') == "flag … got … here"
 
 
+def test_the_programs_page_tells_of_every_command():
+    spec = importlib.util.spec_from_file_location("gather", ROOT / "docs/site/gather.py")
+    gather = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gather)
+    mox, page = ROOT / "build/release/bin/mox", (ROOT / "docs/cli.md").read_text()
+    commands = gather.subcommands(gather.help_of(mox))
+    assert len(commands) > 12
+    missing = [name for name in commands if f"`mox {name}" not in page and f"## mox {name}" not in page]
+    for name in commands:
+        missing += [f"{name} {below}" for below in gather.subcommands(gather.help_of(mox, name))
+                    if not re.search(rf"mox {name} {below}\b|^\| `{below}\b|[`|]{below}\b", page, re.M)]
+    assert not missing, "docs/cli.md says nothing of them"
+
+
 def test_what_is_searched_is_there(site):
     script = (SITE / "search/search_index.js").read_text()
     found = json.loads(script[script.index("{"):script.rindex("}") + 1])
