@@ -98,6 +98,8 @@ def main(arguments):
         _fail(f"{script} is a folder; give the script in it")
     if not os.path.isfile(script):
         _fail(f"there is no script {script}" + ("; copy it here first: mox file cp" if "://" in script else ""))
+    if script.endswith(".ipynb"):
+        _fail(f"{script} is a notebook; save its cells as a script first: jupyter nbconvert --to script {script}")
     if check:
         from moxing.v1 import check as checker
         sys.exit(checker.main(script))

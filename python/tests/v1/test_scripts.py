@@ -238,10 +238,12 @@ def test_the_exit_code_is_the_scripts(tmp_path):
 
 
 def test_help_and_wrong_usage(tmp_path):
+    (tmp_path / "a.ipynb").write_text('{"cells": [], "metadata": null}')
     done = v1("--help")
     assert done.returncode == 0 and "Example:\n  mox script train" in done.stdout and done.stderr == ""
     for words, text in ((["--no"], "unknown option '--no'"), ([tmp_path / "no.py"], "there is no script"),
-                        ([tmp_path], "is a folder"), ([], "Usage: mox script")):
+                        ([tmp_path], "is a folder"), ([tmp_path / "a.ipynb"], "is a notebook"), (["--check", tmp_path / "a.ipynb"], "nbconvert"),
+                        ([], "Usage: mox script")):
         done = v1(*words)
         assert done.returncode == 2 and text in done.stderr and "Traceback" not in done.stderr
 
