@@ -7,9 +7,8 @@
 #include <set>
 
 #include "base/environment.h"
-#include "graph/graph_state.h"
+#include "graph/graph_shapes.h"
 #include "graph/node_defs.h"
-#include "tensorflow/core/common_runtime/graph_constructor.h"
 
 namespace mox {
 
@@ -141,33 +140,6 @@ std::optional<Match> match(const Uses& uses, tf::NodeDef* norm) {
   return m;
 }
 
-// Static shapes, to tell a residual from a broadcast.
-class Shapes {
- public:
-  explicit Shapes(const tf::GraphDef& graph)
-      : graph_(tf::OpRegistry::Global()), refiner_(graph.versions().producer(), tf::OpRegistry::Global()) {
-    throw_if_error(tf::ImportGraphDef({}, graph, &graph_, &refiner_), "looking at the shapes of the graph");
-    for (tf::Node* node : graph_.op_nodes()) nodes_[node->name()] = node;
-  }
-
-  // Whether an element-wise operation's inputs have one shape.
-  bool equal_inputs(const std::string& name) {
-    auto* context = refiner_.GetContext(nodes_.at(name));
-    const auto a = context->input(0), b = context->input(1);
-    if (!context->RankKnown(a) || !context->RankKnown(b) || context->Rank(a) != context->Rank(b)) return false;
-    for (int i = 0; i < context->Rank(a); ++i) {
-      const auto x = context->Dim(a, i), y = context->Dim(b, i);
-      if (!x.SameHandle(y) && !(context->ValueKnown(x) && context->Value(x) == context->Value(y))) return false;
-    }
-    return true;
-  }
-
- private:
-  tf::Graph graph_;
-  tf::ShapeRefiner refiner_;
-  std::map<std::string, tf::Node*> nodes_;
-};
-
 void move_uses(const std::vector<Use>& uses, const std::string& to) {
   for (const Use& use : uses) *use.node->mutable_input(use.input) = to;
 }
@@ -247,13 +219,13 @@ int fuse_batch_norm(tf::GraphDef* graph) {
   std::vector<Match> matches;
   std::set<const tf::NodeDef*> taken;  // the sum of two batch norms is joined with one of them
   const Uses uses(graph);
-  std::unique_ptr<Shapes> shapes;
+  std::unique_ptr<GraphShapes> shapes;  // to tell a residual from a broadcast
   for (tf::NodeDef& node : *graph->mutable_node()) {
     if (!is_candidate(node)) continue;
     const std::optional<Match> m = match(uses, &node);
     if (!m || taken.count(m->relu)) continue;
     if (m->sum) {
-      if (!shapes) shapes = std::make_unique<Shapes>(*graph);
+      if (!shapes) shapes = std::make_unique<GraphShapes>(*graph);
       if (!shapes->equal_inputs(m->sum->name())) continue;
     }
     taken.insert(m->relu);

@@ -1,5 +1,7 @@
 #include "passes/matmul_layout.h"
 
+#include <optional>
+
 #include "graph/node_defs.h"
 
 namespace mox {
@@ -15,13 +17,33 @@ bool flag(const tf::NodeDef& node, const char* name) {
   return found != node.attr().end() && found->second.b();
 }
 
-// The weights' shape when `tensor` is a variable's value.
-const tf::TensorShape* weights_shape(const NodeIndex& index, const std::map<std::string, tf::TensorShape>& variables,
-                                     const std::string& tensor) {
-  const tf::NodeDef* read = find_variable_read(index, tensor);
-  if (!read) return nullptr;
-  auto variable = variables.find(node_of(read->input(0)));
-  return variable == variables.end() ? nullptr : &variable->second;
+// What a constant of the graph says, if the tensor is one.
+std::optional<tf::TensorShape> constant_shape(const NodeIndex& index, const std::string& tensor) {
+  const auto found = index.find(node_of(tensor));
+  tf::Tensor dims;
+  if (found == index.end() || found->second->op() != "Const" ||
+      !dims.FromProto(found->second->attr().at("value").tensor()) || dims.dtype() != tf::DT_INT32)
+    return std::nullopt;
+  tf::TensorShape shape;
+  for (int64_t i = 0; i < dims.NumElements(); ++i) {
+    if (dims.flat<int32_t>()(i) < 0) return std::nullopt;
+    shape.AddDim(dims.flat<int32_t>()(i));
+  }
+  return shape;
+}
+
+// The weights' shape when `tensor` is a variable's value, maybe in another shape that the graph says.
+std::optional<tf::TensorShape> weights_shape(const NodeIndex& index,
+                                             const std::map<std::string, tf::TensorShape>& variables,
+                                             const std::string& tensor) {
+  const auto node = index.find(node_of(tensor));
+  const bool reshaped = node != index.end() && node->second->op() == "Reshape";
+  const tf::NodeDef* read = find_variable_read(index, reshaped ? node->second->input(0) : tensor);
+  if (!read) return std::nullopt;
+  if (reshaped) return constant_shape(index, node->second->input(1));
+  const auto variable = variables.find(node_of(read->input(0)));
+  if (variable == variables.end()) return std::nullopt;
+  return variable->second;
 }
 
 void add_transpose(tf::GraphDef* graph, const std::string& name, const std::string& input,
@@ -44,7 +66,7 @@ int rewrite_transposed_matmuls(tf::GraphDef* graph, const std::map<std::string, 
     for (const tf::NodeDef& node : graph->node()) {
       if (node.op() != "MatMul" || flag(node, "transpose_a") || !flag(node, "transpose_b")) continue;
       if (node.attr().at("T").type() != tf::DT_FLOAT) continue;
-      const tf::TensorShape* shape = weights_shape(index, variables, node.input(1));
+      const std::optional<tf::TensorShape> shape = weights_shape(index, variables, node.input(1));
       if (shape && shape->dims() == 2 && shape->num_elements() >= kLargeWeights && shape->dim_size(0) > rows)
         rewritten.push_back(node.name());
     }

@@ -4,6 +4,7 @@
 #include "input/share_input.h"
 #include "input/stateless_input.h"
 #include "passes/check_labels.h"
+#include "passes/dense_convolutions.h"
 #include "passes/depthwise_precision.h"
 #include "passes/early_gradients.h"
 #include "passes/fuse_augment.h"
@@ -12,9 +13,11 @@
 #include "passes/late_weight_decay.h"
 #include "passes/matmul_layout.h"
 #include "passes/place_on_devices.h"
+#include "passes/relu_gradients.h"
 #include "passes/small_step.h"
 #include "passes/stage_input.h"
 #include "passes/stateless_random.h"
+#include "passes/update_in_place.h"
 #include "tensorflow/core/platform/cpu_info.h"
 
 namespace mox {
@@ -80,14 +83,22 @@ const std::vector<Pass>& passes() {
        [](G* g, const C& c) {
          if (c.several_workers) share_input(g);
        }},
-      // What changes the cost of a step, not what it computes. The first three are about oneDNN's and our own kernels.
+      // What changes the cost of a step, not what it computes. Those for CPUs are about oneDNN's and our own kernels.
+      // Before matmul_layout, which looks for products.
+      {"dense_convolutions", In::kAnyMode, Fits::kCpu,
+       [](G* g, const C&) { make_dense_convolutions_products(&g->graph); }},
       {"matmul_layout", In::kTrain, Fits::kCpu, [](G* g, const C&) { rewrite_matmuls(g); }},
       {"fuse_batch_norm", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
          if (!c.half_precision) fuse_batch_norm(&g->graph);
        }},
+      // After fuse_batch_norm, which looks for gradients as they were made.
+      {"relu_gradients", In::kTrain, Fits::kAnyDevice,
+       [](G* g, const C&) { take_relu_gradients_of_outputs(&g->graph); }},
       {"depthwise_precision", In::kTrain, Fits::kCpu, [](G* g, const C&) { widen_depthwise_gradients(&g->graph); }},
       {"late_weight_decay", In::kTrain, Fits::kAnyDevice, [](G* g, const C&) { delay_weight_decay(&g->graph); }},
+      // After what makes new readers of variables.
+      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(&g->graph); }},
       // A GPU's step waits for the GPU, not for threads.
       {"small_step", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {

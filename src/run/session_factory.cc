@@ -28,6 +28,9 @@ tf::SessionOptions session_options(const RunConfig& config) {
   rewrite->set_memory_optimization(tf::RewriterConfig::NO_MEM_OPT);
   if (!config.devices.on_gpus()) rewrite->set_layout_optimizer(tf::RewriterConfig::OFF);
   rewrite->set_disable_tfg_optimizer(true);
+  // Constants in place of Fill, however large, would stay as long as the session: a second copy of all slots, which
+  // begin as zeros, and a third when the first update has to leave the constant as it is.
+  rewrite->set_experimental_disable_compressed_tensor_optimization(true);
   for (const std::string& task : config.devices.tasks_of_session()) proto.add_device_filters(task);
   return options;
 }

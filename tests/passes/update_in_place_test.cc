@@ -1,0 +1,73 @@
+#include "passes/update_in_place.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "moxing/scope.h"
+#include "tensorflow/cc/ops/standard_ops.h"
+#include "tensorflow/core/public/session.h"
+
+namespace mox {
+namespace {
+
+namespace tf = tensorflow;
+namespace ops = tensorflow::ops;
+
+std::set<std::string> waits_of(const tf::GraphDef& graph, const std::string& name) {
+  std::set<std::string> waits;
+  for (const tf::NodeDef& node : graph.node())
+    if (node.name() == name)
+      for (const std::string& input : node.input())
+        if (input[0] == '^') waits.insert(input.substr(1));
+  return waits;
+}
+
+// Two layers with an update each; a summary and an evaluation read the weights, too, and so does what follows an
+// update.
+TEST(UpdateInPlace, WaitsForTheStepsReadersAlone) {
+  Scope s = Scope::new_root();
+  const auto w = s.get_variable("w", {2, 2}), v = s.get_variable("v", {2, 2});
+  const tf::Output x = ops::Const(s, 1.f, {2, 2});
+  const auto matrix = ops::Reshape(s.WithOpName("matrix"), w, {2, 2});
+  const auto forward = ops::MatMul(s.WithOpName("forward"), x, matrix);
+  const auto result = ops::MatMul(s.WithOpName("result"), forward, v);
+  const auto backward = ops::MatMul(s.WithOpName("backward"), result, v, ops::MatMul::TransposeB(true));
+  ops::Mean(s.WithOpName("summary"), w, 0);
+  ops::MatMul(s.WithOpName("evaluation"), ops::Const(s, 2.f, {2, 2}), w);
+  const auto handle = [&](const tf::Output& read) { return read.op().input(0); };
+  const auto update_w = ops::ResourceApplyGradientDescent(s.WithOpName("update_w"), handle(w), 0.5f, backward);
+  ops::ResourceApplyGradientDescent(s.WithOpName("update_v"), handle(v), 0.5f, result);
+  const auto again =
+      ops::ReadVariableOp(s.WithOpName("again").WithControlDependencies(std::vector<tf::Operation>{update_w.operation}),
+                          handle(w), tf::DT_FLOAT);
+  ops::Identity(s.WithOpName("after"), ops::Neg(s.WithOpName("negative"), again));
+  check(s, "test");
+  tf::GraphDef graph;
+  s.graph()->ToGraphDef(&graph);
+  EXPECT_EQ(update_variables_in_place(&graph), 2);
+  EXPECT_EQ(waits_of(graph, "update_w"), std::set<std::string>{"forward"});
+  EXPECT_EQ(waits_of(graph, "update_v"), (std::set<std::string>{"result", "backward"}));
+
+  const std::unique_ptr<tf::Session> session(tf::NewSession({}));
+  TF_CHECK_OK(session->Create(graph));
+  TF_CHECK_OK(session->Run({}, {}, {"w/Assign", "v/Assign"}, nullptr));
+  std::vector<tf::Tensor> before, after;
+  TF_CHECK_OK(session->Run({}, {"w/read", "v/read"}, {}, &before));
+  TF_CHECK_OK(session->Run({}, {"backward", "result", "after"}, {"update_w", "update_v"}, &after));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_FLOAT_EQ(after[2].flat<float>()(i), -(before[0].flat<float>()(i) - after[0].flat<float>()(i) / 2));
+}
+
+TEST(UpdateInPlace, WithoutReadersNothingChanges) {
+  Scope s = Scope::new_root();
+  const auto w = s.get_variable("w", {2});
+  ops::ResourceApplyGradientDescent(s.WithOpName("update"), w.op().input(0), 0.5f, ops::Const(s, 1.f, {2}));
+  check(s, "test");
+  tf::GraphDef graph;
+  s.graph()->ToGraphDef(&graph);
+  EXPECT_EQ(update_variables_in_place(&graph), 0);
+}
+
+}  // namespace
+}  // namespace mox
