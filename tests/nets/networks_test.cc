@@ -75,8 +75,7 @@ const json& expected_facts(const std::string& name) {
 }
 
 NetworkDescription describe(const std::string& name) {
-  return describe_network(name,
-                          {.num_classes = expected_facts(name).at("num_classes").get<int>(), .batch_size = 2});
+  return describe_network(name, {.num_classes = expected_facts(name).at("num_classes").get<int>(), .batch_size = 2});
 }
 
 class Networks : public testing::TestWithParam<std::string> {};
