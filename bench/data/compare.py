@@ -4,7 +4,8 @@
       [--photos=DIR] [--output=bench/data/results.json]
 
 Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, from local disk and from an object store (versitygw). Ours on
-the disk's rows is there twice: `mox`, and `mox_cached`, which reads the store with a cache (the second epoch). Peers: tf.data
+the disk's rows is there twice: `mox`, and `mox_cached`, which reads the store with a cache (the second epoch); `mox_cached_pixels` is that
+with pixels in the cache. Peers: tf.data
 and PyTorch's DataLoader on local files, s3torchconnector on the store. `limit`: TensorFlow's libjpeg-turbo on one core with the
 files in memory, to compare with our images a CPU second. Build with -DMOX_BUILD_BENCH=ON.
 
@@ -83,7 +84,7 @@ def augmented(kind):
     return kind.removeprefix("tfrecord_") in AUGMENTED
 
 
-def ours(who, kind, base, env, cached=False):
+def ours(who, kind, base, env, cached=None):
     """`mox bench data`, one row of it."""
     def read(text, folder):
         report = json.loads(text)
@@ -97,7 +98,7 @@ def ours(who, kind, base, env, cached=False):
     if augmented(kind):
         words += [f"--preprocessing_name={family.removesuffix('_eval')}", f"--mode={'EVAL' if family.endswith('_eval') else 'TRAIN'}"]
     if cached:
-        words += ["--cache_dir=cache", "--caches=encoded"]
+        words += ["--cache_dir=cache", f"--caches={cached}"]
     return Contender(who, [BIN / "mox", "bench", "data", *words, "--json"], env=env, read=read)
 
 
@@ -121,7 +122,9 @@ def contenders(place, kind, folder, store, peers_python, dali_python):
             yield from (peer("torch", "torch", peers_python, f"workers={n}", images) for n in WORKERS["torch"])
         if dali_python and kind in AUGMENTED:
             yield from (peer("dali", "dali", dali_python, f"threads={n}", images) for n in WORKERS["dali"])
-        yield ours("mox_cached", kind, s3, store.env, cached=True)
+        yield ours("mox_cached", kind, s3, store.env, cached="encoded")
+        if not kind.startswith("tfrecord") and kind != "bytes":
+            yield ours("mox_cached_pixels", kind, s3, store.env, cached="decoded")
     else:
         yield ours("mox", kind, s3, store.env)
         if not kind.startswith("tfrecord"):

@@ -6,6 +6,7 @@
 
 #include "data/decode_image.h"
 #include "data/decode_jpeg.h"
+#include "data/pixel_file.h"
 #include "data/resize_plan.h"
 #include "graph/augment_marks.h"
 
@@ -17,6 +18,13 @@ namespace {
 class Renderer {
  public:
   const ResizePlan& plan() const { return plan_; }
+
+  // Of an image whose pixels are all there, and kRowSlack bytes behind them.
+  absl::Status render(const PixelFile& image, const AugmentRequest& request, float* out) {
+    if (auto status = begin(request, image.height, image.width, out); !status.ok()) return status;
+    for (const int32_t row : plan_.needed) take(row, image.pixels + (row * image.width + plan_.left) * 3);
+    return absl::OkStatus();
+  }
 
   absl::Status begin(const AugmentRequest& request, int64_t height, int64_t width, float* out) {
     if (auto status = plan_resize(request, height, width, &plan_); !status.ok()) return status;
@@ -68,25 +76,27 @@ constexpr size_t kKeptBytes = size_t{32} << 20;
 
 absl::Status augment_decoded(std::string_view content, const AugmentRequest& request, Renderer* renderer, float* out) {
   thread_local std::vector<uint8_t> picture;
-  int64_t height = 0, width = 0;
+  PixelFile image;
   DecodeOptions options;
   options.apply_exif = request.apply_exif;
-  absl::Status status = decode_image(content, options, [&](int64_t h, int64_t w) {
-    height = h, width = w;
-    const size_t size = static_cast<size_t>(h * w * 3) + kRowSlack;
+  options.background = request.background;
+  absl::Status status = decode_image(content, options, [&](int64_t height, int64_t width) {
+    const size_t size = static_cast<size_t>(height * width * 3) + kRowSlack;
     if (picture.size() < size) picture.resize(size);
+    image = {height, width, picture.data()};
     return picture.data();
   });
-  if (status.ok()) status = renderer->begin(request, height, width, out);
-  if (status.ok())
-    for (const int32_t row : renderer->plan().needed)
-      renderer->take(row, picture.data() + (row * width + renderer->plan().left) * 3);
+  if (status.ok()) status = renderer->render(image, request, out);
   if (picture.size() > kKeptBytes) std::vector<uint8_t>().swap(picture);
   return status;
 }
 
 // The sizes that are at a fixed place.
 bool size_in_header(std::string_view content, int64_t* height, int64_t* width) {
+  if (PixelFile image; read_pixel_file(content, &image)) {
+    *height = image.height, *width = image.width;
+    return true;
+  }
   const ImageFormat format = image_format(content);
   if (format == ImageFormat::kJpeg) return jpeg_size(content, height, width);
   if (format != ImageFormat::kPng || content.size() < 24 || content.substr(12, 4) != "IHDR") return false;
@@ -110,6 +120,7 @@ bool augment_family(std::string_view name, AugmentFamily* family) {
 
 absl::Status augment_image(std::string_view content, const AugmentRequest& request, float* out) {
   thread_local Renderer renderer;
+  if (PixelFile image; read_pixel_file(content, &image)) return renderer.render(image, request, out);
   const bool turn = request.apply_exif && exif_orientation(content) != 1;
   if (image_format(content) == ImageFormat::kJpeg && !turn) {
     absl::Status status;

@@ -21,6 +21,7 @@ struct AugmentRequest {
   bool training = false;  // else what was drawn, below, is not read
   int64_t height = 0, width = 0;
   bool apply_exif = false;
+  int background = -1;  // DecodeOptions'
 
   float mean[3] = {};           // vgg: of red, green and blue
   int32_t side = 0;             // vgg: of the shorter side; in training drawn

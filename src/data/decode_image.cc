@@ -6,6 +6,7 @@
 
 #include "data/decode_jpeg.h"
 #include "data/nearest.h"
+#include "data/pixel_file.h"
 #include "tensorflow/core/lib/gif/gif_io.h"
 #include "tensorflow/core/lib/jpeg/jpeg_mem.h"
 #include "tensorflow/core/lib/png/png_io.h"
@@ -141,13 +142,20 @@ absl::Status decode_any(std::string_view content, int channels, Pixels* out) {
   return not_an_image(content);
 }
 
+// Decoded pixels, and a byte behind them that may be read.
+struct View {
+  int64_t height = 0, width = 0;
+  int channels = 0;
+  const uint8_t* bytes = nullptr;
+};
+
 // Where output pixel (y, x) is taken from, after the EXIF orientation was undone.
 struct Source {
   int64_t step_y = 0, step_x = 0, begin = 0;  // in pixels of the decoded image
   int64_t height = 0, width = 0;              // as seen by the user
 };
 
-Source source_of(const Pixels& image, int orientation) {
+Source source_of(const View& image, int orientation) {
   const int64_t h = image.height, w = image.width;
   switch (orientation) {
     case 2:
@@ -214,7 +222,7 @@ const char* to_string(ImageFormat format) {
 namespace {
 
 // The decoded pixels as the options want them.
-absl::Status deliver(std::string_view content, const Pixels& image, const DecodeOptions& options,
+absl::Status deliver(std::string_view content, const View& image, const DecodeOptions& options,
                      const Allocate& allocate) {
   const bool turn = options.apply_exif && image_format(content) == ImageFormat::kJpeg;
   const Source source = source_of(image, turn ? exif_orientation(content) : 1);
@@ -226,7 +234,7 @@ absl::Status deliver(std::string_view content, const Pixels& image, const Decode
     return absl::ResourceExhaustedError("no memory for an image of " + std::to_string(height) + "x" +
                                         std::to_string(width));
   if (!resize && source.step_x == 1 && source.step_y == image.width && image.channels == options.channels) {
-    std::memcpy(out, image.bytes.data(), static_cast<size_t>(height * width * options.channels));
+    std::memcpy(out, image.bytes, static_cast<size_t>(height * width * options.channels));
     return absl::OkStatus();
   }
   std::vector<int64_t> rows, columns;
@@ -234,7 +242,7 @@ absl::Status deliver(std::string_view content, const Pixels& image, const Decode
   if (image.channels == 3 && options.channels == 3) {
     nearest(source.width, width, source.step_x * 3, &columns);
     for (int64_t row : rows) {
-      copy_rgb_row(image.bytes.data() + (source.begin + row) * 3, columns, out);
+      copy_rgb_row(image.bytes + (source.begin + row) * 3, columns, out);
       out += width * 3;
     }
     return absl::OkStatus();
@@ -242,7 +250,7 @@ absl::Status deliver(std::string_view content, const Pixels& image, const Decode
   nearest(source.width, width, source.step_x, &columns);
   for (int64_t row : rows)
     for (int64_t column : columns) {
-      copy_pixel(image.bytes.data() + (source.begin + row + column) * image.channels, image.channels, out,
+      copy_pixel(image.bytes + (source.begin + row + column) * image.channels, image.channels, out,
                  options.channels);
       out += options.channels;
     }
@@ -252,6 +260,8 @@ absl::Status deliver(std::string_view content, const Pixels& image, const Decode
 }  // namespace
 
 absl::Status decode_image(std::string_view content, const DecodeOptions& options, const Allocate& allocate) {
+  if (PixelFile file; read_pixel_file(content, &file))
+    return deliver(content, {file.height, file.width, 3, file.pixels}, options, allocate);
   // Asked again, after a decoder gave up, it returns the same memory.
   uint8_t* memory = nullptr;
   const Allocate allocate_once = [&](int64_t height, int64_t width) {
@@ -265,7 +275,10 @@ absl::Status decode_image(std::string_view content, const DecodeOptions& options
   const bool transparent = options.background >= 0 && image_format(content) == ImageFormat::kPng;
   absl::Status status = decode_any(content, transparent ? 4 : options.channels, &image);
   if (status.ok() && options.background >= 0 && image.channels == 4) lay_over(options.background, &image);
-  if (status.ok()) status = deliver(content, image, options, allocate_once);
+  if (status.ok()) {
+    const View pixels{image.height, image.width, image.channels, image.bytes.data()};
+    status = deliver(content, pixels, options, allocate_once);
+  }
   image.release_if_large();
   return status;
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "base/limits.h"
+#include "data/decode_image.h"
 #include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -112,6 +113,18 @@ DatasetNode preprocessed_batches(const Scope& scope, const DatasetNode& encoded,
   return batch(scope, node, options.batch_size, options.drop_remainder);
 }
 
+// The input `pixels` of MoxReadFilesDataset: what decode() makes of a file, or none.
+tf::Output cached_pixels(const Scope& scope, const RawDatasetOptions& options) {
+  std::vector<int64_t> numbers;
+  if (options.cache == "decoded") {
+    const ImageSize size = options.image_size.value_or(ImageSize{0, 0});
+    numbers = {size.height, size.width, options.apply_exif_orientation ? 1 : 0, background_of(options.alpha)};
+  }
+  tf::Tensor tensor(tf::DT_INT64, {static_cast<int64_t>(numbers.size())});
+  std::copy(numbers.begin(), numbers.end(), tensor.flat<int64_t>().data());
+  return ops::Const(scope, tf::Input::Initializer(tensor));
+}
+
 int64_t reader_number(const RawDatasetOptions& options, const std::string& key, int64_t fallback) {
   const auto found = options.reader_kwargs.find(key);
   return found == options.reader_kwargs.end() ? fallback : found->second;
@@ -133,6 +146,15 @@ void check_image_sizes(const ImageDatasetOptions& options) {
       "a batch of " + std::to_string(batch) + " images of " + std::to_string(height) + "x" + std::to_string(width),
       3.0 * static_cast<double>(batch) * static_cast<double>(height) * static_cast<double>(width),
       "lower batch_size or image_size");
+}
+
+void check_cache(const RawDatasetOptions& options) {
+  if (options.cache != "decoded") return;
+  if (options.cache_dir.empty())
+    throw InvalidArgumentError("cache is decoded, but there is no cache_dir: give the folder that keeps the pixels");
+  if (options.preprocess_fn)
+    throw InvalidArgumentError(
+        "cache is decoded, but preprocess_fn takes the files as they are: leave one of them out");
 }
 
 DatasetNode skip_broken(const Scope& scope, const DatasetNode& input, int64_t max_broken, const std::string& counter,
@@ -240,14 +262,15 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
   out.shapes.erase(out.shapes.begin() + 1, out.shapes.begin() + 3);
   out.types.insert(out.types.begin() + 1, tf::DT_STRING);
   out.shapes.insert(out.shapes.begin() + 1, tf::PartialTensorShape(std::vector<int64_t>{}));
-  return dataset_op(scope, &node,
-                    {.op = "MoxReadFilesDataset",
-                     .inputs = {ops::Const(scope, readers), ops::Const(scope, capacity),
-                                ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
-                                ops::Const(scope, options.remove_cache_on_finish),
-                                ops::Const(scope, options.preprocess_fn != nullptr)},
-                     .types = out.types,
-                     .shapes = out.shapes});
+  return dataset_op(
+      scope, &node,
+      {.op = "MoxReadFilesDataset",
+       .inputs = {ops::Const(scope, readers), ops::Const(scope, capacity),
+                  ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
+                  ops::Const(scope, options.remove_cache_on_finish),
+                  ops::Const(scope, options.preprocess_fn != nullptr), cached_pixels(scope, options)},
+       .types = out.types,
+       .shapes = out.shapes});
 }
 
 }  // namespace mox::data

@@ -16,6 +16,8 @@ void check_disk_options(const Options& options) {
 }
 // Beyond their ranges: images that cannot be joined to batches, or do not fit into memory.
 void check_image_sizes(const ImageDatasetOptions& options);
+// Decoded images are kept where there is a folder, and only where nobody else decodes.
+void check_cache(const RawDatasetOptions& options);
 
 // `encoded` has the components (image_name, file content, label, label_desc); the result has those that keys ask for.
 // num_classes is for one-hot labels; 0 when it is not known. `further` names the components after the fourth, which

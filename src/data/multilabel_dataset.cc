@@ -23,6 +23,7 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
     : metadata_(std::move(metadata)), options_(std::move(options)) {
   data::check_disk_options(options_);
   data::check_image_sizes(options_);
+  data::check_cache(options_);
   if (options_.label_sep.empty())
     throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
   options_.label_one_hot = false;

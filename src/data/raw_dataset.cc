@@ -10,6 +10,7 @@ ImageClassificationRawDataset::ImageClassificationRawDataset(ImageClassification
     : metadata_(std::move(metadata)), options_(std::move(options)) {
   data::check_disk_options(options_);
   data::check_image_sizes(options_);
+  data::check_cache(options_);
 }
 
 std::vector<std::string> ImageClassificationRawDataset::keys() const { return data::image_keys(); }

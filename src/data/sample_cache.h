@@ -31,6 +31,8 @@ class MOX_EXPORT SampleCache {  // exported for its tests
   bool read(const std::string& key, tensorflow::tstring* value);
   // A write that fails turns writing off, with one warning: a full disk must not stop a training.
   void write(const std::string& key, std::string_view value);
+  // Whether writing is still on.
+  bool writes() const { return writes_; }
   // The path of a copy of `source` on local disk, made now when it is not there; `source` itself when it cannot be
   // made. The copy is checked by its size only: who finds by the file's own checksums that it is damaged calls
   // remove_copy. `size` -1: unknown.

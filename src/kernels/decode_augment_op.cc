@@ -31,6 +31,7 @@ REGISTER_OP("MoxDecodeAugment")
     .Attr("side: int = 0")
     .Attr("values: list(float)")
     .Attr("apply_exif: bool = false")
+    .Attr("alpha: {'drop', 'white', 'black'} = 'drop'")
     .SetShapeFn([](tf::shape_inference::InferenceContext* context) {
       int64_t height = 0, width = 0;
       TF_RETURN_IF_ERROR(context->GetAttr("height", &height));
@@ -76,6 +77,9 @@ class DecodeAugmentOp : public tf::OpKernel {
     OP_REQUIRES_OK(context, context->GetAttr("width", &request_.width));
     OP_REQUIRES_OK(context, context->GetAttr("side", &request_.side));
     OP_REQUIRES_OK(context, context->GetAttr("apply_exif", &request_.apply_exif));
+    std::string alpha;
+    OP_REQUIRES_OK(context, context->GetAttr("alpha", &alpha));
+    request_.background = background_of(alpha);
     OP_REQUIRES_OK(context, context->GetAttr("num_integers", &integers_));
     OP_REQUIRES_OK(context, context->GetAttr("num_floats", &floats_));
     const bool known = augment_family(family, &request_.family), vgg = request_.family == AugmentFamily::kVgg;

@@ -2,13 +2,18 @@
 //
 // Element in: path, size (-1 unknown), version, anything else. Element out: path, content, anything else. Object stores
 // answer one request slowly and many at once fast: `threads` requests are under way over the pooled connections of one
-// process. At most `ahead` files are held. With a cache folder, what was read once comes from local disk. check_images:
-// files that are empty or cut off are errors here, for pipelines in which a function of the user's decodes them.
+// process. At most `ahead` files are held, and no more once they fill kMostBytesHeld. With a cache folder, what was
+// read once comes from local disk; `pixels`: as decoded pixels (data/pixel_file.h) of that height and width (0: the
+// file's), turned (0, 1), before that background (-1: none), but a file that cannot be decoded is delivered as it is,
+// for who decodes to tell. check_images: files that are empty or cut off are errors here, for pipelines in which a
+// function of the user's decodes them.
 #include <deque>
+#include <optional>
 
 #include "base/mutex.h"
 #include "data/cache_inputs.h"
 #include "data/decode_image.h"
+#include "data/pixel_file.h"
 #include "data/storage.h"
 #include "kernels/op_base.h"
 #include "tensorflow/core/framework/cancellation.h"
@@ -27,6 +32,7 @@ REGISTER_OP("MoxReadFilesDataset")
     .Input("cache_dir: string")
     .Input("remove_cache: bool")
     .Input("check_images: bool")
+    .Input("pixels: int64")
     .Output("handle: variant")
     .Attr("output_types: list(type) >= 1")
     .Attr("output_shapes: list(shape) >= 1")
@@ -36,13 +42,34 @@ struct ReadOptions {
   int64_t threads = 8;
   int64_t ahead = 256;
   bool check_images = false;
+  std::optional<DecodeOptions> pixels;  // what the cache keeps; none: the files
   std::shared_ptr<SampleCache> cache;  // may be null
 };
+
+// Decoded images are large: of photographs from a camera a few are as much as all others.
+constexpr int64_t kMostBytesHeld = int64_t{256} << 20;
+
+// The file's pixels, from the cache or for it.
+absl::Status read_pixels(const ReadOptions& options, const std::string& key, const std::string& path,
+                         tf::tstring* content) {
+  const std::string pixels = key + "\n" + pixel_key(*options.pixels);
+  if (options.cache->read(pixels, content)) return absl::OkStatus();
+  tf::tstring encoded;
+  if (const auto status = read_into(path, &encoded); !status.ok()) return status;
+  // Where nothing is kept, as on a full disk, who decodes may do with a part of the pixels.
+  if (options.cache->writes() &&
+      make_pixel_file({encoded.data(), encoded.size()}, *options.pixels, content).ok())
+    options.cache->write(pixels, std::string_view(content->data(), content->size()));
+  else
+    *content = std::move(encoded);
+  return absl::OkStatus();
+}
 
 absl::Status read_sample(const ReadOptions& options, const std::string& path, int64_t size, int64_t version,
                          tf::tstring* content) {
   if (!options.cache) return read_into(path, content);
   const std::string key = path + "\n" + std::to_string(size) + "\n" + std::to_string(version);
+  if (options.pixels) return read_pixels(options, key, path, content);
   if (options.cache->read(key, content)) return absl::OkStatus();
   const auto status = read_into(path, content);
   if (status.ok()) options.cache->write(key, std::string_view(content->data(), content->size()));
@@ -98,7 +125,8 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
     }
     const std::shared_ptr<File> file = std::move(files_.front());
     files_.pop_front();
-    if (full_ && static_cast<int64_t>(files_.size()) <= refill_at()) {
+    bytes_held_ -= file->bytes;
+    if (full_ && static_cast<int64_t>(files_.size()) <= refill_at() && bytes_held_ <= kMostBytesHeld * 3 / 4) {
       full_ = false;
       space_.notify_all();
     }
@@ -111,6 +139,7 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
   struct File {
     std::vector<tf::Tensor> tensors;
     absl::Status status;
+    int64_t bytes = 0;  // of the content
     bool done = false;
   };
 
@@ -141,6 +170,8 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
       if (status.ok()) status = read(file->tensors, &out);
       MutexLock lock(mutex_);
       file->tensors = std::move(out);
+      if (status.ok()) file->bytes = static_cast<int64_t>(file->tensors[1].scalar<tf::tstring>()().size());
+      bytes_held_ += file->bytes;
       file->status = status;
       file->done = true;
       if (!files_.empty() && files_.front()->done) ready_.notify_all();
@@ -152,7 +183,8 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
     MutexLock input_lock(input_mutex_);
     {
       MutexLock lock(mutex_);
-      if (static_cast<int64_t>(files_.size()) >= dataset()->options_.ahead) full_ = true;
+      if (static_cast<int64_t>(files_.size()) >= dataset()->options_.ahead || bytes_held_ >= kMostBytesHeld)
+        full_ = !files_.empty();
       while (!cancelled_ && !at_end_ && full_) space_.wait(lock);
       if (cancelled_ || at_end_) return nullptr;
     }
@@ -192,7 +224,8 @@ class ReadFilesDataset::Iterator : public PipelineIterator<ReadFilesDataset> {
   CondVar ready_;  // a file was read, or there are no more
   CondVar space_;  // no longer full
   std::deque<std::shared_ptr<File>> files_ MOX_GUARDED_BY(mutex_);
-  bool full_ MOX_GUARDED_BY(mutex_) = false;  // `ahead` files were held, and not yet refill_at()
+  int64_t bytes_held_ MOX_GUARDED_BY(mutex_) = 0;
+  bool full_ MOX_GUARDED_BY(mutex_) = false;  // as many as may be were held, and not yet three quarters
   bool at_end_ MOX_GUARDED_BY(mutex_) = false;
   bool cancelled_ MOX_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<tf::Thread>> threads_ MOX_GUARDED_BY(mutex_);
@@ -213,6 +246,16 @@ class ReadFilesOp : public tf::data::UnaryDatasetOpKernel {
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "threads", &options.threads));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "ahead", &options.ahead));
     OP_REQUIRES_OK(context, tf::data::ParseScalarArgument(context, "check_images", &options.check_images));
+    std::vector<int64_t> pixels;
+    OP_REQUIRES_OK(context, tf::data::ParseVectorArgument(context, "pixels", &pixels));
+    OP_REQUIRES(context, pixels.empty() || pixels.size() == 4,
+                absl::InvalidArgumentError("MoxReadFilesDataset: pixels has " + std::to_string(pixels.size()) +
+                                           " numbers, expected none or four"));
+    if (!pixels.empty())
+      options.pixels = DecodeOptions{.height = pixels[0],
+                                     .width = pixels[1],
+                                     .apply_exif = pixels[2] != 0,
+                                     .background = static_cast<int>(pixels[3])};
     OP_REQUIRES_OK(context, open_cache(context, &options.cache));
     *output = new ReadFilesDataset(context, input, attrs_, std::move(options));
   }

@@ -58,6 +58,8 @@ class Fused {
     tf::SetAttrValue(static_cast<int64_t>(integers.size()), &attributes["num_integers"]);
     tf::SetAttrValue(static_cast<int64_t>(floats.size()), &attributes["num_floats"]);
     const auto& marked = region_.last->attr();
+    if (const auto alpha = decode_.attr().find("alpha"); alpha != decode_.attr().end())
+      attributes["alpha"] = alpha->second;
     attributes["family"] = marked.at(marks::kFamily);
     attributes["training"] = marked.at(marks::kTraining);
     attributes["side"] = marked.at(marks::kSide);

@@ -27,8 +27,10 @@ class FullDiskTest : public ::testing::Test {
     if (mounted_) ::umount2(disk_.path().c_str(), MNT_DETACH);
   }
 
-  int deliver(bool remove_on_finish) {
+  int deliver(bool remove_on_finish, const std::string& cache = "encoded") {
     RawDatasetOptions options;
+    options.cache = cache;
+    options.image_size = ImageSize{180, 180};  // 97 KB of pixels
     options.num_epochs = 2;
     options.cache_dir = disk_.path();
     options.remove_cache_on_finish = remove_on_finish;
@@ -68,6 +70,16 @@ TEST_F(FullDiskTest, TrainingGoesOnWithOneWarning) {
   log_.clear();
   // The next run is served by what is whole.
   EXPECT_EQ(deliver(/*remove_on_finish=*/true), 200);
+  EXPECT_EQ(log_.find("damaged"), std::string::npos) << log_;
+}
+
+TEST_F(FullDiskTest, PixelsAreKeptWhileTheyFit) {
+  EXPECT_EQ(deliver(/*remove_on_finish=*/false, "decoded"), 200);
+  EXPECT_EQ(count_of(log_, "nothing more is cached in this run"), 1) << log_;
+  EXPECT_GT(entries(), 5);
+  EXPECT_TRUE(fs::is_empty(disk_.path("mox-cache/writing")));
+  log_.clear();
+  EXPECT_EQ(deliver(/*remove_on_finish=*/true, "decoded"), 200);
   EXPECT_EQ(log_.find("damaged"), std::string::npos) << log_;
 }
 

@@ -29,6 +29,8 @@ struct Recipe {
   bool apply_exif = false;
   bool batches = false;  // of 4
   int64_t epochs = 1;
+  std::string alpha = "drop";
+  std::string cache_dir = {};  // of pixels
   std::function<tf::Output(const Scope&scope, const tf::Output&image)> before = {}, after = {};
 };
 
@@ -50,6 +52,9 @@ InputGraph build(const Scope& scope, const std::string& folder, const Recipe& re
   options.num_epochs = recipe.epochs;
   options.max_broken_samples = 1000000;
   options.apply_exif_orientation = recipe.apply_exif;
+  options.alpha = recipe.alpha;
+  options.cache_dir = recipe.cache_dir;
+  if (!recipe.cache_dir.empty()) options.cache = "decoded";
   const AugmentationFn augment = [&](const Scope& s, const tf::Output& image) { return augmented(recipe, s, image); };
   if (recipe.in_data_set) options.augmentation_fn = augment;
   ImageClassificationRawDataset dataset(ImageClassificationRawMetadata(folder), options);
@@ -102,6 +107,13 @@ double tolerance(const Recipe& recipe) {
   return get_preprocessing_meta(recipe.network).family == "inception_preprocessing" ? 1e-5 : 1e-4;
 }
 
+double difference(const tf::Tensor& a, const tf::Tensor& b) {
+  double worst = 0;
+  for (int64_t i = 0; i < a.NumElements(); ++i)
+    worst = std::max(worst, static_cast<double>(std::abs(a.flat<float>()(i) - b.flat<float>()(i))));
+  return worst;
+}
+
 void expect_same(const std::string& folder, const Recipe& recipe, size_t at_least) {
   const Delivery separate = deliver(folder, recipe, false), fused = deliver(folder, recipe, true);
   EXPECT_EQ(separate.fused, 0);
@@ -114,10 +126,7 @@ void expect_same(const std::string& folder, const Recipe& recipe, size_t at_leas
     ASSERT_EQ(images.size(), others.size()) << name;
     for (size_t i = 0; i < images.size(); ++i) {
       ASSERT_EQ(images[i].shape(), others[i].shape()) << name;
-      double worst = 0;
-      for (int64_t j = 0; j < images[i].NumElements(); ++j)
-        worst = std::max(worst, static_cast<double>(std::abs(images[i].flat<float>()(j) - others[i].flat<float>()(j))));
-      EXPECT_LE(worst, tolerance(recipe)) << name << ", epoch " << i;
+      EXPECT_LE(difference(images[i], others[i]), tolerance(recipe)) << name << ", epoch " << i;
     }
   }
 }
@@ -177,6 +186,7 @@ TEST(FusedAugmentation, EveryFormatGoesThroughTheSameOperation) {
     SCOPED_TRACE(shown(recipe));
     recipe.apply_exif = true;
     recipe.epochs = 3;
+    recipe.alpha = recipe.mode == ModeKeys::TRAIN ? "white" : "black";
     expect_same(dir.path(), recipe, count);
   }
 }
@@ -274,6 +284,40 @@ TEST(FusedAugmentation, OtherGraphsStayAsTheyAre) {
       return tf::Output(ops::Subtract(s, result, ops::Mean(s, ops::Cast(s, kept, tf::DT_FLOAT), {0, 1, 2})));
     };
     EXPECT_EQ(fused({.in_data_set = in_data_set, .before = keep, .after = less_mean}), 0);
+  }
+}
+
+TEST(PixelCache, HasTheNumbersOfTheFiles) {
+  TempDir dir, cache;
+  size_t count = 0;
+  for (const auto& item : fs::directory_iterator(MOX_TEST_IMAGES)) {
+    dir.write("c/" + item.path().filename().string(), read_file(item.path().string()));
+    ++count;
+  }
+  dir.write("c/large.jpg", pictures()[6]);
+  dir.write("c/broken.jpg", pictures()[6].substr(0, 5000));
+  const std::vector<Recipe> some = {
+      {.network = "vgg_16"},
+      {.network = "inception_v3", .mode = ModeKeys::EVAL, .in_data_set = true, .alpha = "white"}};
+  for (Recipe recipe : some) {
+    SCOPED_TRACE(shown(recipe));
+    recipe.epochs = 2;
+    for (const bool exif : {false, true}) {
+      recipe.apply_exif = exif;
+      for (const bool fuse : {false, true}) {
+        recipe.cache_dir = "";
+        const Delivery files = deliver(dir.path(), recipe, fuse);
+        recipe.cache_dir = cache.path();
+        const Delivery cached = deliver(dir.path(), recipe, fuse);
+        EXPECT_EQ(cached.fused, fuse);
+        ASSERT_EQ(cached.images.size(), count + 1);
+        for (const auto& [name, images] : files.images) {
+          ASSERT_EQ(cached.images.at(name).size(), images.size()) << name;
+          for (size_t i = 0; i < images.size(); ++i)
+            EXPECT_LE(difference(images[i], cached.images.at(name)[i]), tolerance(recipe)) << name << ", epoch " << i;
+        }
+      }
+    }
   }
 }
 

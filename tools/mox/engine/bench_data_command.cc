@@ -37,7 +37,8 @@ constexpr const char* kRows[] = {kBytes, kImages, kAugmented, kRecords, kRecords
 
 // The cache that the first epoch fills; none: the second epoch is read as the first.
 constexpr char kNoCache[] = "none";
-constexpr const char* kCaches[] = {kNoCache, "encoded"};
+constexpr char kPixels[] = "decoded";
+constexpr const char* kCaches[] = {kNoCache, "encoded", kPixels};
 
 struct DataArguments {
   std::string data_url, tfrecord_url, rows, cache_dir, caches, output_url;
@@ -56,9 +57,16 @@ void add_flags(CommandLine& app, DataArguments* a) {
   app.number("--batch_size", a->batch_size, {1, kMaxBatchSize}, "samples a batch").show_default();
   app.option("--cache_dir", a->cache_dir, "where caches are; what is measured leaves nothing there");
   app.option("--caches", a->caches,
-             fmt::format("how each row is read, some of {}; default: all, with --cache_dir", fmt::join(kCaches, ",")));
+             fmt::format("how each row is read, some of {}; default: all, with --cache_dir; decoded: the rows images "
+                         "and augmented",
+                         fmt::join(kCaches, ",")));
   app.flag("--json", a->as_json, "print one JSON object");
   app.option("--output_url", a->output_url, "one HTML page with the table");
+}
+
+// A cache of pixels is for class folders whose images are decoded.
+bool can_have(const std::string& row, const std::string& cache) {
+  return cache != kPixels || row == kImages || row == kAugmented;
 }
 
 bool of_records(const std::string& row) { return row.starts_with(kRecords); }
@@ -146,6 +154,7 @@ ordered_json measure(const DataArguments& a, const std::string& row, const std::
   const CacheFolder folder(a.cache_dir, row, cache);
   InputRow input = input_of(a, row);
   input.cache_dir = folder.path();
+  if (!input.cache_dir.empty()) input.cache = cache;
   const std::string name = row + (cache == kNoCache ? "" : ", cached " + cache);
   log_info(name);
   const InputRate rate = measure_input(input);
@@ -180,7 +189,8 @@ int run_bench_data(const std::vector<std::string>& args) {
                   {"preprocessing_name", a.preprocessing_name},
                   {"mib_before", before}};
   for (const std::string& row : rows)
-    for (const std::string& cache : caches) report.rows.push_back(measure(a, row, cache));
+    for (const std::string& cache : caches)
+      if (can_have(row, cache)) report.rows.push_back(measure(a, row, cache));
   tell(report, a.as_json, a.output_url);
   return kDone;
 }

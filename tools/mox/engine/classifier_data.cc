@@ -95,9 +95,15 @@ void ClassifierData::set_common(ModeKeys mode, Options* options) const {
 
 std::unique_ptr<Dataset> ClassifierData::open(const std::string& split, ModeKeys mode) const {
   if (own_images()) return open_own(split, mode);
+  refuse_decoded_cache();
   DatasetOptions options;
   set_common(mode, &options);
   return get_dataset(config_.dataset_name, split, config_.data_url, options);
+}
+
+void ClassifierData::refuse_decoded_cache() const {
+  if (config_.cache == "decoded")
+    throw InvalidArgumentError("--cache=decoded is for folders of images: leave it out for " + config_.data_url);
 }
 
 std::string ClassifierData::folder(const std::string& split) const {
@@ -142,6 +148,7 @@ ImageClassificationRawMetadata ClassifierData::images_of(const std::string& spli
 std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, ModeKeys mode) const {
   const std::string dir = folder(split);
   if (has_records(dir)) {
+    refuse_decoded_cache();
     ImageTFRecordMetadataOptions known;
     // labels.txt tells how many labels there are. Without it: those that the network's classes stand for.
     if (config_.num_classes > 0 && !file::exists(dir + "/" + known.label_map_file))
@@ -153,6 +160,7 @@ std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, Mode
   }
   RawDatasetOptions options;
   set_common(mode, &options);
+  options.cache = config_.cache;
   return std::make_unique<ImageClassificationRawDataset>(images_of(split), options);
 }
 

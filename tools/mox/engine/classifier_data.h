@@ -56,6 +56,8 @@ class ClassifierData {
   bool own_images() const { return config_.dataset_name.empty(); }
   bool splits() const { return own_images() && config_.validation_split > 0; }
   std::string split_folder(const std::vector<std::string>& names) const;
+  // InvalidArgumentError with --cache=decoded: of other data than folders of images.
+  void refuse_decoded_cache() const;
   template <typename Options>
   void set_common(ModeKeys mode, Options* options) const;
   std::unique_ptr<Dataset> open_own(const std::string& split, ModeKeys mode) const;

@@ -39,6 +39,7 @@ std::unique_ptr<Dataset> open_input(const InputRow& row) {
   }
   auto options = filled<RawDatasetOptions>(row);
   options.capacity = kReadAhead;
+  options.cache = row.cache;
   if (row.url.find("://") != std::string::npos) options.reader_class = "AsyncRawGenerator";
   if (row.bytes) options.preprocess_fn = [](const Scope&, const RawSample& sample) { return sample; };
   return std::make_unique<ImageClassificationRawDataset>(ImageClassificationRawMetadata(row.url), options);

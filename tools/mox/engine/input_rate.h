@@ -16,6 +16,7 @@ struct InputRow {
   ModeKeys mode = ModeKeys::TRAIN;  // of the augmentation
   std::string url = "";
   std::string cache_dir = "";  // "": none
+  std::string cache = "encoded";  // what it keeps: encoded, or of class folders decoded
   ImageSize size = {224, 224};
   int64_t batch_size = 32;
 };
