@@ -5,7 +5,9 @@
 #include <string>
 
 #include "moxing/export.h"
+#include "moxing/mixing.h"
 #include "moxing/mode_keys.h"
+#include "moxing/preprocessing.h"
 
 namespace mox {
 
@@ -22,6 +24,8 @@ struct PreviewOptions {
   int image_size = 0;              // pixels a side; 0: the network's default
   int64_t seed = 1;                // of the choice and the augmentation
   int64_t max_broken_samples = 0;  // as in ImageDatasetOptions
+  AugmentationOptions augmentation = {};  // of TRAIN
+  MixOptions mix = {};                    // the picture is one batch; labels tell the shares
 };
 
 // Draws rows x columns augmented samples with their labels below, each stretched to the whole range of grey levels, and

@@ -223,6 +223,32 @@ TEST_F(ConvertTest, BrokenRecords) {
   preview_dataset(options);
 }
 
+TEST_F(ConvertTest, PreviewShowsTheRecipe) {
+  PreviewOptions options;
+  options.model_name = "inception_v1";
+  options.data_url = src_.path();
+  options.rows = 2;
+  options.columns = 3;
+  options.image_size = 32;
+  const auto drawn = [&](const std::string& name) {
+    options.output_url = dst_.path(name);
+    preview_dataset(options);
+    return read_file(options.output_url);
+  };
+  const std::string plain = drawn("plain.png");
+  EXPECT_EQ(drawn("again.png"), plain);
+  options.augmentation.random_erasing = 1;
+  const std::string erased = drawn("erased.png");
+  EXPECT_NE(erased, plain);
+  options.mix.mixup = 1;
+  EXPECT_NE(drawn("mixed.png"), erased);
+  options.mix = {.cutmix = 1};
+  EXPECT_NE(drawn("pasted.png"), erased);
+  options.run_mode = ModeKeys::EVAL;
+  EXPECT_NE(message_of<InvalidArgumentError>([&] { preview_dataset(options); }).find("run_mode TRAIN"),
+            std::string::npos);
+}
+
 TEST_F(ConvertTest, PreviewDrawsAGrid) {
   PreviewOptions options;
   options.model_name = "inception_v1";

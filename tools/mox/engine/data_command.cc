@@ -14,6 +14,7 @@
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
 #include "engine/option_flags.h"
+#include "engine/recipe_flags.h"
 #include "moxing/datasets.h"
 #include "moxing/error.h"
 
@@ -145,7 +146,12 @@ int preview(const std::vector<std::string>& args) {
              {std::numeric_limits<decltype(options.seed)>::min(), std::numeric_limits<decltype(options.seed)>::max()})
       .show_default();
   add_option(app, dataset_option("max_broken_samples"), options.max_broken_samples);
+  RecipeFlags recipe;
+  add_sample_flags(app, &recipe);
   if (const int code = app.parse_with_flags(args); code >= 0) return code;
+  take_sample_flags(app, &recipe);
+  options.augmentation = recipe.recipe.augmentation;
+  options.mix = recipe.recipe.mix;
   options.run_mode = parse_mode(mode);
   if (options.dataset_name.empty() && options.file_pattern.empty()) {
     // The part of the data that `mox train` and `mox eval` read.

@@ -35,7 +35,7 @@ std::vector<float> class_weights(const std::string& text, int64_t num_classes) {
 
 }  // namespace
 
-void add_recipe_flags(CommandLine& app, RecipeFlags* f) {
+void add_sample_flags(CommandLine& app, RecipeFlags* f) {
   app.option("--augment", f->augment,
              "of the training's images: default, the network's own; none, as in an evaluation; randaugment, two random "
              "changes of colour and shape in place of the colours")
@@ -53,11 +53,15 @@ void add_recipe_flags(CommandLine& app, RecipeFlags* f) {
   app.number("--cutmix", f->mix.cutmix, {0, kMostAlpha},
              "a box of another image is pasted, its area by Beta(X, X), e.g. 1; 0: off")
       .show_default();
+}
+
+void add_recipe_flags(CommandLine& app, RecipeFlags* f) {
+  add_sample_flags(app, f);
   app.option("--class_weights", f->class_weights,
              "balanced: samples of rare classes count more, by the data's counts; or a number a class");
 }
 
-void take_recipe_flags(CommandLine& app, const ClassifierConfig& config, int64_t batch_size, RecipeFlags* f) {
+void take_sample_flags(CommandLine& app, RecipeFlags* f) {
   AugmentationOptions& augmentation = f->recipe.augmentation;
   augmentation.augment = f->augment;
   augmentation.crop_scale = floats_of("--crop_scale", f->crop_scale);
@@ -65,10 +69,14 @@ void take_recipe_flags(CommandLine& app, const ClassifierConfig& config, int64_t
   if (app.get("--hflip").given()) augmentation.hflip = f->hflip;
   augmentation.vflip = f->vflip;
   augmentation.random_erasing = f->random_erasing;
+  f->recipe.mix = f->mix;
+}
+
+void take_recipe_flags(CommandLine& app, const ClassifierConfig& config, int64_t batch_size, RecipeFlags* f) {
+  take_sample_flags(app, f);
   // Raises for options that do not fit.
   get_data_augmentation_fn(preprocessing_of(config), ModeKeys::TRAIN, config.image_size, config.image_size,
-                           augmentation);
-  f->recipe.mix = f->mix;
+                           f->recipe.augmentation);
   if ((f->mix.mixup > 0 || f->mix.cutmix > 0) && batch_size < 2)
     throw InvalidArgumentError(fmt::format(
         "--mixup and --cutmix mix the images of a batch, and --batch_size is {}: expected 2 or more", batch_size));

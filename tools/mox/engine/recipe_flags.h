@@ -19,7 +19,11 @@ struct RecipeFlags {
   bool balanced = false;  // class weights are to be made of the data's counts
 };
 
+// What becomes of the samples: all but the class weights.
+void add_sample_flags(CommandLine& app, RecipeFlags* flags);
 void add_recipe_flags(CommandLine& app, RecipeFlags* flags);
+// After parse: flags->recipe's augmentation and mix.
+void take_sample_flags(CommandLine& app, RecipeFlags* flags);
 // After parse. InvalidArgumentError for what does not fit the network, or not together.
 void take_recipe_flags(CommandLine& app, const ClassifierConfig& config, int64_t batch_size, RecipeFlags* flags);
 // Balanced weights from the counts; a line in the log.
