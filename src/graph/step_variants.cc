@@ -14,7 +14,9 @@ namespace {
 
 class Variant {
  public:
-  Variant(tf::GraphDef* graph, StepVariant* variant) : graph_(*graph), variant_(*variant) {
+  // `within` null: all nodes.
+  Variant(tf::GraphDef* graph, StepVariant* variant, const std::unordered_set<std::string>* within = nullptr)
+      : graph_(*graph), variant_(*variant), within_(within) {
     for (const auto& [tensor, replacement] : variant->replaces)
       controls_[parse_tensor(tensor).node] = parse_tensor(replacement).node;
   }
@@ -32,6 +34,7 @@ class Variant {
     std::unordered_map<std::string, std::vector<const tf::NodeDef*>> readers;
     std::vector<const tf::NodeDef*> stack;
     for (const tf::NodeDef& node : graph_.node()) {
+      if (within_ && !within_->count(node.name())) continue;
       bool reads = false;
       for (const std::string& input : node.input()) {
         const TensorRef tensor = parse_tensor(input);
@@ -70,6 +73,7 @@ class Variant {
 
   tf::GraphDef& graph_;
   StepVariant& variant_;
+  const std::unordered_set<std::string>* within_;
   std::unordered_map<std::string, std::string> controls_;
 };
 
@@ -77,6 +81,10 @@ class Variant {
 
 void add_step_variants(BuiltGraph* graph) {
   for (StepVariant& variant : graph->variants) Variant(&graph->graph, &variant).run();
+}
+
+void add_copies(tf::GraphDef* graph, const std::unordered_set<std::string>& within, StepVariant* variant) {
+  Variant(graph, variant, &within).run();
 }
 
 std::string in_variant(const StepVariant& variant, const std::string& name) {

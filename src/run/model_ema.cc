@@ -9,6 +9,7 @@
 
 #include "graph/average_name.h"
 #include "graph/node_defs.h"
+#include "graph/step_variants.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 
@@ -166,6 +167,28 @@ class EmaPass {
 }  // namespace
 
 void add_model_ema(BuiltGraph* graph, double decay) { EmaPass(graph, decay).run(); }
+
+void validate_averages(BuiltGraph* graph) {
+  // The evaluation alone: what it needs for its results.
+  const NodeIndex index = index_nodes(graph->graph);
+  std::unordered_set<std::string> needed;
+  std::vector<std::string> stack;
+  for (const NamedTensor& info : graph->inter->log_info) stack.push_back(node_of(info.tensor));
+  while (!stack.empty()) {
+    const auto found = index.find(stack.back());
+    stack.pop_back();
+    if (found == index.end() || !needed.insert(found->first).second) continue;
+    for (const std::string& input : found->second->input()) stack.push_back(node_of(input));
+  }
+  StepVariant evaluation{.name = kFolder};
+  std::unordered_map<std::string, std::string> handles;
+  for (const VariableInfo& variable : graph->variables) handles[variable.name] = variable.handle;
+  for (const VariableInfo& variable : graph->variables)
+    if (const std::string of = averaged_variable(variable.name); !of.empty())
+      evaluation.replaces[handles.at(of)] = variable.handle;
+  add_copies(&graph->graph, needed, &evaluation);
+  for (NamedTensor& info : graph->inter->log_info) info.tensor = in_variant(evaluation, info.tensor);
+}
 
 void start_averages(const BuiltGraph& graph, LoadedCheckpoint* checkpoint) {
   for (const VariableInfo& variable : graph.variables) {

@@ -19,6 +19,8 @@ namespace mox {
 
 // A pass on a training's graph whose gradients are joined: adds the averages. Says what is averaged.
 MOX_EXPORT void add_model_ema(BuiltGraph* graph, double decay);
+// After it: log_info of inter_mode is computed of the averages. What hooks fetch themselves stays as it is.
+MOX_EXPORT void validate_averages(BuiltGraph* graph);
 // An average that the checkpoint lacks begins with its variable's value in it.
 void start_averages(const BuiltGraph& graph, LoadedCheckpoint* checkpoint);
 

@@ -9,6 +9,8 @@
 #include "moxing/flags.h"
 #include "moxing/log.h"
 #include "run/checkpoint_loader.h"
+#include "run/checkpoint_state.h"
+#include "run/finetune.h"
 #include "tensorflow/core/lib/io/path.h"
 #include "tensorflow/core/platform/env.h"
 
@@ -70,10 +72,10 @@ void check_recipe(const RunConfig& config) {
   reject_if(config.model_ema >= 1,
             fmt::format("model_ema is {}, expected a number from 0 to below 1, e.g. 0.9999", config.model_ema));
   reject_if(config.use_ema && config.model_ema == 0,
-            "use_ema exports the averages of model_ema, which is not given: give both");
-  reject_if(config.use_ema && config.export_model.empty(),
-            "use_ema says in TRAIN what export_model exports, which is not given: leave it out, and give it when you "
-            "evaluate");
+            "use_ema evaluates and exports the averages of model_ema, which is not given: give both");
+  reject_if(config.use_ema && config.export_model.empty() && !config.validates(),
+            "use_ema says in TRAIN what a validation evaluates and export_model exports, and neither is given: leave "
+            "it out, and give it when you evaluate");
 }
 
 // What belongs together around num_epochs and the validation.
@@ -108,6 +110,17 @@ void check_validation(const RunConfig& config) {
   reject_if(config.validates() && config.inter_mode && config.inter_mode != ModeKeys::EVAL,
             fmt::format("inter_mode is {}, but eval_every_n_… validates in mode EVAL; leave inter_mode out",
                         to_string(*config.inter_mode)));
+}
+
+// That there is what a new training is to start from, before log_dir is made.
+void check_start(const RunConfig& config) {
+  if (config.run_mode != ModeKeys::TRAIN || !config.cluster.is_chief()) return;
+  if (config.finetune.empty() && config.checkpoint_path.empty()) return;
+  if (!config.log_dir.empty() && !checkpoints_in(config.log_dir).empty()) return;
+  if (!config.finetune.empty())
+    finetune_prefixes(config.finetune);
+  else
+    resolve_checkpoints(config.checkpoint_path);
 }
 
 }  // namespace
@@ -175,6 +188,7 @@ void validate(const RunConfig& config) {
     reject_if(!config.output_fn, "output_fn is needed in PREDICT: it gets the predictions");
   reject_if(!config.export_model.empty() && config.log_dir.empty(),
             "log_dir is needed with export_model: the model goes there");
+  check_start(config);
   if (!config.log_dir.empty() && config.cluster.is_chief()) check_writable(config.log_dir);
 }
 

@@ -272,6 +272,43 @@ TEST(ModelEma, IsEvaluatedAndExportedWhenAsked) {
   EXPECT_NE(error_of<InvalidArgumentError>([&] { export_model(whole); }).find("holds no averages"), std::string::npos);
 }
 
+TEST(ModelEma, IsValidatedWhenAsked) {
+  TempDir dir;
+  for (const int devices : {1, 2}) {
+    SCOPED_TRACE(devices);
+    const auto validated = [&](bool use_ema) {
+      const std::string name = std::to_string(devices) + (use_ema ? "averages" : "weights");
+      set_flag("num_gpus", devices);
+      RunOptions options = norm_options(dir.path(name), 12);
+      options.input_fn = [](const Scope& s, ModeKeys mode) {
+        return regression_input(s, mode == ModeKeys::EVAL ? 32 : 0);
+      };
+      options.model_ema = 0.9;
+      options.use_ema = use_ema;
+      options.random_seed = 1;
+      options.eval_every_n_steps = 6;
+      options.keep_best = "loss";
+      LogCapture log;
+      const RunResult result = run(options);
+      reset_flags();
+      EXPECT_EQ(log.contains("the validation judges the averages"), use_ema) << log.all();
+      EXPECT_EQ(log.contains("the validation judges the weights as they are"), !use_ema) << log.all();
+      // An evaluation of the last checkpoint says the same.
+      RunOptions eval = norm_options("", 0);
+      eval.input_fn = options.input_fn;
+      eval.run_mode = ModeKeys::EVAL;
+      eval.checkpoint_path = dir.path(name + "/model.ckpt-12");
+      eval.use_ema = use_ema;
+      EXPECT_NEAR(result.validation[0].second, run(eval).metrics[0].second, 1e-5);
+      return std::pair(result.validation[0].second, values_in(dir.path(name + "/model.ckpt-12")));
+    };
+    const auto [weights, one] = validated(false);
+    const auto [averages, other] = validated(true);
+    EXPECT_GT(std::abs(weights - averages), 1e-3);
+    EXPECT_EQ(one, other) << "what is validated changes the training";
+  }
+}
+
 TEST(ModelEma, ASkippedStepMovesNoAverage) {
   TempDir dir;
   set_flag("loss_scale", "dynamic");
@@ -308,6 +345,17 @@ TEST(Recipe, WrongValuesAreToldBeforeTraining) {
   EXPECT_NE(told([](RunOptions* o) { o->model_ema = 1; }).find("below 1"), std::string::npos);
   EXPECT_NE(told([](RunOptions* o) { o->model_ema = -1; }).find("model_ema is -1"), std::string::npos);
   EXPECT_NE(told([](RunOptions* o) { o->use_ema = true; }).find("model_ema, which is not given"), std::string::npos);
+  EXPECT_NE(told([](RunOptions* o) {
+              o->model_ema = 0.9;
+              o->use_ema = true;
+            }).find("what a validation evaluates and export_model exports"),
+            std::string::npos);
+  for (std::string RunOptions::*start : {&RunOptions::finetune, &RunOptions::checkpoint_path}) {
+    RunOptions options = toy_options(dir.path("new"), 1);
+    options.*start = dir.path("nowhere/model.ckpt-1");
+    EXPECT_NE(error_of<NotFoundError>([&] { run(options); }).find("nowhere"), std::string::npos);
+    EXPECT_FALSE(std::filesystem::exists(dir.path("new"))) << "nothing was trained";
+  }
   EXPECT_NE(told([](RunOptions* o) {
               o->run_mode = ModeKeys::EVAL;
               o->freeze = "w";
