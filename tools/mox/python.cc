@@ -9,8 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "moxing/error.h"
 
@@ -73,6 +76,77 @@ std::string find_python() {
     throw NotFoundError(
         "found no Python: neither in MOX_PYTHON, nor of an active virtual environment, nor python3 in PATH");
   return python;
+}
+
+void add_package_of_build_tree() {
+  const fs::path package = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "python";
+  std::error_code ignored;
+  if (!fs::is_directory(package / "moxing" / "v1", ignored)) return;
+  const std::string others = environment("PYTHONPATH");
+  setenv("PYTHONPATH", (package.string() + (others.empty() ? "" : ":" + others)).c_str(), 1);
+}
+
+PythonProcess::PythonProcess(const std::string& python, const std::string& code, const std::vector<std::string>& args) {
+  std::array<int, 2> in, out;
+  if (pipe2(in.data(), O_CLOEXEC) != 0) throw Error(fmt::format("no pipe: {}", std::strerror(errno)));
+  if (pipe2(out.data(), O_CLOEXEC) != 0) {
+    const std::string why = std::strerror(errno);
+    for (const int end : in) close(end);
+    throw Error("no pipe: " + why);
+  }
+  to_ = in[1];
+  from_ = out[0];
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+  std::vector<const char*> words = {python.c_str(), "-c", code.c_str()};
+  for (const std::string& arg : args) words.push_back(arg.c_str());
+  words.push_back(nullptr);
+  const int failed = posix_spawn(&child_, python.c_str(), &actions, nullptr, const_cast<char**>(words.data()), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(in[0]);
+  close(out[1]);
+  if (failed == 0) return;
+  close(to_);
+  close(from_);
+  throw Error(fmt::format("cannot start {}: {}", python, std::strerror(failed)));
+}
+
+PythonProcess::~PythonProcess() {
+  if (to_ >= 0) close(to_);
+  if (from_ >= 0) close(from_);
+  if (child_ <= 0) return;
+  kill(child_, SIGTERM);
+  waitpid(child_, nullptr, 0);
+}
+
+void PythonProcess::write(const void* data, size_t size) {
+  const char* at = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t count = ::write(to_, at, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      finish();  // tells why
+      throw Error("the Python that was started takes no more data");
+    }
+    at += count;
+    size -= static_cast<size_t>(count);
+  }
+}
+
+std::string PythonProcess::finish() {
+  close(std::exchange(to_, -1));
+  std::string text = read_all(from_);
+  close(std::exchange(from_, -1));
+  int status = 0;
+  while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
+  }
+  child_ = -1;
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    throw Error(WIFEXITED(status) ? fmt::format("the Python that was started ended with {}: see above", WEXITSTATUS(status))
+                                  : fmt::format("the Python that was started was ended by signal {}", WTERMSIG(status)));
+  return text;
 }
 
 std::optional<std::string> ask_python(const std::string& python, const std::string& code) {

@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include "command.h"
 #include "moxing/error.h"
@@ -14,8 +13,6 @@
 
 namespace mox::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 // What that Python runs: the module's main, after a look whether it is there. {0} is the command, {1} the module.
 constexpr char kStart[] =
@@ -30,20 +27,6 @@ constexpr char kStart[] =
     "    sys.exit(1)\n"
     "from {1}.command import main\n"
     "main(sys.argv[1:])\n";
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-// In the build tree the package lies beside the program's folder; an installed one is where its Python looks.
-void add_package_of_build_tree() {
-  const fs::path package = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "python";
-  std::error_code ignored;
-  if (!fs::is_directory(package / "moxing" / "v1", ignored)) return;
-  const std::string others = environment("PYTHONPATH");
-  setenv("PYTHONPATH", (package.string() + (others.empty() ? "" : ":" + others)).c_str(), 1);
-}
 
 int run_python(const char* command, const char* module, const std::vector<std::string>& args) {
   const std::string python = find_python();
