@@ -39,11 +39,17 @@ class Losses {
   std::vector<tensorflow::Output> losses_;
 };
 
-// Inputs and outputs of the exported model.
+struct ExportSignature {
+  NamedOutputs inputs_dict, outputs_dict;
+};
+
+// Inputs and outputs of the exported model: the signature serving_default.
 struct ExportSpec {
   NamedOutputs inputs_dict;  // tensors of model_fn that the server feeds: usually its inputs
   NamedOutputs outputs_dict;
   std::string version = "-1";  // folder name in log_dir; "-1": the highest number there + 1
+  // Further ones, by name: the same model asked in another way, see encoded_images.h.
+  std::map<std::string, ExportSignature> signatures = {};
 };
 
 struct ModelSpec {

@@ -3,6 +3,7 @@
 
 #include "moxing/class_names.h"
 #include "moxing/datasets.h"
+#include "moxing/encoded_images.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
 #include "moxing/file_system.h"

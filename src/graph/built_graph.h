@@ -49,7 +49,11 @@ struct InterInfo {
 };
 
 struct ExportInfo {
-  std::vector<NamedTensor> inputs, outputs;
+  struct Signature {
+    std::string name;
+    std::vector<NamedTensor> inputs, outputs;
+  };
+  std::vector<Signature> signatures;  // the first is serving_default
   std::string version;
 };
 

@@ -106,8 +106,9 @@ std::map<std::string, InputTensor> tensor_types(const tf::GraphDef& graph, const
   tf::ShapeRefiner refiner(imported.versions().producer(), imported.op_registry());
   tf::ImportGraphDefOptions options;
   std::vector<std::string> names;
-  for (const auto* list : {&info.inputs, &info.outputs})
-    for (const NamedTensor& named : *list) names.push_back(named.tensor);
+  for (const ExportInfo::Signature& signature : info.signatures)
+    for (const auto* list : {&signature.inputs, &signature.outputs})
+      for (const NamedTensor& named : *list) names.push_back(named.tensor);
   for (const std::string& name : names) {
     const TensorRef ref = parse_tensor(name);
     options.return_tensors.emplace_back(ref.node, ref.port);
@@ -122,10 +123,8 @@ std::map<std::string, InputTensor> tensor_types(const tf::GraphDef& graph, const
   return types;
 }
 
-void add_signature(const BuiltGraph& graph, tf::MetaGraphDef* meta) {
+void add_signatures(const BuiltGraph& graph, tf::MetaGraphDef* meta) {
   const auto types = tensor_types(graph.graph, graph.export_info);
-  tf::SignatureDef& signature = (*meta->mutable_signature_def())["serving_default"];
-  signature.set_method_name("tensorflow/serving/predict");
   auto fill = [&](const std::vector<NamedTensor>& list, auto* map) {
     for (const NamedTensor& named : list) {
       tf::TensorInfo& info = (*map)[named.name];
@@ -135,8 +134,12 @@ void add_signature(const BuiltGraph& graph, tf::MetaGraphDef* meta) {
       type.shape.AsProto(info.mutable_tensor_shape());
     }
   };
-  fill(graph.export_info.inputs, signature.mutable_inputs());
-  fill(graph.export_info.outputs, signature.mutable_outputs());
+  for (const ExportInfo::Signature& info : graph.export_info.signatures) {
+    tf::SignatureDef& signature = (*meta->mutable_signature_def())[info.name];
+    signature.set_method_name("tensorflow/serving/predict");
+    fill(info.inputs, signature.mutable_inputs());
+    fill(info.outputs, signature.mutable_outputs());
+  }
 }
 
 void add_meta_info(tf::MetaGraphDef* meta) {
@@ -178,7 +181,7 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
   *meta->mutable_graph_def() = graph.graph;
   add_saver(graph.variables, meta);
   add_variable_collections(graph.variables, meta);
-  add_signature(graph, meta);
+  add_signatures(graph, meta);
   add_meta_info(meta);
 
   tf::Env* env = tf::Env::Default();

@@ -171,8 +171,10 @@ BuiltGraph assemble_export(const ReturnedSpec& spec, GraphContents contents, Lan
   check_spec(spec, ModeKeys::EXPORT, "run_mode", language);
   BuiltGraph built;
   built.mode = ModeKeys::EXPORT;
-  built.export_info = {named_tensors(spec.export_spec->inputs), named_tensors(spec.export_spec->outputs),
-                       spec.export_spec->version};
+  for (const ReturnedSpec::Signature& signature : spec.export_spec->signatures)
+    built.export_info.signatures.push_back(
+        {signature.name, named_tensors(signature.inputs), named_tensors(signature.outputs)});
+  built.export_info.version = spec.export_spec->version;
   set_contents(std::move(contents), &built);
   return built;
 }

@@ -44,6 +44,16 @@ ReturnedSpec returned(const Scope& scope, const ModelSpec& spec) {
   return result;
 }
 
+ReturnedSpec::Export returned(const Scope& scope, const ExportSpec& spec) {
+  ReturnedSpec::Export result{{}, spec.version};
+  const auto add = [&](const std::string& name, const NamedOutputs& inputs, const NamedOutputs& outputs) {
+    result.signatures.push_back({name, returned(scope, inputs), returned(scope, outputs)});
+  };
+  add(kDefaultSignature, spec.inputs_dict, spec.outputs_dict);
+  for (const auto& [name, signature] : spec.signatures) add(name, signature.inputs_dict, signature.outputs_dict);
+  return result;
+}
+
 // Calls input_fn on a graph of its own.
 ReturnedInput call_input_fn(const RunOptions& options, ModeKeys mode) {
   Scope scope = Scope::new_root();
@@ -202,8 +212,7 @@ BuiltGraph build_export_graph(const ModelFn& model_fn, const std::vector<InputTe
   for (const tf::Output& loss : spec.loss.all()) result.losses.push_back(returned(root, loss));
   result.var_scopes = spec.var_scopes;
   if (spec.export_spec)
-    result.export_spec = {returned(root, spec.export_spec->inputs_dict), returned(root, spec.export_spec->outputs_dict),
-                          spec.export_spec->version};
+    result.export_spec = returned(root, *spec.export_spec);
   return assemble_export(result, contents_of(root), Language::kCpp);
 }
 

@@ -42,12 +42,30 @@ void check_losses(const ReturnedSpec& spec, const Idioms& idioms) {
                         spec.var_scopes.size(), spec.losses.size()));
 }
 
-void check_named(const std::vector<NamedReturned>& values, const char* field, ModeKeys mode) {
+void check_named(const std::vector<NamedReturned>& values, const std::string& field, ModeKeys mode) {
   for (const auto& [name, value] : values) {
     reject_if(!value.instead.empty(), fmt::format("{}['{}'] of model_fn is {}, expected a tensor ({})", field, name,
                                                   value.instead, to_string(mode)));
     reject_if(value.outside, fmt::format("{}['{}'] of model_fn, {}, was made outside of model_fn ({})", field, name,
                                          value.tensor.name, to_string(mode)));
+  }
+}
+
+void check_signatures(const ReturnedSpec::Export& spec, ModeKeys mode) {
+  for (size_t i = 0; i < spec.signatures.size(); ++i) {
+    const auto& [name, inputs, outputs] = spec.signatures[i];
+    const std::string field = i == 0 ? "export_spec" : fmt::format("export_spec.signatures['{}']", name);
+    if (i > 0) {
+      reject_if(name.empty() || name == kDefaultSignature,
+                fmt::format("{} of model_fn: a further signature cannot have this name; {} is made of inputs_dict and "
+                            "outputs_dict",
+                            field, kDefaultSignature));
+      reject_if(inputs.empty() || outputs.empty(),
+                fmt::format("{} of model_fn has {} inputs and {} outputs, expected at least one of each", field,
+                            inputs.size(), outputs.size()));
+    }
+    check_named(inputs, field + ".inputs_dict", mode);
+    check_named(outputs, field + ".outputs_dict", mode);
   }
 }
 
@@ -104,8 +122,7 @@ void check_spec(const ReturnedSpec& spec, ModeKeys mode, const char* option, Lan
                           value.tensor.shape.DebugString(), idioms.mean));
   check_named(spec.output_info, "output_info", mode);
   if (!spec.export_spec) return;
-  check_named(spec.export_spec->inputs, "export_spec.inputs_dict", mode);
-  check_named(spec.export_spec->outputs, "export_spec.outputs_dict", mode);
+  check_signatures(*spec.export_spec, mode);
 }
 
 void check_optimizer_count(size_t optimizers, size_t losses) {

@@ -180,7 +180,8 @@ void validate_averages(BuiltGraph* graph) {
     if (found == index.end() || !needed.insert(found->first).second) continue;
     for (const std::string& input : found->second->input()) stack.push_back(node_of(input));
   }
-  StepVariant evaluation{.name = kFolder};
+  StepVariant evaluation;
+  evaluation.name = kFolder;
   std::unordered_map<std::string, std::string> handles;
   for (const VariableInfo& variable : graph->variables) handles[variable.name] = variable.handle;
   for (const VariableInfo& variable : graph->variables)

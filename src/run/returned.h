@@ -29,10 +29,17 @@ struct ReturnedInput {
   std::vector<std::string> class_names;  // in label order, when the data set knows them
 };
 
+// The signature that every exported model has.
+inline constexpr char kDefaultSignature[] = "serving_default";
+
 // By model_fn: its ModelSpec.
 struct ReturnedSpec {
-  struct Export {
+  struct Signature {
+    std::string name;
     std::vector<NamedReturned> inputs, outputs;
+  };
+  struct Export {
+    std::vector<Signature> signatures;  // the first is serving_default
     std::string version;
   };
 

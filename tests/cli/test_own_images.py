@@ -145,3 +145,39 @@ def test_arrays_that_tell_of_more_than_they_hold(trained, tmp_path):
         return  # the file system has no such files
     failed = mox("predict", f"--checkpoint_url={trained}", path, check=False)
     assert failed.returncode == 2 and "1.25e+13 bytes, this machine has" in failed.stderr, failed.stderr
+
+
+def test_a_cache_of_pixels(pictures, tmp_path):
+    cache = tmp_path / "cache"
+    train(pictures, tmp_path / "files")
+    for run in ("first", "second"):
+        train(pictures, tmp_path / run, f"--cache_dir={cache}", "--cache=decoded")
+    results = [evaluate(tmp_path / run) for run in ("files", "first", "second")]
+    assert results[0]["loss"] == pytest.approx(results[1]["loss"], rel=1e-5) == pytest.approx(results[2]["loss"], rel=1e-5)
+    entries = list(cache.glob("mox-cache/??/*"))
+    assert entries and all(entry.stat().st_size > 28 * 28 * 3 for entry in entries)
+    refused = mox("train", "--model_name=lenet", "--dataset_name=fashion_mnist", f"--data_url={DATA}", f"--cache_dir={cache}",
+                  "--cache=decoded", check=False)
+    assert refused.returncode != 0 and "--cache=decoded is for folders of images" in refused.stderr
+    told = mox("train", "--model_name=lenet", f"--data_url={pictures}", "--cache=decoded", check=False)
+    assert told.returncode != 0 and "there is no cache_dir" in told.stderr
+
+
+def test_served_files(pictures, tmp_path):
+    """The signature serving_bytes: files in, the names of their classes out, as mox predict says."""
+    import os
+
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+
+    train(pictures, tmp_path / "run", "--export_model=TF_SERVING")
+    paths = sorted((pictures / "eval").rglob("*.png"))[:20]
+    predicted = [json.loads(line) for line in mox("predict", f"--checkpoint_url={tmp_path / 'run'}", "--json", *paths).stdout.splitlines()]
+    exported = mox("export", f"--checkpoint_url={tmp_path / 'run'}", f"--export_url={tmp_path}").stdout.strip()
+    for folder in (tmp_path / "run/1", exported):
+        loaded = tf.saved_model.load(str(folder))
+        assert set(loaded.signatures) == {"serving_default", "serving_bytes"}
+        served = loaded.signatures["serving_bytes"](image_bytes=tf.constant([path.read_bytes() for path in paths]))
+        assert [name.decode() for name in served["class_names"].numpy()] == [line["class"] for line in predicted]
+        assert served["classes"].numpy().tolist() == [line["label"] for line in predicted]
+        np.testing.assert_allclose(served["probabilities"].numpy().max(1), [line["probability"] for line in predicted], atol=1e-5)

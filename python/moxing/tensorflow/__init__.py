@@ -15,8 +15,8 @@ from moxing.tensorflow import auto, datasets
 from moxing.tensorflow.datasets import *  # noqa: F403  data sets, by their names on the manual's pages
 from moxing.tensorflow.executor import (AggregativeSessionRunHook, EarlyStoppingHook, ExportKeys, ExportSpec,
                                         FeedSessionRunHook, InputSpec, LogEvaluationMetricHook, LrFindResult, ModeKeys,
-                                        ModelSpec, PlateauLREarlyStoppingHook, RunResult, get_collection, get_flag,
-                                        get_help, lr_find, run, set_flag, var_scope)
+                                        ModelSpec, PlateauLREarlyStoppingHook, RunResult, encoded_images, get_collection,
+                                        get_flag, get_help, lr_find, run, set_flag, var_scope)
 from moxing.tensorflow.executor.flags import take_flags_from_command_line
 from moxing.tensorflow.history import history
 from moxing.tensorflow.nets import NetworkKeys, default_preprocess_fn, get_model_fn, get_model_meta
@@ -29,7 +29,7 @@ __all__ = [
     "AggregativeSessionRunHook", "DataError", "EarlyStoppingHook", "Error", "ExportKeys", "ExportSpec", "FeedSessionRunHook",
     "InputSpec", "InvalidArgumentError", "LogEvaluationMetricHook", "LrFindResult", "ModeKeys", "ModelSpec", "NetworkKeys",
     "NotFoundError", "PlateauLREarlyStoppingHook", "PreprocessingKeys", "RunError", "RunResult", "UnsupportedError", "auto",
-    "balanced_class_weights", "cache", "default_preprocess_fn", "file", "get_collection", "get_data_augmentation_fn",
+    "balanced_class_weights", "cache", "default_preprocess_fn", "encoded_images", "file", "get_collection", "get_data_augmentation_fn",
     "get_flag", "get_help", "get_model_fn", "get_model_meta", "get_optimizer_fn", "get_optimizer_wrapper_fn", "history",
     "learning_rate_scheduler", "load_plugin", "lr_find", "mix_batch", "run", "set_flag", "var_scope", *datasets.__all__,
 ]

@@ -65,9 +65,15 @@ void bind_returned(nb::module_& m) {
            })
       .def_rw("log_info", &ReturnedSpec::log_info)
       .def_rw("output_info", &ReturnedSpec::output_info)
-      .def("set_export", [](ReturnedSpec& self, NamedValues inputs, NamedValues outputs, std::string version) {
-        self.export_spec = {std::move(inputs), std::move(outputs), std::move(version)};
-      });
+      .def(
+          "set_export",
+          [](ReturnedSpec& self, const std::vector<std::tuple<std::string, NamedValues, NamedValues>>& signatures,
+             std::string version) {
+            self.export_spec = ReturnedSpec::Export{{}, std::move(version)};
+            for (const auto& [name, inputs, outputs] : signatures)
+              self.export_spec->signatures.push_back({name, inputs, outputs});
+          },
+          "signatures: (name, inputs, outputs), serving_default first");
   nb::class_<VariableInfo>(m, "VariableInfo")
       .def("__init__",
            [](VariableInfo* self, std::string name, std::string handle, std::string initializer, int dtype,

@@ -79,6 +79,7 @@ void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
   app.number("--validation_seed", c->validation_seed, {0, kMaxCount}, "which images validation_split keeps back");
   add_option(app, dataset_option("max_broken_samples"), c->max_broken_samples);
   add_option(app, dataset_option("cache_dir"), c->cache_dir);
+  add_option(app, dataset_option("cache"), c->cache);
 }
 
 // What the flags say, and what run.json says: a file from outside.
@@ -335,10 +336,42 @@ void add_training(const Scope& s, const ClassifierConfig& config, const Recipe& 
   spec->log_info = {{"loss", loss}, {"accuracy", metrics::expected_accuracy(s, logits, labels)}};
 }
 
+// A name a class; its number where none is known.
+tensorflow::Tensor names_tensor(const std::vector<std::string>& names, int64_t num_classes) {
+  tensorflow::Tensor tensor(tensorflow::DT_STRING, {num_classes});
+  for (int64_t i = 0; i < num_classes; ++i)
+    tensor.flat<tensorflow::tstring>()(i) =
+        i < static_cast<int64_t>(names.size()) ? names[static_cast<size_t>(i)] : std::to_string(i);
+  return tensor;
+}
+
+ModelSpec exported_model(const Scope& s, const ClassifierConfig& config, const std::vector<std::string>& class_names,
+                         const Output& images) {
+  const auto preprocess = [&config](const Scope& scope, const Output& image) {
+    return classifier_image(scope, config, image, ModeKeys::EXPORT);
+  };
+  const EncodedImages encoded = encoded_images(s, images, preprocess, config.alpha);
+  const Output logits = classifier_logits(s, config, encoded.images, ModeKeys::EXPORT);
+  const Output best = ops::ArgMax(s.WithOpName("classes"), logits, 1);
+  const NamedOutputs outputs = {
+      {"logits", logits}, {"probabilities", layers::softmax(s, logits, "probabilities")}, {"classes", best}};
+  NamedOutputs with_names = outputs;
+  if (!class_names.empty())
+    with_names.emplace_back(
+        "class_names", ops::GatherV2(s, ops::Const(s, names_tensor(class_names, config.num_classes)), best, 0));
+  ModelSpec spec;
+  // Servers take what ends in _bytes as base64.
+  spec.export_spec = ExportSpec{
+      {{"images", encoded.images}}, outputs, "-1", {{"serving_bytes", {{{"image_bytes", encoded.files}}, with_names}}}};
+  return spec;
+}
+
 }  // namespace
 
-ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe) {
-  return [config, recipe](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe,
+                         const std::vector<std::string>& class_names) {
+  return [config, recipe, class_names](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    if (mode == ModeKeys::EXPORT) return exported_model(s, config, class_names, inputs[0]);
     const bool by_recipe = mode == ModeKeys::TRAIN && inputs.size() > 1 &&
                            (recipe.mix.mixup > 0 || recipe.mix.cutmix > 0 || !recipe.class_weights.empty());
     MixedBatch batch;
@@ -347,10 +380,7 @@ ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe) {
     const Output probabilities = layers::softmax(s, logits, "probabilities");
     ModelSpec spec;
     spec.output_info = {{"logits", logits}, {"probabilities", probabilities}};
-    const Output best = ops::ArgMax(s.WithOpName("classes"), logits, 1);
-    spec.export_spec =
-        ExportSpec{{{"images", inputs[0]}}, {{"logits", logits}, {"probabilities", probabilities}, {"classes", best}}};
-    if (inputs.size() < 2 || mode == ModeKeys::EXPORT) return spec;
+    if (inputs.size() < 2) return spec;
     if (by_recipe) {
       add_training(s, config, recipe, logits, batch.labels, &spec);
       return spec;

@@ -30,6 +30,7 @@ struct ClassifierConfig {
   std::string dtype = "float32";   // of the computation; variables, softmax and loss stay float32
   int64_t max_broken_samples = 0;  // of images and TFRecord files: so many may be left out
   std::string cache_dir;           // of the same: the first epoch fills it, later ones and other runs read it
+  std::string cache = "encoded";   // what it keeps
   std::string alpha = "drop";      // of transparent images, see the data sets' option
   double validation_split = 0;     // of each class of own images: not trained on, but validated on; 0: none
   int64_t validation_seed = 0;     // which of them
@@ -90,6 +91,9 @@ tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig&
                                      const tensorflow::Output& images, ModeKeys mode);
 // Loss with regularisation, accuracy; output_info: logits, probabilities, and in EVAL what exact metrics and the report
 // need. TRAIN heeds the recipe's mix and class weights.
-ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe = {});
+// EXPORT has a second signature, serving_bytes, of image files; its classes have the names of `class_names`, as far as
+// these are known.
+ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe = {},
+                         const std::vector<std::string>& class_names = {});
 
 }  // namespace mox::cli

@@ -67,11 +67,17 @@ InputFn train_input(const ClassifierConfig& config, const TrainData& data, const
     if (mode != ModeKeys::TRAIN) return classifier_input(config, data.eval_split, *names)(s, mode);
     *names = class_names_of_training(config, train_url);
     auto inputs = classifier_input(config, data.train_split, *names, augmentation)(s, mode);
-    if (names->empty())
-      *names = data::classes_of_labels(ClassifierData(config).open(data.train_split, ModeKeys::EVAL)->class_names(),
-                                       config.labels_offset, config.num_classes);
+    if (names->empty()) *names = class_names(config, data, train_url);
     return inputs;
   };
+}
+
+std::vector<std::string> class_names(const ClassifierConfig& config, const TrainData& data,
+                                     const std::string& train_url) {
+  const std::vector<std::string> names = class_names_of_training(config, train_url);
+  if (!names.empty()) return names;
+  return data::classes_of_labels(ClassifierData(config).open(data.train_split, ModeKeys::EVAL)->class_names(),
+                                 config.labels_offset, config.num_classes);
 }
 
 std::string describe(const TrainData& data) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/classifier.h"
 #include "moxing/run.h"
@@ -25,6 +26,10 @@ TrainData train_data(const ClassifierConfig& config, const RunOptions& run);
 // outlive it.
 InputFn train_input(const ClassifierConfig& config, const TrainData& data, const std::string& train_url,
                     const AugmentationOptions& augmentation = {});
+
+// The names of the network's classes, in their order: the run's, where it goes on, else the data's; empty: not known.
+std::vector<std::string> class_names(const ClassifierConfig& config, const TrainData& data,
+                                     const std::string& train_url);
 
 // "3,671 images of 5 classes to train on (train), 734 to validate on (validation)".
 std::string describe(const TrainData& data);

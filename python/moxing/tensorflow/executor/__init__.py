@@ -1,4 +1,5 @@
 """Runs jobs: run and what its arguments are made of."""
+from moxing.tensorflow.executor.encoded_images import encoded_images
 from moxing.tensorflow.executor.flags import get_flag, get_help, set_flag
 from moxing.tensorflow.executor.hooks import (AggregativeSessionRunHook, EarlyStoppingHook, FeedSessionRunHook,
                                               LogEvaluationMetricHook, PlateauLREarlyStoppingHook)
@@ -11,4 +12,4 @@ from moxing.tensorflow.executor.specs import ExportSpec, ModelSpec
 
 __all__ = ["AggregativeSessionRunHook", "EarlyStoppingHook", "ExportKeys", "ExportSpec", "FeedSessionRunHook", "InputSpec",
            "LogEvaluationMetricHook", "LrFindResult", "ModeKeys", "ModelSpec", "PlateauLREarlyStoppingHook", "RunResult",
-           "get_collection", "get_flag", "get_help", "lr_find", "run", "set_flag", "var_scope"]
+           "encoded_images", "get_collection", "get_flag", "get_help", "lr_find", "run", "set_flag", "var_scope"]

@@ -45,6 +45,8 @@ def spec(model_spec, mode):
         result.output_info = named(model_spec.output_info, "output_info", mode)
     elif model_spec.export_spec is not None:
         given = model_spec.export_spec
-        result.set_export(named(given.inputs_dict, "export_spec.inputs_dict", mode),
-                          named(given.outputs_dict, "export_spec.outputs_dict", mode), given.version_name())
+        signatures = [("serving_default", "export_spec", given.inputs_dict, given.outputs_dict)]
+        signatures += [(name, f"export_spec.signatures[{name!r}]", *dicts) for name, dicts in given.further_signatures()]
+        result.set_export([(name, named(inputs, f"{field}.inputs_dict", mode), named(outputs, f"{field}.outputs_dict", mode))
+                           for name, field, inputs, outputs in signatures], given.version_name())
     return result

@@ -9,14 +9,28 @@ from moxing.errors import ArgumentTypeError, UnsupportedError
 class ExportSpec:
     """Inputs and outputs of the exported model.
 
-    inputs_dict: name -> tensor that a server feeds: usually model_fn's inputs. outputs_dict: name -> tensor.
-    version: the folder's name in log_dir; -1: the highest number there + 1.
+    inputs_dict: name -> tensor that a server feeds: usually model_fn's inputs. outputs_dict: name -> tensor. Both are the
+    signature serving_default. version: the folder's name in log_dir; -1: the highest number there + 1. signatures: further
+    ones, name -> (inputs_dict, outputs_dict): the same model asked in another way (encoded_images tells one).
     """
 
-    def __init__(self, inputs_dict: "dict[str, Any]", outputs_dict: "dict[str, Any]", version: "int | str" = -1):
+    def __init__(self, inputs_dict: "dict[str, Any]", outputs_dict: "dict[str, Any]", version: "int | str" = -1,
+                 signatures: "dict[str, tuple[dict[str, Any], dict[str, Any]]] | None" = None):
         self.inputs_dict = inputs_dict
         self.outputs_dict = outputs_dict
         self.version = version
+        self.signatures = signatures
+
+    def further_signatures(self) -> "list[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]":
+        """[(name, (inputs_dict, outputs_dict))]. Raises ArgumentTypeError for signatures that are none."""
+        given = self.signatures or {}
+        if not isinstance(given, dict):
+            raise ArgumentTypeError(f"ExportSpec: signatures is {shown(given)}, expected a dict: name -> (inputs_dict, outputs_dict)")
+        for name, dicts in given.items():
+            if not isinstance(name, str) or not isinstance(dicts, (tuple, list)) or len(dicts) != 2:
+                raise ArgumentTypeError(f"ExportSpec: signatures[{name!r}] is {shown(dicts)}, expected a name -> (inputs_dict, "
+                                        "outputs_dict)")
+        return list(given.items())
 
     def version_name(self) -> str:
         """The version as a text. Raises ArgumentTypeError for what is neither a number nor a text."""
