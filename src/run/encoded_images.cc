@@ -25,24 +25,20 @@ Output decoded(const Scope& s, const Output& file, int64_t channels) {
 Output laid_over(const Scope& s, const Output& pixels, int background) {
   const Output values = ops::Cast(s, pixels, tf::DT_INT32);
   const Output channels = ops::GatherV2(s, ops::Shape(s, pixels), 2, 0);
-  const Output transparent = ops::Cast(
-      s, ops::LogicalOr(s, ops::Equal(s, channels, 2), ops::Equal(s, channels, 4)), tf::DT_INT32);
+  const Output transparent =
+      ops::Cast(s, ops::LogicalOr(s, ops::Equal(s, channels, 2), ops::Equal(s, channels, 4)), tf::DT_INT32);
   const Output colours = ops::Subtract(s, channels, transparent);
-  const auto part = [&](const Output& begin) -> Output {
-    const Output first = ops::Stack(s, {Output(ops::Const(s, 0)), Output(ops::Const(s, 0)), begin});
-    return ops::Slice(s, values, first, ops::Const(s, {-1, -1, -1}));
+  const auto numbers = [&s](int of_sides, const Output& of_channels) -> Output {
+    const Output sides = ops::Const(s, of_sides);
+    return ops::Stack(s, {sides, sides, of_channels});
   };
-  const Output zero = ops::Const(s, 0);
-  const Output sizes = ops::Stack(s, {Output(ops::Const(s, -1)), Output(ops::Const(s, -1)), colours});
-  const Output shown = ops::Slice(s, values, ops::Stack(s, {zero, zero, zero}), sizes);
-  // The last channel, which counts only where it says how much is there.
-  const Output last = part(ops::Subtract(s, channels, 1));
+  const Output shown = ops::Slice(s, values, numbers(0, ops::Const(s, 0)), numbers(-1, colours));
+  const Output last = ops::Slice(s, values, numbers(0, ops::Subtract(s, channels, 1)), numbers(-1, ops::Const(s, 1)));
   const Output share = ops::Add(s, ops::Multiply(s, last, transparent),
                                 ops::Multiply(s, ops::Subtract(s, 1, transparent), 255));
   const Output behind = ops::Multiply(s, ops::Subtract(s, 255, share), background);
   const Output sum = ops::Add(s, ops::Add(s, ops::Multiply(s, shown, share), behind), 127);
-  const Output repeats = ops::Stack(s, {Output(ops::Const(s, 1)), Output(ops::Const(s, 1)), Output(ops::Div(s, 3, colours))});
-  return ops::Cast(s, ops::Tile(s, ops::Div(s, sum, 255), repeats), tf::DT_UINT8);
+  return ops::Cast(s, ops::Tile(s, ops::Div(s, sum, 255), numbers(1, ops::Div(s, 3, colours))), tf::DT_UINT8);
 }
 
 // A map over the rows of `files`.

@@ -91,10 +91,11 @@ def test_data_sets_with_and_without_a_cache(pictures, tmp_path):
                    "--batch_size=8", f"--cache_dir={tmp_path}", f"--output_url={tmp_path}/page.html")
     rows = {(row["row"], row["cache"]): row for row in report["rows"]}
     names = ["bytes", "images", "augmented", "tfrecord", "tfrecord_augmented"]
-    assert list(rows) == [(name, cache) for name in names for cache in ("none", "encoded")]
+    caches = {name: ("none", "encoded", "decoded") if name in ("images", "augmented") else ("none", "encoded") for name in names}
+    assert list(rows) == [(name, cache) for name in names for cache in caches[name]]
     for row in rows.values():
         assert 40 <= row["images"] <= 80
-        assert row["images_per_second"] > 0 and row["images_per_cpu_second"] > 0 and row["peak_mib"] > report["setup"]["mib_before"]
+        assert row["images_per_second"] > 0 and row["images_per_cpu_second"] > 0 and row["peak_mib"] >= report["setup"]["mib_before"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
 
 

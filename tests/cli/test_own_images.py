@@ -156,11 +156,13 @@ def test_a_cache_of_pixels(pictures, tmp_path):
     assert results[0]["loss"] == pytest.approx(results[1]["loss"], rel=1e-5) == pytest.approx(results[2]["loss"], rel=1e-5)
     entries = list(cache.glob("mox-cache/??/*"))
     assert entries and all(entry.stat().st_size > 28 * 28 * 3 for entry in entries)
-    refused = mox("train", "--model_name=lenet", "--dataset_name=fashion_mnist", f"--data_url={DATA}", f"--cache_dir={cache}",
+    new = f"--train_url={tmp_path / 'new'}"
+    refused = mox("train", "--model_name=lenet", "--dataset_name=fashion_mnist", f"--data_url={DATA}", new, f"--cache_dir={cache}",
                   "--cache=decoded", check=False)
     assert refused.returncode != 0 and "--cache=decoded is for folders of images" in refused.stderr
-    told = mox("train", "--model_name=lenet", f"--data_url={pictures}", "--cache=decoded", check=False)
+    told = mox("train", "--model_name=lenet", f"--data_url={pictures}", new, "--cache=decoded", check=False)
     assert told.returncode != 0 and "there is no cache_dir" in told.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_served_files(pictures, tmp_path):
@@ -170,14 +172,26 @@ def test_served_files(pictures, tmp_path):
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import tensorflow as tf
 
-    train(pictures, tmp_path / "run", "--export_model=TF_SERVING")
-    paths = sorted((pictures / "eval").rglob("*.png"))[:20]
-    predicted = [json.loads(line) for line in mox("predict", f"--checkpoint_url={tmp_path / 'run'}", "--json", *paths).stdout.splitlines()]
-    exported = mox("export", f"--checkpoint_url={tmp_path / 'run'}", f"--export_url={tmp_path}").stdout.strip()
-    for folder in (tmp_path / "run/1", exported):
+    def same(folder, paths, run):
+        predicted = [json.loads(line) for line in mox("predict", f"--checkpoint_url={run}", "--json", *paths).stdout.splitlines()]
         loaded = tf.saved_model.load(str(folder))
         assert set(loaded.signatures) == {"serving_default", "serving_bytes"}
         served = loaded.signatures["serving_bytes"](image_bytes=tf.constant([path.read_bytes() for path in paths]))
         assert [name.decode() for name in served["class_names"].numpy()] == [line["class"] for line in predicted]
         assert served["classes"].numpy().tolist() == [line["label"] for line in predicted]
         np.testing.assert_allclose(served["probabilities"].numpy().max(1), [line["probability"] for line in predicted], atol=1e-5)
+
+    train(pictures, tmp_path / "run", "--export_model=TF_SERVING")
+    paths = sorted((pictures / "eval").rglob("*.png"))[:20]
+    exported = mox("export", f"--checkpoint_url={tmp_path / 'run'}", f"--export_url={tmp_path}").stdout.strip()
+    for folder in (tmp_path / "run/1", exported):
+        same(folder, paths, tmp_path / "run")
+    # Transparent ones, over what the training saw behind them.
+    rng = np.random.default_rng(1)
+    for i in range(8):
+        path = tmp_path / "odd" / NAMES[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tf.io.encode_png(rng.integers(0, 256, (28, 28, 1 + i % 4), np.uint8)).numpy())
+    mox("train", "--model_name=lenet", f"--data_url={tmp_path / 'odd'}", f"--train_url={tmp_path / 'over'}", "--batch_size=4",
+        "--max_number_of_steps=2", "--alpha=white", "--seed=1", "--export_model=TF_SERVING")
+    same(tmp_path / "over/1", sorted((tmp_path / "odd").rglob("*.png")), tmp_path / "over")

@@ -90,6 +90,9 @@ def test_finetune_and_freeze(tmp_path, refused):
     assert "nothing to train" not in done.stderr and variables(tmp_path / "c/model.ckpt-3")["global_step"] == 3
     refused("freeze: 'conf1/weigths' matches none of the", freeze="conf1/weigths")
     refused("finetune: there is no checkpoint at", finetune=tmp_path / "none")
+    for start in ("finetune", "checkpoint_url"):
+        done = mox(*args(tmp_path / "new", **{start: tmp_path / "none/model.ckpt-1"}), check=False)
+        assert done.returncode == 1 and "none" in done.stderr and not (tmp_path / "new").exists(), done.stderr
 
 
 def np_image(path, value):
@@ -148,6 +151,13 @@ def test_averages_are_evaluated_and_exported(tmp_path, refused):
     done = mox("eval", f"--checkpoint_url={tmp_path / 'plain'}", "--use_ema", check=False)
     assert done.returncode == 2 and "holds no averages" in done.stderr
     refused("model_ema is 1, expected a number from 0 to below 1", model_ema=1)
+    # A validation judges them, and an evaluation says the same.
+    done = train(tmp_path / "judged", 10, "--use_ema", model_ema=0.9, eval_every_n_steps=10)
+    assert "the validation judges the averages" in done.stderr and f"mox eval --checkpoint_url={tmp_path / 'judged'} --use_ema" in done.stderr
+    last = [json.loads(line) for line in (tmp_path / "judged/log.jsonl").read_text().splitlines() if "validation/loss" in line][-1]
+    mean = json.loads(mox("eval", f"--checkpoint_url={tmp_path / 'judged'}", "--json", "--use_ema").stdout)
+    assert mean["loss"] == pytest.approx(last["validation/loss"], rel=1e-4)
+    refused("use_ema says in TRAIN what a validation evaluates", "--use_ema", model_ema=0.9)
 
 
 @pytest.mark.parametrize("processes", [["--workers=2"], ["--workers=2", "--ps=1"]])

@@ -65,8 +65,9 @@ std::vector<std::string> end_block(const RunResult& result, const TrainData& dat
   add("checkpoint", result.checkpoint);
   add("exported", result.export_dir);
   if (result.interrupted || result.checkpoint.empty()) return lines;
-  add("next", "mox eval --checkpoint_url=" + quoted(dir));
-  add("", "mox predict --checkpoint_url=" + quoted(dir) + " IMAGE…");
+  const std::string averages = run.use_ema ? " --use_ema" : "";
+  add("next", "mox eval --checkpoint_url=" + quoted(dir) + averages);
+  add("", "mox predict --checkpoint_url=" + quoted(dir) + averages + " IMAGE…");
   add("", "mox report " + quoted(dir));
   return lines;
 }
