@@ -21,9 +21,9 @@ struct PreviewOptions {
   ModeKeys run_mode = ModeKeys::TRAIN;  // TRAIN: random augmentation; EVAL: what evaluation sees
   int64_t rows = 4;
   int64_t columns = 8;
-  int image_size = 0;              // pixels a side; 0: the network's default
-  int64_t seed = 1;                // of the choice and the augmentation
-  int64_t max_broken_samples = 0;  // as in ImageDatasetOptions
+  int image_size = 0;                     // pixels a side; 0: the network's default
+  int64_t seed = 1;                       // of the choice and the augmentation
+  int64_t max_broken_samples = 0;         // as in ImageDatasetOptions
   AugmentationOptions augmentation = {};  // of TRAIN
   MixOptions mix = {};                    // the picture is one batch; labels tell the shares
 };

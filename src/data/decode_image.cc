@@ -250,8 +250,7 @@ absl::Status deliver(std::string_view content, const View& image, const DecodeOp
   nearest(source.width, width, source.step_x, &columns);
   for (int64_t row : rows)
     for (int64_t column : columns) {
-      copy_pixel(image.bytes + (source.begin + row + column) * image.channels, image.channels, out,
-                 options.channels);
+      copy_pixel(image.bytes + (source.begin + row + column) * image.channels, image.channels, out, options.channels);
       out += options.channels;
     }
   return absl::OkStatus();

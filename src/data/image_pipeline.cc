@@ -262,15 +262,14 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
   out.shapes.erase(out.shapes.begin() + 1, out.shapes.begin() + 3);
   out.types.insert(out.types.begin() + 1, tf::DT_STRING);
   out.shapes.insert(out.shapes.begin() + 1, tf::PartialTensorShape(std::vector<int64_t>{}));
-  return dataset_op(
-      scope, &node,
-      {.op = "MoxReadFilesDataset",
-       .inputs = {ops::Const(scope, readers), ops::Const(scope, capacity),
-                  ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
-                  ops::Const(scope, options.remove_cache_on_finish),
-                  ops::Const(scope, options.preprocess_fn != nullptr), cached_pixels(scope, options)},
-       .types = out.types,
-       .shapes = out.shapes});
+  return dataset_op(scope, &node,
+                    {.op = "MoxReadFilesDataset",
+                     .inputs = {ops::Const(scope, readers), ops::Const(scope, capacity),
+                                ops::Const(scope, tf::Input::Initializer(options.cache_dir)),
+                                ops::Const(scope, options.remove_cache_on_finish),
+                                ops::Const(scope, options.preprocess_fn != nullptr), cached_pixels(scope, options)},
+                     .types = out.types,
+                     .shapes = out.shapes});
 }
 
 }  // namespace mox::data

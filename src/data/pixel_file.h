@@ -1,5 +1,5 @@
-// Decoded pixels as a cache keeps them: a header, rows of three-byte pixels, and kRowSlack bytes more. What decodes image
-// files takes these, too.
+// Decoded pixels as a cache keeps them: a header, rows of three-byte pixels, and kRowSlack bytes more. What decodes
+// image files takes these, too.
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ namespace {
 
 constexpr int64_t kMostCells = 100;  // in a row or a column
 constexpr int64_t kMostLabels = 100'000;
-constexpr int64_t kGap = 2;          // pixels between the images
+constexpr int64_t kGap = 2;  // pixels between the images
 
 std::unique_ptr<Dataset> open_dataset(const PreviewOptions& options) {
   if (!options.dataset_name.empty())

@@ -43,7 +43,7 @@ struct ReadOptions {
   int64_t ahead = 256;
   bool check_images = false;
   std::optional<DecodeOptions> pixels;  // what the cache keeps; none: the files
-  std::shared_ptr<SampleCache> cache;  // may be null
+  std::shared_ptr<SampleCache> cache;   // may be null
 };
 
 // Decoded images are large: of photographs from a camera a few are as much as all others.
@@ -57,8 +57,7 @@ absl::Status read_pixels(const ReadOptions& options, const std::string& key, con
   tf::tstring encoded;
   if (const auto status = read_into(path, &encoded); !status.ok()) return status;
   // Where nothing is kept, as on a full disk, who decodes may do with a part of the pixels.
-  if (options.cache->writes() &&
-      make_pixel_file({encoded.data(), encoded.size()}, *options.pixels, content).ok())
+  if (options.cache->writes() && make_pixel_file({encoded.data(), encoded.size()}, *options.pixels, content).ok())
     options.cache->write(pixels, std::string_view(content->data(), content->size()));
   else
     *content = std::move(encoded);

@@ -34,8 +34,8 @@ Output laid_over(const Scope& s, const Output& pixels, int background) {
   };
   const Output shown = ops::Slice(s, values, numbers(0, ops::Const(s, 0)), numbers(-1, colours));
   const Output last = ops::Slice(s, values, numbers(0, ops::Subtract(s, channels, 1)), numbers(-1, ops::Const(s, 1)));
-  const Output share = ops::Add(s, ops::Multiply(s, last, transparent),
-                                ops::Multiply(s, ops::Subtract(s, 1, transparent), 255));
+  const Output share =
+      ops::Add(s, ops::Multiply(s, last, transparent), ops::Multiply(s, ops::Subtract(s, 1, transparent), 255));
   const Output behind = ops::Multiply(s, ops::Subtract(s, 255, share), background);
   const Output sum = ops::Add(s, ops::Add(s, ops::Multiply(s, shown, share), behind), 127);
   return ops::Cast(s, ops::Tile(s, ops::Div(s, sum, 255), numbers(1, ops::Div(s, 3, colours))), tf::DT_UINT8);
@@ -78,12 +78,14 @@ EncodedImages encoded_images(const Scope& scope, const Output& images, const Aug
   const data::BodyFunction function = data::add_function(scope, file, body, {});
   const InputTensor wanted = tensor_info(scope.state().refiner, images);
   const tf::PartialTensorShape row = without_rows(wanted.shape);
-  if (function.types[0] != wanted.dtype || !function.shapes[0].IsFullyDefined() || !row.IsCompatibleWith(function.shapes[0]))
-    throw InvalidArgumentError(fmt::format(
-        "encoded_images: preprocess returns {} {}, and images are {} {}: expected an image of that dtype and shape, all "
-        "known",
-        tf::DataTypeString(function.types[0]), function.shapes[0].DebugString(), tf::DataTypeString(wanted.dtype),
-        row.DebugString()));
+  if (function.types[0] != wanted.dtype || !function.shapes[0].IsFullyDefined() ||
+      !row.IsCompatibleWith(function.shapes[0]))
+    throw InvalidArgumentError(
+        fmt::format("encoded_images: preprocess returns {} {}, and images are {} {}: expected an image of that dtype "
+                    "and shape, all "
+                    "known",
+                    tf::DataTypeString(function.types[0]), function.shapes[0].DebugString(),
+                    tf::DataTypeString(wanted.dtype), row.DebugString()));
   const Output files = ops::Placeholder(scope.WithOpName("image_files"), tf::DT_STRING,
                                         ops::Placeholder::Shape(tf::PartialTensorShape({-1})));
   const Output made = map_rows(scope, files, function);

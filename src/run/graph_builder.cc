@@ -211,8 +211,7 @@ BuiltGraph build_export_graph(const ModelFn& model_fn, const std::vector<InputTe
   ReturnedSpec result;
   for (const tf::Output& loss : spec.loss.all()) result.losses.push_back(returned(root, loss));
   result.var_scopes = spec.var_scopes;
-  if (spec.export_spec)
-    result.export_spec = returned(root, *spec.export_spec);
+  if (spec.export_spec) result.export_spec = returned(root, *spec.export_spec);
   return assemble_export(result, contents_of(root), Language::kCpp);
 }
 

@@ -58,8 +58,9 @@ class TrainMode : public RunMode {
       add_validation(graph);
       if (config_.use_ema) validate_averages(graph);
       if (config_.model_ema > 0)
-        log_info(config_.use_ema ? "model_ema: the validation judges the averages"
-                                 : "model_ema: the validation judges the weights as they are; with use_ema the averages");
+        log_info(config_.use_ema
+                     ? "model_ema: the validation judges the averages"
+                     : "model_ema: the validation judges the weights as they are; with use_ema the averages");
     }
     if (wants_learning_rate_factor(hooks_)) add_learning_rate_factor(graph);
     add_hook_state(graph, hooks_);

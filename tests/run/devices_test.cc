@@ -74,9 +74,7 @@ Trained train_recipe(const Recipe& recipe, int num_gpus, const char* variable_up
   options.model_ema = recipe.model_ema;
   options.use_ema = recipe.model_ema > 0;
   options.eval_every_n_steps = 30;
-  options.input_fn = [](const Scope& s, ModeKeys mode) {
-    return regression_input(s, mode == ModeKeys::EVAL ? 64 : 0);
-  };
+  options.input_fn = [](const Scope& s, ModeKeys mode) { return regression_input(s, mode == ModeKeys::EVAL ? 64 : 0); };
   Trained result;
   collect_losses(&options, &result.losses);
   options.model_fn = [recipe](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {

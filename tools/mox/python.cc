@@ -144,8 +144,9 @@ std::string PythonProcess::finish() {
   }
   child_ = -1;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    throw Error(WIFEXITED(status) ? fmt::format("the Python that was started ended with {}: see above", WEXITSTATUS(status))
-                                  : fmt::format("the Python that was started was ended by signal {}", WTERMSIG(status)));
+    throw Error(WIFEXITED(status)
+                    ? fmt::format("the Python that was started ended with {}: see above", WEXITSTATUS(status))
+                    : fmt::format("the Python that was started was ended by signal {}", WTERMSIG(status)));
   return text;
 }
 

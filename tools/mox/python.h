@@ -11,8 +11,8 @@ namespace mox::cli {
 // NotFoundError when there is none, or MOX_PYTHON names none.
 std::string find_python();
 
-// In the build tree MoXing's package lies beside the program's folder: Pythons that are started look there. An installed
-// one is where its Python looks.
+// In the build tree MoXing's package lies beside the program's folder: Pythons that are started look there. An
+// installed one is where its Python looks.
 void add_package_of_build_tree();
 
 // A Python that runs `code` with arguments, takes data and says something at its end. Its errors are shown.

@@ -14,9 +14,10 @@ namespace mox::cli {
 namespace {
 
 std::string line_of(const Quantized& q, const std::string& to) {
-  return fmt::format("{}\n{}: accuracy {:.4f} before, {:.4f} after, on {} samples of split {}; {:.1f} MB before, {:.1f} after",
-                     q.path, to, q.accuracy_before, q.accuracy_after, q.samples, q.split,
-                     static_cast<double>(q.bytes_before) / 1e6, static_cast<double>(q.bytes_after) / 1e6);
+  return fmt::format(
+      "{}\n{}: accuracy {:.4f} before, {:.4f} after, on {} samples of split {}; {:.1f} MB before, {:.1f} after", q.path,
+      to, q.accuracy_before, q.accuracy_after, q.samples, q.split, static_cast<double>(q.bytes_before) / 1e6,
+      static_cast<double>(q.bytes_after) / 1e6);
 }
 
 }  // namespace

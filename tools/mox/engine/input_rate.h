@@ -15,7 +15,7 @@ struct InputRow {
   std::string augmentation = "";    // the preprocessing of a network in `mode`; "": decoded and resized alone
   ModeKeys mode = ModeKeys::TRAIN;  // of the augmentation
   std::string url = "";
-  std::string cache_dir = "";  // "": none
+  std::string cache_dir = "";     // "": none
   std::string cache = "encoded";  // what it keeps: encoded, or of class folders decoded
   ImageSize size = {224, 224};
   int64_t batch_size = 32;

@@ -65,9 +65,9 @@ RunOptions run_options(TrainFlags& f) {
       recipe.class_weights = balanced_weights(ClassifierData(f.classifier).class_counts(f.data.train_split, classes));
     }
     const bool exports = mode == ModeKeys::EXPORT;
-    return classifier_model(
-        f.classifier, recipe,
-        exports ? class_names(f.classifier, f.data, f.run.log_dir) : std::vector<std::string>())(s, inputs, mode);
+    return classifier_model(f.classifier, recipe,
+                            exports ? class_names(f.classifier, f.data, f.run.log_dir) : std::vector<std::string>())(
+        s, inputs, mode);
   };
   const int64_t samples = f.data.train_samples;
   const auto epoch = static_cast<double>(learning_rate_scheduler::steps_per_epoch(samples, global_batch_size));
