@@ -36,6 +36,7 @@ from moxing.tensorflow import auto as auto
 from moxing.tensorflow.preprocessing import balanced_class_weights as balanced_class_weights
 from moxing import cache as cache
 from moxing.tensorflow.nets import default_preprocess_fn as default_preprocess_fn
+from moxing.tensorflow.executor.encoded_images import encoded_images as encoded_images
 from moxing import file as file
 from moxing.tensorflow.datasets.convert import folders_to_tfrecord as folders_to_tfrecord
 from moxing.tensorflow.executor.scopes import get_collection as get_collection

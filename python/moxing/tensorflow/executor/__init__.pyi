@@ -11,6 +11,7 @@ from moxing.tensorflow.executor.keys import ModeKeys as ModeKeys
 from moxing.tensorflow.executor.specs import ModelSpec as ModelSpec
 from moxing.tensorflow.executor.hooks import PlateauLREarlyStoppingHook as PlateauLREarlyStoppingHook
 from moxing.tensorflow.executor.run import RunResult as RunResult
+from moxing.tensorflow.executor.encoded_images import encoded_images as encoded_images
 from moxing.tensorflow.executor.scopes import get_collection as get_collection
 from moxing.tensorflow.executor.flags import get_flag as get_flag
 from moxing.tensorflow.executor.flags import get_help as get_help

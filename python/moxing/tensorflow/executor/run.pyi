@@ -104,7 +104,8 @@ def run(
             (without optimizer and step), what has another shape begins anew; finetune.txt in log_dir has the names
         model_ema: TRAIN: decay, below 1, of exponential moving averages of the variables, which are kept beside them;
             use_ema takes them
-        use_ema: the averages of model_ema in place of the variables: EVAL and PREDICT load them, TRAIN exports them
+        use_ema: the averages of model_ema in place of the variables: EVAL and PREDICT load them, TRAIN validates and
+            exports them
         num_epochs: TRAIN: passes through the data, over restarts and all workers; with max_number_of_steps whichever is
             first
         samples_per_epoch: samples of one pass through the data, over all workers; needed by num_epochs and

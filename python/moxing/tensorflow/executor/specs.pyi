@@ -5,10 +5,19 @@ from typing import Any
 class ExportSpec:
     """Inputs and outputs of the exported model.
 
-    inputs_dict: name -> tensor that a server feeds: usually model_fn's inputs. outputs_dict: name -> tensor.
-    version: the folder's name in log_dir; -1: the highest number there + 1.
+    inputs_dict: name -> tensor that a server feeds: usually model_fn's inputs. outputs_dict: name -> tensor. Both are the
+    signature serving_default. version: the folder's name in log_dir; -1: the highest number there + 1. signatures: further
+    ones, name -> (inputs_dict, outputs_dict): the same model asked in another way (encoded_images tells one).
     """
-    def __init__(self, inputs_dict: dict[str, Any], outputs_dict: dict[str, Any], version: int | str = -1) -> None: ...
+    def __init__(
+        self,
+        inputs_dict: dict[str, Any],
+        outputs_dict: dict[str, Any],
+        version: int | str = -1,
+        signatures: dict[str, tuple[dict[str, Any], dict[str, Any]]] | None = None,
+    ) -> None: ...
+    def further_signatures(self) -> list[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
+        """[(name, (inputs_dict, outputs_dict))]. Raises ArgumentTypeError for signatures that are none."""
     def version_name(self) -> str:
         """The version as a text. Raises ArgumentTypeError for what is neither a number nor a text."""
 

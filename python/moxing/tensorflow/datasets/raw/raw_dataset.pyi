@@ -44,6 +44,7 @@ class ImageClassificationRawDataset(Dataset):
         max_broken_samples: int | None = 0,
         apply_exif_orientation: bool | None = False,
         alpha: Literal['drop', 'white', 'black'] | None = 'drop',
+        cache: Literal['encoded', 'decoded'] | None = 'encoded',
     ) -> None:
         """capacity: samples or files that are read ahead
         shuffle: each epoch in another order
@@ -67,6 +68,7 @@ class ImageClassificationRawDataset(Dataset):
         apply_exif_orientation: turn images as their EXIF data say
         alpha: PNG and WebP with transparent pixels: laid over white or black; drop: the colours that the file has there
         num_readers: files that are read at once
+        cache: what cache_dir keeps: files as they are, or their pixels, which are larger and need no decoding
         reader_class: ParallelReader, or AsyncRawGenerator for object stores: 64 reads at once
         reader_kwargs: override those of these names
         """
@@ -104,6 +106,7 @@ class MultilabelClassificationRawDataset(Dataset):
         max_broken_samples: int | None = 0,
         apply_exif_orientation: bool | None = False,
         alpha: Literal['drop', 'white', 'black'] | None = 'drop',
+        cache: Literal['encoded', 'decoded'] | None = 'encoded',
     ) -> None:
         """capacity: samples or files that are read ahead
         shuffle: each epoch in another order
@@ -126,6 +129,7 @@ class MultilabelClassificationRawDataset(Dataset):
         apply_exif_orientation: turn images as their EXIF data say
         alpha: PNG and WebP with transparent pixels: laid over white or black; drop: the colours that the file has there
         num_readers: files that are read at once
+        cache: what cache_dir keeps: files as they are, or their pixels, which are larger and need no decoding
         reader_class: ParallelReader, or AsyncRawGenerator for object stores: 64 reads at once
         reader_kwargs: override those of these names
         label_sep: between the names in a label file; with the default, a line end, also blanks
