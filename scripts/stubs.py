@@ -5,12 +5,12 @@ They are made from the package as it is imported, since much of it is made then:
 names of networks from its registry, types from the kinds that check arguments. A module whose names are public has an `__all__`; each
 of these, and each module that such a name is defined in, gets a stub with its public names, their types and their help.
 
-    PYTHONPATH=build/release/python scripts/stubs.py            writes them beside their modules
-    PYTHONPATH=build/release/python scripts/stubs.py --check    says which are not up to date
+    .venv/bin/python scripts/stubs.py            writes them beside their modules
+    .venv/bin/python scripts/stubs.py --check    says which are not up to date
 """
 import argparse
 import dataclasses
-import importlib
+import importlib.util
 import inspect
 import os
 import pathlib
@@ -330,7 +330,7 @@ def main():
     if check:
         if stale or left:
             names = ", ".join(str(path.relative_to(PACKAGE)) for path in stale + left)
-            sys.exit(f"not up to date: {names}; run PYTHONPATH=build/release/python scripts/stubs.py and commit what it writes")
+            sys.exit(f"not up to date: {names}; run .venv/bin/python scripts/stubs.py and commit what it writes")
         return
     for path in stale:
         path.write_text(stubs[path])
@@ -341,4 +341,6 @@ def main():
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if importlib.util.find_spec("moxing") is None:
+        sys.path.insert(0, str(PACKAGE.parents[1] / "build/release/python"))
     main()

@@ -22,7 +22,7 @@ def made():
 def test_they_are_up_to_date(made):
     stale = [str(path.relative_to(PACKAGE)) for path, text in made.items() if not path.exists() or path.read_text() != text]
     left = [str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.pyi") if path not in made]
-    assert not stale + left, "run PYTHONPATH=build/release/python .venv/bin/python scripts/stubs.py and commit what it writes"
+    assert not stale + left, "run .venv/bin/python scripts/stubs.py and commit what it writes"
     assert (PACKAGE / "py.typed").exists()
 
 

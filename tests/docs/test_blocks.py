@@ -110,11 +110,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-PYTHON_BEFORE = """
-import tensorflow.compat.v1 as tf
-import moxing.tensorflow as mox
-rate = 0.1
-"""
+PYTHON_BEFORE = {"optimizers.md": "import tensorflow.compat.v1 as tf\nimport moxing.tensorflow as mox\nrate = 0.1\n"}  # what a page takes for granted
 PYTHON_AFTER = {  # calls what a page's blocks define alone
     "python.md": "with tf.Graph().as_default():\n    image, label = input_fn('TRAIN')\n    assert image.shape.rank == 4 and label.shape.rank == 1\n",
     "optimizers.md": "with tf.Graph().as_default():\n    assert optimizer_fn()\n",
@@ -141,7 +137,7 @@ def test_a_page_from_its_top_to_its_end(page, folder, store):
         if block.language == "sh":
             run("bash", "-ec", shortened(block.code), cwd=folder, **store)
         elif program:
-            (folder / "page.py").write_text(PYTHON_BEFORE + shortened(program) + "\n" + PYTHON_AFTER.get(page, ""))
+            (folder / "page.py").write_text(PYTHON_BEFORE.get(page, "") + shortened(program) + "\n" + PYTHON_AFTER.get(page, ""))
             run(sys.executable, "page.py", cwd=folder, **store)
             program = ""
 
