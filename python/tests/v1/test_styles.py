@@ -42,7 +42,7 @@ def test_tables_and_pictures_of_libraries(store, tmp_path, kind, package):
     assert done.stdout == "libraries ok\n"
 
 
-@pytest.mark.parametrize("name", ["notebook", "records", "synced_hook"])
+@pytest.mark.parametrize("name", ["notebook", "records", "search", "synced_hook"])
 def test_trainings_on_a_store(store, tmp_path, name):
     pytest.importorskip("tf_slim")
     pytest.importorskip("tf_keras")
