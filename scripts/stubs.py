@@ -249,7 +249,8 @@ def _stub(module, defined, imported, homes):
         lines.append(line if len(kept) == len(names) else line.partition("import ")[0] + "import " + ", ".join(kept))
     lines += [f"import {name}" for name in ("dataclasses", "io") if re.search(rf"\b{name}\.", code)]
     others = [line for line in _needed_by(text, module, homes) if line not in imported]
-    return "\n".join([head.splitlines()[0], *sorted(lines), *others, *imported, "", text, ""]).replace("\n\n\n", "\n\n")
+    version = ["", "__version__: str"] if hasattr(importlib.import_module(module), "__version__") else []
+    return "\n".join([head.splitlines()[0], *sorted(lines), *others, *imported, *version, "", text, ""]).replace("\n\n\n", "\n\n")
 
 
 def _order_of(defined):

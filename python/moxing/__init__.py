@@ -13,6 +13,8 @@ def cache() -> None:
 
 
 def __getattr__(name):
+    if name == "__version__":
+        return importlib.import_module("moxing._file").version()
     if name not in __all__:
         raise AttributeError(f"module 'moxing' has no attribute '{name}'; it has: {', '.join(__all__)}")
     return importlib.import_module("moxing." + name)

@@ -14,6 +14,13 @@ def test_moxing_loads_no_tensorflow_and_prints_nothing():
     assert done.stdout == done.stderr == ""
 
 
+def test_the_version_is_told():
+    done = python("import moxing, sys; print(moxing.__version__, 'tensorflow' in sys.modules)\n"
+                  "import moxing.tensorflow as mox; print(mox.__version__)")
+    first, second = done.stdout.splitlines()
+    assert first == f"{second} False" and second.count(".") == 2
+
+
 @pytest.mark.parametrize("module", ["moxing", "moxing.tensorflow"])
 def test_the_root_logger_stays_as_it_is(module):
     done = python(f"import logging; root = logging.getLogger(); before = root.level, list(root.handlers)\nimport {module}\n"

@@ -38,8 +38,8 @@ __all__ = [
 def __getattr__(name):
     if name == "file":  # mox.file, as in `import moxing as mox`
         return importlib.import_module("moxing.file")
-    if name == "cache":
-        return importlib.import_module("moxing").cache
+    if name in ("cache", "__version__"):
+        return getattr(importlib.import_module("moxing"), name)
     raise AttributeError(f"module 'moxing.tensorflow' has no attribute '{name}'")
 
 

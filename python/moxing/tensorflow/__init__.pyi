@@ -63,3 +63,5 @@ from moxing.tensorflow.datasets.tfrecord_common import tensor_handler as tensor_
 from moxing.tensorflow.datasets.convert import tfrecord_to_folders as tfrecord_to_folders
 from moxing.tensorflow.executor.scopes import var_scope as var_scope
 
+__version__: str
+

@@ -172,7 +172,8 @@ class Names:
                 self._load_tensorflow()
             return self._roots["moxing.tensorflow"]
 
-        return View("moxing", {"tensorflow": Lazy(engine), "v1": Lazy(lambda: importlib.import_module("moxing.v1"))}, [moxing])
+        return View("moxing", {"__version__": Lazy(lambda: moxing.__version__), "tensorflow": Lazy(engine),
+                               "v1": Lazy(lambda: importlib.import_module("moxing.v1"))}, [moxing])
 
     def _make_keras(self):
         self._root("tensorflow")

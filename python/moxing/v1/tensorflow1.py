@@ -126,7 +126,7 @@ def _moxing(mox):
     run = inputs.adapted_run(mox.run, mox)
     mox.auto.run_once = run  # its search and run end there, with param_spec given to the script's functions
     executor = View("moxing.tensorflow.executor", {"run": run}, [mox.executor])
-    return View("moxing.tensorflow", {"run": run, "executor": executor}, [mox], mox.__doc__)
+    return View("moxing.tensorflow", {"__version__": mox.__version__, "run": run, "executor": executor}, [mox], mox.__doc__)
 
 
 def views(command_line, script_flags):

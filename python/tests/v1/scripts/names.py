@@ -47,6 +47,9 @@ import urlparse
 
 
 def versions():
+  import moxing
+  import moxing.tensorflow as mox
+  assert moxing.__version__ == mox.__version__
   assert tf.__version__.split('.')[0] == '1' and tf.VERSION == tf.__version__
   assert not tf.executing_eagerly()
   assert tf.compat.v1 is tf and flags is tf.flags and tf.app.flags is tf.flags
