@@ -1,4 +1,6 @@
 """Exported models that take image files, beside those that take what a network sees."""
+from typing import Any
+
 from moxing._arguments import Function, checked
 from moxing.errors import InvalidArgumentError
 from moxing.tensorflow._runtime import tf
