@@ -3,7 +3,9 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -99,6 +101,38 @@ def test_completion_is_fish(shell, line, expected):
     script = f"PATH={MOX.parent}:$PATH {MOX} completion fish | source; set -x PATH {MOX.parent} $PATH; complete -C '{line}'"
     done = subprocess.run([shell, "-c", script], capture_output=True, text=True, check=True, cwd=stores.ROOT)
     assert expected in done.stdout and done.stderr == ""
+
+
+@pytest.mark.parametrize("line, expected", [
+    ("mox tra", "mox train"), ("mox data spl", "mox data split"), ("mox file cp --th", "mox file cp --threads"), ("mox predict READ", "mox predict README.md")])
+def test_completion_is_zsh(line, expected):
+    """A user's zsh on a terminal: the line, then Tab."""
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(stores.ROOT)
+        os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "TERM": "dumb", "PATH": f"{MOX.parent}:{os.environ['PATH']}"})
+    shown = ""
+
+    def wait_for(text):
+        nonlocal shown
+        end = time.monotonic() + 60
+        while text not in shown:
+            assert time.monotonic() < end, shown
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
+
+    try:
+        os.write(terminal, b'autoload -Uz compinit; compinit -u; eval "$(mox completion zsh)"; print REA"DY"\n')
+        wait_for("READY")
+        shown = ""
+        os.write(terminal, f"{line}\t".encode())
+        wait_for(expected)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
 
 
 def test_completion_of_a_shell_that_there_is_none():
