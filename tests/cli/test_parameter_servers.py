@@ -46,6 +46,11 @@ def test_the_checkpoint_is_that_of_one_process(tmp_path, undisturbed):
     assert_same_training(joined, undisturbed)
 
 
+def assert_loss_falls(worker):
+    losses = [line["losses"][0] for _, line in sorted(steps_of(worker.out).items())]
+    assert sum(losses[-12:]) < sum(losses[:12])  # each of some epochs: batches differ more than steps
+
+
 def test_without_sync_each_step_counts_and_the_staleness_is_in_the_log(tmp_path):
     with training(tmp_path, "--sync_replicas=false") as cluster:
         results = cluster.results()
@@ -53,8 +58,7 @@ def test_without_sync_each_step_counts_and_the_staleness_is_in_the_log(tmp_path)
         assert results[0]["global_step"] == 2 * STEPS
         assert (tmp_path / f"run/model.ckpt-{2 * STEPS}.index").exists()
         assert re.search(r"step: \d+\(global step: \d+\)\t.*staleness: ", cluster[0].said())
-        losses = [line["losses"][0] for line in steps_of(cluster[0].out).values()]
-        assert losses[-1] < losses[0]
+        assert_loss_falls(cluster[0])
 
 
 def test_what_others_did_after_the_chiefs_last_step_is_saved(tmp_path):
@@ -94,8 +98,7 @@ def test_without_sync_a_killed_server_costs_what_was_not_saved(tmp_path):
         results = cluster.results()
         assert f"is restored from {tmp_path}/run/model.ckpt-{saved}" in cluster[0].said()
         assert (tmp_path / f"run/model.ckpt-{results[0]['global_step']}.index").exists()
-        losses = [line["losses"][0] for line in steps_of(cluster[0].out).values()]
-        assert losses[-1] < losses[0]
+        assert_loss_falls(cluster[0])
 
 
 def test_who_was_just_started_again_does_what_a_lost_server_costs(tmp_path, undisturbed):
