@@ -100,7 +100,7 @@ MOX_INLINE float masked(const T* dy, const T* more_dy, const T* x, const T* y, f
     v = load(y);
   else
     v = load(x) * scale + shift;
-  return (v > clamp.floor) & (v < clamp.ceiling) ? g : 0.f;
+  return ((v > clamp.floor) & (v < clamp.ceiling)) ? g : 0.f;
 }
 
 template <typename T, bool kTwo, bool kY, bool kKeep>
