@@ -13,7 +13,8 @@ struct Pattern::Compiled {
 
 Pattern::Pattern(const std::string& text, bool ignores_case) {
   try {
-    const auto syntax = std::regex::ECMAScript | (ignores_case ? std::regex::icase : std::regex::flag_type());
+    auto syntax = std::regex::ECMAScript;
+    if (ignores_case) syntax |= std::regex::icase;
     compiled_ = std::make_unique<const Compiled>(Compiled{std::regex(text, syntax)});
   } catch (const std::regex_error& e) {
     throw InvalidArgumentError("'" + text + "' is not a regular expression: " + e.what());

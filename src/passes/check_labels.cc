@@ -14,10 +14,6 @@ namespace {
 
 using Names = std::set<std::string>;  // in one order in every run
 
-bool is_one_of(const tf::NodeDef& node, std::initializer_list<const char*> ops) {
-  return std::any_of(ops.begin(), ops.end(), [&](const char* op) { return node.op() == op; });
-}
-
 class LabelChecks {
  public:
   explicit LabelChecks(tf::GraphDef* graph) : graph_(graph), index_(index_nodes(*graph)) {
@@ -59,8 +55,9 @@ class LabelChecks {
       stack.pop_back();
       if (!from || !seen.insert(from->name()).second) continue;
       // What only the shape of the input decides is no weight.
-      if (is_one_of(*from, {"Shape", "ShapeN", "Size", "Rank", "OnesLike", "ZerosLike"})) continue;
-      if (is_one_of(*from, {"IteratorGetNext", "Placeholder", "PyFunc", "PyFuncStateless", "EagerPyFunc"})) return true;
+      if (is_one_of(from->op(), {"Shape", "ShapeN", "Size", "Rank", "OnesLike", "ZerosLike"})) continue;
+      if (is_one_of(from->op(), {"IteratorGetNext", "Placeholder", "PyFunc", "PyFuncStateless", "EagerPyFunc"}))
+        return true;
       for (const std::string& input : from->input())
         if (!parse_tensor(input).is_control()) stack.push_back(input);
     }
@@ -78,12 +75,13 @@ class LabelChecks {
       if (found == users_.end() || !seen.insert(from).second) continue;
       for (const tf::NodeDef* user : found->second) {
         if (from == cross_entropy.name() && !takes_loss(*user, from)) continue;
-        if (is_one_of(*user, {"Select", "SelectV2", "Gather", "GatherV2", "GatherNd", "DynamicPartition"})) return true;
-        if (is_one_of(*user, {"Mul", "MulNoNan", "RealDiv", "Div", "DivNoNan"}))
+        if (is_one_of(user->op(), {"Select", "SelectV2", "Gather", "GatherV2", "GatherNd", "DynamicPartition"}))
+          return true;
+        if (is_one_of(user->op(), {"Mul", "MulNoNan", "RealDiv", "Div", "DivNoNan"}))
           for (const std::string& input : user->input())
             if (node_of(input) != from && comes_from_input(input)) return true;
-        if (is_one_of(*user, {"Mul", "MulNoNan", "RealDiv", "Div", "DivNoNan", "Identity", "Reshape", "Cast", "Squeeze",
-                              "ExpandDims"}))
+        if (is_one_of(user->op(), {"Mul", "MulNoNan", "RealDiv", "Div", "DivNoNan", "Identity", "Reshape", "Cast",
+                                   "Squeeze", "ExpandDims"}))
           stack.push_back(user->name());
       }
     }
@@ -110,10 +108,10 @@ class LabelChecks {
         found->insert(from->name());
         continue;
       }
-      if (is_one_of(*from, {"Select", "SelectV2", "Gather", "GatherV2"})) return false;
-      const bool multiplies = is_one_of(*from, {"Mul", "RealDiv", "Div"});
-      if (!multiplies && !is_one_of(*from, {"Identity", "StopGradient", "PreventGradient", "Cast", "Reshape", "Squeeze",
-                                            "ExpandDims", "Add", "AddV2", "Sub", "ConcatV2"}))
+      if (is_one_of(from->op(), {"Select", "SelectV2", "Gather", "GatherV2"})) return false;
+      const bool multiplies = is_one_of(from->op(), {"Mul", "RealDiv", "Div"});
+      if (!multiplies && !is_one_of(from->op(), {"Identity", "StopGradient", "PreventGradient", "Cast", "Reshape",
+                                                 "Squeeze", "ExpandDims", "Add", "AddV2", "Sub", "ConcatV2"}))
         continue;
       int samples = 0;  // factors
       for (const std::string& input : from->input())

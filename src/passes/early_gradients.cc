@@ -93,8 +93,10 @@ class BackwardPass {
     std::vector<size_t> missing(inputs_.size());
     std::deque<int> ready, first;
     const auto add = [&](int node) { (owner_[node] >= 0 ? first : ready).push_back(node); };
-    for (size_t i = 0; i < inputs_.size(); ++i)
-      if ((missing[i] = inputs_[i].size()) == 0) add(static_cast<int>(i));
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      missing[i] = inputs_[i].size();
+      if (missing[i] == 0) add(static_cast<int>(i));
+    }
     std::vector<int> order;
     while (!first.empty() || !ready.empty()) {
       std::deque<int>& queue = first.empty() ? ready : first;

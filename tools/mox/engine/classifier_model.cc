@@ -94,7 +94,7 @@ ModelFn classifier_model(const ClassifierConfig& config, const Recipe& recipe,
       return spec;
     }
 
-    const Output labels = inputs[1];
+    const Output& labels = inputs[1];
     const Output one_hot = layers::one_hot_encoding(s, labels, config.num_classes);
     const Output cross_entropy =
         losses::softmax_cross_entropy(s, one_hot, logits, {.label_smoothing = config.label_smoothing});

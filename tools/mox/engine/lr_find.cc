@@ -43,7 +43,7 @@ void tell_lr_find(const LrFindResult& result, const std::string& dir, bool as_js
   file::write(dir + "/" + kLrFindFile, json_text(j) + "\n");
   file::write(dir + "/lr_find.svg", curve_of(result));
   if (as_json) {
-    std::cout << json_text(j) << std::endl;
+    std::cout << json_text(j) << '\n' << std::flush;
     return;
   }
   fmt::print("{:>14}  {:>10}  {:>10}\n", "learning rate", "loss", "smoothed");
