@@ -18,7 +18,8 @@ ninja -C "build/$preset" -j "${JOBS:-2}" $tests
 
 suppressions="$PWD/scripts/sanitize.supp"
 # report_thread_leaks: processes of tests leave by _exit. odr: TensorFlow's libraries bring Abseil's and protobuf's globals twice. die_after_fork: the tests start their servers.
-export ASAN_OPTIONS="detect_odr_violation=0:detect_stack_use_after_return=1:strict_string_checks=1"
+# allow_user_poisoning: Abseil's and protobuf's headers mark free memory of tables and arenas, which TensorFlow's libraries then use.
+export ASAN_OPTIONS="detect_odr_violation=0:allow_user_poisoning=0:detect_stack_use_after_return=1:strict_string_checks=1"
 export LSAN_OPTIONS="suppressions=$suppressions/lsan.txt:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
 export TSAN_OPTIONS="suppressions=$suppressions/tsan.txt:second_deadlock_stack=1:die_after_fork=0:report_thread_leaks=0"
