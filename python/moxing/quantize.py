@@ -4,9 +4,11 @@ Standard input: a line of JSON, {"image": [height, width, channels], "calibratio
 until its end, the first n for calibration: a count and so many labels, int64, then so many images, float32. Standard output: a line
 of JSON, {"right": how many images of the others got their label, "bytes": of the file}.
 """
+import contextlib
 import json
 import os
 import sys
+import tempfile
 import warnings
 
 
@@ -31,6 +33,19 @@ def _converted(tf, folder, kind, calibration):
     return converter.convert()
 
 
+@contextlib.contextmanager
+def _on_a_disk(folder):
+    """TensorFlow alone knows no stores."""
+    from moxing import file
+
+    if "://" not in folder:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as local:
+        file.copy_parallel(folder, local)
+        yield local
+
+
 def main(args):
     folder, kind, path = args
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -45,7 +60,8 @@ def main(args):
     head = json.loads(stream.readline())
     batches = _batches(stream, head["image"])
     calibration = [next(batches) for _ in range(head["calibration_batches"])]
-    model = _converted(tf, folder, kind, calibration)
+    with _on_a_disk(folder) as local:
+        model = _converted(tf, local, kind, calibration)
     file.write(path, model, binary=True)
     run = tf.lite.Interpreter(model_content=model).get_signature_runner("serving_default")
     right = sum(int((run(images=images)["classes"] == labels).sum()) for labels, images in batches)

@@ -68,7 +68,7 @@ def test_files_and_images_are_two_signatures_of_one_model(tmp_path):
 
 @pytest.mark.parametrize("alpha, background", [("white", 255), ("black", 0)])
 def test_transparent_files(tmp_path, alpha, background):
-    folder = train(tmp_path, model_of(alpha, lambda image: tf.cast(image[:8, :8], tf.float32) * tf.ones([8, 8, 3])))
+    folder = train(tmp_path, model_of(alpha, lambda image: tf.cast(image[:8, :8], tf.float32)))  # of no known height
     serve = tf2.saved_model.load(folder).signatures["serving_bytes"]
     for channels in (1, 2, 3, 4):
         pixels = pictures(channels)[0]
@@ -79,8 +79,10 @@ def test_transparent_files(tmp_path, alpha, background):
 
 
 def test_what_cannot_be_exported(tmp_path):
-    with pytest.raises(mox.InvalidArgumentError, match="preprocess_fn returns images of shape .9, 8, 3., and images have .8, 8, 3."):
+    with pytest.raises(mox.InvalidArgumentError, match="preprocess_fn returns float32 .9, 8, 3., and images are float32 .8, 8, 3.:"):
         train(tmp_path, model_of(preprocess=lambda image: tf.ones([9, 8, 3])))
+    with pytest.raises(mox.InvalidArgumentError, match="preprocess_fn returns uint8"):
+        train(tmp_path, model_of(preprocess=lambda image: image))
     with pytest.raises(mox.InvalidArgumentError, match="alpha is 'grey'"):
         train(tmp_path, model_of("grey"))
     for signatures, message in (

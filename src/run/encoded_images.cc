@@ -60,6 +60,17 @@ tf::PartialTensorShape without_rows(const tf::PartialTensorShape& shape) {
   return row;
 }
 
+// `image`, of the shape that all have where it does not tell one itself.
+Output as_wanted(const Scope& s, const Output& image, tf::DataType dtype, const tf::PartialTensorShape& shape) {
+  const InputTensor is = tensor_info(s.state().refiner, image);
+  if (is.dtype != dtype || !is.shape.IsCompatibleWith(shape))
+    throw InvalidArgumentError(fmt::format(
+        "encoded_images: preprocess returns {} {}, and images are {} {}: expected an image of that dtype and shape",
+        tf::DataTypeString(is.dtype), is.shape.DebugString(), tf::DataTypeString(dtype), shape.DebugString()));
+  if (is.shape.IsFullyDefined() || !shape.IsFullyDefined()) return image;
+  return ops::EnsureShape(s, image, shape);
+}
+
 }  // namespace
 
 EncodedImages encoded_images(const Scope& scope, const Output& images, const AugmentationFn& preprocess,
@@ -68,24 +79,16 @@ EncodedImages encoded_images(const Scope& scope, const Output& images, const Aug
   if (alpha != "drop" && alpha != "white" && alpha != "black")
     throw InvalidArgumentError("encoded_images: alpha is '" + alpha + "', expected drop, white or black");
   const int background = data::background_of(alpha);
+  const InputTensor wanted = tensor_info(scope.state().refiner, images);
   const data::DatasetNode file{{}, {tf::DT_STRING}, {tf::PartialTensorShape(std::vector<int64_t>{})}};
   const auto body = [&](const Scope& s, const std::vector<Output>& element, const std::vector<Output>&) {
     const Output pixels =
         background < 0 ? decoded(s, element[0], 3) : laid_over(s, decoded(s, element[0], 0), background);
     // Of an unknown file, the number of channels is known to nobody else.
-    return std::vector<Output>{preprocess(s, ops::EnsureShape(s, pixels, tf::PartialTensorShape({-1, -1, 3})))};
+    const Output image = ops::EnsureShape(s, pixels, tf::PartialTensorShape({-1, -1, 3}));
+    return std::vector<Output>{as_wanted(s, preprocess(s, image), wanted.dtype, without_rows(wanted.shape))};
   };
   const data::BodyFunction function = data::add_function(scope, file, body, {});
-  const InputTensor wanted = tensor_info(scope.state().refiner, images);
-  const tf::PartialTensorShape row = without_rows(wanted.shape);
-  if (function.types[0] != wanted.dtype || !function.shapes[0].IsFullyDefined() ||
-      !row.IsCompatibleWith(function.shapes[0]))
-    throw InvalidArgumentError(
-        fmt::format("encoded_images: preprocess returns {} {}, and images are {} {}: expected an image of that dtype "
-                    "and shape, all "
-                    "known",
-                    tf::DataTypeString(function.types[0]), function.shapes[0].DebugString(),
-                    tf::DataTypeString(wanted.dtype), row.DebugString()));
   const Output files = ops::Placeholder(scope.WithOpName("image_files"), tf::DT_STRING,
                                         ops::Placeholder::Shape(tf::PartialTensorShape({-1})));
   const Output made = map_rows(scope, files, function);

@@ -32,13 +32,13 @@ def encoded_images(images: "Any", preprocess_fn: Function(), alpha: "str" = "dro
         if background is not None:
             image = _laid_over(image, background)
         image.set_shape([None, None, 3])
-        return tf.convert_to_tensor(preprocess_fn(image))
+        made, wanted = tf.convert_to_tensor(preprocess_fn(image)), images.shape[1:]
+        if made.dtype != images.dtype or not made.shape.is_compatible_with(wanted):
+            raise InvalidArgumentError(f"encoded_images: preprocess_fn returns {made.dtype.name} {made.shape}, and images are "
+                                       f"{images.dtype.name} {wanted}: expected an image of that dtype and shape")
+        return tf.ensure_shape(made, wanted) if wanted.is_fully_defined() else made
 
     made = tf.map_fn(preprocessed, files, dtype=images.dtype, back_prop=False, name="decode_files")
-    row = images.shape[1:]
-    if not made.shape[1:].is_fully_defined() or not row.is_compatible_with(made.shape[1:]):
-        raise InvalidArgumentError(f"encoded_images: preprocess_fn returns images of shape {made.shape[1:]}, and images have {row}: "
-                                   "expected that shape, all known")
     return tf.placeholder_with_default(made, images.shape, name="images"), files
 
 
