@@ -27,6 +27,7 @@ def encoded_images(images: "Any", preprocess_fn: Function(), alpha: "str" = "dro
     background = _ALPHA[alpha]
     files = tf.placeholder(tf.string, [None], name="image_files")
 
+    @tf.autograph.experimental.do_not_convert  # which would wrap errors
     def preprocessed(file):
         image = tf.image.decode_image(file, 3 if background is None else 0, expand_animations=False)
         if background is not None:
