@@ -56,7 +56,7 @@ struct RunResult {
   int64_t steps = 0;        // run by this call
   int64_t global_step = 0;  // of the model, at the end
   std::vector<std::pair<std::string, double>>
-      metrics;               // EVAL: the mean of log_info over the run; TRAIN: the last logged
+      metrics;               // EVAL: the mean of log_info over the run; TRAIN: the last logged; log_mean: since then
   std::string checkpoint;    // prefix that was saved last (TRAIN) or loaded
   std::string export_dir;    // of the exported model, "" for none
   bool interrupted = false;  // SIGINT or SIGTERM ended it

@@ -52,8 +52,7 @@ void expect_same_numbers(const tf::GraphDef& one, const tf::GraphDef& other) {
       TF_CHECK_OK(session->Run({}, {}, {"w/Assign"}, nullptr));
       TF_CHECK_OK(session->Run({}, {"w/read"}, {}, &weights));
     }
-    TF_CHECK_OK(
-        session->Run({{"w/read", weights[0]}}, {"y", "dx", "dw"}, {}, &results[graph == &other]));
+    TF_CHECK_OK(session->Run({{"w/read", weights[0]}}, {"y", "dx", "dw"}, {}, &results[graph == &other]));
   }
   for (size_t i = 0; i < 3; ++i) {
     ASSERT_EQ(results[0][i].shape(), results[1][i].shape());

@@ -201,21 +201,23 @@ TEST(NumEpochs, OrMaxNumberOfStepsWhicheverIsFirst) {
 
 TEST(LogMean, IsTheMeanSinceTheLineBefore) {
   std::vector<double> each, means;
+  double last = 0;  // what the run says at its end
   for (const bool mean : {false, true}) {
     const TempDir dir;
-    RunOptions options = training(dir, 9);
+    RunOptions options = training(dir, 11);
     options.log_every_n_steps = mean ? 4 : 1;
     options.log_mean = mean;
-    run(options);
+    last = run(options).metrics[0].second;
     std::ifstream file(dir.path("log.jsonl"));
     for (std::string line; std::getline(file, line);)
       (mean ? means : each).push_back(nlohmann::json::parse(line)["loss"].get<double>());
   }
-  ASSERT_EQ(each.size(), 9u);
+  ASSERT_EQ(each.size(), 11u);
   ASSERT_EQ(means.size(), 3u);
   EXPECT_NEAR(means[0], each[0], 1e-9);
   EXPECT_NEAR(means[1], (each[1] + each[2] + each[3] + each[4]) / 4, 1e-6);
   EXPECT_NEAR(means[2], (each[5] + each[6] + each[7] + each[8]) / 4, 1e-6);
+  EXPECT_NEAR(last, (each[9] + each[10]) / 2, 1e-6);
 }
 
 // A batch norm of inputs that are 3 everywhere.

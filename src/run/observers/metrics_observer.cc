@@ -26,17 +26,26 @@ void MetricsObserver::after_step(const StepResult& result) {
       sum += scalar_value(result.fetched[device * names.size() + i], names[i].name);
     metrics_.emplace_back(names[i].name, sum / devices_);
   }
-  if (mean_) add_to_mean(plan_.at(result.number.local).line);
+  if (!mean_) return;
+  add_to_mean();
+  if (plan_.at(result.number.local).line) take_mean();
 }
 
-void MetricsObserver::add_to_mean(bool line) {
+void MetricsObserver::report(const Ending&, RunResult* result) {
+  if (summed_ > 0) take_mean();
+  result->metrics = shown();
+}
+
+void MetricsObserver::add_to_mean() {
   if (summed_++ == 0) sums_ = Metrics();
   sums_.resize(metrics_.size());
   for (size_t i = 0; i < metrics_.size(); ++i) {
     sums_[i].first = metrics_[i].first;
     sums_[i].second += metrics_[i].second;
   }
-  if (!line) return;
+}
+
+void MetricsObserver::take_mean() {
   means_ = sums_;
   for (auto& [name, value] : means_) value /= static_cast<double>(summed_);
   summed_ = 0;

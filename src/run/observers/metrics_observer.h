@@ -25,8 +25,8 @@ class MOX_EXPORT MetricsObserver : public StepObserver {
   bool plans_ahead() const override { return plan_.plans_ahead(); }
   void request(int64_t wanted, StepRequest* request) const override;
   void after_step(const StepResult& result) override;
-  // RunResult::metrics: the last ones that were shown.
-  void report(const Ending& ending, RunResult* result) override { result->metrics = shown(); }
+  // RunResult::metrics: the last ones that were shown; of means, those of the steps since then.
+  void report(const Ending& ending, RunResult* result) override;
 
   // Of the step under way; nullptr when it fetched none.
   const Metrics* current() const { return fetched_ ? &metrics_ : nullptr; }
@@ -41,13 +41,14 @@ class MOX_EXPORT MetricsObserver : public StepObserver {
 
   const BuiltGraph& graph_;
   FetchPlan& plan_;
-  void add_to_mean(bool line);
+  void add_to_mean();
+  void take_mean();  // of what was added since it was taken last
 
   const bool first_tower_, mean_;
   bool fetched_ = false;
   int devices_ = 1;
   Metrics metrics_;
-  Metrics sums_, means_;  // since the last line; at the last line
+  Metrics sums_, means_;  // since the mean was taken; what it was
   int64_t summed_ = 0;
 };
 
