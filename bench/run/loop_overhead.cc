@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "exchange/local_exchange.h"
@@ -31,7 +32,7 @@ double microseconds_since(steady_clock::time_point start) {
 // Fetches the loss with each step.
 class Observer : public mox::SessionRunHook {
  public:
-  explicit Observer(tf::Output loss) : loss_(loss) {}
+  explicit Observer(tf::Output loss) : loss_(std::move(loss)) {}
   mox::SessionRunArgs before_run(mox::SessionRunContext&) override { return {{loss_}, {}}; }
 
  private:
@@ -117,8 +118,8 @@ double median(std::vector<double> values) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int64_t steps = argc > 1 ? std::atol(argv[1]) : 20000;
-  const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
+  const int64_t steps = argc > 1 ? std::stoll(argv[1]) : 20000;
+  const int rounds = argc > 2 ? std::stoi(argv[2]) : 5;
   mox::set_log_sink([](mox::LogLevel, std::string_view) {});
   std::string pattern = (std::filesystem::temp_directory_path() / "loop_overhead_XXXXXX").string();
   const std::string folder = mkdtemp(pattern.data());

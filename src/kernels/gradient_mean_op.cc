@@ -149,7 +149,7 @@ class GradientMean : public tf::ResourceBase {
       set_mean<float>(taker.context, gradients);
     else
       set_mean<double>(taker.context, gradients);
-    finish(std::move(taker), absl::OkStatus());
+    finish(taker, absl::OkStatus());
   }
 
   void cancel(tf::CancellationToken token) {
@@ -165,10 +165,10 @@ class GradientMean : public tf::ResourceBase {
       step_ = std::numeric_limits<int64_t>::max();
       gradients_.clear();
     }
-    finish(std::move(taker), absl::CancelledError("the step has ended"));
+    finish(taker, absl::CancelledError("the step has ended"));
   }
 
-  void finish(Taker taker, const absl::Status& status) {
+  void finish(const Taker& taker, const absl::Status& status) {
     if (!status.ok()) taker.context->SetStatus(status);
     taker.done();
     Unref();

@@ -127,7 +127,7 @@ bool is_floating(tf::DataType type) {
 constexpr int64_t kMaxImageChannels = 4;
 
 bool are_image_channels(int64_t size, int network_channels) {
-  return size < 0 || size <= kMaxImageChannels || size == network_channels;  // -1: not known
+  return size <= kMaxImageChannels || size == network_channels;  // size -1: not known
 }
 
 // With data_format NCHW, images that a preprocess_fn has transposed already are told by where their channels are.

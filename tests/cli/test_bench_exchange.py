@@ -120,8 +120,8 @@ def test_workers_that_differ_are_refused():
     (["exchange", "--worker_hosts=127.0.0.1:1,b:1", "--task_index=2"], "--task_index is 2, expected 0 to 1"),
     (["exchange", "--worker_hosts=a:1,b:1", "--ps_hosts=c:1", "--job_name=ps"], "this process is the cluster's ps"),
     (["exchange", "--cluster=mpi"], "neither OMPI_COMM_WORLD_RANK nor PMI_RANK is set"),
-    (["exchagne"], "unknown command 'exchagne'; there is: exchange"),
-    ([], "Usage: mox bench exchange"),
+    (["exchagne"], "unknown command 'exchagne'; there are: train, data, exchange"),
+    ([], "Usage: mox bench COMMAND"),
 ])
 def test_wrong_use(args, text):
     done = mox("bench", *args, check=False)

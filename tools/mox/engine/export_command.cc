@@ -62,7 +62,7 @@ int run_export(const std::vector<std::string>& args) {
   options.use_ema = use_ema;
   const std::string dir = export_model(options);
   nlohmann::ordered_json json = {{"export_dir", dir}};
-  if (!as_json) std::cout << dir << std::endl;
+  if (!as_json) std::cout << dir << '\n' << std::flush;  // before what quantizing says
   if (!quantized.to.empty()) {
     quantized.checkpoint_url = checkpoint_url;
     quantized.use_ema = use_ema;
