@@ -39,6 +39,7 @@ def model_of(alpha="drop", preprocess=None, signatures=None):
     return model_fn
 
 
+@pytest.mark.eager
 def test_files_and_images_are_two_signatures_of_one_model(tmp_path):
     folder = train(tmp_path, model_of())
     loaded = tf2.saved_model.load(folder)
@@ -66,6 +67,7 @@ def test_files_and_images_are_two_signatures_of_one_model(tmp_path):
     np.testing.assert_allclose(y, of_files["y"], atol=1e-6)
 
 
+@pytest.mark.eager
 @pytest.mark.parametrize("alpha, background", [("white", 255), ("black", 0)])
 def test_transparent_files(tmp_path, alpha, background):
     folder = train(tmp_path, model_of(alpha, lambda image: tf.cast(image[:8, :8], tf.float32)))  # of no known height
