@@ -6,7 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "exchange/variable_uses.h"
+#include "graph/variable_uses.h"
 #include "graph/node_defs.h"
 
 namespace mox {

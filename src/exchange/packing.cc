@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "exchange/variable_uses.h"
+#include "graph/variable_uses.h"
 #include "graph/node_defs.h"
 
 namespace mox {

@@ -5,7 +5,7 @@
 #include <unordered_map>
 
 #include "devices/device_plan.h"
-#include "exchange/variable_uses.h"
+#include "graph/variable_uses.h"
 #include "graph/built_graph.h"
 
 namespace mox {

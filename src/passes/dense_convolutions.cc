@@ -55,8 +55,8 @@ std::optional<std::vector<int64_t>> dense_filter(const tf::NodeDef& node, const 
   const std::vector<int64_t> filter = kind.filter >= 0 ? shapes->of(node.input(kind.filter)) : shapes->of(node.name());
   const std::vector<int64_t> image = kind.image >= 0 ? shapes->of(node.input(kind.image)) : shapes->of(node.name());
   if (filter.size() != 4 || image.size() != 4 || std::count(filter.begin(), filter.end(), -1) > 0) return std::nullopt;
-  // SAME pads what is larger than one pixel.
-  const bool pads = text(node, "padding", "") != "VALID" && filter[0] * filter[1] != 1;
+  const std::string padding = text(node, "padding", "");
+  const bool pads = padding != "VALID" && (padding != "SAME" || filter[0] * filter[1] != 1);
   if (pads || image[1] != filter[0] || image[2] != filter[1] || image[3] != filter[2]) return std::nullopt;
   if (elements(filter) < kLargeFilter) return std::nullopt;
   return filter;

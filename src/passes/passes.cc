@@ -98,7 +98,7 @@ const std::vector<Pass>& passes() {
       {"depthwise_precision", In::kTrain, Fits::kCpu, [](G* g, const C&) { widen_depthwise_gradients(&g->graph); }},
       {"late_weight_decay", In::kTrain, Fits::kAnyDevice, [](G* g, const C&) { delay_weight_decay(&g->graph); }},
       // After what makes new readers of variables.
-      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(&g->graph); }},
+      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // A GPU's step waits for the GPU, not for threads.
       {"small_step", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {

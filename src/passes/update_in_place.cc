@@ -3,19 +3,16 @@
 #include <algorithm>
 #include <set>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "graph/node_defs.h"
+#include "graph/variable_uses.h"
 
 namespace mox {
 
 namespace tf = tensorflow;
 
 namespace {
-
-using Nodes = std::unordered_map<std::string, std::vector<const tf::NodeDef*>>;
 
 bool is_update(const tf::NodeDef& node) { return node.op().rfind("ResourceApply", 0) == 0; }
 
@@ -29,78 +26,56 @@ bool is_control_flow(const tf::NodeDef& node) {
   return is_one_of(node.op(), {"Enter", "Exit", "NextIteration", "Switch", "Merge", "LoopCond"});
 }
 
-// Readers of each node's results, and who waits for it.
-Nodes readers_of(const tf::GraphDef& graph) {
-  Nodes readers;
-  for (const tf::NodeDef& node : graph.node())
-    for (const std::string& input : node.input()) readers[node_of(input)].push_back(&node);
-  return readers;
-}
+// Looks for those that compute with what was read of a variable.
+class Users {
+ public:
+  Users(const tf::GraphDef& graph, const std::vector<int>& updates, const VariableUses& uses)
+      : graph_(graph), uses_(uses), after_(uses.descendants(updates)), needed_(uses.ancestors(updates)) {}
 
-// All that is reached from the updates by `next`, and they themselves.
-template <typename Next>
-std::unordered_set<std::string> reached_from_updates(const tf::GraphDef& graph, const Next& next) {
-  std::unordered_set<std::string> reached;
-  std::vector<std::string> stack;
-  for (const tf::NodeDef& node : graph.node())
-    if (is_update(node)) stack.push_back(node.name());
-  while (!stack.empty()) {
-    const std::string name = stack.back();
-    stack.pop_back();
-    if (reached.insert(name).second) next(name, &stack);
+  // Names, on the update's own device. What runs after an update cannot be waited for. Summaries, evaluations and the
+  // like read variables, too: what no update of a step needs is not called for.
+  std::set<std::string> before(const tf::NodeDef& update) const {
+    std::set<std::string> users;
+    for (const int reader : uses_.readers(uses_.node(node_of(update.input(0)))))
+      if (graph_.node(reader).op() == "ReadVariableOp") add(reader, update.device(), &users);
+    return users;
   }
-  return reached;
-}
 
-// What runs after an update: nothing of it can be waited for.
-std::unordered_set<std::string> after_updates(const tf::GraphDef& graph, const Nodes& readers) {
-  return reached_from_updates(graph, [&](const std::string& name, std::vector<std::string>* stack) {
-    if (const auto found = readers.find(name); found != readers.end())
-      for (const tf::NodeDef* reader : found->second) stack->push_back(reader->name());
-  });
-}
-
-// What a step with updates runs. Summaries, evaluations and the like read variables, too: no update may call for them.
-std::unordered_set<std::string> needed_by_updates(const tf::GraphDef& graph) {
-  const NodeIndex index = index_nodes(graph);
-  return reached_from_updates(graph, [&](const std::string& name, std::vector<std::string>* stack) {
-    if (const auto found = index.find(name); found != index.end())
-      for (const std::string& input : found->second->input()) stack->push_back(node_of(input));
-  });
-}
-
-// Those on `device` that compute with the value of `node`, also behind aliases.
-void add_users(const Nodes& readers, const std::string& node, const std::string& device, std::set<std::string>* users) {
-  const auto found = readers.find(node);
-  if (found == readers.end()) return;
-  for (const tf::NodeDef* reader : found->second) {
-    const bool reads = std::any_of(reader->input().begin(), reader->input().end(), [&](const std::string& input) {
-      const TensorRef ref = parse_tensor(input);
-      return ref.node == node && !ref.is_control();
-    });
-    if (!reads) continue;
-    if (is_alias(*reader))
-      add_users(readers, reader->name(), device, users);
-    else if (!is_control_flow(*reader) && reader->device() == device)
-      users->insert(reader->name());
+ private:
+  void add(int value, const std::string& device, std::set<std::string>* users) const {
+    for (const int reader : uses_.readers(value)) {
+      const tf::NodeDef& node = graph_.node(reader);
+      const bool reads = std::any_of(node.input().begin(), node.input().end(), [&](const std::string& input) {
+        return !parse_tensor(input).is_control() && uses_.node(node_of(input)) == value;
+      });
+      if (!reads) continue;
+      if (is_alias(node))
+        add(reader, device, users);
+      else if (!after_[reader] && needed_[reader] && !is_control_flow(node) && node.device() == device)
+        users->insert(node.name());
+    }
   }
-}
+
+  const tf::GraphDef& graph_;
+  const VariableUses& uses_;
+  const std::vector<bool> after_, needed_;
+};
 
 }  // namespace
 
-int update_variables_in_place(tf::GraphDef* graph) {
-  const Nodes readers = readers_of(*graph);
-  const auto after = after_updates(*graph, readers);
-  const auto needed = needed_by_updates(*graph);
+int update_variables_in_place(BuiltGraph* graph) {
+  std::vector<int> updates;
+  for (int i = 0; i < graph->graph.node_size(); ++i)
+    if (is_update(graph->graph.node(i))) updates.push_back(i);
+  if (updates.empty()) return 0;
+  const VariableUses uses(*graph);
+  const Users users(graph->graph, updates, uses);
   int count = 0;
-  for (tf::NodeDef& node : *graph->mutable_node()) {
-    if (!is_update(node)) continue;
-    std::set<std::string> users;
-    for (const tf::NodeDef* reader : readers.at(node_of(node.input(0))))
-      if (reader->op() == "ReadVariableOp") add_users(readers, reader->name(), node.device(), &users);
-    std::erase_if(users, [&](const std::string& user) { return after.count(user) > 0 || needed.count(user) == 0; });
-    for (const std::string& user : users) node.add_input("^" + user);
-    count += users.empty() ? 0 : 1;
+  for (const int update : updates) {
+    tf::NodeDef* node = graph->graph.mutable_node(update);
+    const std::set<std::string> before = users.before(*node);
+    for (const std::string& user : before) node->add_input("^" + user);
+    count += before.empty() ? 0 : 1;
   }
   return count;
 }

@@ -5,12 +5,12 @@
 // take the value in a step, so that it changes the variable where it is.
 #pragma once
 
+#include "graph/built_graph.h"
 #include "moxing/export.h"
-#include "tensorflow/core/framework/graph.pb.h"
 
 namespace mox {
 
 // Returns how many updates wait now.
-MOX_EXPORT int update_variables_in_place(tensorflow::GraphDef* graph);
+MOX_EXPORT int update_variables_in_place(BuiltGraph* graph);
 
 }  // namespace mox

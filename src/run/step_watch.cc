@@ -1,7 +1,6 @@
 #include "run/step_watch.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/process_usage.h"
 #include "input/describe_input.h"
 #include "moxing/log.h"
 #include "run/signals.h"
@@ -26,13 +26,6 @@ constexpr double kIdle = 0.2;  // of one core: less is waiting, not computing
 
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 double seconds(int64_t nanoseconds) { return nanoseconds * 1e-9; }
-
-double cpu_seconds() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  auto of = [](const timeval& t) { return t.tv_sec + t.tv_usec * 1e-6; };
-  return of(usage.ru_utime) + of(usage.ru_stime);
-}
 
 // Whether a thread but this one computes, or would if other processes left it a core. Linux: proc(5), the state in
 // /proc/PID/task/TID/stat stands behind the name, which may hold anything.

@@ -88,6 +88,14 @@ TEST(DenseConvolutions, OthersStay) {
                              layer({1, 4, 4, 256}, {4, 4, 256, 1024}, "SAME"),   // pads
                              layer({1, 4, 4, 16}, {4, 4, 16, 64}, "VALID")})     // small
     EXPECT_EQ(make_dense_convolutions_products(&graph), 0);
+  tf::GraphDef padded = layer({1, 1, 1, 2048}, {1, 1, 2048, 2048}, "SAME");
+  for (tf::NodeDef& node : *padded.mutable_node())
+    if (node.name() == "conv") {  // of one pixel, made three by three
+      tf::SetAttrValue("EXPLICIT", &(*node.mutable_attr())["padding"]);
+      tf::SetAttrValue(std::vector<int64_t>{0, 0, 1, 1, 1, 1, 0, 0}, &(*node.mutable_attr())["explicit_paddings"]);
+    }
+  make_dense_convolutions_products(&padded);
+  EXPECT_EQ(count_of(padded, "Conv2D"), 1);
 }
 
 }  // namespace

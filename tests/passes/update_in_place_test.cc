@@ -43,14 +43,14 @@ TEST(UpdateInPlace, WaitsForTheStepsReadersAlone) {
                           handle(w), tf::DT_FLOAT);
   ops::Identity(s.WithOpName("after"), ops::Neg(s.WithOpName("negative"), again));
   check(s, "test");
-  tf::GraphDef graph;
-  s.graph()->ToGraphDef(&graph);
-  EXPECT_EQ(update_variables_in_place(&graph), 2);
-  EXPECT_EQ(waits_of(graph, "update_w"), std::set<std::string>{"forward"});
-  EXPECT_EQ(waits_of(graph, "update_v"), (std::set<std::string>{"result", "backward"}));
+  BuiltGraph built;
+  s.graph()->ToGraphDef(&built.graph);
+  EXPECT_EQ(update_variables_in_place(&built), 2);
+  EXPECT_EQ(waits_of(built.graph, "update_w"), std::set<std::string>{"forward"});
+  EXPECT_EQ(waits_of(built.graph, "update_v"), (std::set<std::string>{"result", "backward"}));
 
   const std::unique_ptr<tf::Session> session(tf::NewSession({}));
-  TF_CHECK_OK(session->Create(graph));
+  TF_CHECK_OK(session->Create(built.graph));
   TF_CHECK_OK(session->Run({}, {}, {"w/Assign", "v/Assign"}, nullptr));
   std::vector<tf::Tensor> before, after;
   TF_CHECK_OK(session->Run({}, {"w/read", "v/read"}, {}, &before));
@@ -64,9 +64,9 @@ TEST(UpdateInPlace, WithoutReadersNothingChanges) {
   const auto w = s.get_variable("w", {2});
   ops::ResourceApplyGradientDescent(s.WithOpName("update"), w.op().input(0), 0.5f, ops::Const(s, 1.f, {2}));
   check(s, "test");
-  tf::GraphDef graph;
-  s.graph()->ToGraphDef(&graph);
-  EXPECT_EQ(update_variables_in_place(&graph), 0);
+  BuiltGraph built;
+  s.graph()->ToGraphDef(&built.graph);
+  EXPECT_EQ(update_variables_in_place(&built), 0);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "exchange_bench.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 
 #include "base/limits.h"
 #include "base/mutex.h"
+#include "base/process_usage.h"
 
 namespace mox::cli {
 namespace {
@@ -22,15 +22,6 @@ constexpr int kWireRounds = 5, kMemcpyRounds = 5, kLatencyRounds = 20;
 
 double ms_since(Clock::time_point when) {
   return std::chrono::duration<double, std::milli>(Clock::now() - when).count();
-}
-
-double cpu_ms() {
-  rusage usage = {};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto ms = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
-  };
-  return ms(usage.ru_utime) + ms(usage.ru_stime);
 }
 
 float median(std::vector<double> values) {
@@ -114,10 +105,10 @@ void measure_rounds(Member* member, Gradients* gradients, const ExchangeBenchOpt
                       {.first = {}, .buckets = static_cast<int>(gradients->buckets().size()), .wire = options.wire});
   for (int64_t i = 0; i < options.warmup; ++i) exchange_round(&exchanger, *gradients, options.backward_ms);
   std::vector<double> wall;
-  const double cpu = cpu_ms();
+  const double cpu = cpu_seconds();
   for (int64_t i = 0; i < options.rounds; ++i)
     wall.push_back(exchange_round(&exchanger, *gradients, options.backward_ms));
-  out->cpu_ms = static_cast<float>((cpu_ms() - cpu) / static_cast<double>(options.rounds));
+  out->cpu_ms = static_cast<float>(1e3 * (cpu_seconds() - cpu) / static_cast<double>(options.rounds));
   out->wall_ms = median(wall);
   out->least_ms = static_cast<float>(*std::min_element(wall.begin(), wall.end()));
   out->most_ms = static_cast<float>(*std::max_element(wall.begin(), wall.end()));

@@ -5,12 +5,12 @@
 
 #include "base/limits.h"
 #include "base/pattern.h"
+#include "base/process_usage.h"
 #include "command_line.h"
 #include "engine/bench_report.h"
 #include "engine/classifier_data.h"
 #include "engine/entry.h"
 #include "engine/input_rate.h"
-#include "engine/step_rate.h"
 #include "moxing/moxing.h"
 
 namespace mox::cli {

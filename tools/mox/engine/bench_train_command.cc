@@ -1,17 +1,13 @@
 // mox bench train: training steps a second, on devices and workers.
 #include <fmt/format.h>
 
-#include <cmath>
-#include <filesystem>
-
 #include "base/limits.h"
-#include "base/pattern.h"
+#include "base/process_usage.h"
 #include "command_line.h"
 #include "engine/bench_report.h"
 #include "engine/bench_rows.h"
 #include "engine/classifier.h"
 #include "engine/entry.h"
-#include "engine/number_list.h"
 #include "engine/option_flags.h"
 #include "engine/step_rate.h"
 #include "engine/train_data.h"

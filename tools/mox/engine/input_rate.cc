@@ -4,7 +4,7 @@
 #include <memory>
 #include <thread>
 
-#include "engine/step_rate.h"
+#include "base/process_usage.h"
 #include "graph/graph_state.h"
 #include "input/lift_input.h"
 #include "input/stateless_input.h"
@@ -15,6 +15,8 @@
 
 namespace mox::cli {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kEpochs = 3, kReadAhead = 256;
 
@@ -68,10 +70,6 @@ void check(const absl::Status& status, const InputRow& row) {
   if (!status.ok()) throw RunError("reading " + row.url + ": " + std::string(status.message()));
 }
 
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 }  // namespace
 
 InputRate measure_input(const InputRow& row) {
@@ -87,7 +85,8 @@ InputRate measure_input(const InputRow& row) {
   const int64_t epoch = dataset->num_samples();
   InputRate rate;
   int64_t images = 0, begin_images = 0;
-  double begin = 0, begin_cpu = 0;
+  auto begin = Clock::now();
+  double begin_cpu = 0;
   std::vector<tensorflow::Tensor> out;
   while (images < 2 * epoch) {
     const auto status = session->Run({}, input.tower_inputs[0], {}, &out);
@@ -96,11 +95,11 @@ InputRate measure_input(const InputRow& row) {
     images += out[1].NumElements();
     if (begin_images > 0 || images < epoch) continue;
     begin_images = images;
-    begin = seconds_now();
+    begin = Clock::now();
     begin_cpu = cpu_seconds();
   }
   rate.images = images - begin_images;
-  rate.seconds = seconds_now() - begin;
+  rate.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   rate.cpu_seconds = cpu_seconds() - begin_cpu;
   return rate;
 }

@@ -14,6 +14,7 @@
 namespace mox::cli {
 namespace {
 
+constexpr int64_t kBatch = 50;  // images that are sent at a time
 constexpr char kHasConverter[] = "import tensorflow as tf\ntf.lite.TFLiteConverter, tf.lite.Interpreter\n";
 constexpr char kQuantize[] = "import sys\nfrom moxing.quantize import main\nmain(sys.argv[1:])\n";
 
@@ -30,7 +31,7 @@ void send(PythonProcess* python, const tensorflow::Tensor& images, const tensorf
 RunOptions eval_options(const ClassifierConfig& config, const QuantizeOptions& options) {
   RunOptions run{.model_fn = classifier_model(config),
                  .run_mode = ModeKeys::EVAL,
-                 .batch_size = 50,
+                 .batch_size = kBatch,
                  .log_every_n_steps = 0,
                  .output_every_n_steps = 1};
   run.checkpoint_path = options.checkpoint_url;
@@ -45,7 +46,7 @@ void send_calibration(const ClassifierConfig& config, const std::vector<std::str
   const InputFn training = classifier_input(config, ClassifierData(config).train_split(), classes, {.augment = "none"});
   run.input_fn = [training](const Scope& s, ModeKeys) { return training(s, ModeKeys::TRAIN); };
   run.random_seed = 1;
-  run.max_number_of_steps = (options.calibration + run.batch_size - 1) / run.batch_size;
+  run.max_number_of_steps = (options.calibration + kBatch - 1) / kBatch;
   run.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) send(python, dict.at("images"), dict.at("labels"));
   };
@@ -79,7 +80,7 @@ Quantized quantize(const ClassifierConfig& config, const std::string& export_dir
   Quantized result{.path = fmt::format("{}/model_{}.tflite", export_dir, options.to), .split = data.eval_split()};
   add_package_of_build_tree();
   PythonProcess python(find_python(), kQuantize, {export_dir, options.to, result.path});
-  const int64_t batches = options.to == "int8" ? (options.calibration + 49) / 50 : 0;
+  const int64_t batches = options.to == "int8" ? (options.calibration + kBatch - 1) / kBatch : 0;
   const std::string head = json_text(nlohmann::json{{"image", {config.image_size, config.image_size, config.channels}},
                                                     {"calibration_batches", batches}}) +
                            "\n";

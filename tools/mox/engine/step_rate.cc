@@ -1,33 +1,16 @@
 #include "engine/step_rate.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
+
+#include "base/process_usage.h"
 
 namespace mox::cli {
 namespace {
 
-rusage usage() {
-  rusage found{};
-  getrusage(RUSAGE_SELF, &found);
-  return found;
-}
-
-double seconds_of(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-}
-
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
-
-double cpu_seconds() {
-  const rusage found = usage();
-  return seconds_of(found.ru_utime) + seconds_of(found.ru_stime);
-}
-
-double peak_mib() { return static_cast<double>(usage().ru_maxrss) / 1024; }
 
 void StepClock::after_run(SessionRunContext& context, const SessionRunValues& values) {
   if (context.local_step() + 1 < warmup_) return;

@@ -34,8 +34,4 @@ class StepClock : public AggregativeSessionRunHook {
   double first_cpu_ = 0, last_cpu_ = 0;
 };
 
-// Seconds of this process, user's and system's; MiB that it held at most.
-double cpu_seconds();
-double peak_mib();
-
 }  // namespace mox::cli

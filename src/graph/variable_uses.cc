@@ -1,4 +1,4 @@
-#include "exchange/variable_uses.h"
+#include "graph/variable_uses.h"
 
 #include <algorithm>
 #include <unordered_set>
