@@ -6,8 +6,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "graph/variable_uses.h"
 #include "graph/node_defs.h"
+#include "graph/variable_uses.h"
 
 namespace mox {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <map>
 
-#include "graph/variable_uses.h"
 #include "graph/node_defs.h"
+#include "graph/variable_uses.h"
 
 namespace mox {
 

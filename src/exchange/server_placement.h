@@ -5,8 +5,8 @@
 #include <unordered_map>
 
 #include "devices/device_plan.h"
-#include "graph/variable_uses.h"
 #include "graph/built_graph.h"
+#include "graph/variable_uses.h"
 
 namespace mox {
 
