@@ -217,6 +217,15 @@ def dumps(content):
     return text
 
 
+def _versions():
+    """Of ours."""
+    mox = {"mox": _said_by(BUILD / "bin/mox", "--version"),
+           "commit": _said_by("git", "log", "-1", "--format=%h", "--abbrev=12", "--", "src", "include")}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        mox["tensorflow-cpu"] = importlib.metadata.version("tensorflow-cpu")
+    return {"mox": mox}
+
+
 class Results:
     """One results.json. `figures` maps the name of each figure that is compared to "higher" or "lower", the better way."""
 
@@ -227,22 +236,23 @@ class Results:
 
     def row(self, name, contenders, rounds, **parameters):
         """Runs the contenders `rounds` times in turn; the file is whole after every round."""
-        runs = []
-        versions = {"mox": {"mox": _said_by(BUILD / "bin/mox", "--version"),
-                            "commit": _said_by("git", "log", "-1", "--format=%h", "--abbrev=12", "--", "src", "include")}}
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions["mox"]["tensorflow-cpu"] = importlib.metadata.version("tensorflow-cpu")
+        self.rows_in_turn({name: contenders}, rounds, **parameters)
+
+    def rows_in_turn(self, rows, rounds, **parameters):
+        """Several rows, the points of a curve say: a round of each before the next round. `rows`: the contenders by the row's name."""
+        runs, versions = {name: [] for name in rows}, {name: _versions() for name in rows}
         for turn in range(rounds):
-            left = _worth_running(contenders, runs, self.figures)
-            for contender in left if turn % 2 == 0 else reversed(left):
-                values = run(contender, turn)
-                if said := values.pop("versions", None):
-                    versions.setdefault(contender.who, {}).update(said)
-                runs.append({"round": turn + 1, "who": contender.who, "setting": contender.setting, **values})
-                print(name, {key: value for key, value in runs[-1].items() if not isinstance(value, list)}, file=sys.stderr, flush=True)
-            self.rows[name] = {"machine": self.machine, "versions": versions, "parameters": {**self.parameters, **parameters}, "runs": runs,
-                               **summary(runs, self.figures)}
-            self.write()
+            for name in list(rows) if turn % 2 == 0 else reversed(list(rows)):
+                left = _worth_running(rows[name], runs[name], self.figures)
+                for contender in left if turn % 2 == 0 else reversed(left):
+                    values = run(contender, turn)
+                    if said := values.pop("versions", None):
+                        versions[name].setdefault(contender.who, {}).update(said)
+                    runs[name].append({"round": turn + 1, "who": contender.who, "setting": contender.setting, **values})
+                    print(name, {key: value for key, value in runs[name][-1].items() if not isinstance(value, list)}, file=sys.stderr, flush=True)
+                self.rows[name] = {"machine": self.machine, "versions": versions[name], "parameters": {**self.parameters, **parameters},
+                                   "runs": runs[name], **summary(runs[name], self.figures)}
+                self.write()
 
     def write(self):
         part = self.path.with_name(self.path.name + ".part")

@@ -5,7 +5,7 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAMES = {"mox": "mox", "mox_python": "mox, Python", "mox_cached": "mox, cached store", "session": "plain Session", "torch": "PyTorch", "keras": "Keras",
-         "limit": "limit", "least": "least client"}
+         "limit": "limit", "least": "least client", "s5cmd": "s5cmd"}
 NETWORKS = ("mox", "session", "torch", "keras")
 
 
@@ -101,7 +101,53 @@ def loop():
     return lines_of(["", "µs a step"], [[names[who], number(best(row, who, "us_per_step")[0])] for who in row["medians"]])
 
 
-TABLES = {"lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop}
+def ours_of(row, figure):
+    """Ours, of what counts; None without it."""
+    return best(row, "mox", figure)[0] if "mox" in row.get("best", {}) else None
+
+
+def memory():
+    rows = load("memory/results.json")["rows"]
+    cells = []
+    for network in dict.fromkeys(name.split()[0] for name in rows):
+        of = [rows.get(f"{network} {dtype}") for dtype in ("float32", "bfloat16")]
+        cells.append([network, str(next(row for row in of if row)["parameters"]["batch"])])
+        for row in of:
+            peer = best(row, "torch", "peak_mib")[0] if row else None
+            cells[-1] += [number(row and ours_of(row, "peak_mib")), number(peer), row and ratio(row, "mox", "torch", "peak_mib") or ""]
+    return lines_of(["network", "batch", *(f"{dtype}: {what}" for dtype in ("float32", "bfloat16") for what in ("mox", "PyTorch", "mox / it"))], cells)
+
+
+def curves():
+    """A row a point, in the order of the curve."""
+    rows = load("curves/results.json")["rows"]
+    figures = {"samples_per_second": "images/s", "cpu_ms_per_sample": "CPU ms an image", "peak_mib": "peak MiB"}
+    return lines_of(["curve", "", "rounds", *figures.values()],
+                    [[name.rsplit(maxsplit=1)[0], number(float(name.rsplit(maxsplit=1)[1])), str(rounds(row)), *(number(ours_of(row, f)) for f in figures)]
+                     for name, row in rows.items() if not name.startswith("files")])
+
+
+def file_curve():
+    rows = {f"{int(name.split()[1]):,}": row for name, row in load("curves/results.json")["rows"].items() if name.startswith("files")}
+    figures = {"list_seconds": "listing, s", "listed_mib": "MiB it takes", "first_batch_seconds": "a training of one step, s",
+               "resume_seconds": "the same from the middle of the epoch, s", "peak_mib": "peak MiB"}
+    return lines_of(["files", "rounds", *figures.values()], [[name, str(rounds(row)), *(number(ours_of(row, f)) for f in figures)] for name, row in rows.items()])
+
+
+def many():
+    """Every figure of every side."""
+    figures = {"list_seconds": "listing or counting, s", "listed_mib": "MiB it takes", "first_batch_seconds": "then to the first batch, s",
+               "resume_seconds": "to the first from the middle, s", "seconds": "whole process, s", "cpu_seconds": "CPU s", "peak_mib": "peak MiB"}
+    cells = []
+    for name, row in load("many/results.json")["rows"].items():
+        for who in row["medians"]:
+            shown = [number(best(row, who, figure)[0]) for figure in figures]
+            cells.append([name, NAMES.get(who, who), str(rounds(row)), *shown])
+    return lines_of(["", "", "rounds", *figures.values()], cells)
+
+
+TABLES = {"lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop,
+          "memory": memory, "curves": curves, "file_curve": file_curve, "many": many}
 
 
 def with_tables(page):

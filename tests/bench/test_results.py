@@ -50,6 +50,14 @@ def test_rows_of_an_earlier_call_stay(tmp_path):
     assert list(json.loads(file.read_text())["rows"]) == ["a row", "another"]
 
 
+def test_rows_in_turn_have_a_round_each_before_the_next(tmp_path, capfd):
+    file = tmp_path / "results.json"
+    results.Results(file, "test", FIGURES).rows_in_turn({"x 1": [contender("mox", "default", 1, 2)], "x 2": [contender("mox", "default", 3, 4)]}, 2)
+    told = [line.split(" {")[0] for line in capfd.readouterr().err.splitlines()]
+    assert told == ["x 1", "x 2", "x 2", "x 1"]
+    assert [[run["rate"] for run in row["runs"]] for row in json.loads(file.read_text())["rows"].values()] == [[1, 2], [3, 4]]
+
+
 def test_a_contender_that_fails_ends_the_benchmark_with_its_words(tmp_path):
     with pytest.raises(SystemExit, match="(?s)peer: .*ended with 3:.*broken"):
         measured(tmp_path, [results.Contender("peer", ["sh", "-c", "echo broken; exit 3"])], 1)
