@@ -36,7 +36,7 @@ WORSE = 0.05  # a figure that is worse by more than this part fell
 @dataclasses.dataclass
 class Benchmark:
     """`command`: words below bench/, Python's first; {rounds}, {peers}, {mox}, {s5cmd}, {gateway} and {work} are filled in.
-    `minutes`: of one round on 2 cores. `writes`: its files below bench/. A file that bench/results.py did not write needs `label`, the fields that
+    `minutes`: of one round on 2 cores, or of all where it has no rounds. `writes`: its files below bench/. A file that bench/results.py did not write needs `label`, the fields that
     tell its rows apart, and `figures`, those that are compared, with the better direction; `rows` is where they lie in it ("": it is them)."""
     name: str
     command: str
@@ -218,7 +218,7 @@ def run(benchmark, args):
 def tell(chosen, args):
     total = 0
     for benchmark in chosen:
-        missing, minutes = what_is_missing(benchmark, args), benchmark.minutes * args.rounds
+        missing, minutes = what_is_missing(benchmark, args), benchmark.minutes * (args.rounds if "{rounds}" in benchmark.command else 1)
         total += 0 if missing else minutes
         print(f"{benchmark.name:16} {minutes:5.0f} min  {' '.join(benchmark.writes)}" + (f"\n{'':16} left out: {missing}" if missing else ""))
     print(f"{'all':16} {total:5.0f} min with {args.rounds} rounds")

@@ -40,11 +40,17 @@ class Store(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def names_a_key(self):
+        """No key can be had, a data set's labels.txt above all."""
+        return "/" in urllib.parse.urlsplit(self.path).path.strip("/")
+
     def do_HEAD(self):
-        self.answer(b"")
+        self.answer(b"", 404 if self.names_a_key() else 200)
 
     def do_GET(self):
         asked = {name: values[0] for name, values in urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query).items()}
+        if self.names_a_key():
+            return self.answer(b"<Error><Code>NoSuchKey</Code></Error>", 404)
         if "list-type" not in asked:
             return self.answer(b'<?xml version="1.0" encoding="UTF-8"?><LocationConstraint></LocationConstraint>')
         time.sleep(self.delay)
@@ -53,8 +59,8 @@ class Store(http.server.BaseHTTPRequestHandler):
             self.pages[place] = self.page(*place)
         self.answer(self.pages[place])
 
-    def answer(self, body):
-        self.send_response(200)
+    def answer(self, body, status=200):
+        self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -67,7 +73,7 @@ class Store(http.server.BaseHTTPRequestHandler):
             entries, left = range(token, min(token + most, folders)), folders
             body = "".join(f"<CommonPrefixes><Prefix>{i:04d}/</Prefix></CommonPrefixes>" for i in entries)
         else:
-            first, left = (int(prefix[:-1]) * PAGE, PAGE) if prefix else (0, cls.keys)
+            first, left = (int(prefix[:-1]) * PAGE, PAGE) if re.fullmatch(r"\d{4}/", prefix) else (0, 0 if prefix else cls.keys)
             entries = range(token, min(token + most, left))
             body = "".join(f"<Contents><Key>{(first + i) // PAGE:04d}/{first + i:07d}</Key><LastModified>{WHEN}</LastModified>"
                            f"<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>100000</Size><StorageClass>STANDARD</StorageClass></Contents>"

@@ -25,7 +25,8 @@ def input_of(batch):
         image, label = mox.ImageClassificationRawDataset(metadata, batch_size=batch, image_size=(8, 8)).get(["image", "label"])
         return tf.reduce_mean(tf.cast(image, tf.float32), [1, 2, 3]) + tf.cast(label, tf.float32)
     features = {"image/encoded": tf.FixedLenFeature((), tf.string), "image/class/label": tf.FixedLenFeature((), tf.int64)}
-    dataset = mox.BaseTFRecordDataset(metadata, batch_size=batch, keys_to_features=features)
+    dataset = mox.BaseTFRecordDataset(metadata, batch_size=batch, shuffle_buffer_size=16, keys_to_features=features,
+                                      items_to_handlers={name: name for name in features})
     image, label = dataset.get(["image/encoded", "image/class/label"])
     return tf.cast(tf.strings.length(image), tf.float32) + tf.cast(label, tf.float32)
 

@@ -12,6 +12,9 @@ def test_manual_raw_metadata(mox, folders):
     assert metadata.num_classes == 3
     assert metadata.labels_list == CLASSES
     assert metadata.names_to_labels == {"daisy": 0, "roses": 1, "tulips": 2}
+    assert metadata.names_to_labels is metadata.names_to_labels, "made anew for each sample of a loop it is quadratic"
+    metadata.labels_list.append("whoever changes the list has one of their own")
+    assert metadata.labels_list == ["daisy", "roses", "tulips"]
     assert metadata.labels_to_names == {0: "daisy", 1: "roses", 2: "tulips"}
 
 

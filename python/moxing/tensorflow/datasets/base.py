@@ -47,6 +47,13 @@ class Dataset:
 class NamedClasses:
     """The classes of metadata that C++ read (self._metadata)."""
 
+    def _once(self, name):
+        """Made at the first look: a loop that looks at each sample would make it of all classes each time."""
+        made = self.__dict__.setdefault("_made", {})
+        if name not in made:
+            made[name] = getattr(self._metadata, name)
+        return made[name]
+
     @property
     def num_classes(self) -> int:
         """How many classes there are."""
@@ -55,14 +62,14 @@ class NamedClasses:
     @property
     def labels_list(self) -> "list[str]":
         """The names of the classes, in the order of the labels."""
-        return self._metadata.labels_list
+        return list(self._once("labels_list"))
 
     @property
     def names_to_labels(self) -> "dict[str, int]":
         """Name of a class -> its label."""
-        return self._metadata.names_to_labels
+        return self._once("names_to_labels")
 
     @property
     def labels_to_names(self) -> "dict[int, str]":
         """Label -> name of its class."""
-        return self._metadata.labels_to_names
+        return self._once("labels_to_names")
