@@ -58,7 +58,8 @@ asan tsan: setup-test
 	@JOBS=$(JOBS) scripts/sanitize.sh $@
 
 # The site of docs/, in build/docs/site.
-docs: build
+docs: configure
+	@ninja -C $(BUILD) -j $(JOBS) mox mox_commands mox_extensions
 	@scripts/docs.sh
 
 format:

@@ -10,6 +10,7 @@
 #include "tensorflow/core/framework/device_factory.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 #include "tensorflow/core/util/device_name_utils.h"
+#include "tensorflow/core/util/port.h"
 
 namespace mox {
 
@@ -29,6 +30,7 @@ Machine look_at_machine() {
   std::error_code ignored;
   const std::filesystem::directory_iterator driver("/proc/driver/nvidia/gpus", ignored);
   machine.hidden_gpu = machine.gpus == 0 && driver != std::filesystem::directory_iterator();
+  machine.for_gpus = tf::IsGoogleCudaEnabled();
   return machine;
 }
 
@@ -118,7 +120,11 @@ std::string DevicePlan::description() const {
     return fmt::format("devices: {}; variables: {}{}", towers, has_copies() ? "a copy on each" : variables(),
                        machine_.pretended ? " (pretended: all of it runs on the CPU)" : "");
   }
-  if (machine_.hidden_gpu && !clone_on_cpu_ && !std::getenv("CUDA_VISIBLE_DEVICES"))
+  if (clone_on_cpu_ || std::getenv("CUDA_VISIBLE_DEVICES")) return "";
+  if (machine_.for_gpus)
+    return "TensorFlow is built for GPUs and finds none on this machine, so the CPU is used (nvidia-smi tells whether "
+           "the driver knows one; --clone_on_cpu if the CPU is wanted)";
+  if (machine_.hidden_gpu)
     return "this machine has a GPU that TensorFlow does not find, so the CPU is used; GPUs need "
            "`pip install tensorflow[and-cuda]` in place of tensorflow-cpu (--clone_on_cpu if the CPU is wanted)";
   return "";

@@ -17,6 +17,7 @@ namespace mox {
 struct Machine {
   int gpus = 0;             // that this process may see (CUDA_VISIBLE_DEVICES hides some)
   bool hidden_gpu = false;  // the machine has an NVIDIA GPU, and TensorFlow finds none
+  bool for_gpus = false;    // TensorFlow is built for NVIDIA's GPUs (tensorflow[and-cuda])
   // For tests: there are no such GPUs. The graph is built for them, and runs on the CPU by TensorFlow's soft placement.
   bool pretended = false;
 };
@@ -70,7 +71,7 @@ class MOX_EXPORT DevicePlan {
   // `devices`: those that the runtime made, by full name. RunError when a tower's is not among them: soft placement
   // would train on the CPU without a word.
   void check_made(const std::vector<std::string>& devices) const;
-  // For the log: where a training on GPUs runs, or why one on a machine with GPUs does not. "" when there is nothing.
+  // For the log: where a training on GPUs runs, or why one that could does not. "" when there is nothing.
   std::string description() const;
 
  private:

@@ -92,6 +92,9 @@ TEST(DevicePlan, TheLogSaysWhereATrainingRuns) {
   const Machine hidden{.hidden_gpu = true};
   EXPECT_NE(DevicePlan(1, false, hidden).description().find("pip install tensorflow[and-cuda]"), std::string::npos);
   EXPECT_EQ(DevicePlan(1, true, hidden).description(), "") << "the CPU is wanted";
+  const Machine useless{.for_gpus = true};
+  EXPECT_NE(DevicePlan(1, false, useless).description().find("built for GPUs and finds none"), std::string::npos);
+  EXPECT_EQ(DevicePlan(1, true, useless).description(), "");
 }
 
 TEST(DevicePlan, TheHostOfADevice) {

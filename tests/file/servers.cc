@@ -28,7 +28,7 @@ std::string server_program(const std::string& kind) {
   if (kind == "fake_store") return MOX_TEST_FAKE_STORE;
   const char* folder = std::getenv("MOX_SERVERS");
   const std::string path = std::string(folder && *folder ? folder : MOX_TEST_SERVERS) + "/" + kind;
-  if (!fs::exists(path)) throw std::runtime_error("no " + path + ": run scripts/setup.d/20-file.sh once");
+  if (!fs::exists(path)) throw std::runtime_error("no " + path + ": run `scripts/setup.sh test` once");
   return path;
 }
 

@@ -58,3 +58,20 @@ def test_tensorflow_of_the_active_python(tmp_path):
     assert done.returncode == 1
     text = " ".join(done.stderr.split())
     assert f"{fake} is TensorFlow 2.19.1, MoXing needs 2.21." in text and f"looked in {python}" in text
+
+
+@pytest.mark.parametrize("processor, said", [
+    ("aarch64", ["--platform=manylinux_2_27_aarch64 tensorflow==2.21.0", "zlib1g-dev:arm64"]),
+    ("riscv64", ["PyPI has TensorFlow 2.21 for x86_64 and aarch64, not for riscv64"]),
+])
+def test_another_machine_is_told_what_it_has_and_what_it_lacks(tmp_path, processor, said):
+    """Nothing of this machine's is taken for another one's, neither libraries nor the TensorFlow of the active Python."""
+    script = tmp_path / "CMakeLists.txt"
+    script.write_text(f"cmake_minimum_required(VERSION 3.24)\nproject(x NONE)\nlist(APPEND CMAKE_MODULE_PATH {ROOT}/cmake)\n"
+                      f"set(CMAKE_FIND_ROOT_PATH {tmp_path})\nset(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)\ninclude({ROOT}/cmake/requirements.cmake)\n")
+    done = subprocess.run(["cmake", "-S", tmp_path, "-B", tmp_path / "build", "-DCMAKE_SYSTEM_NAME=Linux", f"-DCMAKE_SYSTEM_PROCESSOR={processor}"],
+                          capture_output=True, text=True)
+    assert done.returncode == 1
+    text = " ".join(done.stderr.split())
+    assert "TensorFlow 2.21: it was looked for in TENSORFLOW_DIR alone, which is not given" in text
+    assert [words for words in said if words not in text] == []

@@ -90,6 +90,28 @@ def test_what_the_wheel_asks_pip_for(tmp_path):
     assert "Requires-Python: >=3.10,<3.14\n" in text and "License-File: LICENSE\n" in text
 
 
+@pytest.fixture
+def pip_build():
+    sys.path.insert(0, str(ROOT / "packaging/pip"))
+    try:
+        yield importlib.import_module("moxing_build")
+    finally:
+        sys.path.remove(str(ROOT / "packaging/pip"))
+
+
+def test_pip_builds_with_the_tensorflow_that_is_there(pip_build, monkeypatch):
+    """Only who has none waits for another one to be laid into pip's own environment."""
+    here = pip_build.with_tensorflow({"cmake.define.X": "1"})
+    assert here["cmake.define.X"] == "1" and pathlib.Path(here["cmake.define.TENSORFLOW_DIR"], "include").is_dir()
+    assert pip_build.needs(None) == [] and pip_build.with_tensorflow({"cmake.define.TENSORFLOW_DIR": "/mine"}) == {"cmake.define.TENSORFLOW_DIR": "/mine"}
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    [need] = map(packaging.requirements.Requirement, pip_build.needs(None))
+    assert need.name.startswith("tensorflow") and str(need.specifier) == "==2.21.0"
+    assert need.name == ("tensorflow" if pip_build.platform.machine() == "aarch64" else "tensorflow-cpu")
+    assert pip_build.needs({"cmake.define.TENSORFLOW_DIR": "/mine"}) == [] and pip_build.with_tensorflow(None) == {}
+    assert need.specifier.contains(pip_build.RELEASE + ".0")
+
+
 def test_nobody_is_told_to_install_by_name():
     """PyPI's project moxing is somebody else's."""
     files = subprocess.run(["git", "ls-files", "README.md", "docs", "packaging", "python", "src", "tools", "scripts", "examples"], cwd=ROOT, text=True,
