@@ -1,7 +1,7 @@
 # Everything that is missing, told at once, with the line that installs it.
 # A line a package of Debian and Ubuntu: its name, then what is looked for: a header, library (lib….a) or program.
 set(MOX_NEEDED
-  "libfmt-dev fmt/format.h" "libspdlog-dev spdlog/spdlog.h" "nlohmann-json3-dev nlohmann/json.hpp" "libcli11-dev CLI/CLI.hpp"
+  "libfmt-dev fmt/format.h libfmt.so" "libspdlog-dev spdlog/spdlog.h libspdlog.so" "nlohmann-json3-dev nlohmann/json.hpp" "libcli11-dev CLI/CLI.hpp"
   "libpugixml-dev pugixml.hpp libpugixml.a" "zlib1g-dev zlib.h libz.so" "libjpeg-dev jpeglib.h libjpeg.so"
   "libssl-dev openssl/ssl.h libssl.a libcrypto.a" "libcurl4-openssl-dev curl/curl.h libcurl.a curl-config")
 if(NOT MOX_CURL_DIR)  # what the distribution's archive of curl asks for
@@ -23,15 +23,15 @@ endif()
 foreach(line ${MOX_NEEDED})
   separate_arguments(words UNIX_COMMAND "${line}")
   list(POP_FRONT words package)
+  if(line MATCHES " lib")
+    string(APPEND package "${MOX_FOREIGN}")
+  endif()
   foreach(word ${words})
     string(MAKE_C_IDENTIFIER "MOX_HAS_${word}" variable)
     if(word MATCHES "\\.(h|hpp)$")
       find_path(${variable} ${word})
     elseif(word MATCHES "^lib")
       find_library(${variable} NAMES ${word})
-      if(MOX_FOREIGN AND NOT package MATCHES ":")
-        string(APPEND package ${MOX_FOREIGN})
-      endif()
     else()
       find_program(${variable} ${word})
     endif()
