@@ -73,7 +73,7 @@ def write_licenses(build, folder):
             print(f"wheel.py: {part} has no licence in /usr/share/doc: the wheel is not for others to have", file=sys.stderr)
         for text in texts:
             shutil.copy(text, folder / f"{text.parent.name}.txt")
-    nanobind = pathlib.Path(re.search(r"^NB_DIR:\w+=(.*)$", (build / "CMakeCache.txt").read_text(), re.M)[1]).resolve()
+    nanobind = pathlib.Path(re.search(r"^NB_DIR:\w+=(.*)$", (build / "CMakeCache.txt").read_text(), re.M)[1])
     shutil.copy(next(nanobind.parent.glob("nanobind-*.dist-info/licenses/LICENSE")), folder / "nanobind.txt")
     header = (nanobind / "ext/robin_map/include/tsl/robin_map.h").read_text()
     (folder / "robin_map.txt").write_text(header[:header.index("*/") + 3])
