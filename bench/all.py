@@ -64,6 +64,7 @@ BENCHMARKS = [
     Benchmark("copies", "file/s5cmd.py {mox} {s5cmd} {gateway} {work}/copies --runs={rounds}", 3, ("mox", "s5cmd", "versitygw", "tmpfs"),
               ("file/results.json",)),
     Benchmark("object", "file/memory.py {mox} {work}/object", 4, ("mox", "tmpfs"), ("file/memory.json",)),
+    Benchmark("start", "start/compare.py --runs={rounds}", 2, ("mox", "fashion_mnist"), ("start/results.json",)),
     Benchmark("loop", "run/compare.py --runs={rounds}", 2, ("bench",), ("run/results.json",)),
     Benchmark("workers", "cluster/train.py --rounds={rounds} --peers_python={peers}", 6, ("bench", "peers"), ("cluster/train.json",), "",
               ("network", "mode", "workers"), {"mox together/apart": "higher", "mox/torch images a second": "higher"}),
