@@ -127,11 +127,32 @@ def curves():
                      for name, row in rows.items() if not name.startswith("files")])
 
 
-def file_curve():
-    rows = {f"{int(name.split()[1]):,}": row for name, row in load("curves/results.json")["rows"].items() if name.startswith("files")}
-    figures = {"list_seconds": "listing, s", "listed_mib": "MiB it takes", "first_batch_seconds": "a training of one step, s",
-               "resume_seconds": "the same from the middle of the epoch, s", "peak_mib": "peak MiB"}
-    return lines_of(["files", "rounds", *figures.values()], [[name, str(rounds(row)), *(number(ours_of(row, f)) for f in figures)] for name, row in rows.items()])
+CHART = ROOT / "docs/curves.svg"
+
+
+def curve_chart():
+    """An SVG: a panel a curve, images/s (the line) and peak memory (dashed) over the curve's points, each from 0 to its largest."""
+    panels = {}
+    for name, row in load("curves/results.json")["rows"].items():
+        if not name.startswith("files"):
+            curve, x = name.rsplit(maxsplit=1)
+            panels.setdefault(curve, []).append((int(x), ours_of(row, "samples_per_second"), ours_of(row, "peak_mib")))
+    width, height, left, top, out = 320, 220, 50, 36, []
+    for place_of, (curve, points) in enumerate(panels.items()):
+        x0, y0 = place_of % 2 * width + left, place_of // 2 * height + top
+        wide, high = width - left - 20, height - top - 40
+        out.append(f'<text x="{x0}" y="{y0 - 14}" font-weight="bold">{curve}</text>')
+        out.append(f'<path d="M{x0} {y0}v{high}h{wide}" fill="none" stroke="#888"/>')
+        for which, style, anchor, place in ((1, 'stroke="#06c"', "end", x0 - 4), (2, 'stroke="#c60" stroke-dasharray="4 3"', "start", x0 + wide - 30)):
+            most = max(point[which] for point in points)
+            spots = [(x0 + wide * i / max(1, len(points) - 1), y0 + high * (1 - point[which] / most)) for i, point in enumerate(points)]
+            out.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in spots)}" fill="none" stroke-width="2" {style}/>')
+            unit = "/s" if which == 1 else " MiB"
+            out.append(f'<text x="{place}" y="{y0 + (4 if which == 1 else -14)}" text-anchor="{anchor}" font-size="10">{number(most)}{unit}</text>')
+        for i, point in enumerate(points):
+            out.append(f'<text x="{x0 + wide * i / max(1, len(points) - 1):.1f}" y="{y0 + high + 14}" text-anchor="middle" font-size="10">{point[0]}</text>')
+    size = f'width="{2 * width}" height="{(len(panels) + 1) // 2 * height}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12"><rect {size} fill="#fff"/>\n' + "\n".join(out) + "\n</svg>\n"
 
 
 def many():
@@ -147,7 +168,7 @@ def many():
 
 
 TABLES = {"lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop,
-          "memory": memory, "curves": curves, "file_curve": file_curve, "many": many}
+          "memory": memory, "curves": curves, "many": many}
 
 
 def with_tables(page):
@@ -158,3 +179,4 @@ def with_tables(page):
 if __name__ == "__main__":
     page = ROOT / "docs" / "benchmarks.md"
     page.write_text(with_tables(page.read_text()))
+    CHART.write_text(curve_chart())

@@ -86,3 +86,4 @@ def test_the_tables_of_the_page_are_those_of_the_files():
     spec.loader.exec_module(tables)
     page = (ROOT / "docs/benchmarks.md").read_text()
     assert tables.with_tables(page) == page, "run docs/benchmarks_tables.py"
+    assert tables.CHART.read_text() == tables.curve_chart(), "run docs/benchmarks_tables.py"
