@@ -357,3 +357,13 @@ def test_checkpoints_of_slim_as_they_are(mox, tmp_path, version):
     np.testing.assert_allclose(logits(mox, made, picture(96)), expected, rtol=1e-5, atol=1e-5)
     made = convert_weights(path, tmp_path / "new", num_classes=5)
     assert made.num_classes == 5 and all("Logits" in name for name in made.new_variables)
+
+
+def test_what_is_not_quite_theirs_is_told(monkeypatch, capsys):
+    from moxing.convert import command, convert, from_keras
+
+    assert from_keras.difference_of("vgg_16") == "" and "pads the pools" in from_keras.difference_of("nasnet_mobile")
+    made = convert.Converted("nasnet_mobile", 5, "run/model.ckpt", "Keras", 3, [], [], from_keras.difference_of("nasnet_mobile"))
+    monkeypatch.setattr(convert, "convert_weights", lambda **options: made)
+    command.main(["nasnet.h5", "run"])
+    assert f"note: {made.difference}\n" in capsys.readouterr().out

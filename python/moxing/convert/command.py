@@ -50,11 +50,18 @@ def main(arguments):
     options = vars(_parser().parse_args(arguments))
     try:
         from moxing.convert import convert_weights
+    except ImportError as e:
+        sys.stderr.write(f"mox convert: the Python {sys.executable} lacks {e.name} ({e}): install it there (TensorFlow brings all but h5py), or name the "
+                         "Python that has it in MOX_PYTHON\n")
+        sys.exit(1)
+    try:
         made = convert_weights(**options)
     except Error as e:
         sys.stderr.write(f"mox convert: {e}\n")
         sys.exit(2 if isinstance(e, InvalidArgumentError) else 1)
     print(f"{made.model_name}, {made.num_classes} classes: {made.variables} variables of {made.source} -> {made.checkpoint}")
+    if made.difference:
+        print(f"note: {made.difference}")
     if made.new_variables:
         print(f"not in the file, of initial values: {_some(made.new_variables)}")
     if made.left_over:

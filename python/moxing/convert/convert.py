@@ -33,6 +33,7 @@ class Converted:
     variables: int          # that the file gave
     new_variables: list[str]  # of initial values: the file has none for them
     left_over: list[str]    # of the file, not used
+    difference: str = ""    # in words, where the network does not compute quite what the source's does
 
 
 def _is_url(path):
@@ -184,4 +185,5 @@ def convert_weights(weights: PathText(), train_url: PathText(), model_name: Text
         settings["preprocessing_name"] = "torch"
     file.write(f"{train_url.rstrip('/')}/run.json", json.dumps(settings, indent=2) + "\n")
     file.write(f"{train_url.rstrip('/')}/checkpoint", 'model_checkpoint_path: "model.ckpt"\n')
-    return Converted(name, classes, prefix, source.kind, len(variables), missing, source.left_over())
+    difference = maker.difference_of(name) if maker is from_keras else ""
+    return Converted(name, classes, prefix, source.kind, len(variables), missing, source.left_over(), difference)

@@ -13,6 +13,7 @@ class Converted:
     variables: int
     new_variables: list[str]
     left_over: list[str]
+    difference: str = ...
 
 def convert_weights(
     weights: str | bytes | os.PathLike[Any],

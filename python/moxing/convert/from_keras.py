@@ -257,6 +257,16 @@ _BUILDERS = {"vgg": _vgg, "mobilenet_v1": _mobilenet_v1, "mobilenet_v2": _mobile
 _BGR = ("vgg", "resnet_v1_keras")
 
 
+# Where our network, that of TF-slim, is not quite theirs.
+_DIFFERENCES = {"nasnet": "Keras pads the pools of NASNet with zeros, TF-slim, where these weights come from, and this network do not: the logits "
+                          "differ from Keras's at the images' borders"}
+
+
+def difference_of(name):
+    """In words; "" where the same picture gives the same logits."""
+    return _DIFFERENCES.get(family_of(name), "")
+
+
 def family_of(name):
     """None for a network that Keras does not have."""
     return next((family for family in _BUILDERS if name.startswith(family)), None)
