@@ -124,13 +124,16 @@ MOX_FOR_EACH_CPU void blend_to_unit(const float* __restrict top, const float* __
   for (size_t i = 0; i < count; ++i) out[i] = ((top[i] + (bottom[i] - top[i]) * lerp) * (1.f / 255.f) - 0.5f) * 2.f;
 }
 
+namespace {
+
 // TensorFlow goes by hue, saturation and value. With the hue as it is, and the value, which is the largest channel,
 // each channel's distance from the value grows as the saturation does; that is at most 1, where the distance of the
 // least channel is the value itself. A red whose hue is so little below 0 that it is rounded to a whole turn has no
 // colour in TensorFlow: all its channels are the least one. So it is here.
-MOX_FOR_EACH_CPU void blend_colours(const float* __restrict top, const float* __restrict bottom, float lerp,
-                                    float brightness, float saturation, size_t width, float* __restrict out) {
-  for (size_t i = 0; i < 3 * width; i += 3) {
+MOX_FOR_EACH_CPU void blend_pixels(const float* __restrict top, const float* __restrict bottom, float lerp,
+                                   float brightness, float saturation, size_t begin, size_t width,
+                                   float* __restrict out) {
+  for (size_t i = 3 * begin; i < 3 * width; i += 3) {
     float channel[3];
     for (size_t c = 0; c < 3; ++c)
       channel[c] = (top[i + c] + (bottom[i + c] - top[i + c]) * lerp) * (1.f / 255.f) + brightness;
@@ -149,6 +152,106 @@ MOX_FOR_EACH_CPU void blend_colours(const float* __restrict top, const float* __
       out[i + c] = (changed - 0.5f) * 2.f;
     }
   }
+}
+
+#if MOX_HAS_BLOCKS
+#define MOX_AVX512 __attribute__((target("avx512f"), always_inline)) inline
+
+// 48 floats of 16 pixels, as they lie or a register a channel.
+struct Pixels {
+  __m512 part[3];
+};
+
+// Lane i of a channel is float 3 * i + channel: from the first two parts, then from the third.
+struct Lanes {
+  int32_t first[3][kLanes], second[3][kLanes];
+};
+
+constexpr Lanes channels_of_parts() {
+  Lanes lanes{};
+  for (int32_t c = 0; c < 3; ++c)
+    for (int32_t i = 0; i < 16; ++i) {
+      const int32_t at = 3 * i + c;
+      lanes.first[c][i] = at % 32;
+      lanes.second[c][i] = at < 32 ? i : at - 32 + 16;
+    }
+  return lanes;
+}
+
+// Float j of part p is channel (16 p + j) % 3 of pixel (16 p + j) / 3: from red and green, then from blue.
+constexpr Lanes parts_of_channels() {
+  Lanes lanes{};
+  for (int32_t p = 0; p < 3; ++p)
+    for (int32_t j = 0; j < 16; ++j) {
+      const int32_t channel = (16 * p + j) % 3, pixel = (16 * p + j) / 3;
+      lanes.first[p][j] = channel == 1 ? pixel + 16 : pixel;
+      lanes.second[p][j] = channel == 2 ? pixel + 16 : j;
+    }
+  return lanes;
+}
+
+constexpr Lanes kChannels = channels_of_parts(), kParts = parts_of_channels();
+
+MOX_AVX512 Pixels rearranged(const Pixels& from, const Lanes& lanes) {
+  Pixels to;
+  for (int c = 0; c < 3; ++c) {
+    const __m512 most = _mm512_permutex2var_ps(from.part[0], _mm512_loadu_si512(lanes.first[c]), from.part[1]);
+    to.part[c] = _mm512_permutex2var_ps(most, _mm512_loadu_si512(lanes.second[c]), from.part[2]);
+  }
+  return to;
+}
+
+// As blend_pixels; returns how many pixels are done. The hue is asked for only where it may be so near to 0.
+__attribute__((target("avx512f"))) size_t blend_sixteens(const float* top, const float* bottom, float lerp,
+                                                         float brightness, float saturation, size_t width, float* out) {
+  const __m512 zero = _mm512_setzero_ps(), one = _mm512_set1_ps(1.f), half = _mm512_set1_ps(0.5f);
+  size_t x = 0;
+  for (; x + kLanes <= width; x += kLanes) {
+    Pixels blended;
+    for (size_t p = 0; p < 3; ++p) {
+      const __m512 from = _mm512_loadu_ps(top + 3 * x + p * kLanes), to = _mm512_loadu_ps(bottom + 3 * x + p * kLanes);
+      const __m512 value = _mm512_add_ps(from, _mm512_mul_ps(_mm512_sub_ps(to, from), _mm512_set1_ps(lerp)));
+      blended.part[p] = _mm512_add_ps(_mm512_mul_ps(value, _mm512_set1_ps(1.f / 255.f)), _mm512_set1_ps(brightness));
+    }
+    Pixels channel = rearranged(blended, kChannels);
+    const __m512 red = channel.part[0], green = channel.part[1], blue = channel.part[2];
+    const __m512 value = _mm512_max_ps(_mm512_max_ps(red, green), blue);
+    const __m512 range = _mm512_sub_ps(value, _mm512_min_ps(_mm512_min_ps(red, green), blue));
+    const __m512 most = _mm512_div_ps(value, range);
+    const __m512 factor =
+        _mm512_maskz_min_ps(_mm512_cmp_ps_mask(value, zero, _CMP_GT_OQ), most, _mm512_set1_ps(saturation));
+    const __m512 below = _mm512_sub_ps(green, blue);
+    const __mmask16 near_red =
+        _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(red, value, _CMP_EQ_OQ), below, zero, _CMP_LT_OQ);
+    __mmask16 lost = _mm512_mask_cmp_ps_mask(
+        near_red, _mm512_add_ps(_mm512_mul_ps(range, _mm512_set1_ps(1e-6f)), below), zero, _CMP_GE_OQ);
+    if (lost != 0) {
+      const __m512 hue = _mm512_mul_ps(_mm512_div_ps(one, _mm512_mul_ps(_mm512_set1_ps(6.f), range)), below);
+      lost = _mm512_mask_cmp_ps_mask(lost, _mm512_add_ps(hue, one), one, _CMP_GE_OQ);
+    }
+    for (__m512& part : channel.part) {
+      const __m512 distance = _mm512_mask_blend_ps(lost, _mm512_sub_ps(value, part), range);
+      const __m512 changed = _mm512_sub_ps(value, _mm512_mul_ps(distance, factor));
+      const __m512 cut = _mm512_min_ps(_mm512_max_ps(changed, zero), one);
+      part = _mm512_mul_ps(_mm512_sub_ps(cut, half), _mm512_set1_ps(2.f));
+    }
+    const Pixels done = rearranged(channel, kParts);
+    for (size_t p = 0; p < 3; ++p) _mm512_storeu_ps(out + 3 * x + p * kLanes, done.part[p]);
+  }
+  return x;
+}
+#endif
+
+}  // namespace
+
+void blend_colours(const float* top, const float* bottom, float lerp, float brightness, float saturation, size_t width,
+                   float* out) {
+  size_t done = 0;
+#if MOX_HAS_BLOCKS
+  static const bool has_sixteens = __builtin_cpu_supports("avx512f");
+  if (has_sixteens) done = blend_sixteens(top, bottom, lerp, brightness, saturation, width, out);
+#endif
+  blend_pixels(top, bottom, lerp, brightness, saturation, done, width, out);
 }
 
 }  // namespace mox::data
