@@ -1,6 +1,7 @@
 #include "passes/fuse_augment.h"
 
 #include <limits>
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -178,6 +179,8 @@ class AugmentPass {
     int fused = 0;
     for (tf::NodeDef& map : *graph_->mutable_node())
       if (tf::FunctionDef* function = function_of(map)) fused += fuse_in(&map, function);
+    if (fused > 0)
+      for (tf::NodeDef& map : *graph_->mutable_node()) run_in_one_thread(&map);
     return fused;
   }
 
@@ -194,6 +197,21 @@ class AugmentPass {
     const std::string& name = map.attr().at("f").func().name();
     const auto found = functions_.find(name);
     return found == functions_.end() || uses_[name] != 1 ? nullptr : found->second;
+  }
+
+  // An element in the thread that takes it: the executor would hand the small operations beside ours to others. What
+  // branches is not for the executor that does so.
+  void run_in_one_thread(tf::NodeDef* map) {
+    const tf::FunctionDef* function = map->op() == "ParallelMapDatasetV2" ? function_of(*map) : nullptr;
+    if (!function) return;
+    bool fused = false;
+    for (const tf::NodeDef& node : function->node_def()) {
+      const bool calls = std::any_of(node.attr().begin(), node.attr().end(),
+                                     [](const auto& attribute) { return attribute.second.has_func(); });
+      if (calls || is_one_of(node.op(), {"Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"})) return;
+      fused |= node.op() == "MoxDecodeAugment";
+    }
+    if (fused) (*map->mutable_attr())["use_inter_op_parallelism"].set_b(false);
   }
 
   int fuse_in(tf::NodeDef* map, tf::FunctionDef* function) {
