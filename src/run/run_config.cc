@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <tuple>
+
 #include "base/options.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -100,6 +102,11 @@ void check_validation(const RunConfig& config) {
     reject_if(
         given && !config.validates(),
         fmt::format("{} needs a validation while it trains: give eval_every_n_epochs or eval_every_n_steps", name));
+  for (const auto& [name, given, of] :
+       {std::tuple("plateau_factor", config.plateau_factor != RunOptions().plateau_factor && config.plateau_patience == 0,
+                   "plateau_patience"),
+        std::tuple("keep_best_mode", config.keep_best_mode != "auto" && config.keep_best.empty(), "keep_best")})
+    reject_if(given, fmt::format("{} is given without {}, and does nothing then: give both", name, of));
   reject_if(config.plateau_patience > 0 && (config.plateau_factor <= 0 || config.plateau_factor >= 1),
             fmt::format("plateau_factor is {}, expected more than 0 and less than 1", config.plateau_factor));
   reject_if(config.plateau_patience > 0 && config.early_stopping_patience > 0 &&

@@ -180,6 +180,12 @@ TEST(Validation, OptionsThatDoNotGoTogetherAreToldBefore) {
               o.eval_every_n_steps = 2, o.plateau_patience = 3, o.plateau_factor = 1;
             }).find("plateau_factor is 1"),
             std::string::npos);
+  EXPECT_NE(error([](RunOptions& o) {
+              o.eval_every_n_steps = 2, o.plateau_factor = 0.5;
+            }).find("plateau_factor is given without plateau_patience"),
+            std::string::npos);
+  EXPECT_NE(error([](RunOptions& o) { o.keep_best_mode = "max"; }).find("keep_best_mode is given without keep_best"),
+            std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(dir.path("checkpoint")));
 }
 
