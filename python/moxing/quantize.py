@@ -1,69 +1,83 @@
-"""What `mox export --quantize` runs: an exported model becomes one of TensorFlow Lite, and is evaluated.
+"""What `mox export --quantize` and `mox eval` of a .tflite file run: a model of TensorFlow Lite, made or read, and asked.
 
-Standard input: a line of JSON, {"image": [height, width, channels], "calibration_batches": n}, then batches of preprocessed images
-until its end, the first n for calibration: a count and so many labels, int64, then so many images, float32. Standard output: a line
-of JSON, {"right": how many images of the others got their label, "bytes": of the file}.
+Input: a line of JSON with "image" ([height, width, channels]) and "classes"; for a file that there is "model_bytes", and so many bytes; for one
+that is to be made "saved_model" (a local folder), "to" (int8 or float16) and "calibration_batches", and so many batches, to which the answer is
+the number of the model's bytes, int64, and these. Then batches until the end, each answered by its logits. A batch is a count, int64, and so
+many preprocessed images, float32; so are logits.
 """
-import contextlib
 import json
 import os
 import sys
-import tempfile
 import warnings
 
 
 def _batches(stream, shape):
-    """(labels, images), one after the other."""
+    """One after the other, until the input's end."""
     import numpy as np
 
     size = int(np.prod(shape)) * 4
     while head := stream.read(8):
         count = int(np.frombuffer(head, np.int64)[0])
-        labels = np.frombuffer(stream.read(8 * count), np.int64)
-        yield labels, np.frombuffer(stream.read(size * count), np.float32).reshape(count, *shape)
+        yield np.frombuffer(stream.read(size * count), np.float32).reshape(count, *shape)
 
 
-def _converted(tf, folder, kind, calibration):
+def _converted(folder, kind, calibration):
+    import tensorflow as tf
+
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"], tags={"serve"})
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     else:
-        converter.representative_dataset = lambda: ({"images": image[None]} for _, images in calibration for image in images)
+        converter.representative_dataset = lambda: ({"images": image[None]} for images in calibration for image in images)
     return converter.convert()
 
 
-@contextlib.contextmanager
-def _on_a_disk(folder):
-    """TensorFlow alone knows no stores."""
-    from moxing import file
-
-    if "://" not in folder:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory() as local:
-        file.copy_parallel(folder, local)
-        yield local
+def _interpreter():
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        import tensorflow as tf
+        return tf.lite.Interpreter
+    return Interpreter
 
 
-def main(args):
-    folder, kind, path = args
+def _network(model, shape, classes):
+    """The function from images to logits; ends where the model is another one."""
+    interpreter = _interpreter()(model_content=model, num_threads=os.cpu_count())
+    signature = interpreter.get_signature_list().get("serving_default", {"inputs": [], "outputs": []})
+    if signature["inputs"] != ["images"] or "logits" not in signature["outputs"]:
+        sys.exit("the model has no signature serving_default from images to logits, so it is none of mox export --quantize")
+    run = interpreter.get_signature_runner("serving_default")
+    wanted = run.get_input_details()["images"]["shape_signature"].tolist()
+    if wanted[1:] != shape:
+        sys.exit(f"the model takes images of [height, width, channels] {wanted[1:]}, and the data's become {shape}: --image_size, --channels")
+
+    def logits(images):
+        found = run(images=images)["logits"]
+        if found.shape[1] != classes:
+            sys.exit(f"the model has {found.shape[1]} classes, expected {classes}: --num_classes")
+        return found
+
+    return logits
+
+
+def main(stream):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     warnings.simplefilter("ignore")  # that tf.lite will move to a package of its own
-    answer = os.fdopen(os.dup(1), "w")
+    answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the converter prints
-    import tensorflow as tf
-
-    from moxing import file
-
-    stream = sys.stdin.buffer
     head = json.loads(stream.readline())
     batches = _batches(stream, head["image"])
-    calibration = [next(batches) for _ in range(head["calibration_batches"])]
-    with _on_a_disk(folder) as local:
-        model = _converted(tf, local, kind, calibration)
-    file.write(path, model, binary=True)
-    run = tf.lite.Interpreter(model_content=model).get_signature_runner("serving_default")
-    right = sum(int((run(images=images)["classes"] == labels).sum()) for labels, images in batches)
-    answer.write(json.dumps({"right": right, "bytes": len(model)}) + "\n")
+    if "saved_model" in head:
+        calibration = [next(batches) for _ in range(head["calibration_batches"])]
+        model = _converted(head["saved_model"], head["to"], calibration)
+        answer.write(len(model).to_bytes(8, "little") + model)
+        answer.flush()
+    else:
+        model = stream.read(head["model_bytes"])
+    logits = _network(model, head["image"], head["classes"])
+    for images in batches:
+        answer.write(logits(images).astype("<f4").tobytes())
+        answer.flush()
     answer.close()

@@ -1,6 +1,5 @@
 """mox train and eval on the user's own images: class folders and TFRecord files, without --dataset_name."""
 
-import gzip
 import json
 import pathlib
 import struct
@@ -8,23 +7,9 @@ import struct
 import numpy as np
 import pytest
 
-from png_files import write_png
 from program import DATA, mox
 
 NAMES = ["t-shirt", "trouser", "pullover"]
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Three classes of Fashion-MNIST as files: train/CLASS/N.png, eval/CLASS/N.png."""
-    folder = tmp_path_factory.mktemp("pictures")
-    with gzip.open(f"{DATA}/train-images-idx3-ubyte.gz") as f:
-        images = np.frombuffer(f.read(16 + 2000 * 784), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(f"{DATA}/train-labels-idx1-ubyte.gz") as f:
-        labels = np.frombuffer(f.read(8 + 2000), np.uint8, offset=8)
-    for number, i in enumerate(np.flatnonzero(labels < 3)):
-        write_png(folder / ("train" if number % 4 else "eval") / NAMES[labels[i]] / f"{i}.png", images[i])
-    return folder
 
 
 def train(pictures, run, *more):

@@ -8,10 +8,11 @@ import struct
 import subprocess
 import termios
 
+import numpy as np
 import pytest
 from cluster import Cluster, alone
 from program import MOX, mox, train_args
-from test_own_images import evaluate, pictures  # noqa: F401  (a fixture)
+from test_own_images import evaluate
 from test_report import Page
 
 
@@ -63,6 +64,8 @@ def test_eval_takes_the_same_images(run, pictures):
     assert result["accuracy"] == pytest.approx(last["validation/accuracy"], abs=1e-6)
     assert result["loss"] == pytest.approx(last["validation/loss"], rel=1e-5)
     headline = (folder / "eval.json").read_text()
+    nowhere = mox("eval", f"--checkpoint_url={folder}", "--split=tst", check=False)
+    assert nowhere.returncode == 1 and "--split is 'tst'" in nowhere.stderr and "there is all, train, validation" in nowhere.stderr
     seen = mox("eval", f"--checkpoint_url={folder}", "--split=train", "--json")
     assert "is what was trained on" in seen.stderr and json.loads(seen.stdout)["trained_on"] is True
     assert (folder / "eval.json").read_text() == headline
@@ -139,6 +142,8 @@ def test_the_bar(tmp_path):
     assert re.search(bar, drawn), drawn
     assert re.search(r"validation: \d+ batches", drawn)
     assert re.search(r"\[=* *\] \d+/200  loss [\d.]+  accuracy [\d.]+  top5 [\d.]+  \d+ samples/s  \d+ s left", on_a_terminal("eval", f"--checkpoint_url={tmp_path / 'run'}"))
+    np.save(tmp_path / "images.npy", np.zeros((6000, 28, 28, 1), np.uint8))
+    assert re.search(r"\[=* *\] \d+/188  \d+ samples/s  \d+ s left", on_a_terminal("predict", f"--checkpoint_url={tmp_path / 'run'}", tmp_path / "images.npy"))
 
 
 def test_kill_9_and_on(tmp_path):

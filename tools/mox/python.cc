@@ -135,10 +135,22 @@ void PythonProcess::write(const void* data, size_t size) {
   }
 }
 
-std::string PythonProcess::finish() {
+void PythonProcess::read(void* data, size_t size) {
+  char* at = static_cast<char*>(data);
+  while (size > 0) {
+    const ssize_t count = ::read(from_, at, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      finish();  // tells why
+      throw Error("the Python that was started says no more");
+    }
+    at += count;
+    size -= static_cast<size_t>(count);
+  }
+}
+
+void PythonProcess::finish() {
   close(std::exchange(to_, -1));
-  std::string text = read_all(from_);
-  close(std::exchange(from_, -1));
   int status = 0;
   while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
   }
@@ -147,7 +159,6 @@ std::string PythonProcess::finish() {
     throw Error(WIFEXITED(status)
                     ? fmt::format("the Python that was started ended with {}: see above", WEXITSTATUS(status))
                     : fmt::format("the Python that was started was ended by signal {}", WTERMSIG(status)));
-  return text;
 }
 
 std::optional<std::string> ask_python(const std::string& python, const std::string& code) {

@@ -15,21 +15,24 @@ std::string find_python();
 // installed one is where its Python looks.
 void add_package_of_build_tree();
 
-// A Python that runs `code` with arguments, takes data and says something at its end. Its errors are shown.
+// A Python that runs `code` with arguments, takes data and answers. Its errors are shown.
 class PythonProcess {
  public:
   // Error when it cannot be started.
   PythonProcess(const std::string& python, const std::string& code, const std::vector<std::string>& args);
-  ~PythonProcess();  // ends it, unless finished
+  ~PythonProcess();  // ends it
   PythonProcess(const PythonProcess&) = delete;
   PythonProcess& operator=(const PythonProcess&) = delete;
 
   // To its standard input. Error when it has ended.
   void write(const void* data, size_t size);
-  // What it wrote to its standard output. Error unless it ended with 0.
-  std::string finish();
+  // So many bytes of its standard output. Error when it ends before.
+  void read(void* data, size_t size);
 
  private:
+  // Waits for its end. Error unless that is 0.
+  void finish();
+
   int to_ = -1, from_ = -1, child_ = -1;
 };
 

@@ -8,6 +8,7 @@
 #include "base/json_text.h"
 #include "base/pattern.h"
 #include "engine/number_list.h"
+#include "engine/temporary_folder.h"
 #include "launch/launcher.h"
 #include "moxing/error.h"
 #include "moxing/file.h"
@@ -32,24 +33,6 @@ std::vector<int64_t> counts_of(const std::string& flag, const std::string& text,
 }
 
 bool has_servers(const std::string& mode) { return mode == "parameter_server" || mode == "distributed_replicated"; }
-
-// A folder that goes with its owner.
-class Folder {
- public:
-  Folder() : path_((std::filesystem::temp_directory_path() / "mox_bench_XXXXXX").string()) {
-    if (!mkdtemp(path_.data())) throw Error("no folder can be made for the figures: " + path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 }  // namespace
 
@@ -85,7 +68,7 @@ std::string name_of(const BenchRow& row) {
 }
 
 ordered_json start_row(const std::string& command, const std::vector<std::string>& args, const BenchRow& row) {
-  const Folder folder;
+  const TemporaryFolder folder("bench");
   const std::string figures = folder.path() + "/figures.json";
   launch::Options options;
   options.workers = row.workers;

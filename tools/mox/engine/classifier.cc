@@ -12,6 +12,7 @@
 #include "command_line.h"
 #include "data/label_classes.h"
 #include "engine/classifier_data.h"
+#include "engine/lite_model.h"
 #include "engine/option_flags.h"
 #include "graph/graph_state.h"
 #include "run/checkpoint_state.h"
@@ -160,7 +161,8 @@ ClassifierConfig read_config(const std::string& checkpoint_url) {
           fmt::format("there is no folder {}, so no checkpoint {}; give a --train_url of mox train, or a "
                       "prefix in one such as DIR/model.ckpt-1000",
                       folder, checkpoint_url));
-    if (!file::is_directory(checkpoint_url) && !file::exists(checkpoint_url + ".index"))
+    const bool is_model = is_lite_model(checkpoint_url) && file::exists(checkpoint_url);
+    if (!is_model && !file::is_directory(checkpoint_url) && !file::exists(checkpoint_url + ".index"))
       throw NotFoundError("there is neither a folder " + checkpoint_url + " nor a checkpoint of that name; give a " +
                           "--train_url of mox train, or a prefix such as DIR/model.ckpt-1000");
     return config;

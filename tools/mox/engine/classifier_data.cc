@@ -56,6 +56,8 @@ bool ClassifierData::is_trained_on(const std::string& split) const {
 }
 
 void ClassifierData::check_validation_split() const {
+  if (config_.validation_split <= 0 && config_.validation_seed != 0)
+    throw InvalidArgumentError("--validation_seed is given without --validation_split, whose images it draws: give both");
   if (config_.validation_split <= 0) return;
   if (!own_images())
     throw InvalidArgumentError(fmt::format("--validation_split is for own images; {} has the split {} to validate on",
@@ -108,9 +110,20 @@ void ClassifierData::refuse_decoded_cache() const {
 
 std::string ClassifierData::folder(const std::string& split) const {
   if (!own_images() || split.empty()) return config_.data_url;
-  const std::string below = config_.data_url + "/" + (splits() ? kTrain : split);
-  const bool whole = split == kAllImages || splits();
+  const bool of_train = splits() && (split == kTrain || split == kValidation || split == kAllImages);
+  const std::string below = config_.data_url + "/" + (of_train ? kTrain : split);
+  const bool whole = split == kAllImages || of_train;
   return whole && !is_split(below) ? config_.data_url : below;
+}
+
+void ClassifierData::check_split(const std::string& split) const {
+  if (!own_images() || file::is_directory(folder(split))) return;
+  std::vector<std::string> known = {kAllImages};
+  if (splits()) known.insert(known.end(), {kTrain, kValidation});
+  for (const std::string& name : file::list_directory(config_.data_url, {.skip_file = true}))
+    if (is_split(config_.data_url + "/" + name)) known.push_back(name);
+  throw NotFoundError(fmt::format("--split is '{}', but {} has no such folder; there is {}", split, config_.data_url,
+                                  fmt::join(known, ", ")));
 }
 
 std::string ClassifierData::name(const std::string& split) const {

@@ -28,6 +28,8 @@ class ClassifierData {
   // The data set's last; of own images the folder eval, validation, val or test, or what validation_split keeps back;
   // else the split that is trained on.
   std::string eval_split() const;
+  // NotFoundError when own images have no such part.
+  void check_split(const std::string& split) const;
   // Whether a training trains on samples of the split.
   bool is_trained_on(const std::string& split) const;
   // InvalidArgumentError when validation_split is given and cannot be had.

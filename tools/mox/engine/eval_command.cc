@@ -12,6 +12,7 @@
 #include "engine/entry.h"
 #include "engine/eval_record.h"
 #include "engine/eval_totals.h"
+#include "engine/lite_model.h"
 #include "engine/option_flags.h"
 #include "engine/run_folder.h"
 #include "run/summary_writer.h"
@@ -44,22 +45,22 @@ void write_events(const nlohmann::ordered_json& metrics, const std::string& dir,
   events.flush();
 }
 
-// What the run says, for a program and for eval.json.
-nlohmann::ordered_json metrics_of(const RunResult& result, const std::string& split, const EvalTotals& totals) {
-  return {{"checkpoint", result.checkpoint},
-          {"global_step", result.global_step},
-          {"split", split},
-          {"samples", totals.samples()},
-          {"loss", totals.loss()},
-          {"accuracy", totals.accuracy()},
-          {"top5", totals.top5()}};
+// What the run says, for a program and for eval.json. `json` says what was evaluated.
+void add_metrics(const std::string& split, const EvalTotals& totals, nlohmann::ordered_json* json) {
+  json->update({{"split", split},
+                {"samples", totals.samples()},
+                {"loss", totals.loss()},
+                {"accuracy", totals.accuracy()},
+                {"top5", totals.top5()}});
 }
 
 void print_metrics(const nlohmann::ordered_json& metrics) {
   const auto number = [&](const char* name) { return metrics[name].get<double>(); };
-  std::cout << fmt::format("global step: {}\tsplit: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}\n",
-                           metrics["global_step"].get<int64_t>(), metrics["split"].get<std::string>(),
-                           metrics["samples"].get<int64_t>(), number("loss"), number("accuracy"), number("top5"));
+  if (metrics.contains("global_step"))
+    std::cout << fmt::format("global step: {}\t", metrics["global_step"].get<int64_t>());
+  std::cout << fmt::format("split: {}\tsamples: {}\tloss: {:.4f}\taccuracy: {:.4f}\ttop5: {:.4f}\n",
+                           metrics["split"].get<std::string>(), metrics["samples"].get<int64_t>(), number("loss"),
+                           number("accuracy"), number("top5"));
 }
 
 // The report's headline is what the run is for; others have files of their own.
@@ -78,6 +79,57 @@ void check_numbers(const EvalTotals& totals, const std::string& name, const std:
                     totals.no_numbers(), totals.samples(), name, checkpoint));
 }
 
+// In the folder of the checkpoint.
+void keep(const nlohmann::ordered_json& json, const std::string& dir, const ClassifierData& data,
+          const std::string& split) {
+  write_record(json, dir, record_file(data, split));
+  write_events(json, dir, split);
+}
+
+void warn_of_trained(const ClassifierData& data, const std::string& split) {
+  log_warning(fmt::format(
+      "{} is what was trained on: these figures say nothing of images that the network has not "
+      "seen{}",
+      data.name(split), split == data.eval_split() ? "; --validation_split of mox train keeps some back" : ""));
+}
+
+// For --checkpoint_url=….tflite: the network is that of the file, and the run delivers its images and labels alone.
+void check_lite(const RunOptions& options, const std::string& path) {
+  if (options.use_ema)
+    throw InvalidArgumentError("--use_ema is for checkpoints: " + path + " has the weights that were exported");
+  if (num_workers() > 1)
+    throw InvalidArgumentError("a .tflite file is evaluated in one process: leave the cluster's flags out");
+  check_lite_python(LiteNeed::kInterpreter, "mox eval of a .tflite file");
+}
+
+void run_without_network(RunOptions* options) {
+  options->run_mode = ModeKeys::PREDICT;
+  options->model_fn = [](const Scope& s, const std::vector<tensorflow::Output>& inputs, ModeKeys) {
+    ModelSpec spec;
+    spec.output_info = {{"images", inputs[0]}, {"labels", inputs[1]}};
+    return spec;
+  };
+}
+
+struct EvalArguments {
+  std::string checkpoint_url, split;
+  ClassifierConfig config;
+  RunOptions run{.run_mode = ModeKeys::EVAL, .batch_size = 50, .log_every_n_steps = 0, .output_every_n_steps = 1};
+  bool as_json = false;
+};
+
+void add_flags(CommandLine& app, EvalArguments* a) {
+  app.option("--checkpoint_url", a->checkpoint_url,
+             "folder of a run, a checkpoint's prefix, or a .tflite file of mox export --quantize")
+      .required();
+  add_classifier_flags(app, &a->config);
+  app.option("--split", a->split,
+             "default: the data set's last split; of own images the folder eval, validation, val or test, or what "
+             "validation_split kept back; all: all images of data_url");
+  add_run_options(app, option_places::kEval, &a->run);
+  app.flag("--json", a->as_json, "print the metrics as one JSON object");
+}
+
 }  // namespace
 
 int run_eval(const std::vector<std::string>& args) {
@@ -85,63 +137,65 @@ int run_eval(const std::vector<std::string>& args) {
       "Evaluates a checkpoint on a split of the data set; prints one line of metrics.\n"
       "Example: mox eval --checkpoint_url=DIR",
       "mox eval");
-  std::string checkpoint_url, split;
-  RunOptions options{.run_mode = ModeKeys::EVAL, .batch_size = 50, .log_every_n_steps = 0, .output_every_n_steps = 1};
-  bool as_json = false;
-  ClassifierConfig config = read_config(peek_checkpoint_url(args));
-  const std::string trained_data = config.data_url;
-  app.option("--checkpoint_url", checkpoint_url, "folder of a run, or a checkpoint's prefix").required();
-  add_classifier_flags(app, &config);
-  app.option("--split", split,
-             "default: the data set's last split; of own images the folder eval, validation, val or test, or what "
-             "validation_split kept back; all: all images of data_url");
-  add_run_options(app, option_places::kEval, &options);
-  app.flag("--json", as_json, "print the metrics as one JSON object");
+  EvalArguments arguments;
+  arguments.config = read_config(peek_checkpoint_url(args));
+  const std::string trained_data = arguments.config.data_url;
+  add_flags(app, &arguments);
   if (int code = app.parse_with_flags(args); code >= 0) return code;
 
-  complete(&config);
+  complete(&arguments.config);
+  const ClassifierConfig& config = arguments.config;
+  const std::string& checkpoint_url = arguments.checkpoint_url;
+  RunOptions& options = arguments.run;
   if (config.data_url.empty())
     throw InvalidArgumentError("--data_url is needed: " + checkpoint_url + " has no run.json that tells the data");
   const ClassifierData data(config);
-  if (split.empty()) split = data.eval_split();
+  const std::string split = arguments.split.empty() ? data.eval_split() : arguments.split;
+  data.check_split(split);
   const bool trained_on = config.data_url == trained_data && data.is_trained_on(split);
-  if (trained_on && is_chief())
-    log_warning(fmt::format(
-        "{} is what was trained on: these figures say nothing of images that the network has not "
-        "seen{}",
-        data.name(split), split == data.eval_split() ? "; --validation_split of mox train keeps some back" : ""));
-
+  if (trained_on && is_chief()) warn_of_trained(data, split);
   const std::vector<std::string> classes = class_names_of(config, checkpoint_url);
   EvalTotals totals(config.num_classes);
   EvalRecord record(config.num_classes);
   options.input_fn = classifier_input(config, split, classes);
   options.model_fn = classifier_model(config);
+  std::optional<LiteModel> lite;
+  if (is_lite_model(checkpoint_url)) {
+    check_lite(options, checkpoint_url);
+    lite.emplace(config, checkpoint_url);
+    run_without_network(&options);
+  } else {
+    options.checkpoint_path = checkpoint_url;
+  }
   options.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) {
-      totals.add(dict);
-      record.add(dict);
+      const OutputDict judged = lite ? lite->evaluate(dict) : dict;
+      totals.add(judged);
+      record.add(judged);
     }
   };
-  options.checkpoint_path = checkpoint_url;
   options.samples_per_epoch = data.num_samples(split);
   set_default_log_level(options.log_every_n_steps > 0 ? "info" : "warning");
   const RunResult result = run(options);
   if (result.interrupted) return kFailed;
   if (!is_chief()) return kDone;  // the chief has the outputs of all
-  check_numbers(totals, data.name(split), result.checkpoint);
-  nlohmann::ordered_json json = metrics_of(result, split, totals);
+  check_numbers(totals, data.name(split), lite ? checkpoint_url : result.checkpoint);
+  nlohmann::ordered_json json;
+  if (lite)
+    json["model"] = checkpoint_url;
+  else
+    json.update({{"checkpoint", result.checkpoint}, {"global_step", result.global_step}});
+  add_metrics(split, totals, &json);
   if (trained_on) json["trained_on"] = true;
   const bool whole = options.max_number_of_steps == 0;
   const int64_t left_out = whole ? options.samples_per_epoch - totals.samples() : 0;
   if (left_out > 0) json["left_out"] = left_out;
-  if (!as_json) print_metrics(json);
+  if (!arguments.as_json) print_metrics(json);
   json["by_class"] = totals.by_class(classes);
-  std::cout << (as_json ? json_text(json) + "\n" : totals.table(classes)) << std::flush;
+  std::cout << (arguments.as_json ? json_text(json) + "\n" : totals.table(classes)) << std::flush;
   json["classes"] = classes;
   json.update(record.json());
-  const std::string dir = checkpoint_folder(checkpoint_url);
-  write_record(json, dir, record_file(data, split));
-  write_events(json, dir, split);
+  if (!lite) keep(json, checkpoint_folder(checkpoint_url), data, split);
   if (left_out <= 0) return kDone;
   log_error(fmt::format("{} of {} samples of {} could not be read and are left out: see above", left_out,
                         options.samples_per_epoch, data.name(split)));

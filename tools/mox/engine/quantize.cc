@@ -2,31 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include <optional>
 
-#include "base/json_text.h"
+#include "base/url.h"
 #include "engine/classifier_data.h"
 #include "engine/eval_totals.h"
+#include "engine/lite_model.h"
+#include "engine/temporary_folder.h"
 #include "moxing/error.h"
-#include "python.h"
 
 namespace mox::cli {
 namespace {
 
 constexpr int64_t kBatch = 50;  // images that are sent at a time
-constexpr char kHasConverter[] = "import tensorflow as tf\ntf.lite.TFLiteConverter, tf.lite.Interpreter\n";
-constexpr char kQuantize[] = "import sys\nfrom moxing.quantize import main\nmain(sys.argv[1:])\n";
-
-// One record of moxing/quantize.py's input: a count, so many labels, so many images.
-void send(PythonProcess* python, const tensorflow::Tensor& images, const tensorflow::Tensor& labels) {
-  const int64_t count = images.dim_size(0);
-  std::vector<int64_t> numbers = {count};
-  for (int64_t i = 0; i < count; ++i)
-    numbers.push_back(labels.dtype() == tensorflow::DT_INT64 ? labels.flat<int64_t>()(i) : labels.flat<int32_t>()(i));
-  python->write(numbers.data(), numbers.size() * sizeof(int64_t));
-  python->write(images.flat<float>().data(), static_cast<size_t>(images.NumElements()) * sizeof(float));
-}
 
 RunOptions eval_options(const ClassifierConfig& config, const QuantizeOptions& options) {
   RunOptions run{.model_fn = classifier_model(config),
@@ -41,14 +29,14 @@ RunOptions eval_options(const ClassifierConfig& config, const QuantizeOptions& o
 
 // Images of the training as an evaluation sees them, of all classes.
 void send_calibration(const ClassifierConfig& config, const std::vector<std::string>& classes,
-                      const QuantizeOptions& options, PythonProcess* python) {
+                      const QuantizeOptions& options, LiteModel* model) {
   RunOptions run = eval_options(config, options);
   const InputFn training = classifier_input(config, ClassifierData(config).train_split(), classes, {.augment = "none"});
   run.input_fn = [training](const Scope& s, ModeKeys) { return training(s, ModeKeys::TRAIN); };
   run.random_seed = 1;
   run.max_number_of_steps = (options.calibration + kBatch - 1) / kBatch;
   run.output_fn = [&](const std::vector<OutputDict>& outputs) {
-    for (const OutputDict& dict : outputs) send(python, dict.at("images"), dict.at("labels"));
+    for (const OutputDict& dict : outputs) model->calibrate(dict.at("images"));
   };
   mox::run(run);
 }
@@ -60,49 +48,64 @@ int64_t bytes_below(const std::string& folder) {
   return bytes;
 }
 
+// Where TensorFlow's converter finds a SavedModel: it knows no stores.
+class LocalModel {
+ public:
+  explicit LocalModel(const std::string& url) : path_(url) {
+    if (!has_scheme(url)) return;
+    path_ = copy_.emplace("export").path() + "/model";
+    file::copy_parallel(url, path_);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::optional<TemporaryFolder> copy_;
+  std::string path_;
+};
+
+// What `mox eval` needs to read the model.
+void describe_beside(const ClassifierConfig& config, const std::vector<std::string>& classes, const std::string& dir) {
+  write_config(config, dir);
+  if (!classes.empty()) write_class_names(dir, classes);
+  if (config.validation_split > 0) write_split(ClassifierData(config).validation_split(), dir);
+}
+
 }  // namespace
 
 void check_quantize(const ClassifierConfig& config) {
   if (config.data_url.empty())
     throw InvalidArgumentError("--data_url is needed with --quantize: the accuracy before and after is measured on it");
   if (num_workers() > 1) throw InvalidArgumentError("--quantize runs in one process: leave the cluster's flags out");
-  const std::string python = find_python();
-  if (!ask_python(python, kHasConverter))
-    throw NotFoundError(fmt::format(
-        "--quantize needs TensorFlow Lite's converter, and {} has none: pip install tensorflow there, or name a Python "
-        "that has it in MOX_PYTHON",
-        python));
+  check_lite_python(LiteNeed::kConverter, "--quantize");
 }
 
 Quantized quantize(const ClassifierConfig& config, const std::string& export_dir, const QuantizeOptions& options) {
   const std::vector<std::string> classes = class_names_of(config, options.checkpoint_url);
   const ClassifierData data(config);
   Quantized result{.path = fmt::format("{}/model_{}.tflite", export_dir, options.to), .split = data.eval_split()};
-  add_package_of_build_tree();
-  PythonProcess python(find_python(), kQuantize, {export_dir, options.to, result.path});
   const int64_t batches = options.to == "int8" ? (options.calibration + kBatch - 1) / kBatch : 0;
-  const std::string head = json_text(nlohmann::json{{"image", {config.image_size, config.image_size, config.channels}},
-                                                    {"calibration_batches", batches}}) +
-                           "\n";
-  python.write(head.data(), head.size());
-  if (batches > 0) send_calibration(config, classes, options, &python);
-  EvalTotals totals(config.num_classes);
+  const LocalModel saved(export_dir);
+  LiteModel model(config, saved.path(), options.to, batches);
+  if (batches > 0) send_calibration(config, classes, options, &model);
+  const std::string content = model.content();
+  file::write(result.path, content);
+  describe_beside(config, classes, export_dir);
+  EvalTotals before(config.num_classes), after(config.num_classes);
   RunOptions run = eval_options(config, options);
   run.input_fn = classifier_input(config, result.split, classes);
   run.output_fn = [&](const std::vector<OutputDict>& outputs) {
     for (const OutputDict& dict : outputs) {
-      totals.add(dict);
-      send(&python, dict.at("images"), dict.at("labels"));
+      before.add(dict);
+      after.add(model.evaluate(dict));
     }
   };
   if (mox::run(run).interrupted) throw RunError("interrupted");
-  if (totals.samples() == 0) throw DataError("there is no sample in " + data.name(result.split) + " that can be read");
-  const nlohmann::json said = parse_json(python.finish());
-  result.samples = totals.samples();
-  result.accuracy_before = totals.accuracy();
-  result.accuracy_after = static_cast<double>(said.at("right").get<int64_t>()) / static_cast<double>(result.samples);
+  if (before.samples() == 0) throw DataError("there is no sample in " + data.name(result.split) + " that can be read");
+  result.samples = before.samples();
+  result.accuracy_before = before.accuracy();
+  result.accuracy_after = after.accuracy();
   result.bytes_before = bytes_below(export_dir + "/variables");
-  result.bytes_after = said.at("bytes").get<int64_t>();
+  result.bytes_after = static_cast<int64_t>(content.size());
   return result;
 }
 

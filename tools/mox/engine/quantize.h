@@ -26,7 +26,8 @@ struct Quantized {
 
 // InvalidArgumentError, NotFoundError: there is nothing to measure the accuracy on, or no Python with the converter.
 void check_quantize(const ClassifierConfig& config);
-// Writes export_dir/model_TO.tflite, and evaluates both models on the split that `mox eval` takes.
+// Writes export_dir/model_TO.tflite and beside it what `mox eval` needs to read it, and evaluates both models on the
+// split that `mox eval` takes.
 Quantized quantize(const ClassifierConfig& config, const std::string& export_dir, const QuantizeOptions& options);
 
 }  // namespace mox::cli
