@@ -229,6 +229,11 @@ TEST(FusedAugmentation, BrokenFilesAreLeftOutAsBefore) {
   }
 }
 
+bool in_one_thread(const tf::NodeDef& node) {
+  const auto several = node.attr().find("use_inter_op_parallelism");
+  return node.op() == "ParallelMapDatasetV2" && several != node.attr().end() && !several->second.b();
+}
+
 // The error that ends a run, as text.
 std::string failure(const std::string& folder, const Recipe& recipe, bool fuse) {
   const Scope scope = Scope::new_root();
@@ -239,7 +244,10 @@ std::string failure(const std::string& folder, const Recipe& recipe, bool fuse) 
   const auto outputs = dataset.get(scope, {"image"});
   tf::GraphDef graph;
   scope.graph()->ToGraphDef(&graph);
-  if (fuse) EXPECT_EQ(fuse_augmentation(&graph), 1);
+  if (fuse) {
+    EXPECT_EQ(fuse_augmentation(&graph), 1);
+    EXPECT_EQ(std::count_if(graph.node().begin(), graph.node().end(), in_one_thread), 1);
+  }
   const std::unique_ptr<tf::Session> session(tf::NewSession({}));
   TF_CHECK_OK(session->Create(graph));
   std::vector<std::pair<std::string, tf::Tensor>> feeds;
