@@ -53,6 +53,7 @@ BENCHMARKS = [
               ("training/results.json",)),
     Benchmark("softmax", "training/compare.py softmax --runs={rounds} --peers_python={peers}", 2, ("mox", "fashion_mnist", "peers"),
               ("training/results.json",)),
+    Benchmark("photos", "training/compare.py photos --runs={rounds} --peers_python={peers}", 3, ("mox", "peers"), ("training/results.json",)),
     Benchmark("precision", "training/precision.py --seeds={rounds}", 8, ("mox", "fashion_mnist"), ("training/precision.json",)),
     Benchmark("train_networks", "train_networks/compare.py --runs={rounds} --peers_python={peers}", 45, ("bench", "peers"),
               ("train_networks/results.json",)),

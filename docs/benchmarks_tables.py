@@ -4,7 +4,8 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NAMES = {"mox": "mox", "mox_python": "mox, Python", "mox_cached": "mox, cached store", "session": "plain Session", "torch": "PyTorch", "keras": "Keras",
+NAMES = {"mox": "mox", "mox_python": "mox, Python", "mox_cached": "mox, cached store", "mox_cached_pixels": "mox, pixels cached",
+         "mox_separate": "mox, operations apart", "dali": "DALI", "ffcv": "FFCV", "session": "plain Session", "torch": "PyTorch", "keras": "Keras",
          "limit": "limit", "least": "least client", "s5cmd": "s5cmd"}
 NETWORKS = ("mox", "session", "torch", "keras")
 
@@ -167,7 +168,7 @@ def many():
     return lines_of(["", "", "rounds", *figures.values()], cells)
 
 
-TABLES = {"lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop,
+TABLES = {"photos": lambda: training("photos"), "lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop,
           "memory": memory, "curves": curves, "many": many}
 
 

@@ -1,7 +1,7 @@
 """Images a second of MoXing's data sets against what users have, in turn in one call. Writes results.json (see results.py).
 
   .venv/bin/python bench/data/compare.py [--runs=3] [--rows=disk bytes,…] [--peers_python=PYTHON] [--dali_python=PYTHON]
-      [--photos=DIR] [--output=bench/data/results.json]
+      [--ffcv_python=PYTHON] [--photos=DIR] [--output=bench/data/results.json]
 
 Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, from local disk and from an object store (versitygw). Ours on
 the disk's rows is there twice: `mox`, and `mox_cached`, which reads the store with a cache (the second epoch); `mox_cached_pixels` is that
@@ -9,8 +9,8 @@ with pixels in the cache. Peers: tf.data
 and PyTorch's DataLoader on local files, s3torchconnector on the store. `limit`: TensorFlow's libjpeg-turbo on one core with the
 files in memory, to compare with our images a CPU second. Build with -DMOX_BUILD_BENCH=ON.
 
-Rows with augmentation, from disk: vgg, inception (TRAIN), vgg_eval, inception_eval, and tfrecord_ before each. `mox_separate` is ours
-with the operations one after the other. `limit` is libjpeg-turbo decoding the rows and columns that the crops need, and nothing else.
+Rows with augmentation: vgg, inception (TRAIN), vgg_eval, inception_eval, and, from disk, tfrecord_ before each. With --separate
+`mox_separate` is ours with the operations one after the other. Peers beside those: DALI on the CPU, and FFCV on a file of its own. `limit` is libjpeg-turbo decoding the rows and columns that the crops need, and nothing else.
 """
 import argparse
 import json
@@ -33,7 +33,8 @@ KINDS = ("bytes", "decoded", "tfrecord")
 NAMES = {"bytes": "bytes", "decoded": "images"}  # of mox bench data
 AUGMENTED = ("vgg", "inception", "vgg_eval", "inception_eval")
 FIGURES = {"images_per_second": "higher", "cpu_seconds": "lower", "images_per_cpu_second": "higher", "mib_over_start": "lower"}
-WORKERS = {"torch": (2, 4), "dali": (2, 4), "s3torchconnector": (2, 4, 8, 16, 32)}
+OF_FFCV = ("inception", "vgg_eval")  # what it has operations for
+WORKERS = {"torch": (2, 4), "dali": (2, 4), "ffcv": (2,), "s3torchconnector": (2, 4, 8, 16, 32)}
 
 
 class Store:
@@ -87,7 +88,7 @@ def augmented(kind):
 def ours(who, kind, base, env, cached=None):
     """`mox bench data`, one row of it."""
     def read(text, folder):
-        report = json.loads(text)
+        report = json.loads(text[text.index("{"):])  # behind the names of the rows
         (row,) = report["rows"]
         return {"images": row["images"], "images_per_second": row["images_per_second"], "images_per_cpu_second": row["images_per_cpu_second"],
                 "mib_over_start": row["peak_mib"] - report["setup"]["mib_before"]}
@@ -107,14 +108,14 @@ def limit(kind, images):
     return Contender("limit", [BIN / "window_jpeg", family, images] if family in AUGMENTED else [BIN / "raw_jpeg", images], "one core")
 
 
-def contenders(place, kind, folder, store, peers_python, dali_python):
+def contenders(place, kind, folder, store, peers_python, dali_python, ffcv_python, separate):
     def peer(who, program, python, setting, *where, env=None):
         return Contender(who, [python, HERE / "peers.py", program, kind, setting, *where], setting, env or {})
 
     images, records, s3 = folder / "images", folder / "records", "s3://bench"
     if place == "disk":
         yield ours("mox", kind, folder, {})
-        if augmented(kind):
+        if augmented(kind) and separate:
             yield ours("mox_separate", kind, folder, {"MOX_FUSE_AUGMENT": "0"})
         for setting in ("ops", "crop") if augmented(kind) else ("autotune",):
             yield peer("tf.data", "tf", sys.executable, setting, images, records)
@@ -122,6 +123,8 @@ def contenders(place, kind, folder, store, peers_python, dali_python):
             yield from (peer("torch", "torch", peers_python, f"workers={n}", images) for n in WORKERS["torch"])
         if dali_python and kind in AUGMENTED:
             yield from (peer("dali", "dali", dali_python, f"threads={n}", images) for n in WORKERS["dali"])
+        if ffcv_python and kind in OF_FFCV:
+            yield from (peer("ffcv", "ffcv", ffcv_python, f"workers={n}", folder / "photos.beton") for n in WORKERS["ffcv"])
         yield ours("mox_cached", kind, s3, store.env, cached="encoded")
         if not kind.startswith("tfrecord") and kind != "bytes":
             yield ours("mox_cached_pixels", kind, s3, store.env, cached="decoded")
@@ -142,6 +145,8 @@ def main():
     parser.add_argument("--photos", help="the photographs, when they are made already")
     parser.add_argument("--peers_python", default=sys.executable, help="a Python with bench/requirements.txt, when this one has it not")
     parser.add_argument("--dali_python", help="a Python with nvidia-dali, for the rows with augmentation; without it DALI is left out")
+    parser.add_argument("--separate", action="store_true", help="also ours with the operations one after the other")
+    parser.add_argument("--ffcv_python", help="a Python with ffcv and torchvision, likewise")
     parser.add_argument("--output", default=HERE / "results.json")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the store ends too
@@ -152,8 +157,12 @@ def main():
         store = Store(folder / "store")
         try:
             upload((images, records), store)
+            if args.ffcv_python:
+                subprocess.run([args.ffcv_python, str(HERE / "peers.py"), "ffcv", "write", "0", str(folder / "photos.beton"), str(images)], check=True,
+                               stderr=subprocess.DEVNULL)
             for row in args.rows.split(","):
-                results.row(row, list(contenders(*row.split(), folder, store, args.peers_python, args.dali_python)), args.runs,
+                results.row(row, list(contenders(*row.split(), folder, store, args.peers_python, args.dali_python, args.ffcv_python,
+                                                                      args.separate)), args.runs,
                             photographs=sum(1 for _ in images.rglob("*.jpg")))
         finally:
             store.close()

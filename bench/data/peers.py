@@ -1,14 +1,15 @@
 """What users have today, on the same data: images a second of one row.
 
 Usage: peers.py tf ROW SETTING IMAGES_DIR RECORDS_DIR | peers.py torch ROW workers=N IMAGES_DIR | peers.py dali ROW threads=N IMAGES_DIR |
-peers.py s3 ROW workers=N S3_URL
+peers.py ffcv ROW workers=N BETON_FILE | peers.py ffcv write 0 BETON_FILE IMAGES_DIR | peers.py s3 ROW workers=N S3_URL
 (endpoint and keys as the AWS variables say). ROW: bytes, decoded, or for tf tfrecord; or vgg, inception, vgg_eval,
 inception_eval, which augment, and for tf tfrecord_vgg and so on. Listing is in no side's time. An epoch goes before the one that is
 timed: PyTorch's workers are started in it, tf.data tunes itself.
 
 Augmentation is TF-slim's. SETTING of tf: `ops`, the operations one after the other, or `crop`, where the crop is chosen first, only
 that is decoded (decode_and_crop_jpeg), and only that is resized. PyTorch delivers bytes, which are a quarter of the memory, and
-leaves the normalization to the training.
+leaves the normalization to the training. FFCV reads a file of its own, of the images encoded again at quality 90; it has crops alone for
+inception and vgg_eval, and no place to add brightness but by a factor.
 """
 import os
 import pathlib
@@ -218,11 +219,57 @@ def run_dali(row, threads, folder):
     report(batches * BATCH, begin, cpu, dali=nvidia.dali.__version__)
 
 
+def ffcv_write(beton, folder):
+    import numpy as np
+    from ffcv.fields import IntField, RGBImageField
+    from ffcv.writer import DatasetWriter
+    from torchvision.io import ImageReadMode, read_image
+
+    files = sorted(str(p) for p in pathlib.Path(folder).rglob("*.jpg"))
+
+    class Images:
+        def __len__(self):
+            return len(files)
+
+        def __getitem__(self, i):
+            return np.ascontiguousarray(read_image(files[i], ImageReadMode.RGB).permute(1, 2, 0).numpy()), 0
+
+    DatasetWriter(beton, {"image": RGBImageField(write_mode="jpg", jpeg_quality=90), "label": IntField()}, num_workers=2).from_indexed_dataset(Images())
+
+
+def run_ffcv(row, workers, beton):
+    import importlib.metadata
+
+    import numpy as np
+    from ffcv import transforms
+    from ffcv.fields.decoders import CenterCropRGBImageDecoder, IntDecoder, RandomResizedCropRGBImageDecoder
+    from ffcv.loader import Loader, OrderOption
+
+    if row == "inception":
+        steps = [RandomResizedCropRGBImageDecoder((SIZE, SIZE), scale=(0.05, 1.0), ratio=(0.75, 1.33)), transforms.RandomHorizontalFlip(),
+                 transforms.RandomBrightness(32 / 255), transforms.RandomSaturation(0.5)]
+        normalized = transforms.NormalizeImage(np.full(3, 127.5), np.full(3, 127.5), np.float32)
+    else:
+        steps, normalized = [CenterCropRGBImageDecoder((SIZE, SIZE), ratio=SIZE / 256)], transforms.NormalizeImage(np.array(MEAN), np.ones(3), np.float32)
+    loader = Loader(beton, batch_size=BATCH, num_workers=workers, order=OrderOption.RANDOM, os_cache=True, drop_last=False,
+                    pipelines={"image": [*steps, normalized], "label": [IntDecoder()]})
+    for _ in loader:  # it is compiled
+        pass
+    begin, cpu, count = time.time(), time.process_time(), 0
+    for images, _ in loader:
+        count += len(images)
+    report(count, begin, cpu, ffcv=importlib.metadata.version("ffcv"))
+
+
 what, row, setting, *where = sys.argv[1:]
 if what == "tf":
     run_tf(row, setting, *where)
 elif what == "dali":
     run_dali(row, int(setting.split("=")[1]), *where)
+elif what == "ffcv" and row == "write":
+    ffcv_write(*where)
+elif what == "ffcv":
+    run_ffcv(row, int(setting.split("=")[1]), *where)
 elif what == "torch":
     run_torch(row, int(setting.split("=")[1]), local_files(*where))
 else:
