@@ -60,6 +60,7 @@ BENCHMARKS = [
     Benchmark("memory", "memory/compare.py --peers_python={peers}", 90, ("mox", "peers"), ("memory/results.json",)),
     Benchmark("curves", "curves/compare.py --runs={rounds}", 12, ("mox", "tmpfs"), ("curves/results.json",)),
     Benchmark("data", "data/compare.py --runs={rounds} --peers_python={peers}", 25, ("bench", "peers", "versitygw"), ("data/results.json",)),
+    Benchmark("byte_batches", "data/byte_batches.py --runs={rounds}", 2, ("mox",), ("data/byte_batches.json",)),
     Benchmark("many", "many/compare.py --runs={rounds} --peers_python={peers}", 8, ("mox", "peers", "root", "tmpfs"), ("many/results.json",)),
     Benchmark("keys", "many/keys.py --runs={rounds} --s5cmd={s5cmd}", 3, ("mox", "s5cmd"), ("many/results.json",)),
     Benchmark("copies", "file/s5cmd.py {mox} {s5cmd} {gateway} {work}/copies --runs={rounds}", 3, ("mox", "s5cmd", "versitygw", "tmpfs"),

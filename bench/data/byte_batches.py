@@ -1,59 +1,86 @@
-"""Would batches of bytes pay, with the normalization in the network in place of the input pipeline? One run of one side.
+"""Would batches of bytes pay, with the normalization in the network in place of the input pipeline? Writes byte_batches.json (see results.py).
 
-Usage: byte_batches.py NETWORK SIZE float|bytes PHOTOS STEPS. NETWORK: a network's name, which is trained, or none, where the batches are
-only read: the most that an input could gain. float: as MoXing's preprocessing does it, each sample becomes float in the pipeline.
-bytes: the pipeline delivers uint8, a quarter of the memory, and model_fn casts and normalizes the batch.
-PYTHONPATH=build/release/python; prints one JSON line.
+  .venv/bin/python bench/data/byte_batches.py [--runs=2] [--photos=DIR] [--output=bench/data/byte_batches.json]
+
+Rows: a network that is trained on photographs (make_photos.py), or none, where batches are only read: the most that an input could gain. `mox`: as
+MoXing's preprocessing does it, each sample becomes float in the pipeline. `bytes`: the pipeline delivers uint8, a quarter of the memory, and
+model_fn casts and normalizes the batch.
 """
-import json
+import argparse
+import os
+import pathlib
+import subprocess
 import sys
+import tempfile
 import time
 
-import tensorflow.compat.v1 as tf
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from results import BUILD, Contender, Results, report  # noqa: E402
 
-import moxing.tensorflow as mox
-
-NETWORK, SIZE, KIND, PHOTOS, STEPS = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
-BATCH, BEGIN = (16 if NETWORK.startswith("resnet") else 32), 5
-
-
-def normalized(images):
-    return tf.cast(images, tf.float32) / 127.5 - 1
+ROWS = {"none": (224, 120), "mobilenet_v1_025": (128, 55), "resnet_v1_50": (224, 11)}  # pixels a side, steps
+FIGURES = {"images_per_second": "higher", "cpu_ms_per_image": "lower", "peak_mib": "lower"}
+BEGIN = 5  # steps before the clock
 
 
-def input_fn(mode):
-    photos = mox.ImageClassificationRawDataset(mox.ImageClassificationRawMetadata(PHOTOS), image_size=(SIZE, SIZE))
-    image, label = photos.get(["image", "label"])
-    return (normalized(image) if KIND == "float" else image), label
+def train(network, kind, photos):
+    import tensorflow.compat.v1 as tf
+
+    import moxing.tensorflow as mox
+
+    size, steps = ROWS[network]
+    batch, counted = (16 if network.startswith("resnet") else 32), {"steps": 0}
+
+    def normalized(images):
+        return tf.cast(images, tf.float32) / 127.5 - 1
+
+    def input_fn(mode):
+        dataset = mox.ImageClassificationRawDataset(mox.ImageClassificationRawMetadata(photos), image_size=(size, size))
+        image, label = dataset.get(["image", "label"])
+        return (normalized(image) if kind == "mox" else image), label
+
+    def model_fn(inputs, mode):
+        images, labels = inputs
+        if kind == "bytes":
+            images = normalized(images)
+        if network == "none":
+            loss = tf.square(tf.reduce_mean(images) * tf.get_variable("weight", []))
+        else:
+            logits, _ = mox.get_model_fn(network, mode, num_classes=5)(images)
+            loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        return mox.ModelSpec(loss=loss, log_info={"loss": loss}, hooks=[Clock()])
+
+    class Clock(tf.train.SessionRunHook):
+        def after_run(self, run_context, run_values):
+            counted["steps"] += 1
+            if counted["steps"] == BEGIN:
+                counted.update(begin=time.time(), cpu=time.process_time())
+
+    mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("momentum", 0.01), run_mode=mox.ModeKeys.TRAIN, batch_size=batch,
+            log_dir="log", max_number_of_steps=steps, log_every_n_steps=0, save_model_steps=0)
+    images = (counted["steps"] - BEGIN) * batch
+    report(images_per_second=round(images / (time.time() - counted["begin"]), 1),
+           cpu_ms_per_image=round(1000 * (time.process_time() - counted["cpu"]) / images, 3), versions={"tensorflow": tf.__version__})
 
 
-def model_fn(inputs, mode):
-    images, labels = inputs
-    if KIND == "bytes":
-        images = normalized(images)
-    if NETWORK == "none":
-        weight = tf.get_variable("weight", [])
-        loss = tf.square(tf.reduce_mean(images) * weight)
-    else:
-        logits, _ = mox.get_model_fn(NETWORK, mode, num_classes=5)(images)
-        loss = tf.losses.sparse_softmax_cross_entropy(labels, logits)
-    return mox.ModelSpec(loss=loss, log_info={"loss": loss}, hooks=[clock])
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--photos", help="the photographs, when they are made already")
+    parser.add_argument("--output", default=HERE / "byte_batches.json")
+    args = parser.parse_args()
+    results = Results(args.output, "byte_batches", FIGURES)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = args.photos or f"{folder}/photos"
+        if not args.photos:
+            subprocess.run([sys.executable, str(HERE / "make_photos.py"), photos], check=True, env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2"))
+        for network, (size, steps) in ROWS.items():
+            sides = [Contender(kind, [sys.executable, __file__, "run", network, kind, photos], env={"PYTHONPATH": str(BUILD / "python")})
+                     for kind in ("mox", "bytes")]
+            results.row(network, sides, args.runs, size=size, steps=steps)
 
 
-class Clock(tf.train.SessionRunHook):
-    def __init__(self):
-        self.steps = 0
-
-    def after_run(self, run_context, run_values):
-        self.steps += 1
-        if self.steps == BEGIN:
-            self.begin, self.cpu = time.time(), time.process_time()
-
-
-clock = Clock()
-mox.run(input_fn=input_fn, model_fn=model_fn, optimizer_fn=mox.get_optimizer_fn("momentum", 0.01), run_mode=mox.ModeKeys.TRAIN, batch_size=BATCH,
-        log_dir="log", max_number_of_steps=STEPS, log_every_n_steps=0, save_model_steps=0)
-images, seconds, cpu = (clock.steps - BEGIN) * BATCH, time.time() - clock.begin, time.process_time() - clock.cpu
-with open("/proc/self/status") as f:
-    peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
-print(json.dumps({"images_per_second": round(images / seconds, 1), "cpu_ms_per_image": round(1000 * cpu / images, 3), "peak_mib": round(peak / 1024)}))
+if sys.argv[1:2] == ["run"]:
+    train(*sys.argv[2:])
+else:
+    main()

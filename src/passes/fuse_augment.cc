@@ -1,7 +1,7 @@
 #include "passes/fuse_augment.h"
 
-#include <limits>
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>

@@ -103,7 +103,8 @@ void check_validation(const RunConfig& config) {
         given && !config.validates(),
         fmt::format("{} needs a validation while it trains: give eval_every_n_epochs or eval_every_n_steps", name));
   for (const auto& [name, given, of] :
-       {std::tuple("plateau_factor", config.plateau_factor != RunOptions().plateau_factor && config.plateau_patience == 0,
+       {std::tuple("plateau_factor",
+                   config.plateau_factor != RunOptions().plateau_factor && config.plateau_patience == 0,
                    "plateau_patience"),
         std::tuple("keep_best_mode", config.keep_best_mode != "auto" && config.keep_best.empty(), "keep_best")})
     reject_if(given, fmt::format("{} is given without {}, and does nothing then: give both", name, of));

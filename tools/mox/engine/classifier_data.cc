@@ -57,7 +57,8 @@ bool ClassifierData::is_trained_on(const std::string& split) const {
 
 void ClassifierData::check_validation_split() const {
   if (config_.validation_split <= 0 && config_.validation_seed != 0)
-    throw InvalidArgumentError("--validation_seed is given without --validation_split, whose images it draws: give both");
+    throw InvalidArgumentError(
+        "--validation_seed is given without --validation_split, whose images it draws: give both");
   if (config_.validation_split <= 0) return;
   if (!own_images())
     throw InvalidArgumentError(fmt::format("--validation_split is for own images; {} has the split {} to validate on",
