@@ -19,9 +19,8 @@ if [ -z "$pythons" ]; then
 fi
 [ -n "$pythons" ] || { echo "build.sh: no Python from 3.10 to 3.13 with its headers (python3-dev)" >&2; exit 1; }
 
-export CXX="${CXX:-g++}"  # named as pip names it: ccache then knows what either of them compiled
-python3 packaging/portable/stubs.py $tree/portable "$CXX"
+python3 packaging/portable/stubs.py $tree/portable "${CXX:-c++}"
 packaging/curl.sh $tree/curl "$PWD/$tree/portable"
 cmake -G Ninja -S . -B $tree -DCMAKE_BUILD_TYPE=Release -DMOX_PORTABLE=ON -DMOX_CURL_DIR="$PWD/$tree/curl" -DMOX_BUILD_PYTHON=ON \
-  -DMOX_PYTHONS="$pythons" -DMOX_BUILD_TESTS=OFF -DMOX_BUILD_EXAMPLES=OFF -DMOX_COMPILE_IN_GROUPS=ON ${CMAKE_FLAGS:-} > $tree/configure.log || { tail -n 30 $tree/configure.log; exit 1; }
+  -DMOX_PYTHONS="$pythons" -DMOX_BUILD_TESTS=OFF -DMOX_BUILD_EXAMPLES=OFF ${CMAKE_FLAGS:-} > $tree/configure.log || { tail -n 30 $tree/configure.log; exit 1; }
 ninja -C $tree -j "${JOBS:-2}" moxing moxing_file mox mox_commands mox_extensions

@@ -8,7 +8,7 @@ namespace tf = tensorflow;
 
 namespace {
 
-tf::Tensor scalar(int64_t value) {
+tf::Tensor count_of(int64_t value) {
   tf::Tensor t(tf::DT_INT64, {});
   t.scalar<int64_t>()() = value;
   return t;
@@ -35,15 +35,16 @@ std::string add_sample_count(BuiltGraph* graph, const std::string& input, int64_
     const tf::PartialTensorShape& shape = shapes.at(tensor.port);
     usual = shape.dims() > 0 ? shape.dim_size(0) : 1;
   }
-  if (known || (usual > 0 && shapes.at(tensor.port).dims() < 0)) return add_const(&graph->graph, prefix, scalar(usual));
+  if (known || (usual > 0 && shapes.at(tensor.port).dims() < 0))
+    return add_const(&graph->graph, prefix, count_of(usual));
   const std::string device = node.device();
   NodeMaker(&graph->graph, prefix + "/shape", "Shape")
       .input(input)
       .attr("T", types.at(tensor.port))
       .attr("out_type", tf::DT_INT64)
       .device(device);
-  const std::string first = add_const(&graph->graph, prefix + "/first", scalar(0));
-  const std::string axis = add_const(&graph->graph, prefix + "/axis", scalar(0));
+  const std::string first = add_const(&graph->graph, prefix + "/first", count_of(0));
+  const std::string axis = add_const(&graph->graph, prefix + "/axis", count_of(0));
   NodeMaker(&graph->graph, prefix, "GatherV2")
       .input(prefix + "/shape")
       .input(first)
