@@ -3,7 +3,8 @@
 PyTorch's DistributedDataParallel over Gloo, by turns in one call. Prints the rate together over the rate apart, medians of the rounds.
 
     bench/cluster/train.py --peers_python=PYTHON [--networks=resnet_v1_50,mobilenet_v1,lenet] [--workers=2] [--batch=8] [--rounds=3] [--out=FILE]
-    bench/cluster/train.py --mode=parameter_server …        with one parameter server, without the peer
+    bench/cluster/train.py --modes=collective_all_reduce,parameter_server …     each of these together, by turns, without the peer;
+                                                            parameter servers are one process, whose threads are not limited
     bench/cluster/train.py --gbit=1 --without=MOX_EARLY_GRADIENTS …    each worker behind a link of its own (root, iproute2), without the peer;
                                                             and once more together with this environment variable 0
 """
@@ -21,6 +22,7 @@ import scaling
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/release"
+ONE_THREAD = ["--num_inter_threads=1", "--num_intra_threads=1"]
 STEPS = {"resnet_v1_50": 10, "mobilenet_v1": 24, "lenet": 300}
 
 
@@ -52,12 +54,11 @@ def mox_step(network, batch, workers, together, folder, mode, links=None, **chan
 
     def start(name, *more):
         place = ["nsenter", f"--net=/run/netns/w{0 if name == 'ps' else name}"] if links else []
-        args = [*place, BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{name}", "--num_inter_threads=1",
-                "--num_intra_threads=1", *more]
+        args = [*place, BUILD / "bin/train_networks", network, "float32", batch, steps, f"{folder}/{name}", *more]
         return subprocess.Popen(list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "MOX_CLUSTER_TOKEN": "bench", **changes})
 
-    processes = [start(index, *([*cluster, f"--task_index={index}"] if together else [])) for index in range(workers)]
+    processes = [start(index, *ONE_THREAD, *([*cluster, f"--task_index={index}"] if together else [])) for index in range(workers)]
     if together and mode != "collective_all_reduce":
         processes.append(start("ps", *cluster, "--job_name=ps"))
     outputs = wait_for(processes)
@@ -81,7 +82,7 @@ def torch_step(python, network, batch, workers, together):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers_python")
-    parser.add_argument("--mode", default="collective_all_reduce", choices=["collective_all_reduce", "parameter_server", "distributed_replicated"])
+    parser.add_argument("--modes", default="collective_all_reduce", help="of collective_all_reduce, parameter_server, distributed_replicated")
     parser.add_argument("--networks", default="resnet_v1_50,mobilenet_v1,lenet")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
@@ -91,8 +92,9 @@ def main():
     parser.add_argument("--out", default=str(ROOT / "bench/cluster/train.json"))
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
-    sides = ["mox", "torch"] if flags.mode == "collective_all_reduce" and flags.peers_python and not flags.gbit else ["mox"]
-    ways = ["together", *(["without"] if flags.without else []), "apart"]
+    modes = flags.modes.split(",")
+    sides = ["mox", "torch"] if modes == ["collective_all_reduce"] and flags.peers_python and not flags.gbit else ["mox"]
+    ways = ["together", *(["without"] if flags.without else []), *modes[1:], "apart"]
     links = None
     if flags.gbit:
         scaling.enter_own_network(flags.inside)
@@ -105,14 +107,18 @@ def main():
             for way in ways if number % 2 == 0 else reversed(ways):
                 together, changes = way != "apart", {flags.without: "0"} if way == "without" else {}
                 with tempfile.TemporaryDirectory() as folder:
-                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder, flags.mode, links, **changes)
+                    mode = way if way in modes else modes[0]
+                    run[f"mox {way}"] = mox_step(network, flags.batch, flags.workers, together, folder, mode, links, **changes)
                 if "torch" in sides and way != "without":
                     run[f"torch {way}"], torch_version = torch_step(flags.peers_python, network, flags.batch, flags.workers, together)
             runs.append(run)
             print(network, json.dumps({name: round(value, 4) for name, value in run.items()}), flush=True)
-        row = {"network": network, "mode": flags.mode, "workers": flags.workers, "batch": flags.batch, "runs": runs}
+        row = {"network": network, "mode": modes[0], "workers": flags.workers, "batch": flags.batch, "runs": runs}
         for side in sides:
             row[f"{side} together/apart"] = round(statistics.median(run[f"{side} apart"] / run[f"{side} together"] for run in runs), 3)
+        for mode in modes[1:]:
+            row[f"{mode}/apart"] = round(statistics.median(run["mox apart"] / run[f"mox {mode}"] for run in runs), 3)
+            row[f"{mode}/{modes[0]}"] = round(statistics.median(run["mox together"] / run[f"mox {mode}"] for run in runs), 3)
         if links:
             row["links"] = f"{flags.gbit:g} Gbit/s, {links.shaping}"
         if flags.without:
