@@ -4,9 +4,11 @@
 #include "input/share_input.h"
 #include "input/stateless_input.h"
 #include "passes/check_labels.h"
+#include "passes/constant_filters.h"
 #include "passes/dense_convolutions.h"
 #include "passes/depthwise_precision.h"
 #include "passes/early_gradients.h"
+#include "passes/fold_batch_norm.h"
 #include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
 #include "passes/half_precision.h"
@@ -57,8 +59,8 @@ void order_gradients(BuiltGraph* graph, int64_t threads) {
 }
 
 bool runs_in(ModeKeys mode, In in) {
-  if (mode == ModeKeys::TRAIN) return true;
-  return in == In::kAnyMode || (in == In::kTrainAndEval && mode == ModeKeys::EVAL);
+  if (mode == ModeKeys::TRAIN) return in != In::kEvalAndPredict;
+  return in == In::kAnyMode || in == In::kEvalAndPredict || (in == In::kTrainAndEval && mode == ModeKeys::EVAL);
 }
 
 }  // namespace
@@ -87,6 +89,12 @@ const std::vector<Pass>& passes() {
       // Before matmul_layout, which looks for products.
       {"dense_convolutions", In::kAnyMode, Fits::kCpu,
        [](G* g, const C&) { make_dense_convolutions_products(&g->graph); }},
+      {"fold_batch_norm", In::kEvalAndPredict, Fits::kCpu, [](G* g, const C&) { fold_batch_norm(g); }},
+      // Other processes may assign to what is read here.
+      {"constant_filters", In::kEvalAndPredict, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (!c.several_workers) mark_constant_filters(g);
+       }},
       {"matmul_layout", In::kTrain, Fits::kCpu, [](G* g, const C&) { rewrite_matmuls(g); }},
       {"fuse_batch_norm", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {

@@ -22,7 +22,8 @@ struct PassContext {
 
 // For which towers it is: a kernel that only CPUs have, or a trick that only pays there, must not reach a GPU's graph.
 enum class Fits { kAnyDevice, kCpu, kGpu };
-enum class In { kTrain, kTrainAndEval, kAnyMode };  // never EXPORT: that graph is for other programs
+// Never EXPORT: that graph is for other programs (passes/fold_into_variables.h is the exporter's).
+enum class In { kTrain, kTrainAndEval, kEvalAndPredict, kAnyMode };
 
 struct Pass {
   const char* name;

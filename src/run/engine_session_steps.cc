@@ -7,6 +7,7 @@
 #include "graph/node_defs.h"
 #include "graph/step_variants.h"
 #include "moxing/error.h"
+#include "passes/fold_batch_norm.h"
 #include "run/engine_session.h"
 #include "run/past_end.h"
 
@@ -52,6 +53,18 @@ bool is_end_of(const std::string& message, const std::set<std::string>& inputs) 
     if (!inputs.count(message.substr(start, message.find("}}", start) - start))) return false;
   }
   return nodes > 0 && ends == nodes;
+}
+
+// What is folded into another operation computes nothing any more of what is fed in its place.
+void check_feeds(const tf::GraphDef& graph, const std::vector<std::string>& feeds) {
+  if (feeds.empty()) return;
+  const NodeIndex index = index_nodes(graph);
+  for (const std::string& feed : feeds)
+    if (const auto found = index.find(node_of(feed)); found != index.end() && is_folded(*found->second))
+      throw InvalidArgumentError(
+          fmt::format("{} is fed, but nothing reads it: the batch norm behind it is folded into its convolution; set "
+                      "MOX_FOLD_BATCH_NORM=0 to feed it",
+                      feed));
 }
 
 }  // namespace
@@ -140,6 +153,7 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
   Prepared prepared;
   std::vector<std::string> fed;
   for (const std::string& feed : feeds) options.add_feed(fed.emplace_back(staged(feed)));
+  check_feeds(graph_.graph, fed);
   const std::vector<std::string> computed = to_compute(fetchable(fetches), fed, &prepared.source);
   for (const std::string& fetch : computed) options.add_fetch(fetch);
   for (const std::string& target : targets) options.add_target(in_variant(target));
@@ -191,6 +205,7 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
     fed.push_back(value);
     staged_feeds.emplace_back(fed_names.back(), value);
   }
+  check_feeds(graph_.graph, fed_names);
   std::vector<int> source;
   const std::vector<std::string> computed = to_compute(fetchable(fetches), fed_names, &source);
   tf::RunOptions options;

@@ -8,6 +8,7 @@
 #include "graph/tensor_info.h"
 #include "moxing/class_names.h"
 #include "moxing/error.h"
+#include "passes/fold_into_variables.h"
 #include "run/export_folder.h"
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/core/framework/op.h"
@@ -174,7 +175,10 @@ NamedValues values_of(const BuiltGraph& graph, const NamedValues& all) {
 
 }  // namespace
 
-std::string export_saved_model(const BuiltGraph& graph, const NamedValues& values, const std::string& log_dir) {
+std::string export_saved_model(const BuiltGraph& built, const NamedValues& all, const std::string& log_dir) {
+  BuiltGraph graph = built;
+  NamedValues values = values_of(built, all);
+  fold_into_variables(&graph, &values);
   tf::SavedModel model;
   model.set_saved_model_schema_version(1);
   tf::MetaGraphDef* meta = model.add_meta_graphs();
@@ -188,7 +192,7 @@ std::string export_saved_model(const BuiltGraph& graph, const NamedValues& value
   ExportFolder folder(log_dir, graph.export_info.version);
   const std::string& temporary = folder.temporary();
   throw_if_error(env->RecursivelyCreateDir(tf::io::JoinPath(temporary, "variables")), "creating " + temporary);
-  write_checkpoint(tf::io::JoinPath(temporary, "variables", "variables"), values_of(graph, values));
+  write_checkpoint(tf::io::JoinPath(temporary, "variables", "variables"), std::move(values));
   if (!graph.class_names.empty()) {
     const std::string assets = tf::io::JoinPath(temporary, "assets");
     throw_if_error(env->RecursivelyCreateDir(assets), "creating " + assets);
