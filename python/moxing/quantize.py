@@ -5,6 +5,7 @@ that is to be made "saved_model" (a local folder), "to" (int8 or float16) and "c
 the number of the model's bytes, int64, and these. Then batches until the end, each answered by its logits. A batch is a count, int64, and so
 many preprocessed images, float32; so are logits.
 """
+import contextlib
 import json
 import os
 import sys
@@ -21,8 +22,22 @@ def _batches(stream, shape):
         yield np.frombuffer(stream.read(size * count), np.float32).reshape(count, *shape)
 
 
+@contextlib.contextmanager
+def _silent():
+    """What the libraries write while they are loaded, before any setting reaches them, is left out; exceptions are not."""
+    shown, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
+        os.close(nowhere)
+
+
 def _converted(folder, kind, calibration):
-    import tensorflow as tf
+    with _silent():
+        import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"], tags={"serve"})
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -44,7 +59,8 @@ def _interpreter():
 
 def _network(model, shape, classes):
     """The function from images to logits; ends where the model is another one."""
-    interpreter = _interpreter()(model_content=model, num_threads=os.cpu_count())
+    with _silent():
+        interpreter = _interpreter()(model_content=model, num_threads=os.cpu_count())
     signature = interpreter.get_signature_list().get("serving_default", {"inputs": [], "outputs": []})
     if signature["inputs"] != ["images"] or "logits" not in signature["outputs"]:
         sys.exit("the model has no signature serving_default from images to logits, so it is none of mox export --quantize")

@@ -39,7 +39,9 @@ def test_quantized_models_know_what_the_network_knows(run, place, to, part):
     folder, url, env = place
 
     def evaluate(url):
-        return json.loads(mox("eval", f"--checkpoint_url={url}", "--json", env=env).stdout)
+        done = mox("eval", f"--checkpoint_url={url}", "--json", env=env)
+        assert "absl::InitializeLog" not in done.stderr
+        return json.loads(done.stdout)
 
     result = json.loads(mox("export", f"--checkpoint_url={run}", f"--export_url={url}", f"--quantize={to}", "--json", env=env).stdout)
     quantized = result["quantized"]
