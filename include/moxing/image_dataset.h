@@ -91,7 +91,7 @@ class MOX_EXPORT MultilabelClassificationRawDataset : public Dataset {
 
   MultilabelClassificationRawMetadata metadata_;
   MultilabelDatasetOptions options_;
-  std::vector<ImageFile> images_;             // those with labels
+  ImageFiles images_;                         // those with labels
   std::vector<std::vector<int64_t>> labels_;  // of each image
   std::vector<std::string> descriptions_;
 };

@@ -3,9 +3,12 @@
 // that can be used, InvalidArgumentError for options out of range, and what file_error.h has for a store that fails.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +38,53 @@ struct ImageFile {
   int64_t label = 0;
 };
 
+namespace data {
+struct ImageTable;
+}
+
+// The image files of a data set: 28 bytes each and its name without the folder, so that millions fit. Copies share
+// them. Elements are made when they are asked for: they come by value.
+class MOX_EXPORT ImageFiles {
+ public:
+  class Iterator {
+   public:
+    using value_type = ImageFile;
+    using reference = ImageFile;
+    using pointer = void;
+    using difference_type = std::ptrdiff_t;
+    using iterator_category = std::input_iterator_tag;
+
+    Iterator(const ImageFiles* files, size_t at) : files_(files), at_(at) {}
+    ImageFile operator*() const { return (*files_)[at_]; }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const { return at_ == other.at_; }
+
+   private:
+    const ImageFiles* files_;
+    size_t at_;
+  };
+
+  ImageFiles();
+  // Of the engine.
+  explicit ImageFiles(std::shared_ptr<const data::ImageTable> table) : table_(std::move(table)) {}
+
+  size_t size() const;
+  bool empty() const { return size() == 0; }
+  ImageFile operator[](size_t i) const;  // i < size()
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, size()}; }
+
+  // Those that `keep` says, in their order.
+  ImageFiles subset(const std::function<bool(const ImageFile&)>& keep) const;
+  const data::ImageTable& table() const { return *table_; }
+
+ private:
+  std::shared_ptr<const data::ImageTable> table_;
+};
+
 struct RawMetadataOptions {
   std::string redirect_dir;                    // read the images from this copy of base_dir
   std::string labels_filename = "labels.txt";  // used when base_dir has it
@@ -48,7 +98,7 @@ class MOX_EXPORT ImageClassificationRawMetadata : public ClassMetadata {
   explicit ImageClassificationRawMetadata(const std::string& base_dir, const RawMetadataOptions& options = {});
 
   int64_t total_num_samples() const { return static_cast<int64_t>(images_.size()); }
-  const std::vector<ImageFile>& images() const { return images_; }
+  const ImageFiles& images() const { return images_; }
   // Where the images are read from: redirect_dir, else base_dir.
   const std::string& data_dir() const { return data_dir_; }
 
@@ -61,7 +111,7 @@ class MOX_EXPORT ImageClassificationRawMetadata : public ClassMetadata {
 
  private:
   std::string data_dir_;
-  std::vector<ImageFile> images_;
+  ImageFiles images_;
 };
 
 struct MultilabelMetadataOptions {
@@ -80,7 +130,7 @@ class MOX_EXPORT MultilabelClassificationRawMetadata : public ClassMetadata {
                                                const MultilabelMetadataOptions& options = {});
 
   int64_t total_num_samples() const { return static_cast<int64_t>(images_.size()); }
-  const std::vector<ImageFile>& images() const { return images_; }
+  const ImageFiles& images() const { return images_; }
   const std::string& data_dir() const { return data_dir_; }
   // The path that the image's label file has, whether it is there or not.
   std::string label_path(const ImageFile& image) const;
@@ -91,7 +141,7 @@ class MOX_EXPORT MultilabelClassificationRawMetadata : public ClassMetadata {
   std::string base_dir_;
   std::string data_dir_;
   MultilabelMetadataOptions options_;
-  std::vector<ImageFile> images_;
+  ImageFiles images_;
   std::vector<std::string> label_files_;  // names in the labels' folder, sorted
 };
 

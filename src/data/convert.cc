@@ -1,6 +1,7 @@
 #include "moxing/convert.h"
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -182,12 +183,10 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
                                "', expected how the files' names begin, without '/' "
                                "and not with '.', e.g. train");
   const ImageClassificationRawMetadata metadata(src_dir);
-  std::vector<const ImageFile*> images;
+  std::vector<size_t> images(metadata.images().size());
+  std::iota(images.begin(), images.end(), 0);
   int64_t bytes = 0;
-  for (const auto& image : metadata.images()) {
-    images.push_back(&image);
-    bytes += image.size;
-  }
+  for (const auto& image : metadata.images()) bytes += image.size;
   if (options.shuffle) {
     std::mt19937 random(kShuffleSeed);
     for (size_t i = images.size(); i > 1; --i) std::swap(images[i - 1], images[random() % i]);
@@ -207,9 +206,10 @@ ConvertSummary folders_to_tfrecord(const std::string& src_dir, const std::string
     const auto end = static_cast<size_t>(count * (shard + 1) / shards);
     for (auto begin = static_cast<size_t>(count * shard / shards), next = begin; begin < end; begin = next) {
       for (int64_t held = 0; next < end && next - begin < kChunk && held < kChunkBytes; ++next)
-        held += images[next]->size;
+        held += metadata.images()[images[next]].size;
       std::vector<Prepared> chunk(next - begin);
-      data::parallel_for(chunk.size(), kThreads, [&](size_t i) { chunk[i] = prepare(metadata, *images[begin + i]); });
+      data::parallel_for(chunk.size(), kThreads,
+                         [&](size_t i) { chunk[i] = prepare(metadata, metadata.images()[images[begin + i]]); });
       for (const auto& sample : chunk) {
         if (!sample.broken.empty()) {
           broken.add(sample.broken);

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "data/decode_image.h"
+#include "data/image_table.h"
 #include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -125,6 +126,44 @@ tf::Output cached_pixels(const Scope& scope, const RawDatasetOptions& options) {
   return ops::Const(scope, tf::Input::Initializer(tensor));
 }
 
+tf::Tensor strings(const std::vector<std::string>& texts) {
+  tf::Tensor tensor(tf::DT_STRING, {static_cast<int64_t>(texts.size())});
+  std::copy(texts.begin(), texts.end(), tensor.vec<tf::tstring>().data());
+  return tensor;
+}
+
+// Path, size, version, label and label_desc of the files that each element, a vector of numbers, names.
+DatasetNode listed_files(const Scope& scope, const DatasetNode& numbers, const RawFiles& raw) {
+  const ImageTable& table = raw.files.table();
+  std::vector<std::string> folders;
+  for (const auto& folder : table.folders) folders.push_back(join_path(raw.dir, folder));
+  MapOptions columns;
+  columns.captured = {
+      fed_tensor(scope, "image_names", table.names),       fed_tensor(scope, "image_name_ends", table.ends),
+      fed_tensor(scope, "image_folders", table.folder_of), fed_tensor(scope, "folders", strings(folders)),
+      fed_tensor(scope, "image_sizes", table.sizes),       fed_tensor(scope, "image_versions", table.versions)};
+  const bool by_folder = raw.labels.empty();
+  if (by_folder) columns.captured.push_back(fed_tensor(scope, "class_names", strings(raw.classes)));
+  for (const auto& tensor : raw.labels) columns.captured.push_back(fed_tensor(scope, "image_labels", tensor));
+  return map(
+      scope, numbers,
+      [by_folder](const Scope& s, const std::vector<tf::Output>& element, const std::vector<tf::Output>& tensors) {
+        const auto rows = [&](const tf::Output& tensor) { return ops::GatherV2(s, tensor, element[0], 0); };
+        const tf::Output folder = rows(tensors[2]);
+        tf::NodeBuilder paths(s.GetUniqueNameForOp("image_paths"), "MoxImagePaths");
+        paths.Input(element[0].node(), element[0].index()).Input(folder.node(), folder.index());
+        for (const size_t i : {0, 1, 3}) paths.Input(tensors[i].node(), tensors[i].index());
+        std::vector<tf::Output> outputs = {tf::Output(add_node(s, paths), 0), rows(tensors[4]), rows(tensors[5])};
+        if (by_folder) {
+          outputs.push_back(ops::Cast(s, folder, tf::DT_INT64));
+          outputs.push_back(ops::GatherV2(s, tensors[6], folder, 0));
+        }
+        for (size_t i = 6; !by_folder && i < tensors.size(); ++i) outputs.push_back(rows(tensors[i]));
+        return outputs;
+      },
+      columns);
+}
+
 int64_t reader_number(const RawDatasetOptions& options, const std::string& key, int64_t fallback) {
   const auto found = options.reader_kwargs.find(key);
   return found == options.reader_kwargs.end() ? fallback : found->second;
@@ -232,8 +271,7 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
   const int64_t capacity = reader_number(options, "capacity", options.capacity);
   check_option(dataset_option("num_readers"), readers);
 
-  const auto& files = *raw.files;
-  const auto count = static_cast<int64_t>(files.size());
+  const auto count = static_cast<int64_t>(raw.files.size());
   SampleOrder order = checked_order(scope,
                                     {.capacity = capacity,
                                      .shuffle = options.shuffle,
@@ -244,18 +282,8 @@ DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDat
                                      .num_shards = options.num_shards},
                                     count, options.shuffle);
   order.resumes = true;
-  tf::Tensor paths(tf::DT_STRING, {count}), sizes(tf::DT_INT64, {count}), versions(tf::DT_INT64, {count});
-  for (int64_t i = 0; i < count; ++i) {
-    paths.vec<tf::tstring>()(i) = join_path(raw.dir, files[i].name);
-    sizes.vec<int64_t>()(i) = files[i].size;
-    versions.vec<int64_t>()(i) = files[i].version;
-  }
-  MapOptions columns;
-  columns.captured = {fed_tensor(scope, "image_names", paths), fed_tensor(scope, "image_sizes", sizes),
-                      fed_tensor(scope, "image_versions", versions)};
-  for (const auto& tensor : raw.extra) columns.captured.push_back(fed_tensor(scope, "image_labels", tensor));
   DatasetNode node = sample_numbers(scope, order, std::min(kNamesPerStep, count), false);
-  node = rows_of(scope, node, columns);
+  node = listed_files(scope, node, raw);
   node = unbatch(scope, node);
   DatasetNode out = node;
   out.types.erase(out.types.begin() + 1, out.types.begin() + 3);

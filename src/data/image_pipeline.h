@@ -46,11 +46,12 @@ MOX_EXPORT tensorflow::Output decode(const Scope& scope, const tensorflow::Outpu
                                      const tensorflow::Output& name, const std::optional<ImageSize>& size,
                                      bool apply_exif, int channels = 3, const std::string& alpha = "drop");
 
-// The image files of a raw data set, read ahead: (name, content, `extra`…). The extra columns have a row a file.
+// The image files of a raw data set, read ahead: (name, content, label, label_desc).
 struct RawFiles {
   std::string dir;
-  const std::vector<ImageFile>* files;
-  std::vector<tensorflow::Tensor> extra;
+  ImageFiles files;
+  std::vector<std::string> classes;        // of which a file's folder is one, by its number
+  std::vector<tensorflow::Tensor> labels;  // label and label_desc with a row a file, where folders are no classes
 };
 DatasetNode read_raw_files(const Scope& scope, const RawFiles& raw, const RawDatasetOptions& options);
 

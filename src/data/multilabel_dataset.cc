@@ -5,6 +5,7 @@
 #include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/storage.h"
+#include "data/wait_log.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 
@@ -28,15 +29,14 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
     throw InvalidArgumentError("label_sep is empty, expected what stands between two labels");
   options_.label_one_hot = false;
   data::LeftOut skipped;
-  for (const auto& image : metadata_.images()) {
-    if (metadata_.has_label_file(image))
-      images_.push_back(image);
-    else if (!options_.skip_label_not_found)
+  images_ = metadata_.images().subset([&](const ImageFile& image) {
+    if (metadata_.has_label_file(image)) return true;
+    if (!options_.skip_label_not_found)
       throw NotFoundError("image " + data::join_path(metadata_.data_dir(), image.name) + " has no label file " +
                           metadata_.label_path(image) + "; set skip_label_not_found to leave such images out");
-    else
-      skipped.add(image.name);
-  }
+    skipped.add(image.name);
+    return false;
+  });
   if (skipped.count() > 0)
     log_warning("data folder " + metadata_.data_dir() + ": " + std::to_string(skipped.count()) +
                 " images have no label file and are left out: " + skipped.text());
@@ -45,12 +45,14 @@ MultilabelClassificationRawDataset::MultilabelClassificationRawDataset(Multilabe
   labels_.resize(images_.size());
   descriptions_.resize(images_.size());
   const auto numbers = metadata_.names_to_labels();
+  data::WaitLog wait_log("reading the labels of " + metadata_.data_dir(), "files", num_samples());
   data::parallel_for(images_.size(), kReadThreads, [&](size_t i) {
     const std::string path = metadata_.label_path(images_[i]);
     for (const auto& name : data::names_in_label_file(path, options_.label_sep, numbers)) {
       labels_[i].push_back(numbers.at(name));
       descriptions_[i] += (descriptions_[i].empty() ? "" : options_.label_sep) + name;
     }
+    wait_log.add(1);
   });
   tell_unused_classes();
 }
@@ -80,7 +82,7 @@ Dataset::Pipeline MultilabelClassificationRawDataset::build(const Scope& scope, 
     for (int64_t label : labels_[i]) labels.matrix<float>()(i, label) = 1;
     descriptions.vec<tf::tstring>()(i) = descriptions_[i];
   }
-  const auto files = data::read_raw_files(scope, {metadata_.data_dir(), &images_, {labels, descriptions}}, options_);
+  const auto files = data::read_raw_files(scope, {metadata_.data_dir(), images_, {}, {labels, descriptions}}, options_);
   return {data::image_stages(scope, files, options_, metadata_.num_classes(), data::new_broken_counter(), keys)};
 }
 

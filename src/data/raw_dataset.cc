@@ -3,8 +3,6 @@
 
 namespace mox {
 
-namespace tf = tensorflow;
-
 ImageClassificationRawDataset::ImageClassificationRawDataset(ImageClassificationRawMetadata metadata,
                                                              RawDatasetOptions options)
     : metadata_(std::move(metadata)), options_(std::move(options)) {
@@ -16,14 +14,8 @@ ImageClassificationRawDataset::ImageClassificationRawDataset(ImageClassification
 std::vector<std::string> ImageClassificationRawDataset::keys() const { return data::image_keys(); }
 
 Dataset::Pipeline ImageClassificationRawDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
-  const auto& images = metadata_.images();
-  const auto count = static_cast<int64_t>(images.size());
-  tf::Tensor labels(tf::DT_INT64, {count}), descriptions(tf::DT_STRING, {count});
-  for (int64_t i = 0; i < count; ++i) {
-    labels.vec<int64_t>()(i) = images[i].label;
-    descriptions.vec<tf::tstring>()(i) = metadata_.labels_list()[images[i].label];
-  }
-  const auto files = data::read_raw_files(scope, {metadata_.data_dir(), &images, {labels, descriptions}}, options_);
+  const auto files =
+      data::read_raw_files(scope, {metadata_.data_dir(), metadata_.images(), metadata_.labels_list(), {}}, options_);
   return {data::image_stages(scope, files, options_, metadata_.num_classes(), data::new_broken_counter(), keys)};
 }
 

@@ -3,10 +3,13 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "base/url.h"
+#include "data/image_table.h"
 #include "data/labels_file.h"
 #include "data/parallel.h"
 #include "data/pipeline.h"
 #include "data/storage.h"
+#include "data/wait_log.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "moxing/metadata.h"
@@ -20,15 +23,16 @@ bool has_image_name(const std::string& name) {
   return name.find('.') == std::string::npos || data::has_image_extension(name);
 }
 
-// The images of a folder; others are counted.
-std::vector<ImageFile> images_in(const std::string& folder, const std::string& prefix, data::LeftOut* left_out) {
-  std::vector<ImageFile> images;
+// The images of a folder; others are counted. `prefix`: how they are called.
+data::FolderOfImages images_in(const std::string& folder, const std::string& prefix, data::LeftOut* left_out,
+                               const data::ListOptions& options) {
+  data::FolderOfImages images;
   data::LeftOut here;
-  for (const auto& entry : data::list_folder(folder, &here)) {
+  for (const auto& entry : data::list_folder(folder, &here, options)) {
     if (entry.is_folder || !has_image_name(entry.name))
       here.add(entry.name);
     else
-      images.push_back({prefix + entry.name, entry.size, entry.mtime_nsec, 0});
+      images.add(entry.name, entry.size, entry.mtime_nsec);
   }
   left_out->add(here, prefix);
   return images;
@@ -42,7 +46,32 @@ void tell_left_out(const std::string& folder, const data::LeftOut& left_out) {
         left_out.text());
 }
 
-constexpr int kListThreads = 16;
+// Stores answer one request slowly and many at once fast.
+int list_threads(const std::string& dir) { return has_scheme(dir) ? 64 : 16; }
+
+constexpr int kReadThreads = 16;
+
+// Of the class folders of base_dir.
+ImageFiles images_of_classes(const std::string& base_dir, const std::vector<std::string>& classes,
+                             data::LeftOut* left_out) {
+  std::vector<data::FolderOfImages> images(classes.size());
+  std::vector<data::LeftOut> left_out_of(classes.size());
+  std::vector<std::string> folders;
+  for (const std::string& name : classes) folders.push_back(name + "/");
+  data::WaitLog wait_log("listing " + base_dir, "files");
+  const int threads = list_threads(base_dir);
+  // Of a few large classes each has several threads.
+  const data::ListOptions options{.threads = std::max(1, threads / static_cast<int>(classes.size())),
+                                  .wait_log = &wait_log};
+  data::parallel_for(classes.size(), threads, [&](size_t i) {
+    images[i] = images_in(data::join_path(base_dir, classes[i]), folders[i], &left_out_of[i], options);
+  });
+  for (size_t i = 0; i < classes.size(); ++i) {
+    if (images[i].size() == 0) log_warning("data folder " + base_dir + ": class '" + classes[i] + "' has no images");
+    left_out->add(left_out_of[i], "");
+  }
+  return data::join_folders(std::move(folders), std::move(images));
+}
 
 }  // namespace
 
@@ -79,19 +108,7 @@ ImageClassificationRawMetadata::ImageClassificationRawMetadata(const std::string
   else
     data::check_same_classes(labels_path, labels_list_, "the folders of " + base_dir, folders);
 
-  std::vector<std::vector<ImageFile>> by_class(labels_list_.size());
-  std::vector<data::LeftOut> of_class(labels_list_.size());
-  data::parallel_for(labels_list_.size(), kListThreads, [&](size_t i) {
-    by_class[i] = images_in(data::join_path(base_dir, labels_list_[i]), labels_list_[i] + "/", &of_class[i]);
-  });
-  for (size_t i = 0; i < by_class.size(); ++i) {
-    if (by_class[i].empty()) log_warning("data folder " + base_dir + ": class '" + labels_list_[i] + "' has no images");
-    for (auto& image : by_class[i]) {
-      image.label = static_cast<int64_t>(i);
-      images_.push_back(std::move(image));
-    }
-    left_out.add(of_class[i], "");
-  }
+  images_ = images_of_classes(base_dir, labels_list_, &left_out);
   tell_left_out(base_dir, left_out);
   if (images_.empty())
     throw DataError("data folder " + base_dir + " has no images in its class folders " +
@@ -106,11 +123,16 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
       options_(options) {
   data::LeftOut left_out;
   const std::string images_dir = data::join_path(base_dir, options.images_sub_dir);
-  images_ = images_in(images_dir, options.images_sub_dir.empty() ? "" : options.images_sub_dir + "/", &left_out);
+  const std::string prefix = options.images_sub_dir.empty() ? "" : options.images_sub_dir + "/";
+  data::WaitLog wait_log("listing " + base_dir, "files");
+  const data::ListOptions list_options{.threads = list_threads(base_dir), .wait_log = &wait_log};
+  std::vector<data::FolderOfImages> images(1);
+  images[0] = images_in(images_dir, prefix, &left_out, list_options);
+  images_ = data::join_folders({prefix}, std::move(images));
   tell_left_out(images_dir, left_out);
   if (images_.empty()) throw DataError("data folder " + images_dir + " has no images");
   const std::string suffix = "." + options.labels_extension;
-  for (const auto& entry : data::list_folder(data::join_path(base_dir, options.labels_sub_dir)))
+  for (const auto& entry : data::list_folder(data::join_path(base_dir, options.labels_sub_dir), nullptr, list_options))
     if (!entry.is_folder && entry.name.size() > suffix.size() &&
         entry.name.compare(entry.name.size() - suffix.size(), suffix.size(), suffix) == 0)
       label_files_.push_back(entry.name);
@@ -120,9 +142,11 @@ MultilabelClassificationRawMetadata::MultilabelClassificationRawMetadata(const s
   data::check_distinct(labels_path, labels_list_);
   if (!labels_list_.empty()) return;
   std::vector<std::vector<std::string>> names(label_files_.size());
-  data::parallel_for(label_files_.size(), kListThreads, [&](size_t i) {
+  data::WaitLog read_log("reading the labels of " + base_dir, "files", static_cast<int64_t>(label_files_.size()));
+  data::parallel_for(label_files_.size(), kReadThreads, [&](size_t i) {
     names[i] = data::words_of(data::read_whole_file(
         data::join_path(data::join_path(base_dir, options.labels_sub_dir), label_files_[i]), data::kMostTextBytes));
+    read_log.add(1);
   });
   std::set<std::string> all;
   for (const auto& of_file : names) all.insert(of_file.begin(), of_file.end());

@@ -1,10 +1,13 @@
 #include "data/record_pipeline.h"
 
+#include <fmt/format.h>
+
 #include "base/limits.h"
 #include "data/image_pipeline.h"
 #include "data/storage.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "moxing/log.h"
 
 namespace mox::data {
 
@@ -112,6 +115,21 @@ DatasetNode Epoch::build(const Scope& s, const tf::Output& number, const std::ve
   return shuffle(s, node, ops::Const(s, options.shuffle_buffer_size), seed, ops::Add(s, number, int64_t{1}));
 }
 
+// A buffer is full before the first record leaves it.
+void tell_large_buffer(const BaseTFRecordMetadata& metadata, const TFRecordDatasetOptions& options) {
+  constexpr double kLarge = 1 << 30;
+  if (!options.shuffle || metadata.num_samples() < 1) return;
+  double bytes = 0;
+  for (const ImageFile& file : metadata.files()) bytes += static_cast<double>(file.size);
+  const int64_t held = std::min(options.shuffle_buffer_size, metadata.num_samples());
+  const double gib = bytes / static_cast<double>(metadata.num_samples()) * static_cast<double>(held) / kLarge;
+  if (gib >= 1)
+    log_warning(
+        fmt::format("data folder {}: the shuffle buffer holds {} records, about {:.1f} GiB, which are read "
+                    "before the first batch; shuffle_buffer_size says how many",
+                    metadata.data_dir(), with_commas(held), gib));
+}
+
 // Records of this worker in each epoch; 0 when epochs differ: which files they come from does.
 int64_t records_per_epoch(const BaseTFRecordMetadata& metadata, const Epoch& epoch) {
   if (epoch.order.num_shards > 1) return 0;
@@ -123,6 +141,7 @@ int64_t records_per_epoch(const BaseTFRecordMetadata& metadata, const Epoch& epo
 
 DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadata,
                          const TFRecordDatasetOptions& options, const std::string& broken_counter) {
+  tell_large_buffer(metadata, options);
   const auto num_files = static_cast<int64_t>(metadata.files().size());
   // Fewer files than workers: each worker reads all files and keeps its own records.
   const Shard shard = shard_of(options.shard_index, options.num_shards);
@@ -157,7 +176,7 @@ DatasetNode read_records(const Scope& scope, const BaseTFRecordMetadata& metadat
       },
       captured.captured);
   const DatasetNode unseen =
-      dataset_op(scope, &records, {.op = "SkipDataset", .inputs = {seen}, .types = {}, .shapes = {}});
+      dataset_op(scope, &records, {.op = "MoxSkipSeenDataset", .inputs = {seen}, .types = {}, .shapes = {}});
   if (options.cache_dir.empty()) return unseen;
   return dataset_op(scope, &unseen,
                     {.op = "MoxHoldCacheDataset",

@@ -36,12 +36,12 @@ void check_spec(const SplitSpec& spec) {
 }
 
 struct CopyJob {
-  const ImageFile* image;
+  size_t image;
   const std::string* part;
 };
 
 // The images of one class, part by part.
-void split_class(std::vector<const ImageFile*> images, const SplitSpec& spec, std::vector<CopyJob>* jobs) {
+void split_class(std::vector<size_t> images, const SplitSpec& spec, std::vector<CopyJob>* jobs) {
   std::mt19937 random(kSplitSeed);
   for (size_t i = images.size(); i > 1; --i) std::swap(images[i - 1], images[random() % i]);
   double sum = 0;
@@ -72,8 +72,8 @@ std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpe
   if (!old_parts.empty() && !overwrite)
     throw InvalidArgumentError("folder " + old_parts[0] + " is there already; set overwrite to replace it");
   for (const auto& dir : old_parts) data::remove_folder(dir);
-  std::vector<std::vector<const ImageFile*>> by_class(metadata.num_classes());
-  for (const auto& image : metadata.images()) by_class[image.label].push_back(&image);
+  std::vector<std::vector<size_t>> by_class(metadata.num_classes());
+  for (size_t i = 0; i < metadata.images().size(); ++i) by_class[metadata.images()[i].label].push_back(i);
   std::vector<CopyJob> jobs;
   for (auto& images : by_class) split_class(std::move(images), split_spec, &jobs);
 
@@ -88,8 +88,8 @@ std::map<std::string, int64_t> split_image_classification_dataset(const SplitSpe
   }
   for (const auto& job : jobs) ++counts[*job.part];
   data::parallel_for(jobs.size(), kCopyThreads, [&](size_t i) {
-    data::copy_file(data::join_path(src_dir, jobs[i].image->name),
-                    data::join_path(data::join_path(dst_dir, *jobs[i].part), jobs[i].image->name));
+    const std::string name = metadata.images()[jobs[i].image].name;
+    data::copy_file(data::join_path(src_dir, name), data::join_path(data::join_path(dst_dir, *jobs[i].part), name));
   });
   return counts;
 }

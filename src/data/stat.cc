@@ -108,17 +108,18 @@ bool is_multilabel(const std::string& dir) {
 }
 
 // Of images whose labels `labels_of` tells, or what is wrong with them as a DataError.
-DatasetStat stat_of_images(const std::string& data_dir, const std::vector<ImageFile>& images,
+DatasetStat stat_of_images(const std::string& data_dir, const ImageFiles& images,
                            const std::vector<std::string>& classes,
                            const std::function<std::vector<int64_t>(const ImageFile&)>& labels_of) {
   StatBuilder builder(classes);
   data::parallel_for(images.size(), kThreads, [&](size_t i) {
-    const std::string path = data::join_path(data_dir, images[i].name);
+    const ImageFile image = images[i];
+    const std::string path = data::join_path(data_dir, image.name);
     tf::tstring content;
     if (const auto status = data::read_into(path, &content); !status.ok())
       return builder.add_broken(path, std::string(status.message()));
     try {
-      builder.add(path, {content.data(), content.size()}, labels_of(images[i]));
+      builder.add(path, {content.data(), content.size()}, labels_of(image));
     } catch (const DataError& e) {
       builder.add_broken(path, e.what());
     }

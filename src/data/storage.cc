@@ -1,11 +1,19 @@
 #include "data/storage.h"
 
+#include <dirent.h>
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <map>
 
 #include "base/text.h"
 #include "base/url.h"
+#include "data/parallel.h"
+#include "data/wait_log.h"
 #include "file/glob.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
@@ -32,37 +40,74 @@ bool links_upwards(const fs::path& entry) {
   return std::mismatch(target.begin(), target.end(), here.begin(), here.end()).first == target.end();
 }
 
-std::vector<FolderEntry> list_local(const std::string& folder, LeftOut* left_out) {
-  std::error_code error;
-  fs::directory_iterator it(folder, error);
-  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory)
+// An entry of a local folder, as it is found and then looked at.
+struct LocalEntry {
+  FolderEntry entry;
+  unsigned char type = DT_UNKNOWN;  // as the folder tells it
+  const char* left_out = nullptr;   // why it is
+};
+
+std::vector<LocalEntry> names_in(DIR* dir, const std::string& folder, LeftOut* left_out) {
+  std::vector<LocalEntry> entries;
+  for (;;) {
+    errno = 0;
+    const dirent* item = ::readdir(dir);
+    if (!item && errno != 0)  // half a folder is not the folder
+      throw DataError("data folder " + folder + " cannot be listed: " + std::strerror(errno));
+    if (!item) return entries;
+    const std::string_view name = item->d_name;
+    if (name[0] != '.')
+      entries.push_back({.entry = {.name = std::string(name)}, .type = item->d_type});
+    else if (name != "." && name != "..")
+      left_out->add(item->d_name);
+  }
+}
+
+// One question an entry: on some file systems each takes a millisecond.
+void look_at(int dir, const std::string& folder, LocalEntry* local) {
+  FolderEntry& entry = local->entry;
+  const bool may_be_link = local->type == DT_LNK || local->type == DT_UNKNOWN;
+  if (may_be_link && links_upwards(fs::path(folder) / entry.name)) {
+    local->left_out = "links back to a folder above";
+    return;
+  }
+  struct ::stat stat;
+  if (::fstatat(dir, entry.name.c_str(), &stat, 0) != 0) {
+    entry.size = -1;  // a dangling link is listed, so that it is counted and named when it is read
+  } else if (S_ISDIR(stat.st_mode)) {
+    entry.is_folder = true;
+  } else if (!S_ISREG(stat.st_mode)) {
+    local->left_out = "is neither a file nor a folder";
+  } else {
+    entry.size = stat.st_size;
+    const std::chrono::nanoseconds since_1970 =
+        std::chrono::seconds(stat.st_mtim.tv_sec) + std::chrono::nanoseconds(stat.st_mtim.tv_nsec);
+    // Counted as the standard library does: caches name their files by it.
+    entry.mtime_nsec = std::chrono::file_clock::from_sys(std::chrono::sys_time<std::chrono::nanoseconds>(since_1970))
+                           .time_since_epoch()
+                           .count();
+  }
+}
+
+std::vector<FolderEntry> list_local(const std::string& folder, LeftOut* left_out, const ListOptions& options) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
+  if (!dir && (errno == ENOENT || errno == ENOTDIR))
     throw NotFoundError("data folder " + folder + " does not exist, or is not a folder");
-  if (error) throw DataError("data folder " + folder + " cannot be listed: " + error.message());
+  if (!dir) throw DataError("data folder " + folder + " cannot be listed: " + std::strerror(errno));
+  std::vector<LocalEntry> found = names_in(dir.get(), folder, left_out);
+  constexpr size_t kChunk = 512;
+  parallel_for((found.size() + kChunk - 1) / kChunk, options.threads, [&](size_t chunk) {
+    const size_t end = std::min(found.size(), (chunk + 1) * kChunk);
+    for (size_t i = chunk * kChunk; i < end; ++i) look_at(::dirfd(dir.get()), folder, &found[i]);
+    if (options.wait_log) options.wait_log->add(static_cast<int64_t>(end - chunk * kChunk));
+  });
   std::vector<FolderEntry> entries;
-  for (const auto& item : it) {
-    FolderEntry entry;
-    entry.name = item.path().filename().string();
-    if (entry.name[0] == '.') {
-      left_out->add(entry.name);
-      continue;
-    }
-    if (links_upwards(item.path())) {
-      log_warning("data folder " + folder + ": " + entry.name + " links back to a folder above and is left out");
-      continue;
-    }
-    entry.is_folder = item.is_directory(error);
-    if (!entry.is_folder && item.is_other(error)) {
-      log_warning("data folder " + folder + ": " + entry.name + " is neither a file nor a folder and is left out");
-      continue;
-    }
-    if (!entry.is_folder) {
-      entry.size = static_cast<int64_t>(item.file_size(error));
-      // A dangling link is listed, so that it is counted and named when it is read.
-      if (error) entry.size = -1;
-      const auto time = item.last_write_time(error);
-      if (!error) entry.mtime_nsec = time.time_since_epoch().count();
-    }
-    entries.push_back(entry);
+  entries.reserve(found.size());
+  for (LocalEntry& local : found) {
+    if (local.left_out)
+      log_warning("data folder " + folder + ": " + local.entry.name + " " + local.left_out + " and is left out");
+    else
+      entries.push_back(std::move(local.entry));
   }
   return entries;
 }
@@ -83,7 +128,8 @@ void check_local_file(const std::string& path, int64_t most) {
   if (!error && size > most) reject_size(path, size, most);
 }
 
-std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_out) {
+std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_out, const ListOptions& options) {
+  constexpr size_t kPage = 1000;
   std::vector<FolderEntry> entries;
   try {
     file::list_each(folder, {}, [&](const file::DirEntry& entry) {
@@ -91,8 +137,10 @@ std::vector<FolderEntry> list_remote(const std::string& folder, LeftOut* left_ou
         left_out->add(entry.name);
       else if (!entry.name.empty())
         entries.push_back({entry.name, entry.is_dir(), entry.stat.length, entry.stat.mtime_nsec});
+      if (options.wait_log && entries.size() % kPage == 0) options.wait_log->add(kPage);
       return true;
     });
+    if (options.wait_log) options.wait_log->add(static_cast<int64_t>(entries.size() % kPage));
   } catch (const file::MoxFileRespException& e) {
     throw file::MoxFileRespException("data folder " + folder + " cannot be listed: " + e.what(), e.resp());
   }
@@ -209,10 +257,10 @@ std::string LeftOut::text() const {
   return more > 0 ? text + " and " + std::to_string(more) + " more" : text;
 }
 
-std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out) {
+std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out, const ListOptions& options) {
   LeftOut ignored;
   if (!left_out) left_out = &ignored;
-  auto entries = has_scheme(folder) ? list_remote(folder, left_out) : list_local(folder, left_out);
+  auto entries = has_scheme(folder) ? list_remote(folder, left_out, options) : list_local(folder, left_out, options);
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return entries;
 }

@@ -58,9 +58,15 @@ struct FolderEntry {
   int64_t size = 0;  // -1: not known, as of a link that leads nowhere
   int64_t mtime_nsec = 0;
 };
+class WaitLog;
+struct ListOptions {
+  int threads = 1;              // that ask for the files' sizes: of a folder with many, on a file system that is slow
+  WaitLog* wait_log = nullptr;  // is told of what was found
+};
 // In byte order of the names. Left out are hidden names (".x"), symbolic links back to a folder above, and what is
 // neither a file nor a folder (a pipe: reading it would never end). NotFoundError when there is no such folder.
-std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out = nullptr);
+std::vector<FolderEntry> list_folder(const std::string& folder, LeftOut* left_out = nullptr,
+                                     const ListOptions& options = {});
 
 // The files of `folder` that match one of the patterns (* ? [..], of names alone): FOLDER/NAME where a pattern has a
 // folder part, which is below `folder` and no pattern. In byte order, each once.

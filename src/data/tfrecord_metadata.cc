@@ -8,6 +8,7 @@
 #include "data/pipeline.h"
 #include "data/record_file.h"
 #include "data/storage.h"
+#include "data/wait_log.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "moxing/metadata.h"
@@ -19,17 +20,19 @@ namespace {
 constexpr int kCountThreads = 32;
 
 // What is broken is named here and reported again, as a broken sample, when the file is read.
-int64_t count_records(const std::string& path, int64_t size, std::exception_ptr* cannot_open) {
+int64_t count_records(const std::string& path, int64_t size, data::WaitLog* wait_log, std::exception_ptr* cannot_open) {
+  constexpr int64_t kTold = 1000;
   int64_t count = 0;
   try {
     data::RecordFile file(path, data::open_random(path), size);
     absl::Status error;
     for (auto result = file.skip(&error); result != data::RecordFile::Result::kEnd; result = file.skip(&error)) {
-      if (result == data::RecordFile::Result::kRecord)
-        ++count;
-      else
+      if (result != data::RecordFile::Result::kRecord)
         log_warning("counting samples: " + std::string(error.message()));
+      else if (++count % kTold == 0)
+        wait_log->add(kTold);
     }
+    wait_log->add(count % kTold);
   } catch (const Error& e) {
     log_warning(std::string("counting samples: ") + e.what());
     *cannot_open = std::current_exception();
@@ -57,8 +60,9 @@ BaseTFRecordMetadata::BaseTFRecordMetadata(const std::string& base_dir, const st
   if (num_samples_ > 0) return;
   std::atomic<int64_t> total{0};
   std::vector<std::exception_ptr> cannot_open(files_.size());
+  data::WaitLog wait_log("counting the records of " + base_dir + " (num_samples tells them)", "records");
   data::parallel_for(files_.size(), kCountThreads, [&](size_t i) {
-    total += count_records(data::join_path(data_dir_, files_[i].name), files_[i].size, &cannot_open[i]);
+    total += count_records(data::join_path(data_dir_, files_[i].name), files_[i].size, &wait_log, &cannot_open[i]);
   });
   num_samples_ = total;
   for (const auto& error : cannot_open)

@@ -34,6 +34,20 @@ def test_class_folders(pictures, tmp_path):
     assert sum(line.split()[-1] == "trouser" for line in table) > 0.8 * len(table)
 
 
+def test_data_are_listed_once_a_command(pictures, tmp_path):
+    """Each listing tells what it leaves out, and counting the records of many files what is broken in them."""
+    import shutil
+    shutil.copytree(pictures / "train", tmp_path / "data")
+    (tmp_path / "data/trouser/notes.txt").write_text("no image")
+    more = ["--max_number_of_steps=1", "--validation_split=0.2", "--eval_every_n_epochs=1"]
+    assert train(tmp_path / "data", tmp_path / "a", *more).stderr.count("entries are left out") == 1
+    mox("data", "convert", pictures / "train", tmp_path / "records", "--num_shards=2")
+    with next((tmp_path / "records").glob("*.tfrecord")).open("ab") as f:
+        f.write(b"cut off")
+    told = train(tmp_path / "records", tmp_path / "b", "--max_number_of_steps=1", "--max_broken_samples=1").stderr
+    assert told.count("counting samples: ") == 1
+
+
 def test_a_folder_without_splits_and_records(pictures, tmp_path):
     records = tmp_path / "records"
     mox("data", "convert", pictures / "train", records)

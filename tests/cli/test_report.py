@@ -116,6 +116,18 @@ def test_a_run_that_went_wrong_is_shown_too(tmp_path):
     assert "nan" in page.text.lower() and "50.00%" in page.text
 
 
+def test_of_many_classes_those_with_the_least_recall(tmp_path):
+    classes = [{"class": f"<kind {i}>", "samples": 4 if i % 2 else 0, "recall": i / 10_000 if i % 2 else None, "precision": None}
+               for i in reversed(range(10_000))]
+    (tmp_path / "log.jsonl").write_text(json.dumps({"time": 0, "step": 0, "global_step": 0, "loss": 1.0}) + "\n")
+    (tmp_path / "eval.json").write_text(json.dumps({"split": "test", "samples": 2, "accuracy": 0.5, "by_class": classes}))
+    mox("report", tmp_path)
+    page = Page((tmp_path / "report.html").read_text())
+    assert "The 50 of 5000 classes with samples that are recognised least" in page.text
+    assert "<kind 1>" in page.text and "<kind 99>" in page.text and "<kind 101>" not in page.text and "<kind 2>" not in page.text
+    assert (tmp_path / "report.html").stat().st_size < 50_000
+
+
 def test_lost_steps_are_not_drawn(tmp_path):
     """Killed after step 5, gone on from 2, at 3 now: what was logged of 4 and 5 belongs to weights that nobody has."""
     lines = [{"time": t, "step": s, "global_step": s, "sample/sec": 1.0, "loss": 100.0 + t}

@@ -3,27 +3,52 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/limits.h"
+#include "base/mutex.h"
 
 namespace mox::cli {
 namespace {
 
 constexpr char kRecords[] = "*.tfrecord", kEnding[] = ".tfrecord";
 
+// What was found in a folder, once a command: it asks for its data several times, and a store with a million keys takes
+// a minute to answer, as does counting the records of many files.
+template <typename Found>
+Found found_once(const std::string& key, const std::function<Found()>& find) {
+  static Mutex mutex;
+  static auto& known = *new std::map<std::string, Found>;
+  {
+    MutexLock lock(mutex);
+    if (const auto there = known.find(key); there != known.end()) return there->second;
+  }
+  Found found = find();  // which may look for another
+  MutexLock lock(mutex);
+  return known.emplace(key, std::move(found)).first->second;
+}
+
 // No glob: the folder's own name may have * or [ in it.
 bool has_records(const std::string& dir) {
-  if (!file::is_directory(dir)) return false;
-  const std::vector<std::string> names = file::list_directory(dir, {.skip_dir = true});
-  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return name[0] != '.' && name.size() >= sizeof kEnding && name.ends_with(kEnding);
+  return found_once<bool>("records of " + dir, [&] {
+    if (!file::is_directory(dir)) return false;
+    const std::vector<std::string> names = file::list_directory(dir, {.skip_dir = true});
+    return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+      return name[0] != '.' && name.size() >= sizeof kEnding && name.ends_with(kEnding);
+    });
   });
 }
 
 // A folder of that name may also be a class; a split holds folders or records itself.
 bool is_split(const std::string& dir) {
-  if (!file::is_directory(dir)) return false;
-  return has_records(dir) || !file::list_directory(dir, {.skip_file = true}).empty();
+  if (has_records(dir)) return true;
+  return found_once<bool>("folders of " + dir, [&] {
+    return file::is_directory(dir) && !file::list_directory(dir, {.skip_file = true}).empty();
+  });
+}
+
+ImageClassificationRawMetadata images_in(const std::string& dir) {
+  return found_once<ImageClassificationRawMetadata>(dir, [&] { return ImageClassificationRawMetadata(dir); });
 }
 
 constexpr char kTrain[] = "train", kValidation[] = "validation";
@@ -78,7 +103,7 @@ void ClassifierData::check_validation_split() const {
 ValidationSplit ClassifierData::validation_split() const {
   ValidationSplit split = read_split(config_.split_dir);
   if (!split.images.empty()) return split;
-  return make_split(ImageClassificationRawMetadata(folder(kTrain)), config_.validation_split, config_.validation_seed);
+  return make_split(images_in(folder(kTrain)), config_.validation_split, config_.validation_seed);
 }
 
 int64_t ClassifierData::num_samples(const std::string& split) const {
@@ -152,11 +177,16 @@ bool ClassifierData::for_each_listed_label(const std::string& split,
 }
 
 ImageClassificationRawMetadata ClassifierData::images_of(const std::string& split) const {
-  const ImageClassificationRawMetadata images(folder(split));
+  const std::string dir = folder(split);
+  const ImageClassificationRawMetadata images = images_in(dir);
   if (!splits() || (split != kTrain && split != kValidation)) return images;
-  const ValidationSplit kept_back = validation_split();
-  return images.subset(
-      [&](const ImageFile& image) { return kept_back.images.count(image.name) == (split == kValidation ? 1 : 0); });
+  const std::string key = fmt::format("{} of {}, {} of it by {} or {}", split, dir, config_.validation_split,
+                                      config_.validation_seed, config_.split_dir);
+  return found_once<ImageClassificationRawMetadata>(key, [&] {
+    const ValidationSplit kept_back = validation_split();
+    return images.subset(
+        [&](const ImageFile& image) { return kept_back.images.count(image.name) == (split == kValidation ? 1 : 0); });
+  });
 }
 
 std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, ModeKeys mode) const {
@@ -169,8 +199,10 @@ std::unique_ptr<Dataset> ClassifierData::open_own(const std::string& split, Mode
       known.num_classes = config_.num_classes + std::max<int64_t>(config_.labels_offset, 0);
     ImageTFRecordDatasetOptions options;
     set_common(mode, &options);
-    return std::make_unique<ImageClassificationTFRecordDataset>(
-        ImageClassificationTFRecordMetadata(dir, {kRecords}, known), options);
+    const auto records = found_once<ImageClassificationTFRecordMetadata>(
+        fmt::format("{} of {} classes", dir, known.num_classes),
+        [&] { return ImageClassificationTFRecordMetadata(dir, {kRecords}, known); });
+    return std::make_unique<ImageClassificationTFRecordDataset>(records, options);
   }
   RawDatasetOptions options;
   set_common(mode, &options);

@@ -205,6 +205,30 @@ std::string confusion_matrix(const ordered_json& eval) {
          head + "</tr></thead><tbody>" + rows + "</tbody></table></div>\n";
 }
 
+// Where the classes are too many for a matrix: those that are recognised least.
+std::string least_recognised(const ordered_json& eval) {
+  constexpr size_t kShown = 50;
+  if (eval.contains("confusion") || !eval.contains("by_class") || !eval["by_class"].is_array()) return "";
+  std::vector<const ordered_json*> classes;
+  for (const ordered_json& of_class : eval["by_class"])
+    if (std::isfinite(number(of_class, "recall"))) classes.push_back(&of_class);
+  if (classes.empty()) return "";
+  std::stable_sort(classes.begin(), classes.end(), [](const ordered_json* a, const ordered_json* b) {
+    return number(*a, "recall") < number(*b, "recall");
+  });
+  const size_t shown = std::min(classes.size(), kShown);
+  const auto percent = [](double part) { return std::isfinite(part) ? fmt::format("{:.1f}%", 100 * part) : ""; };
+  std::string rows = "<tr><th>class</th><th>samples</th><th>recall</th><th>precision</th></tr>";
+  for (size_t i = 0; i < shown; ++i)
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                        escape_html(text_member(*classes[i], "class")), short_number(number(*classes[i], "samples")),
+                        percent(number(*classes[i], "recall")), percent(number(*classes[i], "precision")));
+  return fmt::format(
+      "<h2>Classes</h2>\n<p>The {} of {} classes with samples that are recognised least; eval.json has "
+      "all.</p>\n<div class=\"card scroll\"><table>{}</table></div>\n",
+      shown, classes.size(), rows);
+}
+
 std::string pictures(const ordered_json& eval) {
   if (!eval.contains("pictures") || eval["pictures"].empty()) return "";
   std::string out;
@@ -231,7 +255,8 @@ std::string report_page(const RunFolder& run, const std::string& title) {
   std::string body = "<h1>" + escape_html(title) + "</h1>\n<div class=\"sub\">" + escape_html(subtitle) + "</div>\n" +
                      tiles(run) + curves(run);
   if (run.evaluation.is_object())
-    body += evaluation(run.evaluation) + confusion_matrix(run.evaluation) + pictures(run.evaluation);
+    body += evaluation(run.evaluation) + confusion_matrix(run.evaluation) + least_recognised(run.evaluation) +
+            pictures(run.evaluation);
   body += other_evaluations(run.others) + learning_rates(run) + configuration(run) + checkpoints(run);
   return html_page(title, body, "mox report");
 }

@@ -3,18 +3,13 @@
 #include <fmt/format.h>
 
 #include "data/label_classes.h"
+#include "data/names.h"
 #include "engine/classifier_data.h"
 #include "moxing/error.h"
 #include "run/checkpoint_state.h"
 
 namespace mox::cli {
 namespace {
-
-std::string with_commas(int64_t number) {
-  std::string text = std::to_string(number);
-  for (auto at = static_cast<int64_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<size_t>(at), ",");
-  return text;
-}
 
 bool validates(const RunOptions& run) { return run.eval_every_n_epochs > 0 || run.eval_every_n_steps > 0; }
 
@@ -81,11 +76,11 @@ std::vector<std::string> class_names(const ClassifierConfig& config, const Train
 }
 
 std::string describe(const TrainData& data) {
-  std::string text = with_commas(data.train_samples) + " images";
-  if (data.labels > 0) text += fmt::format(" of {} classes", with_commas(data.labels));
+  std::string text = data::with_commas(data.train_samples) + " images";
+  if (data.labels > 0) text += fmt::format(" of {} classes", data::with_commas(data.labels));
   text += fmt::format(" to train on (split {})", data.train_split);
   if (!data.eval_split.empty())
-    text += fmt::format(", {} to validate on (split {})", with_commas(data.eval_samples), data.eval_split);
+    text += fmt::format(", {} to validate on (split {})", data::with_commas(data.eval_samples), data.eval_split);
   return text;
 }
 
