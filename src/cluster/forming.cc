@@ -249,10 +249,15 @@ Ring Member::Impl::connect_ring(const Group& made) {
   Channel next(connect_to(parse_address(options.worker_hosts[to.task_index]), wait));
   greet(&next, {identity(), Purpose::kRing, made.number}, options.token, wait);
   next.socket().name(to.name);
+  Link to_next(std::move(next.socket()));
+  to_next.offer_memory(wait);
   Socket previous = arrivals.wait_for_ring(made.number, from.task_index, wait);
   if (!previous.is_open()) throw ConnectionError(from.name + " did not connect");
   previous.name(from.name);
-  return {made.rank, size, std::move(next.socket()), std::move(previous), 0, &interrupt};
+  Link from_previous(std::move(previous));
+  from_previous.answer_offer(wait);
+  to_next.take_answer(wait);
+  return {made.rank, size, std::move(to_next), std::move(from_previous), 0, &interrupt};
 }
 
 bool Member::Impl::follow(int64_t leader, const std::function<bool()>& stopped, std::string* why_not) {

@@ -1,7 +1,6 @@
 #include "cluster/ring.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <cstring>
@@ -46,7 +45,7 @@ class Sections {
 
 }  // namespace
 
-Ring::Ring(int rank, int size, Socket next, Socket previous, double seconds, const Interrupt* interrupt)
+Ring::Ring(int rank, int size, Link next, Link previous, double seconds, const Interrupt* interrupt)
     : rank_(rank),
       size_(size),
       next_(std::move(next)),
@@ -61,7 +60,17 @@ void Ring::close() {
 }
 
 void Ring::wait_for_neighbours(bool to_receive, bool to_send) {
-  std::vector<Ready> ready = {{to_receive ? previous_.fd() : -1, POLLIN}, {to_send ? next_.fd() : -1, POLLOUT}};
+  std::vector<Ready> ready;
+  if (to_receive) {
+    const std::optional<Ready> bytes = previous_.wait_to_receive();
+    if (!bytes) return;
+    ready.push_back(*bytes);
+  }
+  if (to_send) {
+    const std::optional<Ready> space = next_.wait_to_send();
+    if (!space) return;
+    ready.push_back(*space);
+  }
   if (wait_for(&ready, for_seconds(seconds_, interrupt_))) return;
   throw ConnectionError(fmt::format(
       "no byte {} for {:g} s", to_receive ? "from " + previous_.peer() : "was taken by " + next_.peer(), seconds_));

@@ -1,4 +1,4 @@
-// All-reduce over TCP: each process has a connection to the next and one from the previous.
+// All-reduce: each process has a link to the next and one from the previous.
 //
 // Algorithm: ring reduce-scatter and all-gather (Patarasuk and Yuan, 2009; Baidu's ring), cut through: what arrives is
 // added while it is in the cache, and goes on before the rest of its section is there. Each process sends and receives
@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "cluster/socket.h"
+#include "cluster/link.h"
 
 namespace mox::cluster {
 
@@ -34,7 +34,7 @@ class MOX_EXPORT Ring {
   Ring() = default;
   // `seconds`: without a byte from a neighbour, or taken by one, for so long an operation fails. 0: there is no limit.
   // `interrupt` breaks operations off; it must outlive the ring.
-  Ring(int rank, int size, Socket next, Socket previous, double seconds, const Interrupt* interrupt);
+  Ring(int rank, int size, Link next, Link previous, double seconds, const Interrupt* interrupt);
 
   int rank() const { return rank_; }
   int size() const { return size_; }
@@ -51,6 +51,8 @@ class MOX_EXPORT Ring {
   // One way between neighbours, as fast as the connection takes it: what the wire gives, to compare with.
   void send_next(const void* data, size_t bytes);
   void receive_previous(void* data, size_t bytes);
+  // Whether what the previous one sends comes through memory that both share, see link.h.
+  bool shares_memory() const { return previous_.shares_memory(); }
 
   // Closes the connections: the neighbours' operations fail.
   void close();
@@ -61,7 +63,7 @@ class MOX_EXPORT Ring {
   void wait_for_neighbours(bool to_receive, bool to_send);
 
   int rank_ = 0, size_ = 1;
-  Socket next_, previous_;
+  Link next_, previous_;
   double seconds_ = 0;
   const Interrupt* interrupt_ = nullptr;
   std::vector<char> piece_;  // what has arrived and is not added yet

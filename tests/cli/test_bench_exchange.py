@@ -48,6 +48,13 @@ def test_alone_it_starts_its_workers(workers):
     assert report["wire_ms"] == max(process["wire_ms"] for process in report["processes"])
     assert report["wire_limit_ms"] == pytest.approx(report["wire_ms"] * 2 * (workers - 1) / workers, abs=0.002)
     assert report["gb_per_s"] == pytest.approx(report["bytes"] / report["wall_ms"] / 1e6, rel=0.01, abs=0.001)
+    assert all(process["shares_memory"] for process in report["processes"])
+
+
+def test_over_connections_where_memory_is_not_wanted(monkeypatch):
+    monkeypatch.setenv("MOX_SHARED_MEMORY", "0")
+    report = json.loads(mox("bench", "exchange", *SMALL, "--json").stdout)
+    assert not any(process["shares_memory"] for process in report["processes"])
 
 
 def test_by_default_the_gradients_are_resnet_50s():

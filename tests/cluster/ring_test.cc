@@ -10,17 +10,26 @@
 namespace mox::cluster {
 namespace {
 
+enum class Over { kConnections, kMemory };
+
 // Rings of `size` ends in this process; each runs in a thread.
 class Rings {
  public:
-  explicit Rings(int size, double seconds = 20) : interrupts_(size) {
+  explicit Rings(int size, Over over, double seconds = 20) : interrupts_(size) {
     std::vector<std::unique_ptr<Listener>> listeners;
-    std::vector<Socket> next, previous;
+    std::vector<Link> next, previous;
     for (int i = 0; i < size; ++i)
       listeners.push_back(std::make_unique<Listener>(Address{"127.0.0.1", 0}, "the test's"));
     for (int i = 0; i < size; ++i) {
-      next.push_back(connect_to(listeners[(i + 1) % size]->address(), for_seconds(5)));
-      previous.push_back(listeners[(i + 1) % size]->accept(for_seconds(5)));
+      next.emplace_back(connect_to(listeners[(i + 1) % size]->address(), for_seconds(5)));
+      previous.emplace_back(listeners[(i + 1) % size]->accept(for_seconds(5)));
+      if (over == Over::kMemory) {
+        next.back().offer_memory(for_seconds(5));
+        previous.back().answer_offer(for_seconds(5));
+        next.back().take_answer(for_seconds(5));
+      }
+      EXPECT_EQ(next.back().shares_memory(), over == Over::kMemory);
+      EXPECT_EQ(previous.back().shares_memory(), over == Over::kMemory);
     }
     for (int i = 0; i < size; ++i)
       ends_.emplace_back(i, size, std::move(next[i]), std::move(previous[(i + size - 1) % size]), seconds,
@@ -40,11 +49,15 @@ class Rings {
   std::vector<Ring> ends_;
 };
 
+class RingTest : public testing::TestWithParam<Over> {};
+INSTANTIATE_TEST_SUITE_P(Over, RingTest, testing::Values(Over::kConnections, Over::kMemory),
+                         [](const auto& test) { return test.param == Over::kMemory ? "Memory" : "Connections"; });
+
 float value_of(int rank, size_t i) { return static_cast<float>((i * 7 + rank * 13) % 101) - 50; }
 
-TEST(RingTest, SumsOfAllSizesAreThoseOfTheWhole) {
+TEST_P(RingTest, SumsOfAllSizesAreThoseOfTheWhole) {
   for (const int size : {2, 3, 5}) {
-    Rings rings(size);
+    Rings rings(size, GetParam());
     for (const size_t count : {size_t{1}, size_t{2}, size_t{3}, size_t{1000}, size_t{65'537}, size_t{1'000'003}}) {
       std::vector<std::vector<float>> data(size);
       rings.on_each([&](Ring& ring) {
@@ -62,9 +75,9 @@ TEST(RingTest, SumsOfAllSizesAreThoseOfTheWhole) {
   }
 }
 
-TEST(RingTest, AFactorIsAppliedToTheWholeSumOnce) {
+TEST_P(RingTest, AFactorIsAppliedToTheWholeSumOnce) {
   for (const int size : {2, 3, 5}) {
-    Rings rings(size);
+    Rings rings(size, GetParam());
     for (const size_t count : {size_t{1}, size_t{7}, size_t{200'003}}) {
       std::vector<std::vector<float>> data(size);
       std::vector<std::vector<Bfloat16>> halves(size);
@@ -91,8 +104,8 @@ TEST(RingTest, AFactorIsAppliedToTheWholeSumOnce) {
   }
 }
 
-TEST(RingTest, EveryProcessHasTheSameBits) {
-  Rings rings(4);
+TEST_P(RingTest, EveryProcessHasTheSameBits) {
+  Rings rings(4, GetParam());
   std::vector<std::vector<float>> data(4);
   rings.on_each([&](Ring& ring) {
     std::vector<float>& mine = data[ring.rank()];
@@ -102,13 +115,13 @@ TEST(RingTest, EveryProcessHasTheSameBits) {
   for (int rank = 1; rank < 4; ++rank) EXPECT_EQ(data[rank], data[0]);
 }
 
-TEST(RingTest, Bfloat16IsSummedInFloat32AndRoundedAtEachHop) {
+TEST_P(RingTest, Bfloat16IsSummedInFloat32AndRoundedAtEachHop) {
   EXPECT_EQ(to_float(to_bfloat16(1.0f)), 1.0f);
   EXPECT_EQ(to_float(to_bfloat16(1.00390625f)), 1.0f);       // half of the last digit, to even
   EXPECT_EQ(to_float(to_bfloat16(1.01171875f)), 1.015625f);  // to even, upwards
   EXPECT_TRUE(std::isnan(to_float(to_bfloat16(std::nanf("")))));
   EXPECT_EQ(to_float(to_bfloat16(std::numeric_limits<float>::infinity())), std::numeric_limits<float>::infinity());
-  Rings rings(3);
+  Rings rings(3, GetParam());
   std::vector<std::vector<Bfloat16>> data(3, std::vector<Bfloat16>(1001));
   rings.on_each([&](Ring& ring) {
     for (Bfloat16& value : data[ring.rank()]) value = to_bfloat16(0.5f + ring.rank());
@@ -118,8 +131,8 @@ TEST(RingTest, Bfloat16IsSummedInFloat32AndRoundedAtEachHop) {
     for (const Bfloat16 value : mine) ASSERT_EQ(to_float(value), 4.5f);
 }
 
-TEST(RingTest, BroadcastReplacesWhatTheOthersHave) {
-  Rings rings(4);
+TEST_P(RingTest, BroadcastReplacesWhatTheOthersHave) {
+  Rings rings(4, GetParam());
   for (const int from : {0, 2, 3}) {
     std::vector<std::string> data(4);
     rings.on_each([&](Ring& ring) {
@@ -131,8 +144,8 @@ TEST(RingTest, BroadcastReplacesWhatTheOthersHave) {
   }
 }
 
-TEST(RingTest, APeerThatGoesIsAnErrorThatNamesIt) {
-  Rings rings(3);
+TEST_P(RingTest, APeerThatGoesIsAnErrorThatNamesIt) {
+  Rings rings(3, GetParam());
   std::vector<std::string> errors(3);
   rings.on_each([&](Ring& ring) {
     if (ring.rank() == 1) return ring.close();
@@ -148,8 +161,8 @@ TEST(RingTest, APeerThatGoesIsAnErrorThatNamesIt) {
   EXPECT_NE(errors[2].find("127.0.0.1:"), std::string::npos) << errors[2];
 }
 
-TEST(RingTest, ASilentPeerIsAnErrorAfterItsTime) {
-  Rings rings(2, 0.3);
+TEST_P(RingTest, ASilentPeerIsAnErrorAfterItsTime) {
+  Rings rings(2, GetParam(), 0.3);
   std::vector<float> data(10, 1);
   try {
     rings[0].all_reduce(data.data(), data.size());
@@ -159,8 +172,8 @@ TEST(RingTest, ASilentPeerIsAnErrorAfterItsTime) {
   }
 }
 
-TEST(RingTest, AnotherThreadBreaksItOff) {
-  Rings rings(2);
+TEST_P(RingTest, AnotherThreadBreaksItOff) {
+  Rings rings(2, GetParam());
   std::thread other([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     rings.interrupt(0).set();
@@ -170,7 +183,7 @@ TEST(RingTest, AnotherThreadBreaksItOff) {
   other.join();
 }
 
-TEST(RingTest, OfOneProcessDoesNothing) {
+TEST(RingOfOneProcess, DoesNothing) {
   Ring ring;
   float value = 3;
   ring.all_reduce(&value, 1);

@@ -86,7 +86,8 @@ void print_json(const ExchangeReport& report, const Arguments& arguments, const 
                          {"wall_ms", rounded(f.wall_ms)},
                          {"cpu_ms", rounded(f.cpu_ms)},
                          {"memcpy_ms", rounded(f.memcpy_ms)},
-                         {"wire_ms", rounded(f.wire_ms)}});
+                         {"wire_ms", rounded(f.wire_ms)},
+                         {"shares_memory", f.shares_memory > 0}});
   }
   const Json value = {{"workers", report.figures.size()},
                       {"tensors", report.tensors},
@@ -121,9 +122,11 @@ void print_table(const ExchangeReport& report, const Arguments& arguments, const
     text += fmt::format("left over {:9.1f} ms   after a backward pass of {:g} ms\n",
                         std::max(0.0, s.wall_ms - arguments.bench.backward_ms), arguments.bench.backward_ms);
   text += fmt::format("CPU       {:9.1f} ms   a process\n", s.cpu_ms);
-  text += fmt::format(
-      "wire      {:9.1f} ms   {:.2f} GB/s: the same bytes one way, plain TCP, from {} to {}, the slowest link\n",
-      s.wire_ms, rate(bytes, s.wire_ms), report.names[before], report.names[s.slowest]);
+  text +=
+      fmt::format("wire      {:9.1f} ms   {:.2f} GB/s: the same bytes one way, {}, from {} to {}, the slowest link\n",
+                  s.wire_ms, rate(bytes, s.wire_ms),
+                  report.figures[s.slowest].shares_memory > 0 ? "through memory that both share" : "plain TCP",
+                  report.names[before], report.names[s.slowest]);
   text += fmt::format("limit     {:9.1f} ms   the wire's for what each worker sends, {:.2f} times these bytes\n",
                       s.limit_ms, sent_part(static_cast<double>(workers)) * (arguments.dtype == "bfloat16" ? 0.5 : 1));
   text +=

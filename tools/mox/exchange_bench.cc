@@ -223,6 +223,7 @@ ExchangeReport measure_exchange(const cluster::MemberOptions& member_options, co
     mine.latency_us = measure_latency(&ring);
     mine.memcpy_ms = measure_memcpy(&ring, &gradients);
     mine.wire_ms = measure_wire(&ring, &gradients);
+    mine.shares_memory = ring.shares_memory() ? 1 : 0;
     report.figures = gather(&ring, mine);
   } catch (const cluster::ConnectionError& e) {
     member.explain(e);  // who was lost

@@ -23,7 +23,8 @@ struct ExchangeFigures {
   float wall_ms, least_ms, most_ms;  // from the first bucket's post to the last one's mean
   float cpu_ms;                      // of this process, a round
   float memcpy_ms;                   // of the same bytes, all processes at once
-  float wire_ms;                     // the same bytes from the previous neighbour, plain TCP one way
+  float wire_ms;                     // the same bytes from the previous neighbour, one way
+  float shares_memory;               // 1: through memory that both share, 0: over TCP
   float latency_us;                  // of the sum of one number over all: 2 (workers - 1) hops
 };
 
