@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/random.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/server_board.h"
@@ -48,6 +49,11 @@ class Workers {
       all &= ended && misses_[i] >= kMisses;
       if (!ended && misses_[i] >= kMisses)
         missing.push_back(fmt::format("{} is not there ({})", server_.cluster().name(number), signs[number].error));
+      else if (signs[number].alive && note == notes.workers.end())
+        missing.push_back(
+            fmt::format("{} is there, but has not come to this server yet: its --ps_hosts may have another "
+                        "one",
+                        server_.cluster().name(number)));
     }
     report(fmt::format("{}", fmt::join(missing, "; ")));
     return all;
@@ -91,9 +97,16 @@ bool serve_variables(const ServerCluster& cluster, const DevicePlan& devices, in
   ServerBoard board(server, {cluster.index});
   std::string why;
   if (!board.open(&why)) throw RunError("TensorFlow's server of this process does not take a session: " + why);
+  ProcessNote own = note_of(cluster);
+  own.turn = random_number();
+  if (!board.write_as_server(own)) throw RunError("TensorFlow's server of this process does not take a note");
   Workers workers(server, session_timeout);
   std::optional<std::chrono::steady_clock::time_point> signalled;
-  while (!workers.have_left(board.read().value_or(ServerBoard::Notes()))) {
+  for (;;) {
+    const ServerBoard::Notes notes = board.read().value_or(ServerBoard::Notes());
+    if (const auto found = notes.refused.find(own.turn); found != notes.refused.end())
+      throw InvalidArgumentError(found->second);
+    if (workers.have_left(notes)) break;
     const auto now = std::chrono::steady_clock::now();
     if (SignalGuard::received() != 0 && !signalled) signalled = now;
     if (signalled && (workers.have_ended() || now - *signalled > kLastSave)) {

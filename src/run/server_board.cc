@@ -1,12 +1,16 @@
 #include "run/server_board.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <thread>
 
+#include "base/host.h"
 #include "base/json_text.h"
 #include "exchange/parameter_server_exchange.h"
 #include "graph/node_defs.h"
+#include "moxing/version.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 #include "tensorflow/core/public/session.h"
 
@@ -16,7 +20,8 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr int64_t kChief = -1;  // key
+// Keys of a table, in front of the workers' numbers.
+constexpr int64_t kRefused = -3, kServer = -2, kChief = -1;
 constexpr int kMilliseconds = 1000;
 
 std::string numbered(const char* what, int server) { return fmt::format("mox_board/{}_{}", what, server); }
@@ -27,7 +32,8 @@ tf::Tensor keys_of(int64_t first, int64_t count) {
   return keys;
 }
 
-void add_table(tf::GraphDef* graph, int server, int workers, const std::string& device, const std::string& here) {
+// All on the server: one that has another idea of where workers are takes what they write, too.
+void add_table(tf::GraphDef* graph, int server, int workers, const std::string& device) {
   const std::string table = numbered("table", server);
   NodeMaker(graph, table, "MutableHashTableV2")
       .attr("key_dtype", tf::DT_INT64)
@@ -38,7 +44,7 @@ void add_table(tf::GraphDef* graph, int server, int workers, const std::string& 
     NodeMaker(graph, table + name, "Const").attr("dtype", value.dtype()).attr("value", value).device(device);
     return table + name;
   };
-  const std::string keys = constant("/keys", keys_of(kChief, workers + 1));
+  const std::string keys = constant("/keys", keys_of(kRefused, workers - kRefused));
   const std::string none = constant("/none", tf::Tensor(tf::tstring("")));
   NodeMaker(graph, numbered("notes", server), "LookupTableFindV2")
       .input(table)
@@ -48,7 +54,7 @@ void add_table(tf::GraphDef* graph, int server, int workers, const std::string& 
       .attr("Tout", tf::DT_STRING)
       .device(device);
   for (const auto& [name, dtype] : {std::pair("key", tf::DT_INT64), std::pair("text", tf::DT_STRING)})
-    NodeMaker(graph, numbered(name, server), "Placeholder").attr("dtype", dtype).device(here);
+    NodeMaker(graph, numbered(name, server), "Placeholder").attr("dtype", dtype).device(device);
   NodeMaker(graph, numbered("write", server), "LookupTableInsertV2")
       .input(table)
       .input(numbered("key", server))
@@ -70,7 +76,7 @@ void add_arrivals(tf::GraphDef* graph, int workers, const std::string& device) {
   }
 }
 
-std::string text_of(const WorkerNote& note) {
+std::string text_of(const ProcessNote& note) {
   nlohmann::json json = {{"turn", note.turn},
                          {"processes", note.processes},
                          {"incarnation", note.incarnation},
@@ -91,7 +97,7 @@ std::string text_of(const ChiefNote& note) {
                                   {"times", note.times}});
 }
 
-WorkerNote worker_note(const std::string& text) {
+ProcessNote process_note(const std::string& text) {
   const nlohmann::json json = parse_json(text);
   return {json.at("turn"), json.at("processes"), json.at("incarnation"), json.at("state"),
           json.at("why"),  json.at("who"),       json.at("wish"),        json.at("agreed")};
@@ -103,12 +109,39 @@ ChiefNote chief_note(const std::string& text) {
           json.at("step"),  json.at("settings"),  json.at("times")};
 }
 
+// [key - kRefused]: the texts of a table. The handshake of a worker that can read another version's says so.
+std::optional<ServerBoard::Notes> notes_of(const tf::Tensor& fetched) {
+  ServerBoard::Notes notes;
+  const auto texts = fetched.vec<tf::tstring>();
+  const auto text = [&](int64_t key) -> std::string { return texts(key - kRefused); };
+  try {
+    if (!text(kRefused).empty()) notes.refused = parse_json(text(kRefused)).get<Refusals>();
+    if (!text(kServer).empty()) notes.server = process_note(text(kServer));
+    if (!text(kChief).empty()) notes.chief = chief_note(text(kChief));
+    for (int64_t worker = 0; worker < texts.size() + kRefused; ++worker)
+      if (!text(worker).empty()) notes.workers[static_cast<int>(worker)] = process_note(text(worker));
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+  return notes;
+}
+
 // Cut off, a process is waited for: nobody waits here.
 void close_later(std::shared_ptr<tf::Session> session) {
   if (session) std::thread([session = std::move(session)] { session->Close().IgnoreError(); }).detach();
 }
 
 }  // namespace
+
+ProcessNote note_of(const ServerCluster& cluster) {
+  ProcessNote note;
+  note.who = fmt::format("{} {} ({}, process {} on {})", cluster.job, cluster.index, cluster.host(cluster.own_number()),
+                         ::getpid(), host_name());
+  note.agreed = {{"MoXing", version()},
+                 {"--ps_hosts", fmt::format("{}", fmt::join(cluster.ps_hosts, ","))},
+                 {"--worker_hosts", fmt::format("{}", fmt::join(cluster.worker_hosts, ","))}};
+  return note;
+}
 
 std::string ChiefNote::generation() const {
   uint64_t hash = processes;
@@ -141,7 +174,7 @@ bool ServerBoard::open(std::string* why) {
   options.config.add_device_filters(own);
   for (const int server : servers_) {
     const std::string task = cluster.task(server);
-    add_table(&graph, server, static_cast<int>(cluster.worker_hosts.size()), device_of_task(task), device_of_task(own));
+    add_table(&graph, server, static_cast<int>(cluster.worker_hosts.size()), device_of_task(task));
     if (task != own) options.config.add_device_filters(task);
   }
   if (servers_[0] == 0)
@@ -173,16 +206,21 @@ std::optional<ServerBoard::Notes> ServerBoard::read() const {
   run.set_timeout_in_ms(kMilliseconds);
   if (!session || !session->Run(run, {}, {numbered("notes", servers_[0])}, {}, &fetched, nullptr).ok())
     return std::nullopt;
-  Notes notes;
-  const auto texts = fetched[0].vec<tf::tstring>();
-  try {
-    if (!texts(0).empty()) notes.chief = chief_note(texts(0));
-    for (int64_t i = 1; i < texts.size(); ++i)
-      if (!texts(i).empty()) notes.workers[static_cast<int>(i) - 1] = worker_note(texts(i));
-  } catch (const nlohmann::json::exception&) {  // another version's: the handshake of a worker that can read it says so
-    return std::nullopt;
-  }
-  return notes;
+  return notes_of(fetched[0]);
+}
+
+std::vector<std::optional<ProcessNote>> ServerBoard::servers() const {
+  const std::shared_ptr<tf::Session> session = this->session();
+  std::vector<std::optional<ProcessNote>> said(servers_.size());
+  std::vector<std::string> tables;
+  for (const int server : servers_) tables.push_back(numbered("notes", server));
+  std::vector<tf::Tensor> fetched;
+  tf::RunOptions run;
+  run.set_timeout_in_ms(kMilliseconds);
+  if (!session || !session->Run(run, {}, tables, {}, &fetched, nullptr).ok()) return said;
+  for (size_t i = 0; i < said.size(); ++i)
+    if (auto notes = notes_of(fetched[i])) said[i] = std::move(notes->server);
+  return said;
 }
 
 std::vector<int64_t> ServerBoard::arrivals() const {
@@ -214,7 +252,9 @@ bool ServerBoard::write(int64_t key, const std::string& text) {
   return all;
 }
 
-bool ServerBoard::write(int worker, const WorkerNote& note) { return write(int64_t{worker}, text_of(note)); }
+bool ServerBoard::write(int worker, const ProcessNote& note) { return write(int64_t{worker}, text_of(note)); }
 bool ServerBoard::write(const ChiefNote& note) { return write(kChief, text_of(note)); }
+bool ServerBoard::write(const Refusals& refused) { return write(kRefused, json_text(nlohmann::json(refused))); }
+bool ServerBoard::write_as_server(const ProcessNote& note) { return write(kServer, text_of(note)); }
 
 }  // namespace mox

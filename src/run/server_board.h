@@ -18,17 +18,17 @@ class Session;
 
 namespace mox {
 
-// What a worker says of itself.
-struct WorkerNote {
-  uint64_t turn = 0;         // a number of its own for each time that it comes to the others
-  uint64_t processes = 0;    // which processes it sees, see processes_hash
+// What a worker, or a parameter server, says of itself.
+struct ProcessNote {
+  uint64_t turn = 0;       // a number of its own for each time that it comes to the others; a server's: of its process
+  uint64_t processes = 0;  // which processes it sees, see processes_hash
   uint64_t incarnation = 0;  // its own process's, see TensorflowServer::Sign
   std::string state;         // "joining", "running", "ended" (it has no more steps), "failed"
   bool is_over() const { return state == "ended" || state == "failed"; }
   std::string why;                                          // it failed, or what keeps its step waiting
   std::string who;                                          // "worker 1 (10.0.0.2:5000, process 77 on node2)"
   std::string wish;                                         // "" or that all stop: "interrupted", "finished"
-  std::vector<std::pair<std::string, std::string>> agreed;  // settings that must be the same at all workers
+  std::vector<std::pair<std::string, std::string>> agreed;  // settings that must be the same everywhere
 };
 
 // What the chief says of the run.
@@ -42,14 +42,22 @@ struct ChiefNote {
   std::string generation() const;
 };
 
+// By the turn of a process: what the chief refused it for.
+using Refusals = std::map<uint64_t, std::string>;
+
+// Of this process of the cluster: who it is, and what a server has to agree with, too.
+ProcessNote note_of(const ServerCluster& cluster);
+
 // A number for a set of processes as they are: another one when one of them was started again.
 uint64_t processes_hash(const std::vector<TensorflowServer::Sign>& signs);
 
 class ServerBoard {
  public:
   struct Notes {
-    std::map<int, WorkerNote> workers;  // those that are there
+    std::map<int, ProcessNote> workers;  // those that are there
     std::optional<ChiefNote> chief;
+    std::optional<ProcessNote> server;  // the one whose table this is
+    Refusals refused;
   };
 
   // `servers`: those whose tables are used. The first is read.
@@ -62,9 +70,15 @@ class ServerBoard {
   std::optional<Notes> read() const;
   // The step for which each worker has all its gradients, see arrival_of_worker; nothing where that is not known now.
   std::vector<int64_t> arrivals() const;
+  // What the servers say of themselves: each in its own table. Nothing for those that have said nothing yet, or do not
+  // answer now. [in the order of `servers`]
+  std::vector<std::optional<ProcessNote>> servers() const;
   // To all tables. False: not all have it.
-  bool write(int worker, const WorkerNote& note);
+  bool write(int worker, const ProcessNote& note);
   bool write(const ChiefNote& note);
+  bool write(const Refusals& refused);
+  // As the server whose table it is.
+  bool write_as_server(const ProcessNote& note);
 
  private:
   bool write(int64_t key, const std::string& text);

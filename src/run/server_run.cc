@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 
-#include "base/host.h"
 #include "cluster/socket.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
-#include "moxing/version.h"
 #include "run/input_continuation.h"
 #include "run/signals.h"
 
@@ -59,19 +56,16 @@ void ServerRun::prepare(BuiltGraph* graph, const Reload& reload) {
   std::vector<int> servers(cluster_.ps_hosts.size());
   for (size_t i = 0; i < servers.size(); ++i) servers[i] = static_cast<int>(i);
   board_.emplace(*server_, servers);
-  own_.who = fmt::format("worker {} ({}, process {} on {})", cluster_.index, cluster_.worker_hosts[cluster_.index],
-                         ::getpid(), host_name());
-  own_.agreed = settings_of_all(config_, *graph);
-  own_.agreed.insert(own_.agreed.begin(),
-                     {{"MoXing", version()},
-                      {"--ps_hosts", fmt::format("{}", fmt::join(cluster_.ps_hosts, ","))},
-                      {"--worker_hosts", fmt::format("{}", fmt::join(cluster_.worker_hosts, ","))},
-                      {"--sync_replicas", is_sync() ? "true" : "false"},
+  own_ = note_of(cluster_);
+  own_.agreed.insert(own_.agreed.end(),
+                     {{"--sync_replicas", is_sync() ? "true" : "false"},
                       {"--variable_update", config_.cluster.copies         ? "distributed_replicated"
                                             : config_.cluster.tries_copies ? "auto"
                                                                            : "parameter_server"},
                       {"--gradient_dtype", config_.cluster.bfloat16_gradients ? "bfloat16" : "float32"},
                       {"--replicas_to_aggregate", std::to_string(config_.cluster.replicas_to_aggregate)}});
+  const auto settings = settings_of_all(config_, *graph);
+  own_.agreed.insert(own_.agreed.end(), settings.begin(), settings.end());
   watch_.emplace(*server_, *board_, is_sync(),
                  [this](const ServerTrouble& trouble) { breaker_->break_off(trouble.text); });
 }

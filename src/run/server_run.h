@@ -64,11 +64,14 @@ class ServerRun : public ClusterRun {
   void wait_for_processes();
   bool come_together();
   std::optional<ChiefNote> gather_turns(const ServerBoard::Notes& notes) const;
-  void check_settings(const WorkerNote& note) const;
-  // Those that see the same processes.
-  void check_agreed(const ServerBoard::Notes& notes) const;
-  // Those that answer: whoever has other lists of hosts never sees the same processes, and would be waited for.
-  void check_living();
+  // What the chief says counts: who has other settings ends with an error, and is waited for until it comes with the
+  // same ones.
+  void check_notes(const ServerBoard::Notes& notes);
+  void refuse_who_differs(const ServerBoard::Notes& notes);
+  void check_chief(const ServerBoard::Notes& notes);
+  [[noreturn]] void refuse_itself(const std::string& why);
+  // Before all are there: whoever has other lists of hosts never sees the same processes, and would be waited for.
+  void check_before_all_are_there();
   bool has_whole_state() const;
   bool has_local_state() const;
   bool others_have_begun() const;
@@ -90,7 +93,10 @@ class ServerRun : public ClusterRun {
   const std::shared_ptr<SessionBreaker> breaker_ = std::make_shared<SessionBreaker>();
 
   std::vector<TensorflowServer::Sign> signs_;  // of all processes when they came together
-  WorkerNote own_;
+  ProcessNote own_;
+  Refusals refused_;     // by this process, the chief
+  bool told_ = true;     // to all servers
+  bool agreed_ = false;  // the servers have what the chief has
   ChiefNote group_;
   bool keeps_state_ = false;  // the servers have a running training's state
   bool initialized_ = false;  // this process's own state is

@@ -26,7 +26,7 @@ ServerWatch::ServerWatch(const TensorflowServer& server, ServerBoard& board, boo
       thread_("mox_servers", [this](const auto& stop) { watch(stop); }) {}
 
 void ServerWatch::begin(const std::vector<TensorflowServer::Sign>& signs, const ChiefNote& group,
-                        const WorkerNote& own) {
+                        const ProcessNote& own) {
   const MutexLock lock(mutex_);
   members_.clear();
   for (const auto& sign : signs) members_.push_back(sign.incarnation);
@@ -69,7 +69,7 @@ std::string ServerWatch::wish() const {
 }
 
 void ServerWatch::set_wish(const std::string& wish) {
-  WorkerNote note;
+  ProcessNote note;
   {
     const MutexLock lock(mutex_);
     if (own_.wish == wish) return;

@@ -31,7 +31,7 @@ class ServerWatch {
               std::function<void(const ServerTrouble&)> on_trouble);
 
   // Watches the processes of `signs`, which began together as `group` says.
-  void begin(const std::vector<TensorflowServer::Sign>& signs, const ChiefNote& group, const WorkerNote& own);
+  void begin(const std::vector<TensorflowServer::Sign>& signs, const ChiefNote& group, const ProcessNote& own);
   // Until the next begin(). Nothing is called after it.
   void pause();
   // Between the two.
@@ -67,7 +67,7 @@ class ServerWatch {
                looking_ MOX_GUARDED_BY(mutex_) = false;
   std::vector<uint64_t> members_ MOX_GUARDED_BY(mutex_);
   ChiefNote group_ MOX_GUARDED_BY(mutex_);
-  WorkerNote own_ MOX_GUARDED_BY(mutex_);
+  ProcessNote own_ MOX_GUARDED_BY(mutex_);
   std::vector<int> misses_ MOX_GUARDED_BY(mutex_), ended_ MOX_GUARDED_BY(mutex_);  // looks
   std::optional<ServerTrouble> trouble_ MOX_GUARDED_BY(mutex_);
   std::string wish_ MOX_GUARDED_BY(mutex_);

@@ -13,13 +13,19 @@
 #include "moxing/log.h"
 #include "run/listening_server.h"
 #include "run/quiet_runtime.h"
+#include "tensorflow/core/common_runtime/device.h"
+#include "tensorflow/core/common_runtime/device_mgr.h"
 #include "tensorflow/core/distributed_runtime/call_options.h"
 #include "tensorflow/core/distributed_runtime/master_env.h"
 #include "tensorflow/core/distributed_runtime/server_lib.h"
 #include "tensorflow/core/distributed_runtime/worker_cache.h"
+#include "tensorflow/core/distributed_runtime/worker_env.h"
 #include "tensorflow/core/distributed_runtime/worker_interface.h"
+#include "tensorflow/core/lib/core/threadpool.h"
+#include "tensorflow/core/platform/cpu_info.h"
 #include "tensorflow/core/protobuf/tensorflow_server.pb.h"
 #include "tensorflow/core/protobuf/worker.pb.h"
+#include "tensorflow/core/util/device_name_utils.h"
 
 namespace mox {
 
@@ -63,6 +69,19 @@ void warn(const ServerCluster& cluster) {
   log_warning("+" + std::string(width + 2, '-') + "+");
   for (const std::string& line : lines) log_warning(fmt::format("| {:<{}} |", line, width));
   log_warning("+" + std::string(width + 2, '-') + "+");
+}
+
+// Of threads that answer other processes: they pass on what is there.
+constexpr int kAnswering = 2;
+
+// TensorFlow's server computes on the threads that answer the other processes, too: while a step has them all, nobody
+// gets a tensor from here, nor a sign of life. So steps have threads of their own.
+void compute_beside_answers(tf::ServerInterface* server, int64_t threads) {
+  if (threads <= 0) threads = tf::port::MaxParallelism();
+  auto* pool = new tf::thread::ThreadPool(tf::Env::Default(), tf::ThreadOptions(), "mox_steps",
+                                          static_cast<int>(threads));  // as long as the server
+  for (tf::Device* device : server->worker_env()->device_mgr->ListDevices())
+    device->set_tensorflow_device_thread_pool(pool);
 }
 
 }  // namespace
@@ -146,11 +165,12 @@ TensorflowServer::TensorflowServer(const ServerCluster& cluster, const DevicePla
   tf::ConfigProto* config = def.mutable_default_session_config();
   devices.configure(config);
   config->set_intra_op_parallelism_threads(static_cast<int>(intra_threads));
-  config->set_inter_op_parallelism_threads(static_cast<int>(std::max<int64_t>(0, inter_threads)));
+  config->set_inter_op_parallelism_threads(kAnswering);
   const std::string problem = start_listening_server(def, address.text(), &impl_->server);
   if (!problem.empty())
     throw RunError(
         fmt::format("TensorFlow's server of {} cannot start: {}", cluster.name(cluster.own_number()), problem));
+  compute_beside_answers(impl_->server.get(), inter_threads);
   target_ = impl_->server->target();
   warn(cluster);
 }
@@ -178,6 +198,19 @@ std::string reason(const absl::Status& status, double seconds) {
   return text;
 }
 
+// What is wrong with who answers for `task`; "": nothing.
+std::string other_task(const tf::GetStatusResponse& answer, const std::string& task) {
+  if (answer.device_attributes_size() == 0) return "";
+  const std::string& device = answer.device_attributes(0).name();
+  if (device.rfind(task + "/", 0) == 0) return "";
+  tf::DeviceNameUtils::ParsedName name;
+  if (!tf::DeviceNameUtils::ParseFullName(device, &name)) return "";
+  return fmt::format(
+      "who answers there is {} {}: one of the two has another --task_index, or the lists of hosts in "
+      "another order",
+      name.job, name.task);
+}
+
 }  // namespace
 
 std::vector<TensorflowServer::Sign> TensorflowServer::ask(double seconds) const {
@@ -193,8 +226,8 @@ std::vector<TensorflowServer::Sign> TensorflowServer::ask(double seconds) const 
                              cache->ReleaseWorker(task, worker);
                              const MutexLock lock(asked->mutex);
                              Sign& sign = asked->signs[i];
-                             sign.alive = status.ok();
-                             if (!status.ok()) sign.error = reason(status, seconds);
+                             sign.error = status.ok() ? other_task(asked->responses[i], task) : reason(status, seconds);
+                             sign.alive = sign.error.empty();
                              if (asked->responses[i].device_attributes_size() > 0)
                                sign.incarnation = asked->responses[i].device_attributes(0).incarnation();
                              --asked->waiting;

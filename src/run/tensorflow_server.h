@@ -43,10 +43,10 @@ class MOX_EXPORT TensorflowServer {
   const std::string& target() const { return target_; }
   const ServerCluster& cluster() const { return cluster_; }
 
-  // Whether a process answers.
+  // Whether a process answers, as the one that it is in this cluster.
   struct Sign {
     bool alive = false;
-    uint64_t incarnation = 0;  // another number each time that the process starts
+    uint64_t incarnation = 0;  // another number each time that the process starts; 0: it did not answer
     std::string error;         // why not: what was tried
   };
   // Asks all at once, and waits at most `seconds`. [number of the task]

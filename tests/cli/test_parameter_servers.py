@@ -169,6 +169,31 @@ def test_a_port_in_use_and_anothers_address_are_told(tmp_path):
         cluster.__exit__()
 
 
+@pytest.mark.parametrize("other", ["more workers", "another place"])
+def test_a_server_with_other_lists_is_named_by_all_and_waited_for(tmp_path, other):
+    cluster = training(tmp_path, "--steps=4")
+    try:
+        if other == "more workers":
+            wrong = cluster.start_server(0, f"--worker_hosts={','.join([*cluster.hosts, '127.0.0.1:4000'])}")
+        else:  # at its address, as the second of two
+            hosts = ",".join(["127.0.0.1:4000", *cluster.servers])
+            wrong = cluster._start("ps0", 1, "--job_name=ps", f"--ps_hosts={hosts}")
+            cluster.workers["wrong"] = wrong
+        cluster.start(0)
+        cluster.start(1)
+        if other == "more workers":
+            wrong.result(code=1, seconds=20)
+            for said in wrong.said(), cluster[0].said():
+                assert re.search(rf"ps 0 \({cluster.servers[0]}, .*has --worker_hosts .*worker 0 \({cluster.hosts[0]}, .*has '", said), said
+        else:
+            cluster[0].wait_for_text(f"ps 0 ({cluster.servers[0]}) is not there (who answers there is ps 1")
+            wrong.kill()
+        cluster.start_server(0)
+        assert [result["global_step"] for result in cluster.results()] == [4, 4]
+    finally:
+        cluster.__exit__()
+
+
 def test_gradients_may_travel_in_half_the_bytes(tmp_path, undisturbed):
     with training(tmp_path, "--gradient_dtype=bfloat16") as cluster:
         cluster.results()

@@ -1,6 +1,7 @@
 // One process of parameter_server_test: ps_process ROLE INDEX PS_HOSTS WORKER_HOSTS CASE FOLDER
 // ROLE: ps, worker, or single (one process with a device for each worker, to compare with). Writes the losses of its
-// steps to FOLDER/ROLE_INDEX.
+// steps to FOLDER/ROLE_INDEX. CASE busy: worker 0 has a step that takes all its threads for three seconds, worker 1
+// writes for each time that it asks the others in these whether worker 0 answered.
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +16,9 @@
 #include "run/graph_builder.h"
 #include "run/tensorflow_server.h"
 #include "run/toy_model.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/public/session.h"
 
 namespace mox {
 namespace {
@@ -165,7 +169,8 @@ void train(const Settings& settings) {
   std::ofstream out(settings.folder + "/" + settings.role + "_" + std::to_string(settings.cluster.index) + ".part");
   out.precision(9);
   for (int i = 0, done = 0; i < kSteps && done < kSteps; ++i) {
-    if (slow) usleep(50000);
+    // The others do five steps meanwhile, however long that takes: were they held up, this would not end.
+    while (slow && session.global_step() < std::min(done + 5, kSteps)) usleep(1000);
     // Not in the same steps: a worker may have its copies while another has none.
     const size_t way = static_cast<size_t>(i / (3 + index)) % ways.size();
     if (!graph.variants.empty()) session.use_variant(way);
@@ -189,6 +194,50 @@ void train(const Settings& settings) {
   std::rename((name + ".part").c_str(), name.c_str());
 }
 
+// Three seconds of a thread.
+REGISTER_OP("TestBusy").Output("done: bool").SetIsStateful();
+class TestBusyOp : public tensorflow::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(tensorflow::OpKernelContext* c) override {
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    tensorflow::Tensor* done = nullptr;
+    OP_REQUIRES_OK(c, c->allocate_output(0, {}, &done));
+    done->scalar<bool>()() = true;
+  }
+};
+REGISTER_KERNEL_BUILDER(Name("TestBusy").Device(tensorflow::DEVICE_CPU), TestBusyOp);
+
+void be_busy(const Settings& settings, TensorflowServer* server) {
+  tensorflow::GraphDef graph;
+  for (const char* name : {"one", "two"}) {
+    tensorflow::NodeDef* node = graph.add_node();
+    node->set_name(name);
+    node->set_op("TestBusy");
+    node->set_device(device_of_task(task_name("worker", 0)));
+  }
+  tensorflow::SessionOptions options;
+  options.target = server->target();
+  options.config.add_device_filters(task_name("worker", 0));
+  const std::unique_ptr<tensorflow::Session> session(tensorflow::NewSession(options));
+  absl::Status status = session->Create(graph);
+  std::ofstream(settings.folder + "/ready") << "ready";
+  if (status.ok()) status = session->Run({}, {}, {"one", "two"}, nullptr);
+  std::ofstream(settings.folder + "/done") << "done";
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+void watch_the_busy(const Settings& settings, TensorflowServer* server) {
+  const auto is_there = [&](const char* name) { return access((settings.folder + "/" + name).c_str(), F_OK) == 0; };
+  while (!is_there("ready")) usleep(10000);
+  std::ofstream out(settings.folder + "/worker_1");
+  while (!is_there("done")) {
+    const bool answers = server->ask(1)[settings.cluster.ps_hosts.size()].alive;
+    if (!is_there("done")) out << (answers ? 1 : 0) << std::endl;
+    usleep(100000);
+  }
+}
+
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> parts;
   std::istringstream in(list);
@@ -207,6 +256,11 @@ int main_of(char** argv) {
   if (settings.role == "ps") {
     TensorflowServer::start(settings.cluster, DevicePlan(), 1, 2);
     std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+  if (settings.test.has("busy")) {
+    TensorflowServer& server = TensorflowServer::start(settings.cluster, DevicePlan(), 1, 2);
+    settings.cluster.index == 0 ? be_busy(settings, &server) : watch_the_busy(settings, &server);
+    return 0;
   }
   train(settings);
   return 0;
