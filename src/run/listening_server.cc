@@ -1,8 +1,12 @@
 // Compiled without access control (src/CMakeLists.txt): TensorFlow's wheel does not export gRPC's functions, so the
-// address in the builder is changed in place.
+// address in the builder is changed in place. The threads of a device are its makers' to set.
 #include "run/listening_server.h"
 
+#include "tensorflow/core/common_runtime/device_mgr.h"
 #include "tensorflow/core/distributed_runtime/rpc/grpc_server_lib.h"
+#include "tensorflow/core/distributed_runtime/worker_env.h"
+#include "tensorflow/core/platform/cpu_info.h"
+#include "tensorflow/core/platform/threadpool.h"
 
 namespace mox {
 
@@ -36,6 +40,14 @@ std::string start_listening_server(const tf::ServerDef& def, const std::string& 
   if (!status.ok()) return std::string(status.message());
   server->reset(made);
   return "";
+}
+
+void compute_beside_answers(tf::ServerInterface* server, int64_t threads) {
+  if (threads <= 0) threads = tf::port::MaxParallelism();
+  auto* pool = new tf::thread::ThreadPool(tf::Env::Default(), tf::ThreadOptions(), "mox_steps",
+                                          static_cast<int>(threads));  // as long as the server
+  for (tf::Device* device : static_cast<tf::GrpcServer*>(server)->worker_env()->device_mgr->ListDevices())
+    device->set_tensorflow_device_thread_pool(pool);
 }
 
 }  // namespace mox

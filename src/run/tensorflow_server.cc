@@ -74,16 +74,6 @@ void warn(const ServerCluster& cluster) {
 // Of threads that answer other processes: they pass on what is there.
 constexpr int kAnswering = 2;
 
-// TensorFlow's server computes on the threads that answer the other processes, too: while a step has them all, nobody
-// gets a tensor from here, nor a sign of life. So steps have threads of their own.
-void compute_beside_answers(tf::ServerInterface* server, int64_t threads) {
-  if (threads <= 0) threads = tf::port::MaxParallelism();
-  auto* pool = new tf::thread::ThreadPool(tf::Env::Default(), tf::ThreadOptions(), "mox_steps",
-                                          static_cast<int>(threads));  // as long as the server
-  for (tf::Device* device : server->worker_env()->device_mgr->ListDevices())
-    device->set_tensorflow_device_thread_pool(pool);
-}
-
 }  // namespace
 
 void check_hosts(const ServerCluster& cluster) {
