@@ -33,7 +33,7 @@ def contenders(network, dtype, batch, args):
                             "--warmup=1", f"--steps={args.steps - 1}"],
                     read=lambda text, folder: {"image_size": json.loads(text[text.index("{"):])["setup"]["image_size"]})
     if network in PEERS:
-        yield Contender("torch", [args.peers_python, HERE / "torch_models.py", network, dtype, batch, args.steps], "eager")
+        yield Contender("torch", [args.peers_python, HERE.parent / "train_networks/torch_network.py", network, dtype, batch, args.steps, "eager"], "eager")
 
 
 def main():

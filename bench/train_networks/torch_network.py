@@ -1,6 +1,6 @@
 """PyTorch: training steps of a network on synthetic images. torch_network.py NETWORK DTYPE BATCH STEPS eager|compile
 
-MobileNet v1 is timm's; the others are torchvision's.
+bench/torch_models.py says which network of torchvision or timm it is.
 """
 import pathlib
 import sys
@@ -12,14 +12,12 @@ import torchvision
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import results
+import torch_models
 
 name, dtype, batch, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-models = torchvision.models
-make = {"resnet_v1_50": models.resnet50, "mobilenet_v1": lambda: timm.create_model("mobilenetv1_100"), "vgg_16": models.vgg16,
-        "inception_v3": lambda: models.inception_v3(aux_logits=False, init_weights=False)}[name]
-model = make().to(memory_format=torch.channels_last).train()
+model, size = torch_models.make(name)
+model = model.to(memory_format=torch.channels_last).train()
 step_model = torch.compile(model) if sys.argv[5] == "compile" else model
-size = 299 if name == "inception_v3" else 224
 images = torch.rand(batch, 3, size, size).to(memory_format=torch.channels_last) * 2 - 1
 labels = torch.arange(batch) * 37 % 1000
 optimizer = torch.optim.SGD(model.parameters(), 0.001, momentum=0.9, weight_decay=1e-4, fused=True)

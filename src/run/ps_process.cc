@@ -51,8 +51,7 @@ class Workers {
         missing.push_back(fmt::format("{} is not there ({})", server_.cluster().name(number), signs[number].error));
       else if (signs[number].alive && note == notes.workers.end())
         missing.push_back(
-            fmt::format("{} is there, but has not come to this server yet: its --ps_hosts may have another "
-                        "one",
+            fmt::format("{} is there, but has not come to this server yet: its --ps_hosts may have another one",
                         server_.cluster().name(number)));
     }
     report(fmt::format("{}", fmt::join(missing, "; ")));

@@ -1,5 +1,6 @@
 #include "run/session_factory.h"
 
+#include "base/environment.h"
 #include "graph/graph_state.h"
 #include "moxing/log.h"
 #include "run/quiet_runtime.h"
@@ -49,6 +50,7 @@ void check_devices(tf::Session* session, const DevicePlan& plan) {
 SessionFactory::SessionFactory(const RunConfig& config, const std::string& target,
                                std::shared_ptr<SessionBreaker> breaker)
     : options_(session_options(config)), devices_(config.devices), breaker_(std::move(breaker)) {
+  bool_in_environment("MOX_HOST_MEMORY");  // throws what devices/host_memory.cc, too early, cannot
   options_.target = target;
 }
 

@@ -1,10 +1,7 @@
-"""PyTorch: some training steps of a network. torch_models.py NETWORK DTYPE BATCH STEPS
+"""Which networks of PyTorch stand beside ours in the benchmarks.
 
 PEERS: which of torchvision's and timm's networks is ours. Those of ours that differ in where a block has its stride are alike in memory.
 """
-import pathlib
-import sys
-
 _RESNETS = {f"{kind}_{depth}": f"torchvision.resnet{depth}" for kind in ("resnet_v1", "resnet_v15", "resnet_v1_keras")
             for depth in (18, 34, 50, 101, 152) if (kind, depth) not in (("resnet_v1", 34), ("resnet_v1_keras", 18), ("resnet_v1_keras", 34))}
 PEERS = {
@@ -24,32 +21,11 @@ _WITHOUT_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": False},
 _SIZES = {"inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299, "nasnet_large": 331, "pnasnet_large": 331}
 
 
-def main():
+def make(name):
+    """The peer of our network `name`, and the side of its images."""
     import timm
-    import torch
     import torchvision
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-    import results
-    name, dtype, batch, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     library, _, model_name = PEERS[name].partition(".")
-    made = (timm.create_model(model_name) if library == "timm" else
-            getattr(torchvision.models, model_name)(**_WITHOUT_AUXILIARY.get(model_name, {})))
-    model = made.to(memory_format=torch.channels_last).train()
-    size = _SIZES.get(name, 224)
-    images = torch.rand(batch, 3, size, size).to(memory_format=torch.channels_last) * 2 - 1
-    labels = torch.arange(batch) * 37 % 1000
-    optimizer = torch.optim.SGD(model.parameters(), 0.001, momentum=0.9, weight_decay=1e-4, fused=True)
-    loss_fn = torch.nn.CrossEntropyLoss()
-    for _ in range(steps):
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
-            loss = loss_fn(model(images), labels)
-        loss.backward()
-        optimizer.step()
-    results.report(parameters_trained=sum(p.numel() for p in model.parameters()),
-                   versions={"python": sys.version.split()[0], "torch": torch.__version__, "torchvision": torchvision.__version__,
-                             "timm": timm.__version__})
-
-
-if __name__ == "__main__":
-    main()
+    if library == "timm":
+        return timm.create_model(model_name), _SIZES.get(name, 224)
+    return getattr(torchvision.models, model_name)(**_WITHOUT_AUXILIARY.get(model_name, {})), _SIZES.get(name, 224)
