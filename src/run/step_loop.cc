@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "cluster/socket.h"
+#include "graph/added_work.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/past_end.h"
@@ -19,6 +20,18 @@ namespace {
 
 // TensorFlow names the operations that failed. Where the input did, no update of that step was computed.
 bool is_from_input(const std::string& error) { return error.find("input/get_next_") != std::string::npos; }
+
+// A kind of step that did more than was wanted so often is worth one of its own.
+constexpr int64_t kBorrowed = 1000;
+
+// Of the same devices and variant, where each observer wants the same or is asked for more than it wants.
+bool includes(const std::vector<int64_t>& large, const std::vector<int64_t>& small) {
+  for (size_t i = 0; i < large.size(); ++i) {
+    const bool is_observer = i > 0 && i + 1 < large.size();
+    if (large[i] != small[i] && !(is_observer && small[i] == 0)) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -45,7 +58,7 @@ void StepLoop::ask() {
   wants_.back() = static_cast<int64_t>(session_.variant());
 }
 
-StepLoop::Step StepLoop::prepare() const {
+StepLoop::Step StepLoop::plan() const {
   Step step;
   StepRequest& request = step.request;
   request.towers = wants_[0];
@@ -62,16 +75,43 @@ StepLoop::Step StepLoop::prepare() const {
     const std::vector<std::string> inputs = inputs_->feeds(request.towers);
     request.feeds.insert(request.feeds.end(), inputs.begin(), inputs.end());
   }
-  if (!request.trace) step.run = session_.prepare(request.fetches, request.targets, request.feeds);
   return step;
 }
 
+std::shared_ptr<const StepLoop::Step> StepLoop::prepare() const {
+  auto step = std::make_shared<Step>(plan());
+  const StepRequest& request = step->request;
+  if (!request.trace) step->run = session_.prepare(request.fetches, request.targets, request.feeds);
+  return step;
+}
+
+// TensorFlow takes as long to prepare a step that fetches less as it took for the first one, which logs and summarizes.
+std::shared_ptr<const StepLoop::Step> StepLoop::borrow() const {
+  std::optional<StepRequest> wanted;
+  for (const auto& [wants, kept] : steps_) {
+    if (kept.borrowed > 0 || !includes(wants, wants_)) continue;
+    if (!wanted) wanted = plan().request;
+    const StepRequest& large = kept.step->request;
+    if (large.trace || large.feeds != wanted->feeds || large.targets != wanted->targets) continue;
+    std::vector<std::string> computed = wanted->fetches;
+    computed.insert(computed.end(), wanted->targets.begin(), wanted->targets.end());
+    if (adds_little(graph_.graph, computed, large.fetches)) return kept.step;
+  }
+  return nullptr;
+}
+
 const StepLoop::Step& StepLoop::prepared() {
-  if (last_ && last_->first == wants_) return last_->second;
-  auto found = steps_.find(wants_);
-  if (found == steps_.end()) found = steps_.emplace(wants_, prepare()).first;
-  last_ = &*found;
-  return found->second;
+  if (!last_ || last_->first != wants_) {
+    auto found = steps_.find(wants_);
+    if (found == steps_.end()) {
+      const auto borrowed = borrow();
+      found = steps_.emplace(wants_, borrowed ? Kept{borrowed, kBorrowed + 1} : Kept{prepare()}).first;
+    }
+    last_ = &*found;
+  }
+  Kept& kept = last_->second;
+  if (kept.borrowed > 0 && --kept.borrowed == 0) kept.step = prepare();
+  return *kept.step;
 }
 
 void StepLoop::prepare_first() {
@@ -120,7 +160,8 @@ void StepLoop::tell(const Step& step, const std::vector<tf::Tensor>& fetched) {
   result.stop = &stop_;
   const auto show = [&](size_t i) -> const StepResult& {
     result.wanted = wants_[i + 1];
-    result.fetched = {fetched.data() + step.fetched[i].first, step.fetched[i].second};
+    const auto [first, count] = step.fetched[i];
+    result.fetched = {fetched.data() + first, result.wanted == 0 ? 0 : count};  // the step may do more than is wanted
     return result;
   };
   for (size_t i = 0; i < observers_.size(); ++i) observers_[i]->check_step(show(i));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -53,11 +54,18 @@ class MOX_EXPORT StepLoop {
     std::vector<StepObserver*> feeders;
   };
   using Wants = std::vector<int64_t>;  // devices that take part, what each observer wants, the graph's variant
+  // The step that does what is wanted. `borrowed`: it does more, and so often it is used in place of one of its own.
+  struct Kept {
+    std::shared_ptr<const Step> step;
+    int64_t borrowed = 0;
+  };
 
   void begin();
   void ask();
   const Step& prepared();
-  Step prepare() const;
+  Step plan() const;
+  std::shared_ptr<const Step> prepare() const;
+  std::shared_ptr<const Step> borrow() const;
   // False: it has to be done again.
   bool step();
   bool choose_variant();
@@ -93,8 +101,8 @@ class MOX_EXPORT StepLoop {
   bool sound_ = true;  // the variables are those after them
   bool stop_ = false;  // an observer asked for it
   Wants wants_;
-  std::map<Wants, Step> steps_;
-  const std::pair<const Wants, Step>* last_ = nullptr;  // the step before
+  std::map<Wants, Kept> steps_;
+  std::pair<const Wants, Kept>* last_ = nullptr;  // the step before
   std::vector<tensorflow::Tensor> fed_;
   tensorflow::StepStats stats_;
 };
