@@ -1,32 +1,19 @@
 #include "run/checkpoint_writer.h"
 
 #include <algorithm>
-#include <chrono>
-#include <optional>
 
-#include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/log.h"
-#include "tensorflow/core/platform/env.h"
-#include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
 
 namespace mox {
 
-namespace tf = tensorflow;
+using std::chrono::steady_clock;
 
 namespace {
 
 constexpr auto kRetryPause = std::chrono::seconds(20);
 
 }  // namespace
-
-void write_checkpoint(const std::string& prefix, NamedValues values) {
-  std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  tf::BundleWriter writer(tf::Env::Default(), prefix);
-  for (const auto& [name, value] : values)
-    throw_if_error(writer.Add(name, value), "saving variable " + name + " to " + prefix);
-  throw_if_error(writer.Finish(), "saving checkpoint " + prefix);
-}
 
 CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint best, FiniteWeights weights,
                                    const LoadedCheckpoint& start)
@@ -53,12 +40,17 @@ CheckpointWriter::CheckpointWriter(std::string dir, int keep, BestCheckpoint bes
   thread_ = WorkerThread("mox_save", [this](const auto& stop) { work(stop); });
 }
 
-void CheckpointWriter::save(int64_t step, NamedValues values, std::optional<double> metric) {
+void CheckpointWriter::save(int64_t step, NamedValues values, std::optional<double> metric, bool again) {
   MutexLock lock(mu_);
   changed_.wait(lock, [this]() MOX_REQUIRES(mu_) { return !pending_; });
-  values_ = {step, std::move(values), metric};
+  values_ = {step, std::move(values), metric, again};
   pending_ = true;
   changed_.notify_all();
+}
+
+bool CheckpointWriter::wants_again() {
+  MutexLock lock(mu_);
+  return !pending_ && failed_at_ && steady_clock::now() - *failed_at_ >= kRetryPause;
 }
 
 void CheckpointWriter::wait() {
@@ -88,60 +80,56 @@ std::string CheckpointWriter::poison() {
 
 void CheckpointWriter::work(const std::stop_token& stop) {
   MutexLock lock(mu_);
-  std::optional<Values> failed;  // tried again until newer ones are given
   for (;;) {
-    const auto wanted = [this]() MOX_REQUIRES(mu_) { return pending_; };
-    if (failed)
-      changed_.wait_for(lock, stop, kRetryPause, wanted);
-    else
-      changed_.wait(lock, stop, wanted);
-    if (!pending_ && stop.stop_requested()) return;
-    const bool again = !pending_;
-    Values values = again ? std::move(*failed) : std::move(values_);
-    failed.reset();
+    changed_.wait(lock, stop, [this]() MOX_REQUIRES(mu_) { return pending_; });
+    if (!pending_) return;  // asked to stop
+    Values values = std::move(values_);
     lock.unlock();
     const std::string problem = weights_.problem(values.tensors);
-    const std::string error = problem.empty() ? try_to_write(values, again) : problem;
+    const std::string error = problem.empty() ? try_to_write(&values) : problem;
+    const int64_t step = values.step;
+    values = Values();
     lock.lock();
     last_error_ = error;
+    failed_at_.reset();
     if (!problem.empty())
-      poison_ = problem + " after step " + std::to_string(values.step);
+      poison_ = problem + " after step " + std::to_string(step);
     else if (error.empty())
       last_saved_ = state_.latest;
     else
-      failed = std::move(values);
-    if (!again) pending_ = false;
+      failed_at_ = steady_clock::now();
+    pending_ = false;
     changed_.notify_all();
   }
 }
 
-std::string CheckpointWriter::try_to_write(const Values& values, bool again) {
-  const std::string name = "checkpoint of step " + std::to_string(values.step);
+std::string CheckpointWriter::try_to_write(Values* values) {
+  const std::string name = "checkpoint of step " + std::to_string(values->step);
   try {
     write(values);
-    if (again) log_info(name + " is saved now");
+    if (values->again) log_info(name + " is saved now");
     return "";
   } catch (const std::exception& e) {
-    if (!again)
+    if (!values->again)
       log_error(name + " was not saved: " + e.what() +
-                (state_.latest.empty() ? "" : "; the last good one is " + state_.latest) + "; it is tried again");
+                (state_.latest.empty() ? "" : "; the last good one is " + state_.latest) + "; saving is tried again");
     return e.what();
   }
 }
 
-void CheckpointWriter::write(const Values& values) {
-  const std::string prefix = checkpoint_prefix(dir_, values.step);
+void CheckpointWriter::write(Values* values) {
+  const std::string prefix = checkpoint_prefix(dir_, values->step);
   announce(prefix);
   try {
-    write_checkpoint(prefix, values.tensors);
+    write_checkpoint(prefix, std::move(values->tensors));
   } catch (const Error&) {
     if (has_atomic_move(dir_)) remove_temporary_checkpoints(dir_);  // a full disk must not stay full because of us
     throw;
   }
   CheckpointState next = with(prefix);
-  if (best_.is_better(values.metric)) {
+  if (best_.is_better(values->metric)) {
     next.removing.push_back(best_.prefix());
-    best_.set(prefix, values.step, *values.metric);
+    best_.set(prefix, values->step, *values->metric);
   }
   name_and_remove(std::move(next));
 }

@@ -1,28 +1,22 @@
 // Writes checkpoints in the background: training only waits when the one before is not finished yet.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "base/mutex.h"
 #include "base/worker_thread.h"
 #include "run/best_checkpoint.h"
+#include "run/checkpoint_file.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_state.h"
-#include "tensorflow/core/framework/tensor.h"
 
 namespace mox {
 
-using NamedValues = std::vector<std::pair<std::string, tensorflow::Tensor>>;
-
-// Writes one checkpoint in TensorFlow's V2 format; it appears under `prefix` whole or not at all.
-void write_checkpoint(const std::string& prefix, NamedValues values);
-
 // Keeps the newest `keep` checkpoints of `dir`, the best one, and its `checkpoint` file. A save that fails is an error
-// line, and tried again until it works or a newer one is given; the checkpoints before it stay. Weights that are not
+// line, and asks for newer values until one works; the checkpoints before it stay. Weights that are not
 // finite are never saved. What other folders hold is never removed, nor is what a run does not name model.ckpt-N.
 class CheckpointWriter {
  public:
@@ -32,9 +26,11 @@ class CheckpointWriter {
   // Waits for the save under way.
   ~CheckpointWriter() = default;
 
-  // Takes the values (tensors share their buffers; they are not written to) and returns at once.
-  // `metric`: what decides whether it is the best so far.
-  void save(int64_t step, NamedValues values, std::optional<double> metric = std::nullopt);
+  // Takes the values (tensors share their buffers; they are not written to, and let go of one after the other) and
+  // returns at once. `metric`: what decides whether it is the best so far. `again`: because the last save failed.
+  void save(int64_t step, NamedValues values, std::optional<double> metric = std::nullopt, bool again = false);
+  // The last save failed a while ago: newer values are wanted, out of turn.
+  bool wants_again();
   // Waits until what was given is written.
   void wait();
 
@@ -52,12 +48,13 @@ class CheckpointWriter {
     int64_t step = 0;
     NamedValues tensors;
     std::optional<double> metric;
+    bool again = false;
   };
 
   void work(const std::stop_token& stop);
   // Returns why it failed, "" when it did not.
-  std::string try_to_write(const Values& values, bool again);
-  void write(const Values& values);
+  std::string try_to_write(Values* values);
+  void write(Values* values);
   void announce(const std::string& prefix);
   CheckpointState with(const std::string& prefix) const;
   void name_and_remove(CheckpointState next);
@@ -75,6 +72,7 @@ class CheckpointWriter {
   Values values_ MOX_GUARDED_BY(mu_);
   std::string last_saved_ MOX_GUARDED_BY(mu_);
   std::string last_error_ MOX_GUARDED_BY(mu_);
+  std::optional<std::chrono::steady_clock::time_point> failed_at_ MOX_GUARDED_BY(mu_);
   std::string poison_ MOX_GUARDED_BY(mu_);
   WorkerThread thread_;
 };

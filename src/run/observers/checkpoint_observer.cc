@@ -40,17 +40,18 @@ bool CheckpointObserver::is_due(int64_t global_step) {
 }
 
 void CheckpointObserver::after_step(const StepResult& result) {
-  const bool due = is_due(result.global_after);
-  if (due || (best_.wanted && best_.wanted())) save(result.number.local + 1);
+  const bool due = is_due(result.global_after) || (best_.wanted && best_.wanted());
+  const bool again = !due && writer_->wants_again();
+  if (due || again) save(result.number.local + 1, again);
 }
 
-void CheckpointObserver::save(int64_t steps) {
+void CheckpointObserver::save(int64_t steps, bool again) {
   NamedValues values = read_();
   const auto step =
       std::find_if(values.begin(), values.end(), [&](const auto& v) { return v.first == options_.global_step; });
   if (step == values.end()) throw Error("a training without the variable '" + options_.global_step + "' is saved");
   const int64_t global_step = step->second.scalar<int64_t>()();
-  writer_->save(global_step, std::move(values), best_.metric ? best_.metric() : std::nullopt);
+  writer_->save(global_step, std::move(values), best_.metric ? best_.metric() : std::nullopt, again);
   saved_at_ = steps;
   saved_global_ = global_step;
   last_save_ = steady_clock::now();

@@ -41,7 +41,7 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
 
  private:
   bool is_due(int64_t global_step);
-  void save(int64_t steps);
+  void save(int64_t steps, bool again = false);  // again: the last save failed
   void save_after_error(const Ending& ending);
 
   const Options options_;
