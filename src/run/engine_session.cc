@@ -25,6 +25,7 @@ std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory)
     : EngineSession(graph, factory.devices()) {
   session_ = factory.create(graph_.graph);
+  direct_ = DirectAccess::to(*session_);
 }
 
 EngineSession::EngineSession(BuiltGraph& graph, const DevicePlan& devices) : graph_(graph) {
@@ -61,8 +62,10 @@ void EngineSession::find_own_inputs() {
 void EngineSession::add_variable_ops(const DevicePlan& plan) {
   const NodeIndex index = index_nodes(graph_.graph);
   std::vector<std::string> devices;
-  for (const VariableInfo& variable : graph_.variables)
-    devices.push_back(require_node(index, variable.handle, "variable " + variable.name).device());
+  for (const VariableInfo& variable : graph_.variables) {
+    handles_.push_back(require_node(index, variable.handle, "variable " + variable.name));
+    devices.push_back(handles_.back().device());
+  }
   for (size_t i = 0; i < graph_.variables.size(); ++i) {
     const VariableInfo& variable = graph_.variables[i];
     // No shape: TensorFlow's optimizer would make a tensor of it. The loader has compared the shapes.
@@ -115,8 +118,15 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
     }
   }
   if (!assigns.empty()) throw_if_error(session().Run(values, {}, assigns, nullptr), "restoring " + checkpoint.prefix);
-  if (!initializers.empty()) throw_if_error(session().Run({}, {}, initializers, nullptr), "initialising the variables");
+  if (!initializers.empty()) run_initializers(initializers);
   renew_copies();
+}
+
+void EngineSession::run_initializers(const std::vector<std::string>& initializers) {
+  absl::Status status;
+  if (!direct_ || !direct_->run(graph_.graph, initializers, &status))
+    status = session().Run({}, {}, initializers, nullptr);
+  throw_if_error(status, "initialising the variables");
 }
 
 void EngineSession::renew_copies() {
@@ -147,7 +157,9 @@ void EngineSession::reopen(const std::function<SessionFactory()>& connect) {
     std::thread([session = std::shared_ptr<tf::Session>(std::move(session_))] {
       session->Close().IgnoreError();
     }).detach();
+  direct_.reset();
   session_ = connect().create(graph_.graph);
+  direct_ = DirectAccess::to(*session_);
   ++sessions_;
 }
 
@@ -155,7 +167,16 @@ void EngineSession::run_operation(const std::string& name, const Feeds& feeds) {
   throw_if_error(session().Run(feeds, {}, {name}, nullptr), "running " + name);
 }
 
+std::optional<tf::Tensor> EngineSession::read_directly(size_t variable) const {
+  return direct_ ? direct_->read(handles_[variable]) : std::nullopt;
+}
+
 NamedValues EngineSession::read_variables() {
+  NamedValues read;
+  for (size_t i = 0; i < graph_.variables.size(); ++i)
+    if (std::optional<tf::Tensor> value = read_directly(i))
+      read.emplace_back(graph_.variables[i].name, *std::move(value));
+  if (read.size() == graph_.variables.size()) return read;
   if (!read_prepared_) {
     std::vector<std::string> fetches;
     for (size_t i = 0; i < graph_.variables.size(); ++i) fetches.push_back(save_name(i));
@@ -180,8 +201,11 @@ int64_t EngineSession::global_step() {
 }
 
 tf::Tensor EngineSession::read(const std::string& variable) {
+  const size_t i = index_of(variable);
+  if (i < handles_.size())
+    if (std::optional<tf::Tensor> value = read_directly(i)) return *std::move(value);
   std::vector<tf::Tensor> fetched;
-  throw_if_error(session().Run({}, {save_name(index_of(variable))}, {}, &fetched), "reading " + variable);
+  throw_if_error(session().Run({}, {save_name(i)}, {}, &fetched), "reading " + variable);
   return fetched[0];
 }
 

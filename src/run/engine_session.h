@@ -13,6 +13,7 @@
 #include "graph/built_graph.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_writer.h"
+#include "run/direct_access.h"
 #include "run/session_factory.h"
 #include "tensorflow/core/framework/step_stats.pb.h"
 #include "tensorflow/core/public/session.h"
@@ -101,11 +102,16 @@ class MOX_EXPORT EngineSession {
   // Throws EndOfInput or RunError unless ok.
   void check_step(const absl::Status& status) const;
   size_t index_of(const std::string& variable) const;
+  // The variable (its number in the graph), where it can be read without a run of the session.
+  std::optional<tensorflow::Tensor> read_directly(size_t variable) const;
+  void run_initializers(const std::vector<std::string>& initializers);
 
   BuiltGraph& graph_;
   absl::Status staging_;              // of the last run that took a staged batch
   std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
+  std::optional<DirectAccess> direct_;
+  std::vector<tensorflow::NodeDef> handles_;  // of the variables
   struct Callable {
     tensorflow::CallableOptions options;
     tensorflow::Session::CallableHandle handle = 0;

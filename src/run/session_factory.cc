@@ -32,6 +32,8 @@ tf::SessionOptions session_options(const RunConfig& config) {
   // Constants in place of Fill, however large, would stay as long as the session: a second copy of all slots, which
   // begin as zeros, and a third when the first update has to leave the constant as it is.
   rewrite->set_experimental_disable_compressed_tensor_optimization(true);
+  // What follows it in a session folds constants and joins what is alike once more, in as much time, and finds nothing.
+  proto.mutable_graph_options()->mutable_optimizer_options()->set_opt_level(tf::OptimizerOptions::L0);
   for (const std::string& task : config.devices.tasks_of_session()) proto.add_device_filters(task);
   return options;
 }

@@ -1,0 +1,92 @@
+#include "run/direct_access.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "graph/node_defs.h"
+#include "tensorflow/core/common_runtime/device.h"
+#include "tensorflow/core/common_runtime/device_mgr.h"
+#include "tensorflow/core/common_runtime/graph_constructor.h"
+#include "tensorflow/core/common_runtime/graph_runner.h"
+#include "tensorflow/core/framework/resource_var.h"
+#include "tensorflow/core/framework/tensor_util.h"
+#include "tensorflow/core/graph/graph.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr char kDone[] = "mox_done";
+
+bool has_body(const tf::NodeDef& node) {
+  const tf::OpDef* op = nullptr;
+  if (!tf::OpRegistry::Global()->LookUpOpDef(node.op(), &op).ok()) return true;  // a function
+  return std::any_of(node.attr().begin(), node.attr().end(),
+                     [](const auto& attr) { return attr.second.has_func() || attr.second.list().func_size() > 0; });
+}
+
+// The operations, what they need, and a constant after all of them. False where it cannot be run by itself.
+bool cut_out(const tf::GraphDef& graph, const std::vector<std::string>& operations, tf::GraphDef* part) {
+  const NodeIndex index = index_nodes(graph);
+  std::unordered_set<std::string> seen;
+  std::vector<std::string> stack = operations;
+  while (!stack.empty()) {
+    const std::string name = node_of(stack.back());
+    stack.pop_back();
+    if (!seen.insert(name).second) continue;
+    const auto found = index.find(name);
+    if (found == index.end()) return false;
+    const tf::NodeDef& node = *found->second;
+    if (!node.device().empty() || has_body(node) || is_one_of(node.op(), {"Placeholder", "Enter", "Switch"}))
+      return false;
+    *part->add_node() = node;
+    stack.insert(stack.end(), node.input().begin(), node.input().end());
+  }
+  *part->mutable_versions() = graph.versions();
+  NodeMaker done(part, kDone, "Const");
+  done.attr("dtype", tf::DT_BOOL).attr("value", tf::Tensor(true));
+  for (const std::string& operation : operations) done.control(node_of(operation));
+  return true;
+}
+
+}  // namespace
+
+std::optional<DirectAccess> DirectAccess::to(tf::Session& session) {
+  const tf::DeviceMgr* devices = nullptr;
+  if (!session.LocalDeviceManager(&devices).ok() || !devices || devices->NumDevices() != 1) return std::nullopt;
+  tf::Device* device = devices->ListDevices().front();
+  if (device->device_type() != tf::DEVICE_CPU) return std::nullopt;
+  return DirectAccess(device);
+}
+
+std::optional<tf::Tensor> DirectAccess::read(const tf::NodeDef& handle) const {
+  if (handle.op() != "VarHandleOp") return std::nullopt;
+  tf::ResourceMgr* resources = device_->resource_manager();
+  const std::string& container = handle.attr().at("container").s();
+  tf::Var* found = nullptr;
+  if (!resources
+           ->Lookup(container.empty() ? resources->default_container() : container, handle.attr().at("shared_name").s(),
+                    &found)
+           .ok())
+    return std::nullopt;
+  const tf::core::RefCountPtr<tf::Var> variable(found);
+  tf::tf_shared_lock lock(*variable->mu());
+  if (!variable->is_initialized) return std::nullopt;
+  return variable->copy_on_read_mode.load() ? tf::tensor::DeepCopy(*variable->tensor()) : *variable->tensor();
+}
+
+bool DirectAccess::run(const tf::GraphDef& graph, const std::vector<std::string>& operations,
+                       absl::Status* status) const {
+  tf::GraphDef part;
+  if (!cut_out(graph, operations, &part)) return false;
+  tf::Graph made(tf::OpRegistry::Global());
+  *status = tf::ConvertGraphDefToGraph(tf::GraphConstructorOptions(), std::move(part), &made);
+  if (!status->ok()) return true;
+  std::vector<tf::Tensor> done;
+  *status = tf::GraphRunner(device_).Run(&made, nullptr, {}, {std::string(kDone) + ":0"}, &done);
+  return true;
+}
+
+}  // namespace mox
