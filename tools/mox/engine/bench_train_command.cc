@@ -81,6 +81,7 @@ bool is_synthetic(const ClassifierConfig& config) { return config.data_url.empty
 ordered_json measure(const Arguments& a, const BenchRow& row) {
   set_flag("num_gpus", FlagValue(row.devices));
   set_flag("variable_update", FlagValue(row.mode));
+  TrainData data = a.data;
   RunOptions options{.run_mode = ModeKeys::TRAIN, .batch_size = a.batch_size, .log_every_n_steps = 0};
   options.max_number_of_steps = a.warmup + a.steps;
   options.save_summary_steps = 0;
@@ -90,7 +91,7 @@ ordered_json measure(const Arguments& a, const BenchRow& row) {
     options.auto_batch = false;
     options.input_fn = [&a](const Scope& s, ModeKeys) { return synthetic_batch(s, a); };
   } else {
-    options.input_fn = train_input(a.classifier, a.data, "");
+    options.input_fn = train_input(a.classifier, data, "");
   }
   const auto clock = std::make_shared<StepClock>(a.warmup);
   options.model_fn = [&](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {

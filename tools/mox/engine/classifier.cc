@@ -285,11 +285,12 @@ Output classifier_image(const Scope& s, const ClassifierConfig& config, const Ou
 }
 
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split,
-                         const std::vector<std::string>& run_classes, const AugmentationOptions& augmentation) {
-  return [config, split, run_classes, augmentation](const Scope& s, ModeKeys mode) {
+                         const std::vector<std::string>& run_classes, const AugmentationOptions& augmentation,
+                         std::shared_ptr<Dataset> opened) {
+  return [config, split, run_classes, augmentation, opened](const Scope& s, ModeKeys mode) {
     const ClassifierData data(config);
     if (mode == ModeKeys::TRAIN) data.check_labels_offset(split);
-    const auto dataset = data.open(split, mode);
+    const std::shared_ptr<Dataset> dataset = opened ? opened : data.open(split, mode);
     const data::LabelMap map = label_map(config, *dataset, mode, run_classes);
     const std::vector<std::string> keys = dataset->keys();
     const bool has_names = std::find(keys.begin(), keys.end(), "image_name") != keys.end();

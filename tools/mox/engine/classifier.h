@@ -83,9 +83,10 @@ tensorflow::Output with_channels(const Scope& scope, const tensorflow::Output& i
 tensorflow::Output classifier_image(const Scope& scope, const ClassifierConfig& config, const tensorflow::Output& image,
                                     ModeKeys mode, const AugmentationOptions& augmentation = {});
 // One sample: augmented image, class. `run_classes`: the names of the run's classes, by which those of the data are
-// found; empty for a new run.
+// found; empty for a new run. `opened`: the split, where it is open already.
 InputFn classifier_input(const ClassifierConfig& config, const std::string& split,
-                         const std::vector<std::string>& run_classes, const AugmentationOptions& augmentation = {});
+                         const std::vector<std::string>& run_classes, const AugmentationOptions& augmentation = {},
+                         std::shared_ptr<Dataset> opened = nullptr);
 // The scope's network on images, computed in config.dtype: logits, float32.
 tensorflow::Output classifier_logits(const Scope& scope, const ClassifierConfig& config,
                                      const tensorflow::Output& images, ModeKeys mode);

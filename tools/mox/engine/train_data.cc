@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "data/label_classes.h"
 #include "data/names.h"
 #include "engine/classifier_data.h"
@@ -38,9 +40,10 @@ TrainData train_data(const ClassifierConfig& config, const RunOptions& run) {
   check_split_of_run(config, run.log_dir);
   TrainData result;
   result.train_split = data.train_split();
-  const auto dataset = data.open(result.train_split, ModeKeys::EVAL);
-  result.train_samples = data.num_samples(result.train_split);
-  result.labels = static_cast<int64_t>(dataset->class_names().size());
+  result.opened = data.open(result.train_split, ModeKeys::TRAIN);
+  result.train_samples =
+      config.dataset_name.empty() ? result.opened->num_samples() : data.num_samples(result.train_split);
+  result.labels = result.opened->class_names();
   if (!validates(run)) return result;
   result.eval_split = data.eval_split();
   if (data.is_trained_on(result.eval_split))
@@ -54,14 +57,15 @@ TrainData train_data(const ClassifierConfig& config, const RunOptions& run) {
   return result;
 }
 
-InputFn train_input(const ClassifierConfig& config, const TrainData& data, const std::string& train_url,
+InputFn train_input(const ClassifierConfig& config, TrainData& data, const std::string& train_url,
                     const AugmentationOptions& augmentation) {
   // The training's is built first: its list of classes is the run's.
   auto names = std::make_shared<std::vector<std::string>>();
   return [&config, &data, train_url, augmentation, names](const Scope& s, ModeKeys mode) {
     if (mode != ModeKeys::TRAIN) return classifier_input(config, data.eval_split, *names)(s, mode);
     *names = class_names_of_training(config, train_url);
-    auto inputs = classifier_input(config, data.train_split, *names, augmentation)(s, mode);
+    const std::shared_ptr<Dataset> opened = std::exchange(data.opened, nullptr);
+    auto inputs = classifier_input(config, data.train_split, *names, augmentation, opened)(s, mode);
     if (names->empty()) *names = class_names(config, data, train_url);
     return inputs;
   };
@@ -71,13 +75,13 @@ std::vector<std::string> class_names(const ClassifierConfig& config, const Train
                                      const std::string& train_url) {
   const std::vector<std::string> names = class_names_of_training(config, train_url);
   if (!names.empty()) return names;
-  return data::classes_of_labels(ClassifierData(config).open(data.train_split, ModeKeys::EVAL)->class_names(),
-                                 config.labels_offset, config.num_classes);
+  return data::classes_of_labels(data.labels, config.labels_offset, config.num_classes);
 }
 
 std::string describe(const TrainData& data) {
   std::string text = data::with_commas(data.train_samples) + " images";
-  if (data.labels > 0) text += fmt::format(" of {} classes", data::with_commas(data.labels));
+  if (!data.labels.empty())
+    text += fmt::format(" of {} classes", data::with_commas(static_cast<int64_t>(data.labels.size())));
   text += fmt::format(" to train on (split {})", data.train_split);
   if (!data.eval_split.empty())
     text += fmt::format(", {} to validate on (split {})", data::with_commas(data.eval_samples), data.eval_split);
