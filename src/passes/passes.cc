@@ -14,6 +14,7 @@
 #include "passes/half_precision.h"
 #include "passes/late_weight_decay.h"
 #include "passes/matmul_layout.h"
+#include "passes/narrow_convolutions.h"
 #include "passes/place_on_devices.h"
 #include "passes/relu_gradients.h"
 #include "passes/small_step.h"
@@ -104,6 +105,10 @@ const std::vector<Pass>& passes() {
       {"relu_gradients", In::kTrain, Fits::kAnyDevice,
        [](G* g, const C&) { take_relu_gradients_of_outputs(&g->graph); }},
       {"depthwise_precision", In::kTrain, Fits::kCpu, [](G* g, const C&) { widen_depthwise_gradients(&g->graph); }},
+      {"narrow_convolutions", In::kTrain, Fits::kCpu,
+       [](G* g, const C&) {
+         if (!tensorflow::port::TestCPUFeature(tensorflow::port::AMX_BF16)) widen_narrow_convolutions(&g->graph);
+       }},
       {"late_weight_decay", In::kTrain, Fits::kAnyDevice, [](G* g, const C&) { delay_weight_decay(&g->graph); }},
       // After what makes new readers of variables.
       {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},

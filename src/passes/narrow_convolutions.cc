@@ -1,0 +1,95 @@
+#include "passes/narrow_convolutions.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "graph/node_defs.h"
+#include "passes/widen.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr int64_t kFewChannels = 32;
+
+// Of a filter, [height, width, input channels, output channels]: a variable's, behind casts. Empty: not known.
+std::vector<int64_t> shape_of_filter(const NodeIndex& index, const std::string& tensor) {
+  TensorRef at = parse_tensor(tensor);
+  auto found = index.find(at.node);
+  while (found != index.end() &&
+         is_one_of(found->second->op(), {"Cast", "Identity", "ReadVariableOp", "Shape", "ShapeN"})) {
+    at = parse_tensor(found->second->input(found->second->op() == "ShapeN" ? at.port : 0));
+    found = index.find(at.node);
+  }
+  if (found == index.end()) return {};
+  const tf::NodeDef& node = *found->second;
+  tf::Tensor value;
+  if (node.op() == "Const" && value.FromProto(node.attr().at("value").tensor())) {
+    if (value.dims() == 4) return {value.dim_size(0), value.dim_size(1), value.dim_size(2), value.dim_size(3)};
+    if (value.dtype() != tf::DT_INT32 || value.dims() != 1 || value.NumElements() != 4) return {};
+    const auto sizes = value.vec<int32_t>();
+    return {sizes(0), sizes(1), sizes(2), sizes(3)};
+  }
+  if (node.op() != "VarHandleOp" || node.attr().at("shape").shape().dim_size() != 4) return {};
+  std::vector<int64_t> shape;
+  for (const auto& dim : node.attr().at("shape").shape().dim()) shape.push_back(dim.size());
+  return shape;
+}
+
+bool is_bfloat16(const tf::NodeDef& node) {
+  const auto type = node.attr().find("T");
+  return type != node.attr().end() && type->second.type() == tf::DT_BFLOAT16;
+}
+
+bool is_narrow(const NodeIndex& index, const tf::NodeDef& node) {
+  if (!is_one_of(node.op(), {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"}) || !is_bfloat16(node))
+    return false;
+  const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
+  return filter.size() == 4 && filter[0] * filter[1] > 1 && filter[2] <= kFewChannels;
+}
+
+}  // namespace
+
+int widen_narrow_convolutions(tf::GraphDef* graph) {
+  std::vector<int> narrow;
+  std::set<std::string> forward, gradients;  // convolutions; what their filters' gradients are made of
+  std::map<std::string, int> readers;
+  {
+    const NodeIndex index = index_nodes(*graph);
+    for (int i = 0; i < graph->node_size(); ++i) {
+      const tf::NodeDef& node = graph->node(i);
+      for (const std::string& input : node.input()) ++readers[parse_tensor(input).text()];
+      if (!is_narrow(index, node)) continue;
+      narrow.push_back(i);
+      if (node.op() == "Conv2D") forward.insert(node.name());
+      if (node.op() == "Conv2DBackpropFilter") gradients.insert(parse_tensor(node.input(2)).text());
+    }
+  }
+  // TensorFlow computes the bias together with the convolution, and its gradient with that of the filter.
+  std::vector<int> biases, bias_gradients;
+  for (int i = 0; i < graph->node_size(); ++i) {
+    const tf::NodeDef& node = graph->node(i);
+    if (!is_bfloat16(node) || node.input_size() == 0) continue;
+    const std::string from = parse_tensor(node.input(0)).text();
+    if (node.op() == "BiasAdd" && forward.count(from) && readers[from] == 1) biases.push_back(i);
+    if (node.op() == "BiasAddGrad" && gradients.count(from)) bias_gradients.push_back(i);
+  }
+  for (const int i : narrow) {
+    if (graph->node(i).op() == "Conv2DBackpropFilter")
+      compute_in_float32(graph, i, {0, 2});
+    else if (graph->node(i).op() == "Conv2D")
+      compute_in_float32(graph, i, {0, 1});
+    else
+      compute_in_float32(graph, i, {1, 2});
+  }
+  for (const int i : biases) compute_in_float32(graph, i, {0, 1});
+  for (const int i : bias_gradients) compute_in_float32(graph, i, {0});
+  return static_cast<int>(narrow.size());
+}
+
+}  // namespace mox
