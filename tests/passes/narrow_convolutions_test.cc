@@ -16,7 +16,7 @@ namespace ops = tensorflow::ops;
 
 const std::vector<std::string> kResults = {"y32", "dx32", "dw32", "db32"};
 
-tf::Output wave(const Scope& s, const tf::TensorShape& shape, float step, tf::DataType type) {
+tf::Output waves(const Scope& s, const tf::TensorShape& shape, float step, tf::DataType type) {
   tf::Tensor values(tf::DT_FLOAT, shape);
   for (int64_t i = 0; i < values.NumElements(); ++i) values.flat<float>()(i) = std::sin(step * static_cast<float>(i));
   return ops::Cast(s, ops::Const(s, tf::Input::Initializer(values)), type);
@@ -26,8 +26,8 @@ tf::Output wave(const Scope& s, const tf::TensorShape& shape, float step, tf::Da
 tf::GraphDef convolution(tf::DataType type, int64_t channels, int64_t side = 3) {
   Scope s = Scope::new_root();
   const tf::TensorShape in{2, 8, 8, channels}, filter{side, side, channels, 8};
-  const auto x = wave(s, in, 0.25f, type), w = wave(s, filter, 0.5f, type), b = wave(s, {8}, 0.3f, type),
-             dy = wave(s, {2, 8, 8, 8}, 0.75f, type);
+  const auto x = waves(s, in, 0.25f, type), w = waves(s, filter, 0.5f, type), b = waves(s, {8}, 0.3f, type),
+             dy = waves(s, {2, 8, 8, 8}, 0.75f, type);
   const auto sizes = [&](const tf::TensorShape& shape) {
     return ops::Const(s, {static_cast<int>(shape.dim_size(0)), static_cast<int>(shape.dim_size(1)),
                           static_cast<int>(shape.dim_size(2)), static_cast<int>(shape.dim_size(3))});
@@ -46,7 +46,7 @@ tf::GraphDef convolution(tf::DataType type, int64_t channels, int64_t side = 3) 
   return graph;
 }
 
-std::vector<tf::Tensor> run(const tf::GraphDef& graph) {
+std::vector<tf::Tensor> results_of(const tf::GraphDef& graph) {
   std::unique_ptr<tf::Session> session(tf::NewSession({}));
   TF_CHECK_OK(session->Create(graph));
   std::vector<tf::Tensor> out;
@@ -55,10 +55,10 @@ std::vector<tf::Tensor> run(const tf::GraphDef& graph) {
 }
 
 TEST(NarrowConvolutions, AreAsExactAsBfloat16) {
-  const auto exact = run(convolution(tf::DT_FLOAT, 4));
+  const auto exact = results_of(convolution(tf::DT_FLOAT, 4));
   tf::GraphDef graph = convolution(tf::DT_BFLOAT16, 4);
   EXPECT_EQ(widen_narrow_convolutions(&graph), 3);
-  const auto found = run(graph);
+  const auto found = results_of(graph);
   for (size_t which = 0; which < kResults.size(); ++which) {
     ASSERT_EQ(exact[which].shape(), found[which].shape());
     for (int64_t i = 0; i < exact[which].NumElements(); ++i) {
