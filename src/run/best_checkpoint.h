@@ -36,8 +36,6 @@ class BestCheckpoint {
   bool is_better(const std::optional<double>& value) const;
   // The checkpoint turned out to be of no use: whatever comes is better.
   void forget_value();
-  // `value` is the best there is from here on, whether a file says so or not.
-  void note(double value) { value_ = value; }
   // Writes the file in one step.
   void set(const std::string& prefix, int64_t step, double value);
 

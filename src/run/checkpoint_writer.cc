@@ -53,6 +53,11 @@ bool CheckpointWriter::wants_again() {
   return !pending_ && failed_at_ && steady_clock::now() - *failed_at_ >= kRetryPause;
 }
 
+bool CheckpointWriter::is_best(const std::optional<double>& metric) {
+  wait();
+  return best_.is_better(metric);
+}
+
 void CheckpointWriter::wait() {
   MutexLock lock(mu_);
   changed_.wait(lock, [this]() MOX_REQUIRES(mu_) { return !pending_; });

@@ -33,6 +33,8 @@ class CheckpointWriter {
   bool wants_again();
   // Waits until what was given is written.
   void wait();
+  // Whether a checkpoint with this metric would be the best of those that are there; waits for the save under way.
+  bool is_best(const std::optional<double>& metric);
 
   // Prefix of the last checkpoint that was written, "" for none.
   std::string last_saved();

@@ -51,6 +51,12 @@ bool cut_out(const tf::GraphDef& graph, const std::vector<std::string>& operatio
   return true;
 }
 
+// "" where the node leaves the attribute out.
+std::string text_of(const tf::NodeDef& node, const std::string& attribute) {
+  const auto found = node.attr().find(attribute);
+  return found == node.attr().end() ? "" : found->second.s();
+}
+
 }  // namespace
 
 std::optional<DirectAccess> DirectAccess::to(tf::Session& session) {
@@ -64,10 +70,10 @@ std::optional<DirectAccess> DirectAccess::to(tf::Session& session) {
 std::optional<tf::Tensor> DirectAccess::read(const tf::NodeDef& handle) const {
   if (handle.op() != "VarHandleOp") return std::nullopt;
   tf::ResourceMgr* resources = device_->resource_manager();
-  const std::string& container = handle.attr().at("container").s();
+  const std::string container = text_of(handle, "container");
   tf::Var* found = nullptr;
   if (!resources
-           ->Lookup(container.empty() ? resources->default_container() : container, handle.attr().at("shared_name").s(),
+           ->Lookup(container.empty() ? resources->default_container() : container, text_of(handle, "shared_name"),
                     &found)
            .ok())
     return std::nullopt;

@@ -123,7 +123,7 @@ class TrainMode : public RunMode {
     LogObserver* const log = config_.cluster.is_chief() ? &add_log(&all, metrics, parts.graph, limit_) : nullptr;
     CheckpointObserver::Best best;
     if (config_.validates()) {
-      all.push_back(std::make_unique<ValidationObserver>(config_, validation_parts(parts, log)));
+      all.push_back(std::make_unique<ValidationObserver>(config_, validation_parts(parts, log, writer)));
       auto* const validation = static_cast<ValidationObserver*>(all.back().get());
       if (!config_.keep_best.empty())
         best = {[validation] { return validation->checkpoint_value(); },
@@ -172,8 +172,9 @@ class TrainMode : public RunMode {
                                                              : config_.keep_best;
   }
 
-  ValidationObserver::Parts validation_parts(const RunParts& parts, LogObserver* log) const {
+  ValidationObserver::Parts validation_parts(const RunParts& parts, LogObserver* log, CheckpointWriter* writer) const {
     ValidationObserver::Parts result{parts.graph, parts.session, parts.watch, cluster_, log};
+    result.writer = writer;
     if (lock_) result.events_dir = config_.log_dir + "/" + kValidationFolder;
     const bool each_counts = config_.cluster.has_servers() && !config_.cluster.sync_replicas;
     if (limit_ > 0 && !each_counts) result.last_step = parts.global_step + limit_;

@@ -149,6 +149,20 @@ TEST(Validation, EndsATrainingThatDoesNotGainAndItStaysEnded) {
   EXPECT_EQ(run(options).global_step, 30);
 }
 
+TEST(Validation, ABestCheckpointThatCouldNotBeSavedIsNotTheOneToBeat) {
+  const TempDir dir;
+  std::filesystem::create_directories(dir.path("model.ckpt-4.data-00000-of-00001/x"));  // a disk that refuses it
+  RunOptions options = training(dir, 12);
+  options.eval_every_n_steps = 4;
+  options.keep_best = "loss";
+  options.keep_best_mode = "max";  // it falls: the first is the best
+  LogCapture log;
+  run(options);
+  EXPECT_TRUE(log.contains("checkpoint of step 4 was not saved")) << log.all();
+  std::ifstream file(dir.path("best_checkpoint.json"));
+  EXPECT_EQ(nlohmann::json::parse(file)["checkpoint"], "model.ckpt-8");
+}
+
 TEST(Validation, OptionsThatDoNotGoTogetherAreToldBefore) {
   const TempDir dir;
   const auto error = [&](auto change) {

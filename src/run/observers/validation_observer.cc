@@ -83,8 +83,6 @@ ValidationObserver::ValidationObserver(const RunConfig& config, Parts parts)
       validation_(parts_.graph, parts_.session, parts_.watch, config.eval_steps) {
   if (!evaluates_) return;
   if (!parts_.events_dir.empty()) events_ = std::make_unique<SummaryWriter>(parts_.events_dir);
-  if (!config.keep_best.empty())
-    best_.emplace(config.log_dir, kValidationPrefix + config.keep_best, config.keep_best_mode);
 }
 
 ValidationObserver::~ValidationObserver() = default;
@@ -171,10 +169,9 @@ void ValidationObserver::lower_learning_rate() {
 }
 
 void ValidationObserver::look_for_best(const Validation::Result& result) {
-  if (!best_) return;
+  if (!parts_.writer || config_.keep_best.empty()) return;
   checkpoint_value_ = value_of(result.means, config_.keep_best);
-  wants_checkpoint_ = best_->is_better(checkpoint_value_);
-  if (wants_checkpoint_) best_->note(*checkpoint_value_);
+  wants_checkpoint_ = parts_.writer->is_best(checkpoint_value_);
 }
 
 std::optional<double> ValidationObserver::checkpoint_value() const {

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "graph/built_graph.h"
-#include "run/best_checkpoint.h"
+#include "run/checkpoint_writer.h"
 #include "run/cluster_run.h"
 #include "run/epoch_clock.h"
 #include "run/observers/log_observer.h"
@@ -39,10 +39,11 @@ class MOX_EXPORT ValidationObserver : public StepObserver {
     const BuiltGraph& graph;
     EngineSession& session;
     StepWatch& watch;
-    ClusterRun* cluster;          // nullptr: no other process
-    LogObserver* log = nullptr;   // the chief's
-    std::string events_dir = "";  // "": none are written
-    int64_t last_step = 0;        // of the model, after which the run ends; 0: not known
+    ClusterRun* cluster;                 // nullptr: no other process
+    LogObserver* log = nullptr;          // the chief's
+    std::string events_dir = "";         // "": none are written
+    int64_t last_step = 0;               // of the model, after which the run ends; 0: not known
+    CheckpointWriter* writer = nullptr;  // knows the best checkpoint that is there; nullptr: nothing is saved
   };
   ValidationObserver(const RunConfig& config, Parts parts);
   ~ValidationObserver() override;
@@ -77,7 +78,6 @@ class MOX_EXPORT ValidationObserver : public StepObserver {
   ValidationJudge judge_;
   Validation validation_;
   std::unique_ptr<SummaryWriter> events_;
-  std::optional<BestCheckpoint> best_;
   Metrics last_;
   int64_t step_ = 0, validated_at_ = -1;  // global steps
   std::optional<double> checkpoint_value_;
