@@ -9,8 +9,9 @@ def main():
     program = pathlib.Path(__file__).parent / "bin" / "mox"
     if not program.exists():
         sys.exit(f"mox: {program} is missing; install the package again, or use bin/mox of the build folder")
-    tensorflow = importlib.util.find_spec("tensorflow")
-    if tensorflow:  # found without loading it; it may lie in another folder than this package
-        os.environ.setdefault("TENSORFLOW_DIR", tensorflow.submodule_search_locations[0])
+    tensorflow = importlib.util.find_spec("tensorflow")  # found without loading it; it may lie in another folder than this package
+    for folder in (tensorflow and tensorflow.submodule_search_locations) or []:
+        if os.path.exists(os.path.join(folder, "libtensorflow_cc.so.2")):
+            os.environ.setdefault("TENSORFLOW_DIR", folder)
     os.environ.setdefault("MOX_PYTHON", sys.executable)  # of `mox script`: the Python that has this package
     os.execv(program, ["mox", *sys.argv[1:]])

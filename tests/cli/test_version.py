@@ -35,10 +35,21 @@ def test_tensorflow_where_it_is_said_to_be(tmp_path):
     assert "lenet: " in mox("nets", "lenet", env={**os.environ, "TENSORFLOW_DIR": folder}).stdout
 
 
+def test_another_release_is_told_before_it_is_loaded(tmp_path):
+    for path in ("tensorflow", "tensorflow_cpu-2.20.0.dist-info"):
+        (tmp_path / path).mkdir()
+    (tmp_path / "tensorflow/libtensorflow_cc.so.2").touch()
+    env = {**os.environ, "TENSORFLOW_DIR": str(tmp_path / "tensorflow")}
+    done = mox("nets", "lenet", check=False, env=env)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert f"the TensorFlow in {tmp_path}/tensorflow is 2.20.0, MoXing is built for 2.21.0: pip install tensorflow-cpu==2.21.0" in done.stderr
+    assert json.loads(mox("--version", "--json", env=env).stdout)["tensorflow"]["version"] == "2.20.0"
+
+
 FAKE = """
 import sys, types
 fake = types.ModuleType("tensorflow")
-fake.__path__ = ["/elsewhere/tensorflow"]
+fake.__path__, fake.__file__ = ["/elsewhere/keras/api", "/elsewhere/tensorflow"], "/elsewhere/tensorflow/__init__.py"
 compat, v1 = types.ModuleType("tensorflow.compat"), types.ModuleType("tensorflow.compat.v1")
 compat.__path__ = []
 fake.compat, compat.v1, v1.__version__ = compat, v1, sys.argv[1]

@@ -35,6 +35,18 @@ class QuietStderr {
   int saved_ = -1;
 };
 
+std::string what_to_install() {
+  const std::string wanted = tensorflow_version();
+  return "pip install tensorflow-cpu==" + wanted + " (for GPUs tensorflow[and-cuda]==" + wanted + ")";
+}
+
+// Before it is loaded: another release lacks functions, which the loader would tell by their symbols.
+void check_release(const TensorFlow& found) {
+  if (found.version.empty() || release(found.version) == release(tensorflow_version())) return;
+  throw Error("the TensorFlow in " + found.folder + " is " + found.version + ", MoXing is built for " +
+              tensorflow_version() + ": " + what_to_install() + ", or name another folder in TENSORFLOW_DIR");
+}
+
 void* load_engine_of(const TensorFlow& tensorflow) {
   // Loaded before what asks for them by name.
   for (const char* name : {"/libtensorflow_framework.so.2", "/libtensorflow_cc.so.2"})
@@ -53,6 +65,7 @@ void* engine() {
   std::string why = reason ? reason : "";
   const auto tensorflow = find_tensorflow();
   if (tensorflow) {
+    check_release(*tensorflow);
     library = load_engine_of(*tensorflow);
     if (library) return library;
     reason = dlerror();
@@ -60,9 +73,8 @@ void* engine() {
           " was tried, MoXing is built for " + tensorflow_version();
     throw Error("cannot load the engine: " + why);
   }
-  throw Error("cannot load the engine: " + why + "; it needs TensorFlow " + tensorflow_version() +
-              ": pip install tensorflow-cpu==" + tensorflow_version() + " (for GPUs tensorflow[and-cuda]==" +
-              tensorflow_version() + ") into the active Python, or name its folder in TENSORFLOW_DIR");
+  throw Error("cannot load the engine: " + why + "; it needs TensorFlow " + tensorflow_version() + ": " +
+              what_to_install() + " into the active Python, or name its folder in TENSORFLOW_DIR");
 }
 
 }  // namespace

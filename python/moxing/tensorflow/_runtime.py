@@ -55,7 +55,7 @@ with _without_notes():
 
 if _release(tf.__version__) != _release(_WANTED):
     raise ImportError(f"moxing {_file.version()} is built for TensorFlow {_WANTED}, found {tf.__version__} in "
-                      f"{sys.modules['tensorflow'].__path__[0]}; {_ADVICE}")
+                      f"{os.path.dirname(sys.modules['tensorflow'].__file__)}; {_ADVICE}")  # its __path__ begins with Keras
 
 try:
     from moxing import _engine as engine

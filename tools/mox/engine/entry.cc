@@ -12,6 +12,7 @@
 #include "moxing/log.h"
 #include "moxing/version.h"
 #include "run/quiet_runtime.h"
+#include "tensorflow.h"
 #include "tensorflow/c/c_api.h"
 
 namespace mox::cli {
@@ -34,12 +35,6 @@ constexpr EngineCommand kEngineCommands[] = {
     {"bench train", run_bench_train},
     {"bench data", run_bench_data},
 };
-
-// "2.21" of "2.21.0".
-std::string_view release(std::string_view version) {
-  const size_t first = version.find('.');
-  return version.substr(0, version.find('.', first == std::string_view::npos ? first : first + 1));
-}
 
 // Functions are bound when first called: another TensorFlow would fail in the middle of a run.
 void check_runtime_version() {
