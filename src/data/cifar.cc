@@ -51,7 +51,7 @@ std::unique_ptr<Dataset> open_cifar10(const DatasetMeta& meta, const std::string
   int64_t total = 0;
   for (const auto& name : names) {
     const std::string path = find_file(dir, name);
-    files.emplace_back(path, gunzip_if_packed(path, read_whole_file(path)));
+    files.emplace_back(path, UnpackedFile(path).rest());
     const int64_t size = static_cast<int64_t>(files.back().second.size());
     if (size == 0 || size % kRecord != 0)
       throw DataError("data file " + path + " is broken at byte " + std::to_string(size / kRecord * kRecord) +

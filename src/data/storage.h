@@ -82,8 +82,23 @@ absl::Status read_into(const std::string& path, tensorflow::tstring* content);
 absl::Status open_random(const std::string& path, std::unique_ptr<tensorflow::RandomAccessFile>* file);
 std::unique_ptr<tensorflow::RandomAccessFile> open_random(const std::string& path);
 
-// `content` of `path`, unpacked when it is gzip (told by its first bytes). DataError with the offset in the packed
-// file when it is truncated or damaged.
-std::string gunzip_if_packed(const std::string& path, std::string content);
+// What a file holds, from its begin on; unpacked when it is gzip (told by its first bytes).
+class UnpackedFile {
+ public:
+  // Reads the file, packed as it is. Errors as those of read_whole_file.
+  explicit UnpackedFile(std::string path);
+  ~UnpackedFile();
+  // The next `size` bytes; how many there were: less at the end. DataError with the offset in the packed file when
+  // that is truncated or damaged, or unpacks to more than any data set has.
+  size_t read(char* to, size_t size);
+  // All that comes.
+  std::string rest();
+
+ private:
+  class Inflater;
+  const std::string path_, content_;
+  std::unique_ptr<Inflater> inflater_;  // nullptr: the file is not packed
+  size_t at_ = 0;                       // of what was read, unpacked
+};
 
 }  // namespace mox::data

@@ -27,30 +27,6 @@ bool has_body(const tf::NodeDef& node) {
                      [](const auto& attr) { return attr.second.has_func() || attr.second.list().func_size() > 0; });
 }
 
-// The operations, what they need, and a constant after all of them. False where it cannot be run by itself.
-bool cut_out(const tf::GraphDef& graph, const std::vector<std::string>& operations, tf::GraphDef* part) {
-  const NodeIndex index = index_nodes(graph);
-  std::unordered_set<std::string> seen;
-  std::vector<std::string> stack = operations;
-  while (!stack.empty()) {
-    const std::string name = node_of(stack.back());
-    stack.pop_back();
-    if (!seen.insert(name).second) continue;
-    const auto found = index.find(name);
-    if (found == index.end()) return false;
-    const tf::NodeDef& node = *found->second;
-    if (!node.device().empty() || has_body(node) || is_one_of(node.op(), {"Placeholder", "Enter", "Switch"}))
-      return false;
-    *part->add_node() = node;
-    stack.insert(stack.end(), node.input().begin(), node.input().end());
-  }
-  *part->mutable_versions() = graph.versions();
-  NodeMaker done(part, kDone, "Const");
-  done.attr("dtype", tf::DT_BOOL).attr("value", tf::Tensor(true));
-  for (const std::string& operation : operations) done.control(node_of(operation));
-  return true;
-}
-
 // "" where the node leaves the attribute out.
 std::string text_of(const tf::NodeDef& node, const std::string& attribute) {
   const auto found = node.attr().find(attribute);
@@ -83,16 +59,38 @@ std::optional<tf::Tensor> DirectAccess::read(const tf::NodeDef& handle) const {
   return variable->copy_on_read_mode.load() ? tf::tensor::DeepCopy(*variable->tensor()) : *variable->tensor();
 }
 
-bool DirectAccess::run(const tf::GraphDef& graph, const std::vector<std::string>& operations,
-                       absl::Status* status) const {
+std::optional<tf::GraphDef> DirectAccess::cut_out(const tf::GraphDef& graph,
+                                                  const std::vector<std::string>& operations) {
   tf::GraphDef part;
-  if (!cut_out(graph, operations, &part)) return false;
+  const NodeIndex index = index_nodes(graph);
+  std::unordered_set<std::string> seen;
+  std::vector<std::string> stack = operations;
+  while (!stack.empty()) {
+    const std::string name = node_of(stack.back());
+    stack.pop_back();
+    if (!seen.insert(name).second) continue;
+    const auto found = index.find(name);
+    if (found == index.end()) return std::nullopt;
+    const tf::NodeDef& node = *found->second;
+    if (!node.device().empty() || has_body(node) || is_one_of(node.op(), {"Placeholder", "Enter", "Switch"}))
+      return std::nullopt;
+    *part.add_node() = node;
+    stack.insert(stack.end(), node.input().begin(), node.input().end());
+  }
+  *part.mutable_versions() = graph.versions();
+  NodeMaker done(&part, kDone, "Const");  // after all of them
+  done.attr("dtype", tf::DT_BOOL).attr("value", tf::Tensor(true));
+  for (const std::string& operation : operations) done.control(node_of(operation));
+  return part;
+}
+
+absl::Status DirectAccess::run(tf::GraphDef part) const {
   tf::Graph made(tf::OpRegistry::Global());
-  *status = tf::ConvertGraphDefToGraph(tf::GraphConstructorOptions(), std::move(part), &made);
-  if (!status->ok()) return true;
+  if (absl::Status status = tf::ConvertGraphDefToGraph(tf::GraphConstructorOptions(), std::move(part), &made);
+      !status.ok())
+    return status;
   std::vector<tf::Tensor> done;
-  *status = tf::GraphRunner(device_).Run(&made, nullptr, {}, {std::string(kDone) + ":0"}, &done);
-  return true;
+  return tf::GraphRunner(device_).Run(&made, nullptr, {}, {std::string(kDone) + ":0"}, &done);
 }
 
 }  // namespace mox

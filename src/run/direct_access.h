@@ -28,9 +28,12 @@ class MOX_EXPORT DirectAccess {
   // The variable's value as a ReadVariableOp would give it; `handle`: its VarHandleOp. Nothing where it has none.
   std::optional<tensorflow::Tensor> read(const tensorflow::NodeDef& handle) const;
 
-  // Runs operations, on the session's resources. False, and nothing was done, where they need what is only to be had in
-  // a run: functions, or devices that the graph names.
-  bool run(const tensorflow::GraphDef& graph, const std::vector<std::string>& operations, absl::Status* status) const;
+  // Operations and all that they need, for run(). Nothing where that is only to be had in a run of the session:
+  // functions, or devices that the graph names.
+  static std::optional<tensorflow::GraphDef> cut_out(const tensorflow::GraphDef& graph,
+                                                     const std::vector<std::string>& operations);
+  // Runs them, on the session's resources; in any thread.
+  absl::Status run(tensorflow::GraphDef part) const;
 
  private:
   explicit DirectAccess(tensorflow::Device* device) : device_(device) {}

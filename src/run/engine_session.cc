@@ -20,6 +20,8 @@ constexpr char kStepCount[] = "mox_step/global_step";
 std::string restore_name(size_t i) { return "mox_restore/" + std::to_string(i); }
 std::string save_name(size_t i) { return "mox_save/" + std::to_string(i); }
 
+constexpr char kInitializing[] = "initialising the variables";
+
 }  // namespace
 
 EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory)
@@ -36,6 +38,7 @@ EngineSession::EngineSession(BuiltGraph& graph, const DevicePlan& devices) : gra
 }
 
 EngineSession::~EngineSession() {
+  if (initializing_.valid()) initializing_.wait();
   if (!session_) return;
   if (!aborted_) {
     session_->Close().IgnoreError();
@@ -122,11 +125,42 @@ void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
   renew_copies();
 }
 
-void EngineSession::run_initializers(const std::vector<std::string>& initializers) {
-  absl::Status status;
-  if (!direct_ || !direct_->run(graph_.graph, initializers, &status))
-    status = session().Run({}, {}, initializers, nullptr);
-  throw_if_error(status, "initialising the variables");
+void EngineSession::run_initializers(std::vector<std::string> initializers) {
+  const auto run = [this](const std::vector<std::string>& operations) {
+    throw_if_error(session().Run({}, {}, operations, nullptr), kInitializing);
+  };
+  if (!direct_) return run(initializers);
+  // Asked for at once, and one number.
+  const size_t step = index_of(graph_.global_step);
+  if (step < graph_.variables.size() && std::erase(initializers, graph_.variables[step].initializer) > 0) {
+    const std::vector<std::string> first = {graph_.variables[step].initializer};
+    std::optional<tf::GraphDef> part = DirectAccess::cut_out(graph_.graph, first);
+    if (!part) return run(first), run(initializers);
+    throw_if_error(direct_->run(*std::move(part)), kInitializing);
+  }
+  std::optional<tf::GraphDef> part = DirectAccess::cut_out(graph_.graph, initializers);
+  if (!part) return run(initializers);
+  initializing_ = std::async(std::launch::async, [direct = *direct_, part = *std::move(part)]() mutable {
+                    return direct.run(std::move(part));
+                  }).share();
+}
+
+void EngineSession::settle() const {
+  if (initializing_.valid()) throw_if_error(initializing_.get(), kInitializing);
+}
+
+bool EngineSession::reads_variables(const std::string& operation) const {
+  const NodeIndex index = index_nodes(graph_.graph);
+  std::set<std::string> seen;
+  std::vector<std::string> stack = {operation};
+  while (!stack.empty()) {
+    const auto found = index.find(node_of(stack.back()));
+    stack.pop_back();
+    if (found == index.end() || !seen.insert(found->first).second) continue;
+    if (found->second->op() == "VarHandleOp") return true;
+    stack.insert(stack.end(), found->second->input().begin(), found->second->input().end());
+  }
+  return false;
 }
 
 void EngineSession::renew_copies() {
@@ -134,8 +168,10 @@ void EngineSession::renew_copies() {
 }
 
 void EngineSession::start_input() {
-  for (const std::string& op : graph_.initializers)
-    throw_if_error(session().Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
+  for (const std::string& op : graph_.initializers) {
+    tf::Session& session = reads_variables(op) ? this->session() : unsettled();
+    throw_if_error(session.Run(graph_.feeds, {}, {op}, nullptr), "initialising the input (" + op + ")");
+  }
 }
 
 void EngineSession::restart_input() {
@@ -148,15 +184,22 @@ void EngineSession::restart_input() {
 }
 
 tf::Session& EngineSession::session() const {
+  settle();
+  return unsettled();
+}
+
+tf::Session& EngineSession::unsettled() const {
   if (!session_) throw RunError("the processes of this run have not come together again: there is no session");
   return *session_;
 }
 
 void EngineSession::reopen(const std::function<SessionFactory()>& connect) {
+  if (initializing_.valid()) initializing_.wait();
   if (session_)
     std::thread([session = std::shared_ptr<tf::Session>(std::move(session_))] {
       session->Close().IgnoreError();
     }).detach();
+  initializing_ = {};
   direct_.reset();
   session_ = connect().create(graph_.graph);
   direct_ = DirectAccess::to(*session_);
@@ -168,7 +211,9 @@ void EngineSession::run_operation(const std::string& name, const Feeds& feeds) {
 }
 
 std::optional<tf::Tensor> EngineSession::read_directly(size_t variable) const {
-  return direct_ ? direct_->read(handles_[variable]) : std::nullopt;
+  if (!direct_) return std::nullopt;
+  settle();
+  return direct_->read(handles_[variable]);
 }
 
 NamedValues EngineSession::read_variables() {
@@ -196,8 +241,11 @@ size_t EngineSession::index_of(const std::string& variable) const {
 }
 
 int64_t EngineSession::global_step() {
-  if (index_of(graph_.global_step) == graph_.variables.size()) return 0;
-  return read(graph_.global_step).scalar<int64_t>()();
+  const size_t i = index_of(graph_.global_step);
+  if (i == graph_.variables.size()) return 0;
+  // It has its value before the others have theirs.
+  const std::optional<tf::Tensor> value = direct_ ? direct_->read(handles_[i]) : std::nullopt;
+  return (value ? *value : read(graph_.global_step)).scalar<int64_t>()();
 }
 
 tf::Tensor EngineSession::read(const std::string& variable) {

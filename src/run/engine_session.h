@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,7 +33,8 @@ class MOX_EXPORT EngineSession {
   EngineSession(BuiltGraph& graph, const DevicePlan& devices);
   ~EngineSession();
 
-  // Initial values for what the checkpoint lacks, the checkpoint's for the rest.
+  // Initial values for what the checkpoint lacks, the checkpoint's for the rest. May return before all are there: what
+  // uses them waits, and throws RunError where they could not be made.
   void initialize(const LoadedCheckpoint& checkpoint);
   // Then tables and iterators, with the graph's feeds.
   void start_input();
@@ -96,7 +98,14 @@ class MOX_EXPORT EngineSession {
   void check_run(const absl::Status& status, bool advances);
   void add_variable_ops(const DevicePlan& plan);
   void add_step_count();
-  tensorflow::Session& session() const;  // RunError: there is none
+  // RunError: there is none.
+  tensorflow::Session& session() const;
+  // The same, whether variables have their values or not.
+  tensorflow::Session& unsettled() const;
+  // Waits for the values of variables.
+  void settle() const;
+  // Whether the operation needs a variable's value.
+  bool reads_variables(const std::string& operation) const;
   tensorflow::Session::CallableHandle handle_of(const Prepared& prepared);
   void find_own_inputs();
   // Throws EndOfInput or RunError unless ok.
@@ -104,14 +113,15 @@ class MOX_EXPORT EngineSession {
   size_t index_of(const std::string& variable) const;
   // The variable (its number in the graph), where it can be read without a run of the session.
   std::optional<tensorflow::Tensor> read_directly(size_t variable) const;
-  void run_initializers(const std::vector<std::string>& initializers);
+  void run_initializers(std::vector<std::string> initializers);
 
   BuiltGraph& graph_;
   absl::Status staging_;              // of the last run that took a staged batch
   std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
   std::optional<DirectAccess> direct_;
-  std::vector<tensorflow::NodeDef> handles_;  // of the variables
+  std::shared_future<absl::Status> initializing_;  // in a thread of its own, while steps are prepared
+  std::vector<tensorflow::NodeDef> handles_;       // of the variables
   struct Callable {
     tensorflow::CallableOptions options;
     tensorflow::Session::CallableHandle handle = 0;

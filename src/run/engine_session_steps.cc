@@ -172,7 +172,7 @@ EngineSession::Prepared EngineSession::prepare(const std::vector<std::string>& f
 tf::Session::CallableHandle EngineSession::handle_of(const Prepared& prepared) {
   Callable& callable = callables_[*prepared.callable];
   if (callable.session != sessions_)
-    throw_if_error(session().MakeCallable(callable.options, &callable.handle), "preparing the step");
+    throw_if_error(unsettled().MakeCallable(callable.options, &callable.handle), "preparing the step");
   callable.session = sessions_;
   return callable.handle;
 }

@@ -65,9 +65,9 @@ TEST(DirectAccess, InitialisesAsTheSessionDoes) {
   const auto access = DirectAccess::to(*directly);
   ASSERT_TRUE(access);
   EXPECT_FALSE(access->read(variable.handle));  // it has no value yet
-  absl::Status status;
-  ASSERT_TRUE(access->run(variable.graph, {"init"}, &status));
-  ASSERT_TRUE(status.ok()) << status;
+  std::optional<tf::GraphDef> part = DirectAccess::cut_out(variable.graph, {"init"});
+  ASSERT_TRUE(part);
+  TF_CHECK_OK(access->run(*std::move(part)));
   const tf::Tensor expected = value_of(*by_session), found = value_of(*directly);
   EXPECT_EQ(expected.tensor_data(), found.tensor_data());
   const auto read = access->read(variable.handle);
@@ -78,16 +78,28 @@ TEST(DirectAccess, InitialisesAsTheSessionDoes) {
 TEST(DirectAccess, LeavesToTheSessionWhatItCannotDo) {
   Variable variable = random_variable();
   EXPECT_FALSE(DirectAccess::to(*session_on(variable.graph, 2)));
-  const auto session = session_on(variable.graph);
-  const auto access = DirectAccess::to(*session);
-  absl::Status status;
   for (tf::NodeDef& node : *variable.graph.mutable_node())
     if (node.op() == "TruncatedNormal") node.set_device("/CPU:0");
-  EXPECT_FALSE(access->run(variable.graph, {"init"}, &status));
+  EXPECT_FALSE(DirectAccess::cut_out(variable.graph, {"init"}));
   for (tf::NodeDef& node : *variable.graph.mutable_node())
     if (node.op() == "TruncatedNormal") node.set_op("a_function_of_the_graph");
-  EXPECT_FALSE(access->run(variable.graph, {"init"}, &status));
-  EXPECT_FALSE(access->read(variable.handle));  // nothing was done
+  EXPECT_FALSE(DirectAccess::cut_out(variable.graph, {"init"}));
+}
+
+// Steps are prepared while variables get their values: who uses one waits.
+TEST(Initializing, AFailureIsTheRunsError) {
+  TempDir dir;
+  RunOptions options = toy_options(dir.path(), 3);
+  options.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys mode) {
+    const Initializer broken = [](const Scope& scope, const tf::TensorShape&, tf::DataType) -> Output {
+      return ops::CheckNumerics(scope, ops::Log(scope, ops::Const(scope, {-1.f, -2.f})), "no such number");
+    };
+    s.get_variable("broken", {2}, {.initializer = broken, .trainable = false});
+    return regression_model(s, inputs, mode);
+  };
+  const std::string error = error_of<Error>([&] { run(options); });
+  EXPECT_NE(error.find("initialising the variables"), std::string::npos) << error;
+  EXPECT_NE(error.find("no such number"), std::string::npos) << error;
 }
 
 TEST(AddedWork, IsLittleWhereItOnlyLooks) {
