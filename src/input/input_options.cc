@@ -26,8 +26,9 @@ bool chooses(const tf::NodeDef& node) {
          options.has_threading_options();
 }
 
-// What may run for an element in a few microseconds a kilobyte.
-bool is_cheap(const std::string& op) {
+}  // namespace
+
+bool is_cheap_operation(const std::string& op) {
   static const std::unordered_set<std::string> kCheap = {
       "Add",          "AddV2",        "Cast",           "Const",     "DivNoNan",
       "ExpandDims",   "Fill",         "GatherV2",       "Identity",  "Maximum",
@@ -39,6 +40,8 @@ bool is_cheap(const std::string& op) {
       "ConcatV2",     "Equal",        "MoxCheckElement"};
   return kCheap.count(op) > 0;
 }
+
+namespace {
 
 bool is_source(const std::string& op) {  // data sets that read nothing from outside the process
   static const std::unordered_set<std::string> kDatasets = {
@@ -54,8 +57,9 @@ bool is_dataset(const std::string& op) { return op.find("Dataset") != std::strin
 
 bool is_cheap_input(const tf::GraphDef& graph) {
   auto cheap_function = [](const tf::FunctionDef& f) {
-    return std::all_of(f.node_def().begin(), f.node_def().end(),
-                       [](const tf::NodeDef& n) { return is_dataset(n.op()) ? is_source(n.op()) : is_cheap(n.op()); });
+    return std::all_of(f.node_def().begin(), f.node_def().end(), [](const tf::NodeDef& n) {
+      return is_dataset(n.op()) ? is_source(n.op()) : is_cheap_operation(n.op());
+    });
   };
   const auto& functions = graph.library().function();
   return std::all_of(functions.begin(), functions.end(), cheap_function) &&

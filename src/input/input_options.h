@@ -29,9 +29,12 @@ std::string add_input_options(tensorflow::GraphDef* graph, const std::string& da
 // tf.data takes it for the end of the data.
 void end_only_with_the_data(tensorflow::GraphDef* graph);
 
+// What may run for an element in a few microseconds a kilobyte: no decoding, no Python, no files, nothing at random.
+bool is_cheap_operation(const std::string& op);
+
 // Gives a pipeline with such options threads of its own and lets the step take its elements without handing over to
-// another thread; then the step needs no thread pool. One thread when all that is done for an element is cheap (no
-// decoding, no Python, no files): waking more costs more than the work. False when input_fn chose for itself.
+// another thread; then the step needs no thread pool. One thread when all that is done for an element is cheap: waking
+// more costs more than the work. False when input_fn chose for itself.
 MOX_EXPORT bool give_input_own_threads(tensorflow::GraphDef* graph);
 
 }  // namespace mox

@@ -13,6 +13,7 @@
 #include "graph/augment_marks.h"
 #include "graph/node_defs.h"
 #include "moxing/log.h"
+#include "passes/augment_batches.h"
 #include "passes/augment_region.h"
 #include "passes/function_body.h"
 
@@ -316,6 +317,7 @@ int fuse_augmentation(tf::GraphDef* graph) {
   if (!bool_in_environment("MOX_FUSE_AUGMENT").value_or(true)) return 0;
   const int fused = AugmentPass(graph).run();
   if (fused > 0) log_debug("input: decoding and preprocessing run as one operation");
+  if (fused > 0 && augment_whole_batches(graph) > 0) log_debug("input: and a batch in one call");
   return fused;
 }
 

@@ -9,6 +9,7 @@
 #include "data/pipeline_runner.h"
 #include "input/lift_input.h"
 #include "input/stateless_input.h"
+#include "moxing/convert.h"
 #include "moxing/datasets.h"
 #include "moxing/preprocessing.h"
 #include "passes/fuse_augment.h"
@@ -31,11 +32,15 @@ struct Recipe {
   int64_t epochs = 1;
   std::string alpha = "drop";
   std::string cache_dir = {};  // of pixels
+  int64_t max_broken = 1000000;
+  bool records = false;  // TFRecord files of the folder's images
   std::function<tf::Output(const Scope&scope, const tf::Output&image)> before = {}, after = {};
 };
 
 struct Delivery {
   int fused = 0;
+  bool whole_batches = false;                             // by one call each
+  std::vector<std::string> names;                         // in their order
   std::map<std::string, std::vector<tf::Tensor>> images;  // by name, epoch by epoch
 };
 
@@ -46,19 +51,35 @@ tf::Output augmented(const Recipe& recipe, const Scope& scope, const tf::Output&
   return recipe.after ? recipe.after(scope, result) : result;
 }
 
-// Image and name, as input_fn would return them.
-InputGraph build(const Scope& scope, const std::string& folder, const Recipe& recipe) {
-  RawDatasetOptions options;
+template <typename Options>
+Options filled(const Recipe& recipe, const AugmentationFn& augment) {
+  Options options;
   options.num_epochs = recipe.epochs;
-  options.max_broken_samples = 1000000;
+  options.max_broken_samples = recipe.max_broken;
   options.apply_exif_orientation = recipe.apply_exif;
   options.alpha = recipe.alpha;
   options.cache_dir = recipe.cache_dir;
-  if (!recipe.cache_dir.empty()) options.cache = "decoded";
-  const AugmentationFn augment = [&](const Scope& s, const tf::Output& image) { return augmented(recipe, s, image); };
   if (recipe.in_data_set) options.augmentation_fn = augment;
-  ImageClassificationRawDataset dataset(ImageClassificationRawMetadata(folder), options);
-  auto outputs = dataset.get(scope, {"image", "image_name"});
+  // Of a data set's batches there is a last one that is short.
+  if (recipe.in_data_set && recipe.batches) options.batch_size = 4;
+  return options;
+}
+
+std::unique_ptr<Dataset> open_images(const std::string& folder, const Recipe& recipe, const AugmentationFn& augment) {
+  if (recipe.records)
+    return std::make_unique<ImageClassificationTFRecordDataset>(
+        ImageClassificationTFRecordMetadata(folder, {"*.tfrecord"}),
+        filled<ImageTFRecordDatasetOptions>(recipe, augment));
+  auto options = filled<RawDatasetOptions>(recipe, augment);
+  if (!recipe.cache_dir.empty()) options.cache = "decoded";
+  return std::make_unique<ImageClassificationRawDataset>(ImageClassificationRawMetadata(folder), options);
+}
+
+// Image and name, as input_fn would return them.
+InputGraph build(const Scope& scope, const std::string& folder, const Recipe& recipe) {
+  const AugmentationFn augment = [&](const Scope& s, const tf::Output& image) { return augmented(recipe, s, image); };
+  const auto dataset = open_images(folder, recipe, augment);
+  auto outputs = dataset->get(scope, {"image", "image_name"});
   if (!recipe.in_data_set) outputs[0] = augment(scope, outputs[0]);
   check(scope, "test");
   InputGraph input{{}, {}, scope.state().iterator_feeds, scope.state().iterator_initializers};
@@ -72,7 +93,8 @@ void add(const tf::Tensor& images, const tf::Tensor& names, Delivery* delivery) 
   for (int64_t i = 0; i < name.size(); ++i) {
     tf::Tensor image = images;
     if (images.dims() == 4) image = tf::Tensor(images.SubSlice(i));
-    delivery->images[fs::path(std::string(name(i))).filename().string()].push_back(image);
+    delivery->names.push_back(fs::path(std::string(name(i))).filename().string());
+    delivery->images[delivery->names.back()].push_back(image);
   }
 }
 
@@ -81,11 +103,13 @@ Delivery deliver(const std::string& folder, const Recipe& recipe, bool fuse) {
   const Scope scope = Scope::new_root();
   scope.state().seed = 5;
   LiftOptions lift;
-  lift.auto_batch = recipe.batches;
+  lift.auto_batch = recipe.batches && !recipe.in_data_set;
   lift.batch_size = 4;
   LiftedInput lifted = lift_input(build(scope, folder, recipe), lift);
   Delivery delivery;
   if (fuse) delivery.fused = fuse_augmentation(&lifted.graph);
+  for (const tf::NodeDef& node : lifted.graph.node())
+    delivery.whole_batches |= node.name().ends_with("/mox_augment/files");
   make_input_stateless(&lifted.graph, {"input/make_iterator"});
   const std::unique_ptr<tf::Session> session(tf::NewSession({}));
   TF_CHECK_OK(session->Create(lifted.graph));
@@ -118,7 +142,9 @@ void expect_same(const std::string& folder, const Recipe& recipe, size_t at_leas
   const Delivery separate = deliver(folder, recipe, false), fused = deliver(folder, recipe, true);
   EXPECT_EQ(separate.fused, 0);
   EXPECT_EQ(fused.fused, 1);
+  EXPECT_EQ(fused.whole_batches, recipe.batches && recipe.max_broken == 0);
   EXPECT_GE(separate.images.size(), at_least);
+  EXPECT_EQ(separate.names, fused.names);
   ASSERT_EQ(separate.images.size(), fused.images.size());
   for (const auto& [name, images] : separate.images) {
     ASSERT_TRUE(fused.images.count(name)) << name;
@@ -229,6 +255,27 @@ TEST(FusedAugmentation, BrokenFilesAreLeftOutAsBefore) {
   }
 }
 
+// In folders and TFRecord files, in batches of the run and of the data set, of which the last is short.
+TEST(FusedAugmentation, WholeBatchesHaveTheSameNumbersInTheSameOrder) {
+  TempDir dir, records;
+  const std::vector<std::string> contents = pictures();
+  write_all(dir, contents);
+  dir.write("c/lossless.webp", read_file(std::string(MOX_TEST_IMAGES) + "/lossless.webp"));
+  folders_to_tfrecord(dir.path(), records.path(), {.num_shards = 2});
+  for (Recipe recipe : recipes())
+    for (const bool of_records : {false, true}) {
+      SCOPED_TRACE(shown(recipe) + (of_records ? ", TFRecord" : ""));
+      recipe.height = 32;  // slices of a batch must be aligned
+      recipe.width = 48;
+      recipe.options.resize_side_min = 48;
+      recipe.batches = true;
+      recipe.epochs = 2;
+      recipe.max_broken = 0;
+      recipe.records = of_records;
+      expect_same(of_records ? records.path() : dir.path(), recipe, contents.size() + 1);
+    }
+}
+
 bool in_one_thread(const tf::NodeDef& node) {
   const auto several = node.attr().find("use_inter_op_parallelism");
   return node.op() == "ParallelMapDatasetV2" && several != node.attr().end() && !several->second.b();
@@ -239,6 +286,7 @@ std::string failure(const std::string& folder, const Recipe& recipe, bool fuse) 
   const Scope scope = Scope::new_root();
   RawDatasetOptions options;
   options.num_epochs = 1;
+  if (recipe.batches) options.batch_size = 4;
   options.augmentation_fn = [&](const Scope& s, const tf::Output& image) { return augmented(recipe, s, image); };
   ImageClassificationRawDataset dataset(ImageClassificationRawMetadata(folder), options);
   const auto outputs = dataset.get(scope, {"image"});
@@ -246,7 +294,8 @@ std::string failure(const std::string& folder, const Recipe& recipe, bool fuse) 
   scope.graph()->ToGraphDef(&graph);
   if (fuse) {
     EXPECT_EQ(fuse_augmentation(&graph), 1);
-    EXPECT_EQ(std::count_if(graph.node().begin(), graph.node().end(), in_one_thread), 1);
+    const bool shape_in_parallel = recipe.batches && recipe.mode == ModeKeys::TRAIN && recipe.network != "vgg_16";
+    EXPECT_EQ(std::count_if(graph.node().begin(), graph.node().end(), in_one_thread), shape_in_parallel ? 2 : 1);
   }
   const std::unique_ptr<tf::Session> session(tf::NewSession({}));
   TF_CHECK_OK(session->Create(graph));
@@ -259,9 +308,19 @@ std::string failure(const std::string& folder, const Recipe& recipe, bool fuse) 
 }
 
 TEST(FusedAugmentation, ErrorsNameTheFileAsBefore) {
-  for (const Recipe& recipe : recipes())
-    for (const std::string& content : {std::string(), std::string("no image"), pictures()[0].substr(0, 3000)}) {
+  std::vector<Recipe> all;
+  for (Recipe recipe : recipes()) {
+    if (!recipe.in_data_set) continue;
+    for (const bool batches : {false, true}) {
+      recipe.batches = batches;
+      all.push_back(recipe);
+    }
+  }
+  const std::string picture = pictures()[0];
+  for (const Recipe& recipe : all)
+    for (const std::string& content : {std::string(), std::string("no image"), picture.substr(0, 3000)}) {
       TempDir dir;
+      if (recipe.batches) dir.write("c/whole.jpg", picture);
       dir.write("c/broken.jpg", content);
       const std::string separate = failure(dir.path(), recipe, false);
       EXPECT_NE(separate.find("c/broken.jpg: "), std::string::npos) << separate;
