@@ -39,7 +39,8 @@ def test_freeze_and_model_ema(mox, tmp_path):
     evaluated = {**toy.options(tmp_path, None, count=32), "log_dir": None, "run_mode": "EVAL", "checkpoint_path": str(tmp_path)}
     assert mox.run(**evaluated, use_ema=True).metrics["loss"] != mox.run(**evaluated).metrics["loss"]
     with pytest.raises(mox.InvalidArgumentError, match="freeze: 'c5' matches none of the 2 variables; near are"):
-        mox.run(**toy.options(tmp_path / "c", 6, freeze="c5"))
+        mox.run(**toy.options(tmp_path / "c" / "run", 6, freeze="c5"))
+    assert not (tmp_path / "c").exists(), "nothing is made before a training is found fit"
 
 
 def test_averages_of_batch_norm(mox, tmp_path):

@@ -8,6 +8,7 @@
 #include "run/function_checks.h"
 #include "run/graph_assembly.h"
 #include "run/graph_builder.h"
+#include "run/new_folders.h"
 #include "run/ps_process.h"
 
 namespace mox {
@@ -28,6 +29,7 @@ RunResult run(const RunOptions& options) {
   check_functions(options);
   RunConfig config{options};
   apply_flags(&config);
+  const NewFolders folders(config);
   validate(config);
   if (config.cluster.is_ps) return run_as_ps(config);
   std::vector<InputTensor> batch;

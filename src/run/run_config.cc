@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/options.h"
+#include "base/pattern.h"
 #include "graph/graph_state.h"
 #include "moxing/error.h"
 #include "moxing/flags.h"
@@ -61,7 +62,11 @@ void check_ranges(const RunConfig& config) {
 
 // freeze, finetune, model_ema, use_ema.
 void check_recipe(const RunConfig& config) {
-  matches_patterns("", {}, split_patterns(config.freeze));  // throws for a broken pattern
+  for (const std::string& pattern : split_patterns(config.freeze)) try {
+      const Pattern tried(pattern);
+    } catch (const InvalidArgumentError& e) {
+      throw InvalidArgumentError(std::string("freeze: ") + e.what());
+    }
   if (config.run_mode != ModeKeys::TRAIN) {
     reject_if(!config.freeze.empty(), "freeze is for run_mode TRAIN: leave it out");
     reject_if(!config.finetune.empty(), "finetune is for run_mode TRAIN; checkpoint_path is what is evaluated");

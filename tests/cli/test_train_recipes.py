@@ -30,7 +30,7 @@ def refused(tmp_path):
     def check(told, *more, **flags):
         done = mox(*args(tmp_path / "refused", **flags), *more, check=False)
         assert done.returncode in (1, 2) and told in done.stderr, done.stderr
-        assert not list((tmp_path / "refused").glob("model.ckpt*"))
+        assert not (tmp_path / "refused").exists(), "nothing is made before a training is found fit"
 
     return check
 
@@ -89,6 +89,10 @@ def test_finetune_and_freeze(tmp_path, refused):
     done = train(tmp_path / "c", 3, checkpoint_url=tmp_path / "a")
     assert "nothing to train" not in done.stderr and variables(tmp_path / "c/model.ckpt-3")["global_step"] == 3
     refused("freeze: 'conf1/weigths' matches none of the", freeze="conf1/weigths")
+    refused("freeze: '(' is not a regular expression", freeze="(")
+    own_images = {**own, "dataset_name": "", "validation_split": 0.5, "data_url": three / "train", "eval_every_n_steps": 1}
+    refused("eval_monitor is 'acc', which is not in", eval_monitor="acc", **own_images)
+    refused("num_classes is 2, but the data names 3 labels", num_classes=2, **own)
     refused("finetune: there is no checkpoint at", finetune=tmp_path / "none")
     for start in ("finetune", "checkpoint_url"):
         done = mox(*args(tmp_path / "new", **{start: tmp_path / "none/model.ckpt-1"}), check=False)
@@ -116,7 +120,8 @@ def test_class_weights(tmp_path, refused):
     done = train(tmp_path / "run3", 2, class_weights="balanced", validation_split=0.5, **{**own, "data_url": tmp_path / "data/train"})
     assert "class_weights balanced, from many (3 samples) 0.667 to few (1 samples) 2" in done.stderr, "what is kept back does not count"
     refused("--class_weights has 2 numbers, and the network 10 classes", class_weights="1,2")
-    refused("--class_weights has 'much'", class_weights="much")
+    refused("--class_weights has 'much', expected balanced, or a number a class", class_weights="much")
+    refused("label_smoothing is 1: all classes would count alike", label_smoothing=1)
 
 
 RECIPE = {"augment": "randaugment", "mixup": 0.2, "cutmix": 1, "random_erasing": 0.3, "crop_scale": "0.5,1", "hflip": 0.5,

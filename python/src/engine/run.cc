@@ -1,8 +1,11 @@
 // The run: its options, and the engine that runs what graph_assembly.cc gathered.
+#include <memory>
+
 #include "module.h"
 #include "moxing/error.h"
 #include "moxing/lr_find.h"
 #include "run/engine.h"
+#include "run/new_folders.h"
 #include "run/ps_process.h"
 #include "run/signals.h"
 
@@ -74,6 +77,7 @@ void bind_config(nb::module_& m) {
       .def_prop_ro("on_gpus", &DevicePlan::on_gpus);
   m.def(
       "count_gpus", [] { return this_machine().gpus; }, "that TensorFlow finds; makes no device");
+  nb::class_<NewFolders>(m, "NewFolders", "see src/run/new_folders.h").def("remove_empty", &NewFolders::remove_empty);
   nb::class_<RunConfig> config(m, "RunConfig");
   config.def(nb::init<>())
       .def_ro("num_gpus", &RunConfig::num_gpus)
@@ -81,13 +85,15 @@ void bind_config(nb::module_& m) {
       .def_rw("devices", &RunConfig::devices)
       .def_ro("loss_scale", &RunConfig::loss_scale)
       .def_prop_ro("scales_loss", &RunConfig::scales_loss)
-      // Flags, then all that can be checked before a graph is built.
+      // Flags, then all that can be checked before a graph is built. Returns what removes log_dir if it stays empty.
       .def("check", [](RunConfig& self, bool has_output_fn) {
         nb::gil_scoped_release release;
         apply_flags(&self);
+        auto folders = std::make_unique<NewFolders>(self);
         RunConfig checked = self;
         if (has_output_fn) checked.output_fn = [](const std::vector<OutputDict>&) {};
         validate(checked);
+        return folders;
       });
 #define MOX_RUN_OPTION(type, name, ...) bind_option(config, #name, &RunOptions::name);
 #include "moxing/run_options.inc"

@@ -73,7 +73,7 @@ void add_classifier_flags(CommandLine& app, ClassifierConfig* c) {
   app.option("--dtype", c->dtype, "of the computation: float32, bfloat16 or float16; variables stay float32")
       .one_of({"float32", "bfloat16", "float16"})
       .show_default();
-  app.number("--label_smoothing", c->label_smoothing, {0, 1}, "0 to 1");
+  app.number("--label_smoothing", c->label_smoothing, {0, 1}, "0 to below 1, often 0.1");
   add_option(app, dataset_option("alpha"), c->alpha);
   app.number("--validation_split", c->validation_split, {0, 1},
              "part of each class of own images that is kept back from the training, to validate on; 0: none");
@@ -93,6 +93,8 @@ void check_numbers(const ClassifierConfig& c) {
   check_number("batch_norm_decay", c.batch_norm_decay, 0, 1);
   check_number("weight_decay", c.weight_decay, 0, 1e6);
   check_number("label_smoothing", c.label_smoothing, 0, 1);
+  if (c.label_smoothing == 1)
+    throw InvalidArgumentError("label_smoothing is 1: all classes would count alike; expected less than 1, e.g. 0.1");
   check_option(dataset_option("alpha"), c.alpha);
   if (!(c.validation_split >= 0 && c.validation_split < 1))
     throw InvalidArgumentError(

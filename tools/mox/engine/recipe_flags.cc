@@ -18,6 +18,9 @@ constexpr char kBalanced[] = "balanced";
 constexpr float kMostAlpha = 1000;
 
 std::vector<float> class_weights(const std::string& text, int64_t num_classes) {
+  if (text.find_first_not_of("0123456789.,eE+- ") != std::string::npos)
+    throw InvalidArgumentError(
+        fmt::format("--class_weights has '{}', expected balanced, or a number a class with ',' between", text));
   const std::vector<float> weights = floats_of("--class_weights", text);
   if (static_cast<int64_t>(weights.size()) != num_classes)
     throw InvalidArgumentError(fmt::format(

@@ -133,15 +133,18 @@ def run(**options) -> RunResult:
     options["export_model"] = options["export_model"] or None
     config = _config(options)
     engine.set_log_sink(_write_log_line)
+    folders = None
     try:
         _check_functions(functions, config.run_mode)
-        config.check(functions.output_fn is not None)
+        folders = config.check(functions.output_fn is not None)
         if config.is_ps:
             # A training that it has served ends the process.
             sys.stdout.flush()
             return _result(engine.run_as_ps(config))
         return _run(functions, config, progress.wanted(bar, config.run_mode, config.max_number_of_steps))
     finally:
+        if folders is not None:
+            folders.remove_empty()
         engine.set_log_sink(None)
 
 
