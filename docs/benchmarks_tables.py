@@ -5,7 +5,7 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAMES = {"mox": "mox", "mox_python": "mox, Python", "mox_cached": "mox, cached store", "mox_cached_pixels": "mox, pixels cached",
-         "mox_separate": "mox, operations apart", "dali": "DALI", "ffcv": "FFCV", "session": "plain Session", "torch": "PyTorch", "keras": "Keras",
+         "mox_separate": "mox, operations apart", "dali": "DALI", "ffcv": "FFCV", "ffcv_kept": "FFCV, the same bytes", "session": "plain Session", "torch": "PyTorch", "keras": "Keras",
          "limit": "limit", "least": "least client", "s5cmd": "s5cmd"}
 NETWORKS = ("mox", "session", "torch", "keras")
 
@@ -74,7 +74,7 @@ def networks():
 def data():
     cells = []
     for name, row in load("data/results.json")["rows"].items():
-        peers = {who: best(row, who, "images_per_second") for who in row["medians"] if not who.startswith("mox") and who != "limit"}
+        peers = {who: best(row, who, "images_per_second") for who in row["medians"] if not who.startswith("mox") and who not in ("limit", "entropy")}
         shown = "; ".join(f"{NAMES.get(who, who)} {number(value)} ({setting})" for who, (value, setting) in peers.items()) or "none"
         for ours in filter(lambda who: who.startswith("mox"), row["medians"]):
             cells.append([name, NAMES[ours], number(best(row, ours, "images_per_second")[0]), shown,

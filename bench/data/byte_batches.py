@@ -1,10 +1,10 @@
 """Would batches of bytes pay, with the normalization in the network in place of the input pipeline? Writes byte_batches.json (see results.py).
 
-  .venv/bin/python bench/data/byte_batches.py [--runs=2] [--photos=DIR] [--output=bench/data/byte_batches.json]
+  .venv/bin/python bench/data/byte_batches.py [--runs=2] [--rows=none,…] [--photos=DIR] [--output=bench/data/byte_batches.json]
 
 Rows: a network that is trained on photographs (make_photos.py), or none, where batches are only read: the most that an input could gain. `mox`: as
 MoXing's preprocessing does it, each sample becomes float in the pipeline. `bytes`: the pipeline delivers uint8, a quarter of the memory, and
-model_fn casts and normalizes the batch.
+model_fn casts and normalizes the batch. `bfloat16`: the pipeline normalizes and delivers bfloat16, half the memory, which model_fn casts.
 """
 import argparse
 import os
@@ -37,12 +37,16 @@ def train(network, kind, photos):
     def input_fn(mode):
         dataset = mox.ImageClassificationRawDataset(mox.ImageClassificationRawMetadata(photos), image_size=(size, size))
         image, label = dataset.get(["image", "label"])
-        return (normalized(image) if kind == "mox" else image), label
+        if kind != "bytes":
+            image = normalized(image)
+        return (tf.cast(image, tf.bfloat16) if kind == "bfloat16" else image), label
 
     def model_fn(inputs, mode):
         images, labels = inputs
         if kind == "bytes":
             images = normalized(images)
+        elif kind == "bfloat16":
+            images = tf.cast(images, tf.float32)
         if network == "none":
             loss = tf.square(tf.reduce_mean(images) * tf.get_variable("weight", []))
         else:
@@ -66,6 +70,7 @@ def train(network, kind, photos):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--photos", help="the photographs, when they are made already")
     parser.add_argument("--output", default=HERE / "byte_batches.json")
     args = parser.parse_args()
@@ -74,9 +79,10 @@ def main():
         photos = args.photos or f"{folder}/photos"
         if not args.photos:
             subprocess.run([sys.executable, str(HERE / "make_photos.py"), photos], check=True, env=dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2"))
-        for network, (size, steps) in ROWS.items():
+        for network in args.rows.split(","):
+            size, steps = ROWS[network]
             sides = [Contender(kind, [sys.executable, __file__, "run", network, kind, photos], env={"PYTHONPATH": str(BUILD / "python")})
-                     for kind in ("mox", "bytes")]
+                     for kind in ("mox", "bytes", "bfloat16")]
             results.row(network, sides, args.runs, size=size, steps=steps)
 
 

@@ -1,7 +1,7 @@
 """Images a second of MoXing's data sets against what users have, in turn in one call. Writes results.json (see results.py).
 
   .venv/bin/python bench/data/compare.py [--runs=3] [--rows=disk bytes,…] [--peers_python=PYTHON] [--dali_python=PYTHON]
-      [--ffcv_python=PYTHON] [--photos=DIR] [--output=bench/data/results.json]
+      [--ffcv_python=PYTHON] [--photos=DIR] [--data=DIR] [--output=bench/data/results.json]
 
 Rows: bytes, decoded (224x224, nearest neighbour) and tfrecord, from local disk and from an object store (versitygw). Ours on
 the disk's rows is there twice: `mox`, and `mox_cached`, which reads the store with a cache (the second epoch); `mox_cached_pixels` is that
@@ -10,7 +10,9 @@ and PyTorch's DataLoader on local files, s3torchconnector on the store. `limit`:
 files in memory, to compare with our images a CPU second. Build with -DMOX_BUILD_BENCH=ON.
 
 Rows with augmentation: vgg, inception (TRAIN), vgg_eval, inception_eval, and, from disk, tfrecord_ before each. With --separate
-`mox_separate` is ours with the operations one after the other. Peers beside those: DALI on the CPU, and FFCV on a file of its own. `limit` is libjpeg-turbo decoding the rows and columns that the crops need, and nothing else.
+`mox_separate` is ours with the operations one after the other. Peers beside those: DALI on the CPU, and FFCV on a file of its own, as its
+writer makes it (`ffcv`) and with the same bytes as the files (`ffcv_kept`). `limit` is libjpeg-turbo decoding the rows and columns that
+the crops need, and nothing else; `entropy`, where there is augmentation, its entropy decoding of whole files alone.
 """
 import argparse
 import json
@@ -34,6 +36,7 @@ NAMES = {"bytes": "bytes", "decoded": "images"}  # of mox bench data
 AUGMENTED = ("vgg", "inception", "vgg_eval", "inception_eval")
 FIGURES = {"images_per_second": "higher", "cpu_seconds": "lower", "images_per_cpu_second": "higher", "mib_over_start": "lower"}
 OF_FFCV = ("inception", "vgg_eval")  # what it has operations for
+FFCV = {"ffcv": "again", "ffcv_kept": "kept"}  # how its file was written
 WORKERS = {"torch": (2, 4), "dali": (2, 4), "ffcv": (2,), "s3torchconnector": (2, 4, 8, 16, 32)}
 
 
@@ -41,7 +44,7 @@ class Store:
     """A versitygw with an empty bucket `bench`."""
 
     def __init__(self, root):
-        (root / "bench").mkdir(parents=True)
+        (root / "bench").mkdir(parents=True, exist_ok=True)
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
@@ -124,7 +127,7 @@ def contenders(place, kind, folder, store, peers_python, dali_python, ffcv_pytho
         if dali_python and kind in AUGMENTED:
             yield from (peer("dali", "dali", dali_python, f"threads={n}", images) for n in WORKERS["dali"])
         if ffcv_python and kind in OF_FFCV:
-            yield from (peer("ffcv", "ffcv", ffcv_python, f"workers={n}", folder / "photos.beton") for n in WORKERS["ffcv"])
+            yield from (peer(who, "ffcv", ffcv_python, f"workers={n}", folder / f"{how}.beton") for who, how in FFCV.items() for n in WORKERS["ffcv"])
         yield ours("mox_cached", kind, s3, store.env, cached="encoded")
         if not kind.startswith("tfrecord") and kind != "bytes":
             yield ours("mox_cached_pixels", kind, s3, store.env, cached="decoded")
@@ -132,16 +135,20 @@ def contenders(place, kind, folder, store, peers_python, dali_python, ffcv_pytho
         yield ours("mox", kind, s3, store.env)
         if not kind.startswith("tfrecord"):
             yield from (peer("s3torchconnector", "s3", peers_python, f"workers={n}", f"{s3}/images", env=store.env)
-                        for n in WORKERS["s3torchconnector"])
+                        for n in ((4, 16) if augmented(kind) else WORKERS["s3torchconnector"]))
     if kind != "bytes":
         yield limit(kind, images)
+    if augmented(kind):
+        yield Contender("entropy", [BIN / "window_jpeg", "entropy", images], "one core")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--rows", default=",".join([f"{place} {kind}" for place in ("disk", "store") for kind in KINDS] +
-                                                       [f"disk {record}{kind}" for record in ("", "tfrecord_") for kind in AUGMENTED]))
+                                                       [f"disk {record}{kind}" for record in ("", "tfrecord_") for kind in AUGMENTED] +
+                                                       [f"store {kind}" for kind in AUGMENTED]))
+    parser.add_argument("--data", help="a folder where what is read is made, and kept for the next call; default: one for this call alone")
     parser.add_argument("--photos", help="the photographs, when they are made already")
     parser.add_argument("--peers_python", default=sys.executable, help="a Python with bench/requirements.txt, when this one has it not")
     parser.add_argument("--dali_python", help="a Python with nvidia-dali, for the rows with augmentation; without it DALI is left out")
@@ -152,18 +159,20 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the store ends too
     results = Results(args.output, "data", FIGURES, server=module_version(SERVERS / "versitygw"))
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        images, records = make_data(folder, args.photos)
+        folder = pathlib.Path(args.data or name)
+        is_made = (folder / "made").exists()
+        images, records = (folder / "images", folder / "records") if is_made else make_data(folder, args.photos)
         store = Store(folder / "store")
         try:
-            upload((images, records), store)
-            if args.ffcv_python:
-                subprocess.run([args.ffcv_python, str(HERE / "peers.py"), "ffcv", "write", "0", str(folder / "photos.beton"), str(images)], check=True,
-                               stderr=subprocess.DEVNULL)
-            for row in args.rows.split(","):
+            if not is_made:
+                upload((images, records), store)
+            for how in FFCV.values() if args.ffcv_python and not is_made else ():
+                subprocess.run([args.ffcv_python, str(HERE / "peers.py"), "ffcv", "write", how, str(folder / f"{how}.beton"), str(images)],
+                               check=True, stderr=subprocess.DEVNULL)
+            (folder / "made").touch()
+            for row in filter(None, args.rows.split(",")):
                 results.row(row, list(contenders(*row.split(), folder, store, args.peers_python, args.dali_python, args.ffcv_python,
-                                                                      args.separate)), args.runs,
-                            photographs=sum(1 for _ in images.rglob("*.jpg")))
+                                                 args.separate)), args.runs, photographs=sum(1 for _ in images.rglob("*.jpg")))
         finally:
             store.close()
 

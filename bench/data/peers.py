@@ -1,15 +1,15 @@
 """What users have today, on the same data: images a second of one row.
 
 Usage: peers.py tf ROW SETTING IMAGES_DIR RECORDS_DIR | peers.py torch ROW workers=N IMAGES_DIR | peers.py dali ROW threads=N IMAGES_DIR |
-peers.py ffcv ROW workers=N BETON_FILE | peers.py ffcv write 0 BETON_FILE IMAGES_DIR | peers.py s3 ROW workers=N S3_URL
+peers.py ffcv ROW workers=N BETON_FILE | peers.py ffcv write again|kept BETON_FILE IMAGES_DIR | peers.py s3 ROW workers=N S3_URL
 (endpoint and keys as the AWS variables say). ROW: bytes, decoded, or for tf tfrecord; or vgg, inception, vgg_eval,
 inception_eval, which augment, and for tf tfrecord_vgg and so on. Listing is in no side's time. An epoch goes before the one that is
 timed: PyTorch's workers are started in it, tf.data tunes itself.
 
 Augmentation is TF-slim's. SETTING of tf: `ops`, the operations one after the other, or `crop`, where the crop is chosen first, only
 that is decoded (decode_and_crop_jpeg), and only that is resized. PyTorch delivers bytes, which are a quarter of the memory, and
-leaves the normalization to the training. FFCV reads a file of its own, of the images encoded again at quality 90; it has crops alone for
-inception and vgg_eval, and no place to add brightness but by a factor.
+leaves the normalization to the training. FFCV reads a file of its own: its writer encodes the images again, at quality 90 (`again`), and
+can be made to keep the files' bytes (`kept`); it has crops alone for inception and vgg_eval, and no place to add brightness but by a factor.
 """
 import os
 import pathlib
@@ -219,9 +219,10 @@ def run_dali(row, threads, folder):
     report(batches * BATCH, begin, cpu, dali=nvidia.dali.__version__)
 
 
-def ffcv_write(beton, folder):
+def ffcv_write(how, beton, folder):
     import numpy as np
     from ffcv.fields import IntField, RGBImageField
+    from ffcv.fields.rgb_image import IMAGE_MODES
     from ffcv.writer import DatasetWriter
     from torchvision.io import ImageReadMode, read_image
 
@@ -232,9 +233,20 @@ def ffcv_write(beton, folder):
             return len(files)
 
         def __getitem__(self, i):
-            return np.ascontiguousarray(read_image(files[i], ImageReadMode.RGB).permute(1, 2, 0).numpy()), 0
+            pixels = np.ascontiguousarray(read_image(files[i], ImageReadMode.RGB).permute(1, 2, 0).numpy())
+            return (pixels if how == "again" else (pixels.shape, np.fromfile(files[i], np.uint8))), 0
 
-    DatasetWriter(beton, {"image": RGBImageField(write_mode="jpg", jpeg_quality=90), "label": IntField()}, num_workers=2).from_indexed_dataset(Images())
+    def encode(destination, image, malloc):
+        shape, content = image
+        destination["mode"] = IMAGE_MODES["jpg"]
+        destination["height"], destination["width"] = shape[:2]
+        destination["data_ptr"], storage = malloc(content.nbytes)
+        storage[:] = content
+
+    images = RGBImageField(write_mode="jpg", jpeg_quality=90)
+    if how == "kept":
+        images.encode = encode
+    DatasetWriter(beton, {"image": images, "label": IntField()}, num_workers=2).from_indexed_dataset(Images())
 
 
 def run_ffcv(row, workers, beton):
@@ -267,7 +279,7 @@ if what == "tf":
 elif what == "dali":
     run_dali(row, int(setting.split("=")[1]), *where)
 elif what == "ffcv" and row == "write":
-    ffcv_write(*where)
+    ffcv_write(setting, *where)
 elif what == "ffcv":
     run_ffcv(row, int(setting.split("=")[1]), *where)
 elif what == "torch":
