@@ -21,6 +21,17 @@ def run(pictures, tmp_path_factory):
     return run
 
 
+def evaluated(url, env):
+    done = mox("eval", f"--checkpoint_url={url}", "--json", env=env)
+    assert "absl::InitializeLog" not in done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def before(run):
+    return evaluated(run, ENV)
+
+
 @pytest.fixture(params=["local", "s3"])
 def place(request, tmp_path):
     """(folder on disk, its URL for mox, environment)."""
@@ -33,23 +44,17 @@ def place(request, tmp_path):
 
 
 @pytest.mark.parametrize("place, to, part", [("s3", "int8", 0.3), ("local", "float16", 0.6)], indirect=["place"])
-def test_quantized_models_know_what_the_network_knows(run, place, to, part):
+def test_quantized_models_know_what_the_network_knows(run, before, place, to, part):
     import tensorflow as tf
 
     folder, url, env = place
-
-    def evaluate(url):
-        done = mox("eval", f"--checkpoint_url={url}", "--json", env=env)
-        assert "absl::InitializeLog" not in done.stderr
-        return json.loads(done.stdout)
-
     result = json.loads(mox("export", f"--checkpoint_url={run}", f"--export_url={url}", f"--quantize={to}", "--json", env=env).stdout)
     quantized = result["quantized"]
     assert quantized["path"] == f"{result['export_dir']}/model_{to}.tflite"
     path = f"{folder}{quantized['path'].removeprefix(url)}"
     assert os.path.getsize(path) == quantized["bytes_after"]
     assert quantized["bytes_after"] < part * quantized["bytes_before"]
-    before, after = evaluate(run), evaluate(quantized["path"])
+    after = evaluated(quantized["path"], env)
     for name, found in (("before", before), ("after", after)):
         assert (found["split"], found["samples"]) == (quantized["split"], quantized["samples"])
         assert quantized[f"accuracy_{name}"] == pytest.approx(found["accuracy"], abs=1e-6)
