@@ -122,7 +122,7 @@ void check_validation(const RunConfig& config) {
                         config.early_stopping_patience, config.plateau_patience));
   reject_if(config.validates() && config.inter_mode && config.inter_mode != ModeKeys::EVAL,
             fmt::format("inter_mode is {}, but eval_every_n_… validates in mode EVAL; leave inter_mode out",
-                        to_string(*config.inter_mode)));
+                        to_string(config.inter_mode.value_or(ModeKeys::EVAL))));
 }
 
 // That there is what a new training is to start from, before log_dir is made.
