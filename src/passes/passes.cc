@@ -117,6 +117,10 @@ const std::vector<Pass>& passes() {
        [](G* g, const C& c) {
          if (!c.threads_chosen) run_small_step_in_callers_thread(g);
        }},
+      {"forward_step", In::kEvalAndPredict, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (!c.threads_chosen && !c.several_workers) run_forward_step_in_callers_thread(g);
+       }},
       // After what looks for convolutions and products of float32.
       {"half_precision", In::kAnyMode, Fits::kAnyDevice,
        [](G* g, const C& c) {

@@ -25,4 +25,12 @@ void run_small_step_in_callers_thread(BuiltGraph* graph) {
   graph->in_callers_thread = is_small_step(*graph) && give_input_own_threads(&graph->graph);
 }
 
+void run_forward_step_in_callers_thread(BuiltGraph* graph) {
+  if (graph->towers.size() != 1) return;
+  const auto& nodes = graph->graph.node();
+  const bool has_input = std::any_of(
+      nodes.begin(), nodes.end(), [](const tensorflow::NodeDef& n) { return n.op().rfind("IteratorGetNext", 0) == 0; });
+  graph->in_callers_thread = !has_input || give_input_own_threads(&graph->graph);
+}
+
 }  // namespace mox

@@ -26,8 +26,13 @@ constexpr char kInitializing[] = "initialising the variables";
 
 EngineSession::EngineSession(BuiltGraph& graph, const SessionFactory& factory)
     : EngineSession(graph, factory.devices()) {
+  open(factory);
+}
+
+void EngineSession::open(const SessionFactory& factory) {
   session_ = factory.create(graph_.graph);
   direct_ = DirectAccess::to(*session_);
+  step_threads_ = factory.step_threads();
 }
 
 EngineSession::EngineSession(BuiltGraph& graph, const DevicePlan& devices) : graph_(graph) {
@@ -201,8 +206,7 @@ void EngineSession::reopen(const std::function<SessionFactory()>& connect) {
     }).detach();
   initializing_ = {};
   direct_.reset();
-  session_ = connect().create(graph_.graph);
-  direct_ = DirectAccess::to(*session_);
+  open(connect());
   ++sessions_;
 }
 

@@ -98,6 +98,7 @@ class MOX_EXPORT EngineSession {
   void check_run(const absl::Status& status, bool advances);
   void add_variable_ops(const DevicePlan& plan);
   void add_step_count();
+  void open(const SessionFactory& factory);
   // RunError: there is none.
   tensorflow::Session& session() const;
   // The same, whether variables have their values or not.
@@ -119,6 +120,7 @@ class MOX_EXPORT EngineSession {
   absl::Status staging_;              // of the last run that took a staged batch
   std::set<std::string> own_inputs_;  // nodes that take a batch from the run's iterators
   std::unique_ptr<tensorflow::Session> session_;
+  tensorflow::thread::ThreadPoolOptions step_threads_;
   std::optional<DirectAccess> direct_;
   std::shared_future<absl::Status> initializing_;  // in a thread of its own, while steps are prepared
   std::vector<tensorflow::NodeDef> handles_;       // of the variables

@@ -189,7 +189,12 @@ std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::
   if (prepared.advances) check_step(staging_);
   std::vector<tf::Tensor> fetched;
   absl::Status status;
-  if (prepared.callable) status = session().RunCallable(handle_of(prepared), fed, &fetched, nullptr);
+  if (prepared.callable) {
+    const tf::Session::CallableHandle handle = handle_of(prepared);
+    status = step_threads_.intra_op_threadpool
+                 ? session().RunCallable(handle, fed, &fetched, nullptr, step_threads_)
+                 : session().RunCallable(handle, fed, &fetched, nullptr);  // all sessions know this one
+  }
   check_run(status, prepared.advances);
   if (prepared.renews) renew_copies();
   return with_fed(std::move(fetched), fed, prepared.source);
@@ -219,7 +224,11 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
     all_targets.push_back(advance);
     check_step(staging_);
   }
-  check_run(session().Run(options, staged_feeds, computed, all_targets, &fetched, &metadata), !advance.empty());
+  const absl::Status status =
+      step_threads_.intra_op_threadpool
+          ? session().Run(options, staged_feeds, computed, all_targets, &fetched, &metadata, step_threads_)
+          : session().Run(options, staged_feeds, computed, all_targets, &fetched, &metadata);
+  check_run(status, !advance.empty());
   *stats = metadata.step_stats();
   return with_fed(std::move(fetched), fed, source);
 }

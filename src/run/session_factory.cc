@@ -1,10 +1,12 @@
 #include "run/session_factory.h"
 
 #include "base/environment.h"
+#include "devices/step_threads.h"
 #include "graph/graph_state.h"
 #include "moxing/log.h"
 #include "run/quiet_runtime.h"
 #include "tensorflow/core/framework/device_attributes.pb.h"
+#include "tensorflow/core/platform/cpu_info.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 
 namespace mox {
@@ -54,6 +56,10 @@ SessionFactory::SessionFactory(const RunConfig& config, const std::string& targe
     : options_(session_options(config)), devices_(config.devices), breaker_(std::move(breaker)) {
   bool_in_environment("MOX_HOST_MEMORY");  // throws what devices/host_memory.cc, too early, cannot
   options_.target = target;
+  // A server's session has the server's threads; several devices of one process compute side by side.
+  if (!target.empty() || devices_.on_gpus() || devices_.num_towers() > 1) return;
+  const int64_t threads = config.num_intra_threads > 0 ? config.num_intra_threads : tf::port::MaxParallelism();
+  step_threads_.intra_op_threadpool = StepThreads::of_process(static_cast<int>(threads));
 }
 
 std::unique_ptr<tf::Session> SessionFactory::create(const tf::GraphDef& graph) const {

@@ -8,6 +8,7 @@
 #include "run/breakable_session.h"
 #include "run/run_config.h"
 #include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/platform/threadpool_options.h"
 #include "tensorflow/core/public/session.h"
 
 namespace mox {
@@ -20,6 +21,8 @@ class MOX_EXPORT SessionFactory {
                           std::shared_ptr<SessionBreaker> breaker = nullptr);
 
   const DevicePlan& devices() const { return devices_; }
+  // The threads that compute inside the operations of its sessions' steps; none: TensorFlow's own.
+  const tensorflow::thread::ThreadPoolOptions& step_threads() const { return step_threads_; }
 
   // A session that has loaded `graph`. Error with what TensorFlow said.
   std::unique_ptr<tensorflow::Session> create(const tensorflow::GraphDef& graph) const;
@@ -27,6 +30,7 @@ class MOX_EXPORT SessionFactory {
  private:
   tensorflow::SessionOptions options_;
   DevicePlan devices_;
+  tensorflow::thread::ThreadPoolOptions step_threads_;
   std::shared_ptr<SessionBreaker> breaker_;
 };
 
