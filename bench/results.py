@@ -44,6 +44,15 @@ def step_seconds(stamps, steps_each=1, group=1):
     return [round((b - a) / (stride * steps_each), 9) for a, b in zip(picked, picked[1:])]
 
 
+def repeated(step, seconds, least=6):
+    """The times of calls of `step` for so many seconds, and `least` calls."""
+    stamps = [time.perf_counter()]
+    while len(stamps) <= least or stamps[-1] - stamps[0] < seconds:
+        step()
+        stamps.append(time.perf_counter())
+    return step_seconds(stamps)
+
+
 def steady(times):
     """The median of the second half: starting, compiling and growing are left out."""
     return statistics.median(times[len(times) // 2:])

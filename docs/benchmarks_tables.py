@@ -71,6 +71,24 @@ def networks():
                      "peak MiB: " + ", ".join(NAMES[who] for who in NETWORKS)], cells)
 
 
+def inference():
+    cells = []
+    for name, row in load("inference/results.json")["rows"].items():
+        def of(who, setting=None):
+            if setting is None:
+                return best(row, who, "images_per_second")
+            return row["medians"].get(who, {}).get(setting, {}).get("images_per_second"), setting
+        ours, peers = of("mox", "default"), [of(who) for who in ("onnx", "torch")]
+        shown = [number(value) + (f" ({setting})" if value and setting != "default" else "") for value, setting in peers]
+        fastest, limit = max(value or 0 for value, _ in peers), of("limit")[0]
+        cells.append([*name.split(), number(ours[0]), *(number(of("mox", setting)[0]) for setting in ("TensorFlow's threads", "and as it is built")),
+                      number(of("mox exported")[0]), *shown, f"{ours[0] / fastest:.2f}" if fastest else "",
+                      *((number(limit), f"{ours[0] / limit:.2f}", f"{limit / fastest:.2f}" if fastest else "") if limit else ("", "", "")),
+                      number(best(row, "mox", "peak_mib")[0])])
+    return lines_of(["network", "dtype", "batch", "mox", "on TensorFlow's threads", "and nothing folded or packed", "exported, TensorFlow's loader", "ONNX Runtime",
+                     "PyTorch", "mox / best peer", "limit", "mox / limit", "limit / best peer", "peak MiB"], cells)
+
+
 def data():
     cells = []
     for name, row in load("data/results.json")["rows"].items():
@@ -168,7 +186,7 @@ def many():
     return lines_of(["", "", "rounds", *figures.values()], cells)
 
 
-TABLES = {"photos": lambda: training("photos"), "lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "data": data, "copies": copies, "loop": loop,
+TABLES = {"photos": lambda: training("photos"), "lenet": lambda: training("lenet"), "softmax": lambda: training("softmax"), "networks": networks, "inference": inference, "data": data, "copies": copies, "loop": loop,
           "memory": memory, "curves": curves, "many": many}
 
 
