@@ -74,19 +74,18 @@ def networks():
 def inference():
     cells = []
     for name, row in load("inference/results.json")["rows"].items():
-        def of(who, setting=None):
-            if setting is None:
-                return best(row, who, "images_per_second")
-            return row["medians"].get(who, {}).get(setting, {}).get("images_per_second"), setting
-        ours, peers = of("mox", "default"), [of(who) for who in ("onnx", "torch")]
-        shown = [number(value) + (f" ({setting})" if value and setting != "default" else "") for value, setting in peers]
-        fastest, limit = max(value or 0 for value, _ in peers), of("limit")[0]
-        cells.append([*name.split(), number(ours[0]), *(number(of("mox", setting)[0]) for setting in ("TensorFlow's threads", "and as it is built")),
-                      number(of("mox exported")[0]), *shown, f"{ours[0] / fastest:.2f}" if fastest else "",
-                      *((number(limit), f"{ours[0] / limit:.2f}", f"{limit / fastest:.2f}" if fastest else "") if limit else ("", "", "")),
-                      number(best(row, "mox", "peak_mib")[0])])
-    return lines_of(["network", "dtype", "batch", "mox", "on TensorFlow's threads", "and nothing folded or packed", "exported, TensorFlow's loader", "ONNX Runtime",
-                     "PyTorch", "mox / best peer", "limit", "mox / limit", "limit / best peer", "peak MiB"], cells)
+        def of_mox(setting, medians=row["medians"]):
+            return number(medians.get("mox", {}).get(setting, {}).get("images_per_second"))
+
+        ours, limit, exported = (best(row, who, "images_per_second")[0] for who in ("mox", "limit", "mox exported"))
+        peers = [best(row, who, "images_per_second") for who in ("onnx", "torch")]
+        fastest = max(value or 0 for value, _ in peers)
+        cells.append([*name.split(), str(rounds(row)), number(ours), of_mox("TensorFlow's threads"), of_mox("and as it is built"), number(exported),
+                      *(number(value) + (f" ({setting})" if value and setting != "default" else "") for value, setting in peers),
+                      f"{ours / fastest:.2f}" if fastest else "", *((number(limit), f"{ours / limit:.2f}") if limit else ("", "")),
+                      f"{limit / fastest:.2f}" if limit and fastest else "", number(best(row, "mox", "peak_mib")[0])])
+    return lines_of(["network", "dtype", "batch", "rounds", "mox", "on TensorFlow's threads", "and nothing folded or packed", "exported, TensorFlow's loader",
+                     "ONNX Runtime", "PyTorch", "mox / best peer", "limit", "mox / limit", "limit / best peer", "peak MiB"], cells)
 
 
 def data():

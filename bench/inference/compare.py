@@ -2,8 +2,8 @@
 PyTorch and ONNX Runtime, whole processes in turn, and the limit: the machine's peak over what the network multiplies. Writes results.json
 (see results.py). Build with -DMOX_BUILD_BENCH=ON first.
 
-  .venv/bin/python bench/inference/compare.py [--networks=resnet_v1_50,…] [--dtypes=float32,bfloat16] [--batches=1,32]
-      [--seconds=2] [--runs=1] [--peers=torch,onnx,saved_model] [--peers_python=PYTHON] [--output=bench/inference/results.json]
+  .venv/bin/python bench/inference/compare.py [--networks=resnet_v15_50,…] [--dtypes=float32,bfloat16] [--batches=1,32]
+      [--seconds=2] [--runs=1] [--peers=torch,onnx,saved_model] [--torch=compile,…] [--all_settings] [--peers_python=PYTHON] [--output=bench/inference/results.json]
 
 The rate is that of the median step of the second half. Checkpoints and what is exported, for ONNX Runtime and by mox, are made before and
 kept in --models. Settings of `mox` are its own: without threads of its steps' own, and without what is folded and packed.
@@ -63,7 +63,7 @@ def contenders(network, dtype, batch, args):
     if dtype == "float32":
         yield Contender("limit", [BUILD / "bin/peak", 1], read=limit)
     if "torch" in args.peers:
-        for setting in ("compile", "channels_last", "eager"):
+        for setting in args.torch.split(","):
             yield Contender("torch", [python, HERE / "torch_network.py", network, dtype, batch, args.seconds, setting], setting, read=rate)
     if dtype != "float32":
         return
@@ -77,10 +77,11 @@ def contenders(network, dtype, batch, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", default="resnet_v1_50,mobilenet_v1,inception_v3")
+    parser.add_argument("--networks", default="resnet_v15_50,mobilenet_v1,inception_v3")
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--batches", default="1,32")
     parser.add_argument("--peers", default="torch,onnx,saved_model")
+    parser.add_argument("--torch", default="compile,channels_last,eager", help="PyTorch's settings")
     parser.add_argument("--all_settings", action="store_true", help="also mox with its changes switched off")
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--runs", type=int, default=1)

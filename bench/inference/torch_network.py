@@ -14,6 +14,7 @@ import torchvision
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import results
 import torch_models
+from torch._inductor import config as inductor
 
 torch.manual_seed(1)
 torch.set_num_threads(len(os.sched_getaffinity(0)))
@@ -32,8 +33,7 @@ def measure(dtype, batch, seconds, setting):
     if setting != "eager":
         step, images = step.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
     if setting == "compile":
-        import torch._inductor.config
-        torch._inductor.config.freezing = True
+        inductor.freezing = True
         step = torch.compile(step)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
         times = results.repeated(lambda: step(images), seconds)
