@@ -36,9 +36,14 @@ def test_usage(weights, tmp_path):
                                  ((weights, tmp_path / "run", "--model_name=resnet_v1_50"), 2, "is a resnet_v15_18 of PyTorch")):
         done = mox("convert", *words, check=False, env=ENV)
         assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
-    bare = tmp_path / "bare"
-    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare, packages = tmp_path / "bare", tmp_path / "packages"
+    bare.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{packages}" exec {sys.executable} -S "$@"\n')
     bare.chmod(0o755)
-    done = mox("convert", weights, tmp_path / "run", check=False, env={**ENV, "MOX_PYTHON": str(bare)})
-    assert done.returncode == 1 and "lacks numpy" in done.stderr and "MOX_PYTHON" in done.stderr and "Traceback" not in done.stderr
+    packages.mkdir()
+    numpy = list(pathlib.Path(np.__file__).parents[1].glob("numpy*"))
+    for installed, message in (([], "lacks numpy: "), (numpy, "cannot convert: moxing.tensorflow needs TensorFlow ")):
+        for path in installed:
+            (packages / path.name).symlink_to(path)
+        done = mox("convert", weights, tmp_path / "run", check=False, env={**ENV, "MOX_PYTHON": str(bare)})
+        assert done.returncode == 1 and message in done.stderr and "MOX_PYTHON" in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not pathlib.Path(tmp_path / "run").exists()

@@ -51,8 +51,9 @@ def main(arguments):
     try:
         from moxing.convert import convert_weights
     except ImportError as e:
-        sys.stderr.write(f"mox convert: the Python {sys.executable} lacks {e.name} ({e}): install it there (TensorFlow brings all but h5py), or name the "
-                         "Python that has it in MOX_PYTHON\n")
+        lacks = f"lacks {e.name}: {e}" if e.name else f"cannot convert: {e}"  # ours tells what to install
+        sys.stderr.write(f"mox convert: the Python {sys.executable} {lacks}. Install it there (TensorFlow brings all but h5py), or name the Python "
+                         "that has it in MOX_PYTHON\n")
         sys.exit(1)
     try:
         made = convert_weights(**options)
