@@ -19,7 +19,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests/cli"))
-from cluster import Cluster, steps_of
+from cluster import Cluster, Patience, steps_of
 
 STEPS, SAVE_STEPS, BATCH = 400, 20, 24
 MODELS = [["--model=conv"], ["--model=gan"], ["--loss_scale=dynamic"], ["--optimizer=lars"]]
@@ -96,21 +96,21 @@ class Trial:
     def wait_for_moment(self):
         """Mostly until steps are done again, sometimes while processes still come together."""
         self.cluster[self.chance.randrange(self.workers)].wait_for_step(1, 90)
-        before, end = self.steps_done(), time.monotonic() + 120
+        before, patience = self.steps_done(), Patience(120)
         if self.chance.random() < 0.75:
             while self.steps_done() == before and not self.ended():
-                assert time.monotonic() < end, "no step is done any more:\n" + self.cluster[0].said()
+                assert not patience.is_over(), "no step is done any more:\n" + self.cluster[0].said()
                 time.sleep(0.05)
         time.sleep(self.chance.uniform(0, 1.5))
 
     def wait_for_end(self):
         """A slow machine is no hang: as long as steps are done, or begun anew."""
-        done, end = self.steps_done(), time.monotonic() + 120
+        done, patience = self.steps_done(), Patience(120)
         while any(self.cluster[index].process.poll() is None for index in range(self.workers)):
             time.sleep(0.2)
             if self.steps_done() != done:
-                done, end = self.steps_done(), time.monotonic() + 120
-            assert time.monotonic() < end, "no step is done any more:\n" + self.cluster[0].said()
+                done, patience = self.steps_done(), Patience(120)
+            assert not patience.is_over(), "no step is done any more:\n" + self.cluster[0].said()
 
     def steps_done(self):
         return sum(worker.out.stat().st_size for worker in self.cluster.workers.values() if worker.out.exists())
@@ -124,7 +124,7 @@ class Trial:
                     break
                 restored.append(self.disturb(kills - sum(self.struck.values())))
             self.wait_for_end()
-            results = cluster.results()
+            results = cluster.results(seconds=300)
             self.check_servers_end()
             said = cluster[0].said()
         last = results[0]["global_step"]
@@ -177,7 +177,7 @@ class References:
             servers, flags, _ = MODES[mode]
             with Cluster(self.root / f"undisturbed{len(self.known)}", workers, f"--batch_size={batch_size(mode, workers)}", f"--steps={STEPS}", *flags,
                          *model, servers=servers) as cluster:
-                cluster.results(seconds=150)
+                cluster.results(seconds=400)
                 self.known[key] = cluster.steps()
         return self.known[key]
 

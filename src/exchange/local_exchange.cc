@@ -5,6 +5,7 @@
 #include "exchange/device_copies.h"
 #include "exchange/device_sums.h"
 #include "exchange/joined_products.h"
+#include "exchange/shared_losses.h"
 #include "graph/node_defs.h"
 
 namespace mox {
@@ -54,6 +55,7 @@ void add_variant(BuiltGraph* graph, const std::vector<std::vector<std::string>>&
 }  // namespace
 
 void LocalExchange::join(BuiltGraph* graph) {
+  if (graph->towers.size() > 1 && !devices_.on_gpus()) share_losses_of_weights(&graph->graph);
   const std::vector<std::vector<std::string>> means = means_of(graph, sums_, devices_);
   if (sums_ == Sums::kTried && graph->towers.size() > 1) add_variant(graph, means);
   std::unordered_map<std::string, tf::NodeDef*> nodes;

@@ -24,5 +24,8 @@ std::vector<std::string> add_unpack(tensorflow::GraphDef* graph, const std::stri
 
 // The small variables that a step reads from a parameter server come together. After place_on_servers().
 void pack_reads(BuiltGraph* graph, const DevicePlan& plan);
+// And so go the values by which this process moves small variables there (the chief: moving averages). After
+// pack_reads().
+void pack_updates(BuiltGraph* graph, const DevicePlan& plan);
 
 }  // namespace mox

@@ -167,9 +167,15 @@ std::string ParameterServerExchange::add_exchange(BuiltGraph* graph, const std::
                                                   const std::string& server) {
   tf::GraphDef* def = &graph->graph;
   add_accumulator(graph, name, server);
+  const auto hand_over = [&](const std::string& value, tf::DataType type) {
+    NodeMaker(def, name + "/handed", "MoxHandOver").input(value).attr("dtype", type).device(here);
+    return name + "/handed";
+  };
   if (options_.bfloat16_gradients && dtype == tf::DT_FLOAT) {
     const std::string half = add_cast(def, name + "/half", tensor, dtype, tf::DT_BFLOAT16, here);
-    tensor = add_cast(def, name + "/whole", half, tf::DT_BFLOAT16, dtype, server);
+    tensor = add_cast(def, name + "/whole", hand_over(half, tf::DT_BFLOAT16), tf::DT_BFLOAT16, dtype, server);
+  } else {
+    tensor = hand_over(tensor, dtype);
   }
   add_push(graph, name, tensor, dtype, server);
   return is_chief() ? add_take(graph, name, dtype, name + "/push", server) : "";

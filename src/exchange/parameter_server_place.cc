@@ -29,6 +29,7 @@ void ParameterServerExchange::place(BuiltGraph* graph) {
   if (options_.copies || options_.tries_copies) use_copies(graph);
   place_on_servers(graph, servers_, options_.devices);
   pack_reads(graph, options_.devices);
+  pack_updates(graph, options_.devices);
   if (!is_chief()) take_local_state_of_chief(graph);
 }
 

@@ -52,6 +52,14 @@ REGISTER_OP("MoxTakeGradient")
     .SetIsStateful()
     .SetShapeFn(tf::shape_inference::UnknownShape);
 
+// Its input. For what another process takes.
+REGISTER_OP("MoxHandOver")
+    .Input("value: dtype")
+    .Output("same: dtype")
+    .Attr("dtype: type")
+    .SetIsStateful()
+    .SetShapeFn(tf::shape_inference::UnchangedShape);
+
 using Done = tf::AsyncOpKernel::DoneCallback;
 using Gradients = std::vector<tf::Tensor>;
 
@@ -225,6 +233,17 @@ class TakeGradientOp : public tf::AsyncOpKernel {
   }
 };
 
+// The executor goes on with an operation that is cheap, and with what follows it alone, before it puts the next layer's
+// gradient on the stack. It takes TensorFlow's own sending for expensive, until it has measured it for many steps:
+// gradients, ready long before, were all sent at the end of the backward pass.
+class HandOverOp : public tf::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  bool IsExpensive() override { return false; }
+  void Compute(tf::OpKernelContext* c) override { c->set_output(0, c->input(0)); }
+};
+
+REGISTER_KERNEL_BUILDER(Name("MoxHandOver").Device(tf::DEVICE_DEFAULT), HandOverOp);
 REGISTER_KERNEL_BUILDER(Name("MoxGradientMean").Device(tf::DEVICE_CPU), GradientMeanOp);
 REGISTER_KERNEL_BUILDER(Name("MoxSetGradientStep").Device(tf::DEVICE_CPU), SetGradientStepOp);
 REGISTER_KERNEL_BUILDER(Name("MoxPushGradient").Device(tf::DEVICE_CPU), PushGradientOp);

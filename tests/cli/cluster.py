@@ -26,6 +26,18 @@ def free_addresses(count):
             one.close()
 
 
+class Patience:
+    """Ends after so many seconds in which this process ran: one that was frozen, with the others, waited for nobody."""
+
+    def __init__(self, seconds):
+        self.left, self.last = seconds, time.monotonic()
+
+    def is_over(self):
+        now = time.monotonic()
+        self.left, self.last = self.left - min(now - self.last, 1), now
+        return self.left < 0
+
+
 def steps_of(path):
     """global step -> what it had, of all devices together; a step that was done again after a loss stands there once, as it was last."""
     if not path.exists():
@@ -74,19 +86,19 @@ class Worker:
 
     def wait_for_step(self, step, seconds=40):
         """Until it has done the step."""
-        end = time.monotonic() + seconds
+        patience = Patience(seconds)
         while True:
             done = steps_of(self.out)
             if done and max(done) >= step:
                 return
             assert self.process.poll() is None, f"worker {self.index} ended\n{self.said()}"
-            assert time.monotonic() < end, f"worker {self.index} is not at step {step}\n{self.said()}"
+            assert not patience.is_over(), f"worker {self.index} is not at step {step}\n{self.said()}"
             time.sleep(0.01)
 
     def wait_for_text(self, text, seconds=40):
-        end = time.monotonic() + seconds
+        patience = Patience(seconds)
         while text not in self.said():
-            assert time.monotonic() < end, f"worker {self.index} does not say {text!r}\n{self.said()}"
+            assert not patience.is_over(), f"worker {self.index} does not say {text!r}\n{self.said()}"
             time.sleep(0.01)
 
 

@@ -195,6 +195,42 @@ TEST(LocalExchange, ProductsOfWeightsThatOutweighTheirRowsAreOne) {
   }
 }
 
+// Each device's loss has the weights' own terms; devices read the same weights, and the terms are computed once.
+TEST(LocalExchange, TermsOfTheWeightsAreComputedOnce) {
+  RunConfig config = config_on(3);
+  config.random_seed = 3;
+  config.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys) {
+    const Output x = layers::fully_connected(s, inputs[0], 8, "first", {.weight_decay = 0.01f});
+    const Output y = layers::fully_connected(s, x, 1, "second", {.weight_decay = 0.02f});
+    std::vector<Output> losses{ops::L2Loss(s, ops::Sub(s, ops::Mean(s, y, 1), inputs[1]))};
+    for (const Output& term : s.get_collection(collections::kRegularizationLosses)) losses.push_back(term);
+    return ModelSpec{.loss = Output(ops::AddN(s, losses))};
+  };
+  std::vector<InputTensor> batch;
+  BuiltGraph graph = build_run_graph(config, &batch);
+  const auto losses = [&](BuiltGraph of) {
+    EngineSession session(of, SessionFactory(config));
+    session.initialize({});
+    session.start_input();
+    std::vector<std::string> fetches;
+    for (const TowerInfo& tower : of.towers) fetches.push_back(tower.losses[0]);
+    std::vector<float> values;
+    for (const tf::Tensor& loss : session.run(session.prepare(fetches, {}))) values.push_back(loss.scalar<float>()());
+    return values;
+  };
+  const std::vector<float> before = losses(graph);
+  EXPECT_EQ(count(graph, "L2Loss"), 9);
+  LocalExchange().join(&graph);
+  std::set<std::string> taken;
+  const std::map<std::string, tf::NodeDef> nodes = by_name(graph);
+  for (const auto& [name, node] : nodes)
+    for (const std::string& input : node.input())
+      if (const auto from = nodes.find(name_of(input)); from != nodes.end() && from->second.op() == "L2Loss")
+        taken.insert(from->first);
+  EXPECT_EQ(taken.size(), 5u) << "two of the weights, and one of each device's samples";
+  EXPECT_EQ(losses(graph), before);
+}
+
 // Of two losses, one whose gradients are dead in some steps must not take the other's along.
 TEST(LocalExchange, LossesHaveBucketsOfTheirOwn) {
   RunConfig config = config_on(2);

@@ -9,6 +9,9 @@
 #include <thread>
 
 #include "cluster/processes.h"
+#include "exchange/exchange.h"
+#include "exchange/parameter_server_exchange.h"
+#include "run/graph_builder.h"
 #include "run/toy_model.h"
 
 extern char** environ;
@@ -16,7 +19,7 @@ extern char** environ;
 namespace mox {
 namespace {
 
-using testing::TempDir;
+using namespace mox::testing;
 
 std::string joined(const std::vector<std::string>& parts) {
   std::string text;
@@ -108,6 +111,56 @@ void expect_losses_of_one(const std::string& test, int workers = 2, int servers 
   ASSERT_EQ(all[0].size(), 51u);
   EXPECT_NEAR(all[0][50][0], one[50][0], 1e-4) << "moving averages";
   EXPECT_EQ(all[0][50][1], 50);
+}
+
+// What of a step's values goes from one process to the other, by the node that makes it.
+std::set<std::string> sent(const BuiltGraph& graph, const std::string& from, const std::string& to) {
+  std::map<std::string, const tensorflow::NodeDef*> nodes;
+  for (const tensorflow::NodeDef& node : graph.graph.node()) nodes[node.name()] = &node;
+  const auto name_of = [](const std::string& input) { return input.substr(0, input.find(':')); };
+  std::set<std::string> names, seen(graph.train_ops.begin(), graph.train_ops.end());
+  std::vector<std::string> stack(seen.begin(), seen.end());
+  while (!stack.empty()) {
+    const tensorflow::NodeDef& node = *nodes.at(stack.back());
+    stack.pop_back();
+    for (const std::string& input : node.input()) {
+      const std::string source = name_of(input[0] == '^' ? input.substr(1) : input);
+      if (seen.insert(source).second) stack.push_back(source);
+      if (input[0] != '^' && nodes.at(source)->device().starts_with(from) && node.device().starts_with(to))
+        names.insert(source);
+    }
+  }
+  return names;
+}
+
+// Each transfer costs: averages go together, there and back, and what is sent is handed over as soon as it is there.
+TEST(ParameterServers, SmallValuesTravelTogether) {
+  for (const int task : {0, 1}) {
+    RunConfig config{toy_options("", 1)};
+    config.model_fn = [](const Scope& s, const std::vector<Output>& inputs, ModeKeys) {
+      Output x = inputs[0];
+      for (const char* name : {"a", "b", "c"})
+        x = layers::batch_norm(s, layers::fully_connected(s, x, 200, name, {}), name, {.is_training = true});
+      return ModelSpec{.loss = Output(ops::Mean(s, ops::Square(s, ops::Sub(s, ops::Mean(s, x, 1), inputs[1])), 0))};
+    };
+    config.devices = DevicePlan(1, true).in_cluster(task, 1);
+    std::vector<InputTensor> batch;
+    BuiltGraph graph = build_run_graph(config, &batch);
+    ParameterServerExchange exchange({.task = task, .workers = 2, .devices = config.devices});
+    connect_gradients(&graph, &exchange, {});
+    exchange.place(&graph);
+    std::set<std::string> there = sent(graph, task_name("worker", task), task_name("ps", 0));
+    EXPECT_EQ(there.count("mox_ps/moved_0"), task == 0 ? 1u : 0u) << "averages are the chief's";
+    const auto is_gradient = [](const std::string& name) { return name.ends_with("/handed"); };
+    EXPECT_EQ(std::count_if(there.begin(), there.end(), is_gradient), 3) << "two large ones, and the small ones";
+    std::erase_if(there, [&](const std::string& name) { return is_gradient(name) || name.starts_with("Const"); });
+    for (const char* known : {"mox_ps/moved_0", "mox_ps/arrived/one", "mox_ps/local_step/read"}) there.erase(known);
+    EXPECT_EQ(there, std::set<std::string>());
+    std::set<std::string> back = sent(graph, task_name("ps", 0), task_name("worker", task));
+    EXPECT_EQ(back.count("mox_ps/pulled_0"), 1u);
+    for (const std::string& name : back) EXPECT_EQ(name.find("moving"), std::string::npos) << name;
+    EXPECT_LE(back.size(), 6u) << "two large weights, the small ones, and the step";
+  }
 }
 
 TEST(ParameterServers, LossesAreThoseOfOneProcess) { expect_losses_of_one("plain"); }
