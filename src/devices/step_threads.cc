@@ -89,10 +89,12 @@ void StepThreads::ScheduleWithHint(std::function<void()> work, int start, int li
 }
 
 void StepThreads::push(Task task) {
-  if (task.tree) task.tree->left.fetch_add(1, std::memory_order_relaxed);
+  const bool is_in_tree = task.tree != nullptr;
+  if (is_in_tree) task.tree->left.fetch_add(1, std::memory_order_relaxed);
   const MutexLock lock(mutex_);
   tasks_.push_back(std::move(task));
   waiting_.store(static_cast<int>(tasks_.size()));
+  if (is_in_tree && callers_asleep_.load() > 0) done_.notify_all();  // who asks for it may wait for it, too
   if (are_all_expected()) return;
   if (sleeping_ > waking_) {
     ++waking_;
@@ -111,10 +113,14 @@ StepThreads::Task StepThreads::take(std::deque<Task>::iterator place) {
   return task;
 }
 
+std::deque<StepThreads::Task>::iterator StepThreads::find_one_of(const Tree* tree) {
+  return std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) { return task.tree == tree; });
+}
+
 bool StepThreads::run_one_of(Tree* tree) {
   if (waiting_.load(std::memory_order_acquire) == 0) return false;
   MutexLock lock(mutex_);
-  const auto place = std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) { return task.tree == tree; });
+  const auto place = find_one_of(tree);
   if (place == tasks_.end()) return false;
   const Task task = take(place);
   lock.unlock();
@@ -142,7 +148,7 @@ void StepThreads::run_root(const std::function<void()>& work) {
     if (!run_one_of(&tree) && !spin(is_done)) {
       MutexLock lock(mutex_);
       callers_asleep_.fetch_add(1);
-      done_.wait(lock, is_done);
+      done_.wait(lock, [&]() MOX_REQUIRES(mutex_) { return is_done() || find_one_of(&tree) != tasks_.end(); });
       callers_asleep_.fetch_sub(1);
     }
   here() = before;

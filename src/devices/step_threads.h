@@ -54,6 +54,7 @@ class MOX_EXPORT StepThreads : public tensorflow::thread::ThreadPoolInterface {
   Task take(std::deque<Task>::iterator place) MOX_REQUIRES(mutex_);
   void run(const Task& task);
   void run_root(const std::function<void()>& work);
+  std::deque<Task>::iterator find_one_of(const Tree* tree) MOX_REQUIRES(mutex_);
   // Whether one was left that nobody had begun.
   bool run_one_of(Tree* tree);
   void run_first(MutexLock* lock) MOX_REQUIRES(mutex_);

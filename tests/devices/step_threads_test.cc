@@ -68,6 +68,24 @@ TEST(StepThreads, ARootReturnsWhenItsTreeIsDone) {
   EXPECT_EQ(done, 3);
 }
 
+// With nobody else left to compute it, the caller that sleeps does.
+TEST(StepThreads, ATaskMayWaitForTasksOfItsOwn) {
+  StepThreads threads(2);
+  std::latch begun(1), inner(1);
+  threads.ScheduleWithHint(
+      [&] {
+        threads.Schedule([&] {
+          begun.count_down();
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));  // longer than anybody looks for work
+          threads.Schedule([&] { inner.count_down(); });
+          inner.wait();
+        });
+        begun.wait();
+      },
+      0, 1);
+  EXPECT_TRUE(inner.try_wait());
+}
+
 // What the caller has to begin itself before it waits, and what is no root.
 TEST(StepThreads, OtherTasksRunElsewhere) {
   std::latch begun(2), begun_with_hint(2);  // both at once, while nobody is in the last place
