@@ -85,7 +85,7 @@ void CheckpointObserver::save_after_error(const Ending& ending) {
 }
 
 std::string last_checkpoint(CheckpointWriter* writer) {
-  if (!writer) return "there is no checkpoint yet, nor will there be one without a log_dir";
+  if (!writer) return "this process saves no checkpoints: that needs a log_dir, and of several workers it is the first";
   writer->wait();
   const std::string saved = writer->last_saved(), good = writer->last_good();
   if (!saved.empty()) return "the last checkpoint is " + saved;
