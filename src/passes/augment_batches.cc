@@ -30,8 +30,9 @@ tf::Tensor int64_scalar(int64_t value) {
 // place.
 bool takes_no_time(const tf::FunctionDef& function) {
   return std::all_of(function.node_def().begin(), function.node_def().end(), [](const tf::NodeDef& node) {
-    return is_cheap_operation(node.op()) || is_one_of(node.op(), {"MoxCheckExample", "ParseExample", "MoxCheckLabel",
-                                                                  "RandomUniform", "RandomUniformInt"});
+    return is_cheap_operation(node.op()) ||
+           is_one_of(node.op(), {"MoxCheckExample", "ParseExample", "MoxCheckLabel", "MoxClassOfLabel", "RandomUniform",
+                                 "RandomUniformInt"});
   });
 }
 

@@ -34,6 +34,12 @@ def test_class_folders(pictures, tmp_path):
     assert sum(line.split()[-1] == "trouser" for line in table) > 0.8 * len(table)
 
 
+def test_one_call_decodes_a_batch(pictures, tmp_path):
+    words = ["train", "--model_name=resnet_v1_18", "--image_size=32", f"--data_url={pictures}", f"--train_url={tmp_path / 'run'}", "--batch_size=4",
+             "--max_number_of_steps=1", "--running_log_level=debug"]
+    assert "input: and a batch in one call" in mox(*words).stderr
+
+
 def test_data_are_listed_once_a_command(pictures, tmp_path):
     """Each listing tells what it leaves out, and counting the records of many files what is broken in them."""
     import shutil
