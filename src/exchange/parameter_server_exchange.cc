@@ -309,9 +309,9 @@ void ParameterServerExchange::end_step_of_other(BuiltGraph* graph) {
 
 void ParameterServerExchange::start(BuiltGraph* graph) {
   tf::GraphDef* def = &graph->graph;
-  read_global_step(graph, std::string(kStart) + "/step", "");
-  add_assign(def, std::string(kLocalStep) + "/first", kLocalStep, std::string(kStart) + "/step", tf::DT_INT64,
-             options_.devices.here(""));
+  const std::string step = std::string(kStart) + "/step";
+  read_global_step(graph, step, "");
+  add_assign(def, std::string(kLocalStep) + "/first", kLocalStep, step, tf::DT_INT64, options_.devices.here(""));
   NodeMaker all(def, kStart, "NoOp");
   all.control(std::string(kLocalStep) + "/first").control(arrival_of_worker(options_.task) + "/first");
   all.device(options_.devices.here(""));
@@ -319,10 +319,7 @@ void ParameterServerExchange::start(BuiltGraph* graph) {
     all.control(std::string(kWholeState) + "/first");
     for (const auto& [accumulator, device] : accumulators_) all.control(accumulator + "/start");
     for (const auto& [accumulator, device] : accumulators_)
-      NodeMaker(def, accumulator + "/start", "MoxSetGradientStep")
-          .input(accumulator)
-          .input(std::string(kStart) + "/step")
-          .device(device);
+      NodeMaker(def, accumulator + "/start", "MoxSetGradientStep").input(accumulator).input(step).device(device);
   }
   starters_.push_back(kStart);
 }
