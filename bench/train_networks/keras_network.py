@@ -10,7 +10,7 @@ import tensorflow as tf
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import results
 
-MODELS = {"resnet_v1_50": keras.applications.ResNet50, "mobilenet_v1": keras.applications.MobileNet,
+MODELS = {"resnet_v1_keras_50": keras.applications.ResNet50, "mobilenet_v1": keras.applications.MobileNet,
           "inception_v3": keras.applications.InceptionV3, "vgg_16": keras.applications.VGG16}
 name, dtype, batch, steps, each = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5].split("=")[1])
 if dtype == "bfloat16":
