@@ -85,7 +85,7 @@ void CheckpointObserver::save_after_error(const Ending& ending) {
 }
 
 std::string last_checkpoint(CheckpointWriter* writer) {
-  if (!writer) return "this process saves no checkpoints: that needs a log_dir, and of several workers it is the first";
+  if (!writer) return "this process saves no checkpoints: it has no log_dir, or is not the first of several workers";
   writer->wait();
   const std::string saved = writer->last_saved(), good = writer->last_good();
   if (!saved.empty()) return "the last checkpoint is " + saved;

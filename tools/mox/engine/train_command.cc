@@ -183,11 +183,11 @@ int run_train(const std::vector<std::string>& args) {
     write_config(flags.classifier, flags.run.log_dir);
     write_train_file(flags);
   };
-  if (is_chief())
+  const bool tells = is_chief() && get_flag<std::string>("job_name") == "worker";
+  if (tells)
     log_info(fmt::format("training {} on {} from {}; checkpoints, log and events go to {}", flags.classifier.model_name,
                          flags.classifier.dataset_name.empty() ? "own images" : flags.classifier.dataset_name,
                          flags.classifier.data_url, flags.run.log_dir));
-  const bool tells = is_chief() && get_flag<std::string>("job_name") == "worker";
   if (tells) log_info(describe(flags.data));
   const RunResult result = run(options);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
