@@ -42,9 +42,10 @@ def pretend(mox, monkeypatch):
         check, run_built_graph, graphs = _engine.RunConfig.check, _engine.run_built_graph, []
 
         def checked(config, *rest):
-            check(config, *rest)
+            folders = check(config, *rest)
             plan = _engine.DevicePlan(towers, gpus)
             config.devices = plan.with_copies() if copies else plan
+            return folders
 
         def seen(built, export, config, *rest):
             graphs.append(tf.GraphDef.FromString(built.graph_on(config.devices)))
