@@ -3,8 +3,8 @@
 #include <unordered_map>
 
 #include "devices/device_plan.h"
-#include "exchange/graph_walk.h"
 #include "graph/graph_state.h"
+#include "graph/graph_walk.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
 #include "moxing/error.h"

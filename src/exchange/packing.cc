@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "exchange/graph_walk.h"
+#include "graph/graph_walk.h"
 #include "graph/node_defs.h"
 #include "graph/variable_uses.h"
 

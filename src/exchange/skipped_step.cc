@@ -3,8 +3,8 @@
 #include <limits>
 #include <unordered_map>
 
-#include "exchange/graph_walk.h"
 #include "graph/graph_state.h"
+#include "graph/graph_walk.h"
 #include "graph/node_defs.h"
 #include "graph/scalar_const.h"
 #include "tensorflow/core/framework/op.h"

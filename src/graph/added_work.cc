@@ -1,7 +1,9 @@
 #include "graph/added_work.h"
 
+#include <algorithm>
 #include <unordered_set>
 
+#include "graph/graph_walk.h"
 #include "graph/node_defs.h"
 
 namespace mox {
@@ -46,22 +48,10 @@ bool is_light(const std::string& op) {
 bool adds_little(const tensorflow::GraphDef& graph, const std::vector<std::string>& computed,
                  const std::vector<std::string>& more) {
   const NodeIndex index = index_nodes(graph);
-  std::unordered_set<std::string> seen;
-  // Nodes that `tensors` need and that were not seen before, as long as `goes_on` takes them.
-  const auto walk = [&](std::vector<std::string> stack, const auto& goes_on) {
-    while (!stack.empty()) {
-      const std::string name = node_of(stack.back());
-      stack.pop_back();
-      const auto found = index.find(name);
-      if (found == index.end() || !seen.insert(name).second) continue;
-      if (!goes_on(*found->second)) return false;
-      stack.insert(stack.end(), found->second->input().begin(), found->second->input().end());
-    }
-    return true;
-  };
-  walk(computed, [](const tensorflow::NodeDef&) { return true; });
-  size_t added = 0;
-  return walk(more, [&](const tensorflow::NodeDef& node) { return ++added <= kMostNodes && is_light(node.op()); });
+  const Names added = ancestors(index, more, ancestors(index, computed));
+  return added.size() <= kMostNodes && std::all_of(added.begin(), added.end(), [&](const std::string& name) {
+           return is_light(index.at(name)->op());
+         });
 }
 
 }  // namespace mox

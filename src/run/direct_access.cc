@@ -1,8 +1,8 @@
 #include "run/direct_access.h"
 
 #include <algorithm>
-#include <unordered_set>
 
+#include "graph/graph_walk.h"
 #include "graph/node_defs.h"
 #include "tensorflow/core/common_runtime/device.h"
 #include "tensorflow/core/common_runtime/device_mgr.h"
@@ -20,10 +20,12 @@ namespace {
 
 constexpr char kDone[] = "mox_done";
 
-bool has_body(const tf::NodeDef& node) {
+// Whether only a run of the session can do it.
+bool needs_session(const tf::NodeDef& node) {
+  if (!node.device().empty() || is_one_of(node.op(), {"Placeholder", "Enter", "Switch"})) return true;
+  if (node.op().find("PyFunc") != std::string::npos) return true;  // takes Python's lock: who waits may hold it
   const tf::OpDef* op = nullptr;
   if (!tf::OpRegistry::Global()->LookUpOpDef(node.op(), &op).ok()) return true;  // a function
-  if (node.op().find("PyFunc") != std::string::npos) return true;  // takes Python's lock: who waits may hold it
   return std::any_of(node.attr().begin(), node.attr().end(),
                      [](const auto& attr) { return attr.second.has_func() || attr.second.list().func_size() > 0; });
 }
@@ -64,19 +66,10 @@ std::optional<tf::GraphDef> DirectAccess::cut_out(const tf::GraphDef& graph,
                                                   const std::vector<std::string>& operations) {
   tf::GraphDef part;
   const NodeIndex index = index_nodes(graph);
-  std::unordered_set<std::string> seen;
-  std::vector<std::string> stack = operations;
-  while (!stack.empty()) {
-    const std::string name = node_of(stack.back());
-    stack.pop_back();
-    if (!seen.insert(name).second) continue;
-    const auto found = index.find(name);
-    if (found == index.end()) return std::nullopt;
-    const tf::NodeDef& node = *found->second;
-    if (!node.device().empty() || has_body(node) || is_one_of(node.op(), {"Placeholder", "Enter", "Switch"}))
-      return std::nullopt;
+  for (const std::string& name : ancestors(index, operations)) {
+    const tf::NodeDef& node = *index.at(name);
+    if (needs_session(node)) return std::nullopt;
     *part.add_node() = node;
-    stack.insert(stack.end(), node.input().begin(), node.input().end());
   }
   *part.mutable_versions() = graph.versions();
   NodeMaker done(&part, kDone, "Const");  // after all of them

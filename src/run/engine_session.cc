@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "graph/graph_state.h"
+#include "graph/graph_walk.h"
 #include "graph/node_defs.h"
 #include "graph/step_variants.h"
 #include "moxing/error.h"
@@ -156,16 +158,9 @@ void EngineSession::settle() const {
 
 bool EngineSession::reads_variables(const std::string& operation) const {
   const NodeIndex index = index_nodes(graph_.graph);
-  std::set<std::string> seen;
-  std::vector<std::string> stack = {operation};
-  while (!stack.empty()) {
-    const auto found = index.find(node_of(stack.back()));
-    stack.pop_back();
-    if (found == index.end() || !seen.insert(found->first).second) continue;
-    if (found->second->op() == "VarHandleOp") return true;
-    stack.insert(stack.end(), found->second->input().begin(), found->second->input().end());
-  }
-  return false;
+  const Names needed = ancestors(index, {operation});
+  return std::any_of(needed.begin(), needed.end(),
+                     [&](const std::string& name) { return index.at(name)->op() == "VarHandleOp"; });
 }
 
 void EngineSession::renew_copies() {

@@ -1,4 +1,4 @@
-#include "exchange/graph_walk.h"
+#include "graph/graph_walk.h"
 
 #include <unordered_map>
 
@@ -14,11 +14,10 @@ Names ancestors(const NodeIndex& index, const std::vector<std::string>& from, co
   Names seen;
   std::vector<std::string> stack = from;
   while (!stack.empty()) {
-    const std::string name = stack.back();
+    const std::string name = node_of(stack.back());
     stack.pop_back();
     if (stop.count(name) || !seen.insert(name).second) continue;
-    for (const std::string& input : require_node(index, name, "what a step needs").input())
-      stack.push_back(node_of(input));
+    for (const std::string& input : require_node(index, name, "what a step needs").input()) stack.push_back(input);
   }
   return seen;
 }
