@@ -117,8 +117,8 @@ class TrainMode : public RunMode {
     plan.summary_every = config_.save_summary_steps;
     plan.log_always = config_.log_mean && config_.log_every_n_steps > 0 && config_.cluster.is_chief();
     add_trace(&all);
-    all.push_back(std::make_unique<SavedCheck>(writer));
-    all.push_back(std::make_unique<LossCheck>(parts.graph, writer));
+    all.push_back(std::make_unique<SavedCheck>(writer, !config_.cluster.is_chief()));
+    all.push_back(std::make_unique<LossCheck>(parts.graph, writer, !config_.cluster.is_chief()));
     const MetricsObserver& metrics = add_metrics(&all, parts.graph, std::move(plan));
     LogObserver* const log = config_.cluster.is_chief() ? &add_log(&all, metrics, parts.graph, limit_) : nullptr;
     CheckpointObserver::Best best;

@@ -137,8 +137,9 @@ TEST(SavedCheck, TellsOfAnInterruption) {
   check.report({.how = Ending::kFinished, .steps = 3, .global_step = 8}, &result);
   EXPECT_EQ(log.all(), "");
   check.report({.how = Ending::kInterrupted, .steps = 3, .global_step = 8}, &result);
-  EXPECT_TRUE(log.contains("after step 3 (global step 8); this process saves no checkpoints: it has no log_dir"))
-      << log.all();
+  EXPECT_TRUE(log.contains("after step 3 (global step 8); there is no checkpoint yet")) << log.all();
+  SavedCheck(nullptr, true).report({.how = Ending::kInterrupted, .steps = 3, .global_step = 8}, &result);
+  EXPECT_TRUE(log.contains("after step 3 (global step 8); the first worker saves the checkpoints")) << log.all();
 }
 
 }  // namespace

@@ -326,8 +326,7 @@ TEST(Run, WithoutALogDirNothingIsSaved) {
   EXPECT_TRUE(log.contains("no log_dir is given: nothing of this training is saved")) << log.all();
   EXPECT_TRUE(log.contains("step: 20(global step: 20)")) << log.all();
   options.optimizer_fn = get_optimizer_fn("sgd", 1e10);
-  EXPECT_NE(error_of<RunError>([&] { run(options); }).find("saves no checkpoints: it has no log_dir"),
-            std::string::npos);
+  EXPECT_NE(error_of<RunError>([&] { run(options); }).find("no checkpoint yet"), std::string::npos);
 }
 
 TEST(Run, AFetchStrategyDecidesWhatAStepFetches) {

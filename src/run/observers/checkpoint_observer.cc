@@ -84,8 +84,9 @@ void CheckpointObserver::save_after_error(const Ending& ending) {
                          writer_->last_saved()));
 }
 
-std::string last_checkpoint(CheckpointWriter* writer) {
-  if (!writer) return "this process saves no checkpoints: it has no log_dir, or is not the first of several workers";
+std::string last_checkpoint(CheckpointWriter* writer, bool another_saves) {
+  if (!writer && another_saves) return "the first worker saves the checkpoints";
+  if (!writer) return "there is no checkpoint yet, nor will there be one without a log_dir";
   writer->wait();
   const std::string saved = writer->last_saved(), good = writer->last_good();
   if (!saved.empty()) return "the last checkpoint is " + saved;
@@ -111,7 +112,7 @@ void SavedCheck::report(const Ending& ending, RunResult*) {
   if (ending.how == Ending::kInterrupted) {
     log_warning(fmt::format("stopped by {} after step {} (global step {}); {}",
                             SignalGuard::received() == SIGTERM ? "SIGTERM" : "SIGINT", ending.steps, ending.global_step,
-                            last_checkpoint(writer_)));
+                            last_checkpoint(writer_, another_saves_)));
   }
   const std::string error = writer_ ? writer_->last_error() : "";
   if (!error.empty()) throw RunError("the last checkpoint was not saved: " + error);

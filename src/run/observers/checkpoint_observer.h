@@ -55,7 +55,8 @@ class MOX_EXPORT CheckpointObserver : public StepObserver {
 };
 
 // In words, for messages: what is there when nothing more is being written. nullptr: the run writes none.
-std::string last_checkpoint(CheckpointWriter* writer);
+// `another_saves`: the process that writes them is another one.
+std::string last_checkpoint(CheckpointWriter* writer, bool another_saves = false);
 // RunError when the weights of a save were not worth it: the step after it cannot be, either. nullptr: nothing.
 void check_saved(CheckpointWriter* writer);
 
@@ -63,12 +64,14 @@ void check_saved(CheckpointWriter* writer);
 // or show something.
 class MOX_EXPORT SavedCheck : public StepObserver {
  public:
-  explicit SavedCheck(CheckpointWriter* writer) : writer_(writer) {}
+  explicit SavedCheck(CheckpointWriter* writer, bool another_saves = false)
+      : writer_(writer), another_saves_(another_saves) {}
   int64_t wants(const StepNumber& number) override;
   void report(const Ending& ending, RunResult* result) override;
 
  private:
   CheckpointWriter* const writer_;  // may be nullptr
+  const bool another_saves_;
 };
 
 }  // namespace mox

@@ -31,7 +31,7 @@ void LossCheck::stop(double value, const std::string& loss, const StepNumber& nu
   throw RunError(
       fmt::format("the loss is {} at step {} (global step {}), tensor {}: training stops; {}. Try a smaller "
                   "learning rate, or look at the input of that step",
-                  value, number.local, number.global, loss, last_checkpoint(writer_)));
+                  value, number.local, number.global, loss, last_checkpoint(writer_, another_saves_)));
 }
 
 }  // namespace mox

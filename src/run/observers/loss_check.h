@@ -9,8 +9,9 @@ namespace mox {
 
 class MOX_EXPORT LossCheck : public StepObserver {
  public:
-  // `writer`: for the message, which says what is saved; nullptr: nothing.
-  LossCheck(const BuiltGraph& graph, CheckpointWriter* writer) : graph_(graph), writer_(writer) {}
+  // `writer`, `another_saves`: for the message, which says what is saved (last_checkpoint).
+  LossCheck(const BuiltGraph& graph, CheckpointWriter* writer, bool another_saves = false)
+      : graph_(graph), writer_(writer), another_saves_(another_saves) {}
   int64_t wants(const StepNumber&) override { return 1; }
   void request(int64_t wanted, StepRequest* request) const override;
   // RunError that names step and tensor.
@@ -21,6 +22,7 @@ class MOX_EXPORT LossCheck : public StepObserver {
 
   const BuiltGraph& graph_;
   CheckpointWriter* const writer_;
+  const bool another_saves_;
 };
 
 }  // namespace mox
