@@ -4,15 +4,12 @@
 
 #include <cstdint>
 
+#include "kernels/clamp.h"
+
 namespace mox::kernels {
 
 // bfloat16 as its bits.
 using bfloat16_bits = uint16_t;
-
-// What follows the normalisation: min(max(v, floor), ceiling); its gradient passes strictly in between.
-struct Clamp {
-  float floor, ceiling;
-};
 
 // Mean and sum of squared deviations of rows [begin, end), a channel: blocks that stay in the cache, joined pairwise
 // (Chan, Golub, LeVeque 1979), so that a large mean costs no digits. `scratch`: 2 * channels.

@@ -3,8 +3,6 @@
 // about half as often as the separate operations (where a ResNet-50 step spends a third of its time).
 #include <fmt/format.h>
 
-#include <limits>
-
 #include "kernels/batch_norm_loops.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
@@ -147,12 +145,6 @@ class MomentsOp : public tf::OpKernel {
     }
   }
 };
-
-Clamp clamp_of(const std::string& activation) {
-  constexpr float kNone = std::numeric_limits<float>::infinity();
-  if (activation.empty()) return {-kNone, kNone};
-  return {0, activation == "Relu6" ? 6 : kNone};
-}
 
 // What the normalisation and its gradient share.
 template <typename T>

@@ -8,6 +8,7 @@
 #include "passes/dense_convolutions.h"
 #include "passes/depthwise_precision.h"
 #include "passes/early_gradients.h"
+#include "passes/fast_convolutions.h"
 #include "passes/fold_batch_norm.h"
 #include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
@@ -126,6 +127,8 @@ const std::vector<Pass>& passes() {
        [](G* g, const C& c) {
          if (c.half_precision) compute_in_half_precision(&g->graph);
        }},
+      // After what looks for convolutions, their biases or ReLUs, and after what chooses their types.
+      {"fast_convolutions", In::kTrain, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
       // After all that adds to gradients.
       {"early_gradients", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {

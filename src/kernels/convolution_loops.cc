@@ -1,0 +1,20 @@
+#include "kernels/convolution_loops.h"
+
+namespace mox::kernels {
+
+const ConvolutionLoops* convolution_loops() {
+#if defined(__x86_64__)
+  static const ConvolutionLoops* loops = [] {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+      return convolution_loops_avx512();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? convolution_loops_avx2() : nullptr;
+  }();
+  return loops;
+#else
+  return nullptr;
+#endif
+}
+
+}  // namespace mox::kernels

@@ -1,0 +1,90 @@
+// The arithmetic of convolutions in float32, for one thread and one instruction set: products of matrices whose sums stay in
+// registers, and Winograd's transforms of 3x3 filters. kernels/convolution.h puts them together.
+//
+// Winograd's minimal filtering F(4x4, 3x3) (Lavin, Gray 2015) computes 4x4 outputs of a 3x3 filter from a tile of 6x6 inputs with 36
+// products a channel instead of 144. The polynomials' points are 0, +-5/8, +-3/2 and infinity: with them the error is that of sums in
+// float32, twice that of a convolution by its definition (with 0, +-1, +-2, the usual ones, four times).
+#pragma once
+
+#include <cstdint>
+
+namespace mox::kernels {
+
+// bfloat16 as its bits.
+using bfloat16_bits = uint16_t;
+
+constexpr int64_t kTile = 4, kInputTile = 6, kFrequencies = kInputTile * kInputTile;
+// Channels and filters are multiples of it.
+constexpr int64_t kLanes = 16;
+
+// An image batch [batch, height, width, channels], and what a 3x3 filter with stride 1 makes of it. Tiles are counted
+// over the outputs of all images, row by row.
+struct TiledImage {
+  int64_t batch, height, width, channels;
+  int64_t out_height, out_width;
+  int64_t pad_top, pad_left;
+
+  int64_t tile_rows() const { return (out_height + kTile - 1) / kTile; }
+  int64_t tile_columns() const { return (out_width + kTile - 1) / kTile; }
+  int64_t tiles() const { return batch * tile_rows() * tile_columns(); }
+};
+
+// 36 matrices, one behind the other: element (frequency, row, column) is at data[frequency * stride + row * row_stride + column].
+struct Frequencies {
+  float* data;
+  int64_t stride, row_stride;
+};
+
+// product[r][c] = (add ? product[r][c] : 0) + sum over d of left[r * left_row + d * left_depth] * right(d, c).
+// `right` lies in panels of ConvolutionLoops::columns columns: right(d, c) is at
+// right[c / columns * right_panel + d * right_depth + c % columns]. `columns` here is a multiple of kLanes.
+struct Product {
+  int64_t rows = 0, columns = 0, depth = 0;
+  const float* left = nullptr;
+  int64_t left_row = 0, left_depth = 0;
+  const float* right = nullptr;
+  int64_t right_panel = 0, right_depth = 0;
+  float* product = nullptr;
+  int64_t product_row = 0;
+  bool add = false;
+};
+
+// What follows a convolution: y = clamp(y + bias); bias may be null.
+struct Epilogue {
+  const float* bias;
+  float floor, ceiling;
+};
+
+// The loops for one instruction set. T is float or bfloat16_bits.
+struct ConvolutionLoops {
+  int64_t columns;  // of a panel
+  void (*multiply)(const Product& product);
+
+  // Of filter [3, 3, channels, filters] into panels [frequency][filters / columns][channels][columns], for channels [begin, end). `rotated`:
+  // by 180 degrees, as the gradient of the input needs it. frequency_stride: of `panels`.
+  void (*transform_filter)(const float* filter, int64_t channels, int64_t filters, int64_t begin, int64_t end, bool rotated, float* panels,
+                           int64_t frequency_stride);
+  // dfilter[3, 3, channels, filters] from its 36 matrices [channels, filters], for channels [begin, end).
+  void (*filter_of_frequencies)(const Frequencies& from, int64_t channels, int64_t filters, int64_t begin, int64_t end, float* dfilter);
+  // Tiles [begin, end) of x, one a row; row 0 is tile `begin`.
+  void (*transform_input)(const TiledImage& image, const float* x, int64_t begin, int64_t end, const Frequencies& to);
+  void (*transform_input_bfloat16)(const TiledImage& image, const bfloat16_bits* x, int64_t begin, int64_t end, const Frequencies& to);
+  // Of the gradient [batch, out_height, out_width, filters] of the output.
+  void (*transform_gradient)(const TiledImage& image, const float* dy, int64_t filters, int64_t begin, int64_t end, const Frequencies& to);
+  void (*transform_gradient_bfloat16)(const TiledImage& image, const bfloat16_bits* dy, int64_t filters, int64_t begin, int64_t end,
+                                      const Frequencies& to);
+  // Outputs of tiles [begin, end).
+  void (*output_of_frequencies)(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end,
+                                const Epilogue& epilogue, float* y);
+  void (*output_of_frequencies_bfloat16)(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end,
+                                         const Epilogue& epilogue, bfloat16_bits* y);
+};
+
+// Of this machine; nullptr where none is faster than oneDNN (no AVX2, no x86-64).
+const ConvolutionLoops* convolution_loops();
+
+// Those of an instruction set, which the machine may lack.
+const ConvolutionLoops* convolution_loops_avx512();
+const ConvolutionLoops* convolution_loops_avx2();
+
+}  // namespace mox::kernels

@@ -1,0 +1,8 @@
+// Compiled for AVX-512 (src/CMakeLists.txt): 12 rows of 2 vectors are 24 of its 32 registers.
+#if defined(__x86_64__)
+#define MOX_LANES 16
+#define MOX_ROWS 12
+#include "kernels/convolution_loops_any.h"
+
+const mox::kernels::ConvolutionLoops* mox::kernels::convolution_loops_avx512() { return &kLoops; }
+#endif

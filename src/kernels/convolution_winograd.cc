@@ -1,0 +1,202 @@
+#include "kernels/convolution_parts.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace mox::kernels {
+namespace {
+
+// So much depth of two panels stays in the first cache; where the rows lie side by side in depth, each takes a whole line of it.
+constexpr int64_t kDepth = 256, kDepthOfColumns = 192;
+
+// Overloads by the images' type.
+void to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const float* x, int64_t begin, int64_t end, const Frequencies& to) {
+  loops.transform_input(image, x, begin, end, to);
+}
+void to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const bfloat16_bits* x, int64_t begin, int64_t end,
+                    const Frequencies& to) {
+  loops.transform_input_bfloat16(image, x, begin, end, to);
+}
+void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const float* dy, int64_t filters, int64_t begin,
+                             int64_t end, const Frequencies& to) {
+  loops.transform_gradient(image, dy, filters, begin, end, to);
+}
+void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const bfloat16_bits* dy, int64_t filters,
+                             int64_t begin, int64_t end, const Frequencies& to) {
+  loops.transform_gradient_bfloat16(image, dy, filters, begin, end, to);
+}
+void of_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
+                    int64_t end, const Epilogue& epilogue, float* y) {
+  loops.output_of_frequencies(image, from, filters, begin, end, epilogue, y);
+}
+void of_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
+                    int64_t end, const Epilogue& epilogue, bfloat16_bits* y) {
+  loops.output_of_frequencies_bfloat16(image, from, filters, begin, end, epilogue, y);
+}
+
+void multiply(const ConvolutionLoops& loops, Product product, int64_t depth_at_once) {
+  const int64_t depth = product.depth;
+  for (int64_t d = 0; d < depth; d += depth_at_once) {
+    product.depth = std::min(depth_at_once, depth - d);
+    loops.multiply(product);
+    product.left += product.depth * product.left_depth;
+    product.right += product.depth * product.right_depth;
+    product.add = true;
+  }
+}
+
+// Matrices of `rows` rows. Rows and matrices that are a power of two apart would meet in few places of the cache.
+Frequencies frequencies(float* data, int64_t rows, int64_t columns) {
+  const int64_t row = round_up(columns, kLanes) + kLanes;
+  return {data, rows * row + kLanes, row};
+}
+int64_t size_of(const Frequencies& f) { return kFrequencies * f.stride; }
+Frequencies from_row(Frequencies f, int64_t row) {
+  f.data += row * f.row_stride;
+  return f;
+}
+
+// A filter for all frequencies, in panels.
+struct Panels {
+  float* data;
+  int64_t stride;
+};
+
+Panels panels_of(const Resources& on, const float* filter, int64_t channels, int64_t filters, bool rotated) {
+  constexpr int64_t kParts = 8;
+  const int64_t stride = channels * round_up(filters, on.loops.columns) + kLanes;
+  const Panels panels{on.scratch(kFrequencies * stride), stride};
+  on.run(kParts, [&](int64_t part) {
+    on.loops.transform_filter(filter, channels, filters, channels * part / kParts, channels * (part + 1) / kParts, rotated, panels.data,
+                              panels.stride);
+  });
+  return panels;
+}
+
+template <typename T>
+struct Task {
+  const Resources& on;
+  TiledImage image;
+  int64_t filters;
+  const T* x;
+  Panels panels;
+  Epilogue epilogue;
+  T* y;
+
+  void multiply_frequency(int64_t f, int64_t tiles, const Frequencies& in, const Frequencies& out) const {
+    multiply(on.loops,
+             {tiles, filters, image.channels, in.data + f * in.stride, in.row_stride, 1, panels.data + f * panels.stride,
+              image.channels * on.loops.columns, on.loops.columns, out.data + f * out.stride, out.row_stride, false},
+             kDepth);
+  }
+
+  // Blocks of tiles whose transforms stay in the second cache, each by one thread.
+  void by_blocks(int64_t tiles_of_block) const {
+    const int64_t tiles = image.tiles(), blocks = (tiles + tiles_of_block - 1) / tiles_of_block, parts = std::min(on.threads, blocks);
+    const Frequencies in = frequencies(nullptr, tiles_of_block, image.channels), out = frequencies(nullptr, tiles_of_block, filters);
+    float* scratch = on.scratch(parts * (size_of(in) + size_of(out)));
+    std::atomic<int64_t> next{0};
+    on.run(parts, [&](int64_t part) {
+      Frequencies mine = in, products = out;
+      mine.data = scratch + part * (size_of(in) + size_of(out));
+      products.data = mine.data + size_of(in);
+      for (int64_t block = next++; block < blocks; block = next++) {
+        const int64_t begin = tiles * block / blocks, end = tiles * (block + 1) / blocks;
+        to_frequencies(on.loops, image, x, begin, end, mine);
+        for (int64_t f = 0; f < kFrequencies; ++f) multiply_frequency(f, end - begin, mine, products);
+        of_frequencies(on.loops, image, products, filters, begin, end, epilogue, y);
+      }
+    });
+  }
+
+  // Few tiles: the filter, which is larger, is read once.
+  void by_frequencies() const {
+    const int64_t tiles = image.tiles(), parts = std::min<int64_t>(8, tiles);
+    Frequencies in = frequencies(nullptr, tiles, image.channels), out = frequencies(nullptr, tiles, filters);
+    in.data = on.scratch(size_of(in));
+    out.data = on.scratch(size_of(out));
+    on.run(parts, [&](int64_t part) {
+      const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
+      to_frequencies(on.loops, image, x, begin, end, from_row(in, begin));
+    });
+    on.run(kFrequencies, [&](int64_t f) { multiply_frequency(f, tiles, in, out); });
+    on.run(parts, [&](int64_t part) {
+      const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
+      of_frequencies(on.loops, image, from_row(out, begin), filters, begin, end, epilogue, y);
+    });
+  }
+
+  void run() const {
+    constexpr int64_t kFloatsOfBlock = 768 * 1024, kFewest = 48, kMost = 384, kUnit = 12;
+    const int64_t columns = image.channels + filters, fit = kFloatsOfBlock / (kFrequencies * columns);
+    // A large filter does not stay in the second cache: let each of its panels meet more tiles.
+    const int64_t for_filter = image.channels * filters / (2 * columns);
+    const int64_t tiles_of_block = std::clamp(std::max(fit, for_filter) / kUnit * kUnit, kFewest, kMost);
+    if (image.tiles() <= 4 * tiles_of_block)
+      by_frequencies();
+    else
+      by_blocks(tiles_of_block);
+  }
+};
+
+TiledImage image_of(const Convolution& c) {
+  return {c.batch, c.height, c.width, c.channels, c.out_height, c.out_width, c.pad_top, c.pad_left};
+}
+
+}  // namespace
+
+template <typename T>
+void winograd(const Convolution& c, const T* x, const float* filter, const Epilogue& epilogue, T* y, const Resources& on) {
+  Task<T>{on, image_of(c), c.filters, x, panels_of(on, filter, c.channels, c.filters, false), epilogue, y}.run();
+}
+
+template <typename T>
+void winograd_input_gradient(const Convolution& c, const float* filter, const T* dy, T* dx, const Resources& on) {
+  float* transposed = on.scratch(9 * c.channels * c.filters);
+  on.run(9, [&](int64_t place) {
+    transpose(filter + place * c.channels * c.filters, c.channels, c.filters, transposed + place * c.channels * c.filters);
+  });
+  const TiledImage image{c.batch, c.out_height, c.out_width, c.filters, c.height, c.width, 2 - c.pad_top, 2 - c.pad_left};
+  Task<T>{on, image, c.channels, dy, panels_of(on, transposed, c.filters, c.channels, true), kNothing, dx}.run();
+}
+
+// As many tiles at a time as their transforms fit into the last cache: first all are transformed, then the frequencies, each by
+// one thread, add their products.
+template <typename T>
+void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on) {
+  constexpr int64_t kFloats = 4 << 20, kFewest = 96, kParts = 8;
+  const TiledImage image = image_of(c);
+  const int64_t tiles = image.tiles();
+  const int64_t fit = std::max(kFewest, kFloats / (kFrequencies * (c.channels + c.filters + 2 * kLanes)));
+  const int64_t blocks = (tiles + fit - 1) / fit, most = (tiles + blocks - 1) / blocks;
+  Frequencies in = frequencies(nullptr, most, c.channels), gradient = frequencies(nullptr, most, c.filters),
+              sums = frequencies(nullptr, c.channels, c.filters);
+  for (Frequencies* f : {&in, &gradient, &sums}) f->data = on.scratch(size_of(*f));
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t begin = tiles * block / blocks, count = tiles * (block + 1) / blocks - begin;
+    on.run(kParts, [&](int64_t part) {
+      const int64_t first = count * part / kParts, last = count * (part + 1) / kParts;
+      to_frequencies(on.loops, image, x, begin + first, begin + last, from_row(in, first));
+      gradient_to_frequencies(on.loops, image, dy, c.filters, begin + first, begin + last, from_row(gradient, first));
+    });
+    on.run(kFrequencies, [&](int64_t f) {
+      multiply(on.loops,
+               {c.channels, c.filters, count, in.data + f * in.stride, 1, in.row_stride, gradient.data + f * gradient.stride,
+                on.loops.columns, gradient.row_stride, sums.data + f * sums.stride, sums.row_stride, block > 0},
+               kDepthOfColumns);
+    });
+  }
+  on.run(kParts, [&](int64_t part) {
+    on.loops.filter_of_frequencies(sums, c.channels, c.filters, c.channels * part / kParts, c.channels * (part + 1) / kParts, dfilter);
+  });
+}
+
+#define MOX_INSTANTIATE(T)                                                                                              \
+  template void winograd<T>(const Convolution&, const T*, const float*, const Epilogue&, T*, const Resources&);         \
+  template void winograd_input_gradient<T>(const Convolution&, const float*, const T*, T*, const Resources&);           \
+  template void winograd_filter_gradient<T>(const Convolution&, const T*, const T*, float*, const Resources&);
+MOX_INSTANTIATE(float)
+MOX_INSTANTIATE(bfloat16_bits)
+#undef MOX_INSTANTIATE
+
+}  // namespace mox::kernels

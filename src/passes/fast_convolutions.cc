@@ -1,0 +1,131 @@
+#include "passes/fast_convolutions.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/environment.h"
+#include "graph/node_defs.h"
+#include "kernels/convolution.h"
+#include "passes/filter_shape.h"
+#include "tensorflow/core/platform/cpu_info.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+const char* fast_kind(const tf::NodeDef& node) {
+  if (node.op() == "Conv2D") return "MoxConvolution";
+  if (node.op() == "Conv2DBackpropInput") return "MoxConvolutionInputGradient";
+  if (node.op() == "Conv2DBackpropFilter") return "MoxConvolutionFilterGradient";
+  return nullptr;
+}
+
+// The one stride of both sides; 0 where they differ, or where batch and channels have one.
+int64_t stride_of(const tf::NodeDef& node) {
+  const auto& strides = node.attr().at("strides").list();
+  if (strides.i_size() != 4 || strides.i(0) != 1 || strides.i(3) != 1 || strides.i(1) != strides.i(2)) return 0;
+  return strides.i(1);
+}
+
+bool is_plain(const tf::NodeDef& node) {
+  const auto format = node.attr().find("data_format");
+  if (format != node.attr().end() && format->second.s() != "NHWC") return false;
+  if (const auto dilations = node.attr().find("dilations"); dilations != node.attr().end())
+    for (const int64_t dilation : dilations->second.list().i())
+      if (dilation != 1) return false;
+  return is_one_of(node.attr().at("padding").s(), {"SAME", "VALID"});
+}
+
+bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
+  if (!fast_kind(node) || !is_plain(node)) return false;
+  const tf::DataType type = node.attr().at("T").type();
+  // Matrix instructions of bfloat16 are faster than any product of float32.
+  if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
+  if (type != tf::DT_FLOAT && type != tf::DT_BFLOAT16) return false;
+  const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
+  return filter.size() == 4 && filter[0] == filter[1] &&
+         kernels::is_fast(filter[0], stride_of(node), filter[2], filter[3], type == tf::DT_FLOAT);
+}
+
+// What follows a convolution and nothing else reads.
+struct Followers {
+  tf::NodeDef *bias = nullptr, *activation = nullptr;
+};
+
+class Readers {
+ public:
+  explicit Readers(tf::GraphDef* graph) {
+    for (tf::NodeDef& node : *graph->mutable_node())
+      for (const std::string& input : node.input()) readers_[parse_tensor(input).text()].push_back(&node);
+  }
+  // The only reader of output 0, as its first input, if it is one of these kinds.
+  tf::NodeDef* only_reader(const tf::NodeDef& node, std::initializer_list<const char*> kinds) const {
+    const auto found = readers_.find(node.name());
+    if (found == readers_.end() || found->second.size() != 1) return nullptr;
+    tf::NodeDef* reader = found->second[0];
+    return is_one_of(reader->op(), kinds) && parse_tensor(reader->input(0)).text() == node.name() ? reader : nullptr;
+  }
+  Followers followers(const tf::NodeDef& convolution) const {
+    Followers found;
+    found.bias = only_reader(convolution, {"BiasAdd"});
+    if (found.bias) found.activation = only_reader(*found.bias, {"Relu", "Relu6"});
+    return found;
+  }
+
+ private:
+  std::map<std::string, std::vector<tf::NodeDef*>> readers_;
+};
+
+// `node`, the convolution itself or the last of what follows it, becomes the fast one of `convolution`.
+void become_fast(const tf::NodeDef convolution, const std::vector<std::string>& bias, const std::string& activation, tf::NodeDef* node) {
+  const std::string name = node->name();
+  std::vector<std::string> control;
+  for (const std::string& input : node->input())
+    if (parse_tensor(input).is_control()) control.push_back(input);
+  *node = tf::NodeDef();
+  node->set_name(name);
+  node->set_op(fast_kind(convolution));
+  node->set_device(convolution.device());
+  for (const std::string& input : convolution.input())
+    if (!parse_tensor(input).is_control()) node->add_input(input);
+  for (const std::string& input : bias) node->add_input(input);
+  for (const std::string& input : convolution.input())
+    if (parse_tensor(input).is_control()) node->add_input(input);
+  if (convolution.name() != name)
+    for (const std::string& input : control) node->add_input(input);
+  auto& attr = *node->mutable_attr();
+  attr["T"] = convolution.attr().at("T");
+  attr["padding"] = convolution.attr().at("padding");
+  tf::SetAttrValue(stride_of(convolution), &attr["stride"]);
+  if (convolution.op() == "Conv2D") {
+    tf::SetAttrValue(static_cast<int64_t>(bias.size()), &attr["num_bias"]);
+    tf::SetAttrValue(activation, &attr["activation"]);
+  }
+}
+
+}  // namespace
+
+int make_convolutions_fast(tf::GraphDef* graph) {
+  if (!kernels::convolution_loops() || !bool_in_environment("MOX_FAST_CONVOLUTIONS").value_or(true)) return 0;
+  std::vector<tf::NodeDef*> fast;
+  {
+    const NodeIndex index = index_nodes(*graph);
+    for (tf::NodeDef& node : *graph->mutable_node())
+      if (is_fast(index, node)) fast.push_back(&node);
+  }
+  const Readers readers(graph);
+  for (tf::NodeDef* node : fast) {
+    Followers followers;
+    if (node->op() == "Conv2D") followers = readers.followers(*node);
+    // The convolution alone stays where it is, for who asks for it by name; nobody else runs it.
+    tf::NodeDef* last = followers.activation ? followers.activation : followers.bias ? followers.bias : node;
+    become_fast(*node, followers.bias ? std::vector<std::string>{followers.bias->input(1)} : std::vector<std::string>{},
+                followers.activation ? followers.activation->op() : "", last);
+  }
+  return static_cast<int>(fast.size());
+}
+
+}  // namespace mox
