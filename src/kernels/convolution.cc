@@ -10,7 +10,7 @@ namespace mox::kernels {
 namespace {
 
 // A panel of so much depth and the rows that it meets stay in the first cache.
-constexpr int64_t kDepth = 256, kRowsOfBlock = 96;
+constexpr int64_t kDepth = 256, kRowsOfBlock = 96, kAheadDepth = 512;
 
 // Where the pixel lies that output `row` of a 1x1 convolution is made of: an index into the pixels of the input.
 int64_t pixel_of(const Convolution& c, int64_t row) {
@@ -51,14 +51,18 @@ void multiply_all(const Resources& on, int64_t rows, int64_t depth, int64_t colu
   std::atomic<int64_t> next{0};
   on.run(parts, [&](int64_t part) {
     float* left = scratch + part * (of_left + of_products);
-    for (int64_t block = next++; block < blocks; block = next++) {
+    for (int64_t block = next++, following = 0; block < blocks; block = following) {
+      following = next++;
       const int64_t begin = block * kRowsOfBlock, end = std::min(rows, begin + kRowsOfBlock);
       float* products = scattered ? left + of_left : target(begin);
       for (int64_t d = 0; d < depth; d += kDepth) {
         const int64_t of_depth = std::min(kDepth, depth - d);
         for (int64_t r = begin; r < end; ++r) std::memcpy(left + (r - begin) * left_row, source(r) + d, of_depth * sizeof(float));
-        on.loops.multiply({end - begin, columns, of_depth, left, left_row, 1, panels + d * on.loops.columns, depth * on.loops.columns,
-                           on.loops.columns, products, columns, d > 0});
+        Product product{end - begin, columns, of_depth, left, left_row, 1, panels + d * on.loops.columns, depth * on.loops.columns,
+                        on.loops.columns, products, columns, d > 0};
+        if (depth <= kAheadDepth && rows >= (following + 1) * kRowsOfBlock)
+          product.ahead[0] = {source(following * kRowsOfBlock) + d * kRowsOfBlock, kRowsOfBlock / kLanes, of_depth * kLanes, kLanes};
+        on.loops.multiply(product);
       }
       if (epilogue.bias) finish(epilogue, end - begin, columns, products);
       if (scattered)
@@ -77,7 +81,7 @@ void pointwise(const Convolution& c, const float* x, const float* filter, const 
 
 void pointwise_input_gradient(const Convolution& c, const float* filter, const float* dy, float* dx, const Resources& on) {
   float* transposed = on.scratch(c.channels * c.filters);
-  transpose(filter, c.channels, c.filters, transposed);
+  transpose(filter, c.channels, c.filters, transposed, on);
   float* panels = on.scratch(c.filters * round_up(c.channels, on.loops.columns));
   pack(on, transposed, c.filters, c.channels, panels);
   if (c.stride > 1) {  // pixels that nothing was made of
@@ -113,20 +117,27 @@ void pointwise_filter_gradient(const Convolution& c, const float* x, const float
         std::memcpy(left + i * left_row, x + pixel_of(c, r + i) * c.channels + c0, (c1 - c0) * sizeof(float));
         std::memcpy(right + i * right_row, dy + (r + i) * c.filters + k0, (k1 - k0) * sizeof(float));
       }
-      on.loops.multiply({c1 - c0, k1 - k0, count, left, 1, left_row, right, on.loops.columns, right_row, dfilter + c0 * c.filters + k0,
-                         c.filters, r > 0});
+      Product product{c1 - c0, k1 - k0, count, left, 1, left_row, right, on.loops.columns, right_row, dfilter + c0 * c.filters + k0,
+                      c.filters, r > 0};
+      if (r + 2 * kRows <= rows) {
+        product.ahead[0] = {x + pixel_of(c, r + kRows) * c.channels + c0, (c1 - c0) / kLanes, kLanes, c.channels * c.stride};
+        product.ahead[1] = {dy + (r + kRows) * c.filters + k0, (k1 - k0) / kLanes, kLanes, c.filters};
+      }
+      on.loops.multiply(product);
     }
   });
 }
 
 }  // namespace
 
-void transpose(const float* from, int64_t depth, int64_t columns, float* to) {
+void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on) {
   constexpr int64_t kBlock = 16;
-  for (int64_t d = 0; d < depth; d += kBlock)
+  on.run(rows / kBlock, [&](int64_t part) {
+    const int64_t r = part * kBlock;
     for (int64_t c = 0; c < columns; c += kBlock)
       for (int64_t i = 0; i < kBlock; ++i)
-        for (int64_t j = 0; j < kBlock; ++j) to[(c + i) * depth + d + j] = from[(d + j) * columns + c + i];
+        for (int64_t j = 0; j < kBlock; ++j) to[(c + i) * rows + r + j] = from[(r + j) * columns + c + i];
+  });
 }
 
 bool is_fast(int64_t filter_size, int64_t stride, int64_t channels, int64_t filters, bool float32) {

@@ -35,6 +35,13 @@ struct Frequencies {
   int64_t stride, row_stride;
 };
 
+// Memory that is read after a product: it comes into the second cache meanwhile, line by line, between the multiplications of the blocks of
+// sums that stay in registers. In block b < blocks, at depth d, that is the line of data[b * block + d * depth].
+struct Ahead {
+  const float* data = nullptr;
+  int64_t blocks = 0, block = 0, depth = 0;
+};
+
 // product[r][c] = (add ? product[r][c] : 0) + sum over d of left[r * left_row + d * left_depth] * right(d, c).
 // `right` lies in panels of ConvolutionLoops::columns columns: right(d, c) is at
 // right[c / columns * right_panel + d * right_depth + c % columns]. `columns` here is a multiple of kLanes.
@@ -47,6 +54,7 @@ struct Product {
   float* product = nullptr;
   int64_t product_row = 0;
   bool add = false;
+  Ahead ahead[2] = {};  // one after the other
 };
 
 // What follows a convolution: y = clamp(y + bias); bias may be null.

@@ -33,14 +33,17 @@ MOX_INLINE void store(bfloat16_bits* p, Vector v) {
 // ---- Products
 
 template <int64_t kHeight, int64_t kVectors>
-MOX_INLINE void multiply_block(const Product& p, int64_t row, int64_t column) {
+MOX_INLINE void multiply_block(const Product& p, int64_t row, int64_t column, const Ahead& next) {
   Vector sums[kHeight][kVectors];
   for (int64_t r = 0; r < kHeight; ++r)
     for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Vector{};
   const float* left = p.left + row * p.left_row;
   const float* right = p.right + column / kColumns * p.right_panel;
   const int64_t left_row = p.left_row;
+  const float* ahead = next.data;
   for (int64_t d = 0; d < p.depth; ++d) {
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += next.depth;
     Vector b[kVectors];
     for (int64_t v = 0; v < kVectors; ++v) b[v] = load(right + v * kWidth);
 #pragma GCC unroll 16
@@ -58,20 +61,31 @@ MOX_INLINE void multiply_block(const Product& p, int64_t row, int64_t column) {
 }
 
 template <int64_t kVectors, int64_t kHeight = kRows>
-MOX_INLINE void multiply_rows(const Product& p, int64_t row, int64_t rows, int64_t column) {
-  if (rows == kHeight) return multiply_block<kHeight, kVectors>(p, row, column);
-  if constexpr (kHeight > 1) multiply_rows<kVectors, kHeight - 1>(p, row, rows, column);
+MOX_INLINE void multiply_rows(const Product& p, int64_t row, int64_t rows, int64_t column, const Ahead& next) {
+  if (rows == kHeight) return multiply_block<kHeight, kVectors>(p, row, column, next);
+  if constexpr (kHeight > 1) multiply_rows<kVectors, kHeight - 1>(p, row, rows, column, next);
+}
+
+// For block `block` of a product; a line that is there already when there is nothing left.
+MOX_INLINE Ahead ahead_in(const Product& p, int64_t block) {
+  for (const Ahead& ahead : p.ahead) {
+    if (block < ahead.blocks) return {ahead.data + block * ahead.block, 1, 0, ahead.depth};
+    block -= ahead.blocks;
+  }
+  return {p.left, 1, 0, 0};
 }
 
 void multiply(const Product& p) {
   const int64_t groups = (p.rows + kRows - 1) / kRows;  // of about as many rows each: few rows are as dear as many
+  int64_t block = 0;
   for (int64_t column = 0; column < p.columns; column += kColumns)
     for (int64_t g = 0; g < groups; ++g) {
+      const Ahead next = ahead_in(p, block++);
       const int64_t row = p.rows * g / groups, rows = p.rows * (g + 1) / groups - row;
       if (p.columns - column > kWidth)
-        multiply_rows<2>(p, row, rows, column);
+        multiply_rows<2>(p, row, rows, column, next);
       else
-        multiply_rows<1>(p, row, rows, column);
+        multiply_rows<1>(p, row, rows, column, next);
     }
 }
 

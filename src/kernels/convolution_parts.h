@@ -10,7 +10,7 @@ constexpr Epilogue kNothing{nullptr, -__builtin_inff(), __builtin_inff()};
 inline int64_t round_up(int64_t n, int64_t of) { return (n + of - 1) / of * of; }
 
 // [rows][columns] -> [columns][rows]; both are multiples of kLanes.
-void transpose(const float* from, int64_t rows, int64_t columns, float* to);
+void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on);
 
 // 3x3 filters with stride 1, by Winograd's transforms.
 template <typename T>

@@ -153,9 +153,8 @@ void winograd(const Convolution& c, const T* x, const float* filter, const Epilo
 template <typename T>
 void winograd_input_gradient(const Convolution& c, const float* filter, const T* dy, T* dx, const Resources& on) {
   float* transposed = on.scratch(9 * c.channels * c.filters);
-  on.run(9, [&](int64_t place) {
-    transpose(filter + place * c.channels * c.filters, c.channels, c.filters, transposed + place * c.channels * c.filters);
-  });
+  for (int64_t place = 0; place < 9; ++place)
+    transpose(filter + place * c.channels * c.filters, c.channels, c.filters, transposed + place * c.channels * c.filters, on);
   const TiledImage image{c.batch, c.out_height, c.out_width, c.filters, c.height, c.width, 2 - c.pad_top, 2 - c.pad_left};
   Task<T>{on, image, c.channels, dy, panels_of(on, transposed, c.filters, c.channels, true), kNothing, dx}.run();
 }
