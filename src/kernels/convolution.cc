@@ -1,134 +1,11 @@
 #include "kernels/convolution.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "kernels/convolution_parts.h"
 
 namespace mox::kernels {
-namespace {
-
-// A panel of so much depth and the rows that it meets stay in the first cache.
-constexpr int64_t kDepth = 256, kRowsOfBlock = 96, kAheadDepth = 512;
-
-// Where the pixel lies that output `row` of a 1x1 convolution is made of: an index into the pixels of the input.
-int64_t pixel_of(const Convolution& c, int64_t row) {
-  if (c.stride == 1) return row;
-  const int64_t x = row % c.out_width, y = row / c.out_width % c.out_height, image = row / (c.out_width * c.out_height);
-  return (image * c.height + y * c.stride) * c.width + x * c.stride;
-}
-
-// filter [depth][columns] as panels [columns / panel][depth][panel].
-void pack(const Resources& on, const float* filter, int64_t depth, int64_t columns, float* panels) {
-  const int64_t panel = on.loops.columns;
-  on.run((columns + panel - 1) / panel, [&](int64_t p) {
-    const int64_t width = std::min(panel, columns - p * panel);
-    for (int64_t d = 0; d < depth; ++d)
-      std::memcpy(panels + (p * depth + d) * panel, filter + d * columns + p * panel, width * sizeof(float));
-  });
-}
-
-// y[row] = clamp(y[row] + bias).
-void finish(const Epilogue& epilogue, int64_t rows, int64_t columns, float* y) {
-  for (int64_t r = 0; r < rows; ++r, y += columns)
-    for (int64_t c = 0; c < columns; ++c) {
-      float v = y[c] + epilogue.bias[c];
-      v = v < epilogue.floor ? epilogue.floor : v;
-      y[c] = v > epilogue.ceiling ? epilogue.ceiling : v;
-    }
-}
-
-// Rows of `depth` floats, each times the matrix in `panels`, a block at a time: `source(row)` is where a row lies, and
-// `target(row)` where its products go. Targets of consecutive rows are `columns` apart unless `scattered`.
-template <typename Source, typename Target>
-void multiply_all(const Resources& on, int64_t rows, int64_t depth, int64_t columns, const float* panels, const Source& source,
-                  const Target& target, bool scattered, const Epilogue& epilogue) {
-  const int64_t blocks = (rows + kRowsOfBlock - 1) / kRowsOfBlock, parts = std::min(on.threads, blocks);
-  // Rows that are a power of two apart would meet in few places of the cache.
-  const int64_t left_row = kDepth + kLanes, of_left = kRowsOfBlock * left_row, of_products = scattered ? kRowsOfBlock * columns : 0;
-  float* scratch = on.scratch(parts * (of_left + of_products));
-  std::atomic<int64_t> next{0};
-  on.run(parts, [&](int64_t part) {
-    float* left = scratch + part * (of_left + of_products);
-    for (int64_t block = next++, following = 0; block < blocks; block = following) {
-      following = next++;
-      const int64_t begin = block * kRowsOfBlock, end = std::min(rows, begin + kRowsOfBlock);
-      float* products = scattered ? left + of_left : target(begin);
-      for (int64_t d = 0; d < depth; d += kDepth) {
-        const int64_t of_depth = std::min(kDepth, depth - d);
-        for (int64_t r = begin; r < end; ++r) std::memcpy(left + (r - begin) * left_row, source(r) + d, of_depth * sizeof(float));
-        Product product{end - begin, columns, of_depth, left, left_row, 1, panels + d * on.loops.columns, depth * on.loops.columns,
-                        on.loops.columns, products, columns, d > 0};
-        if (depth <= kAheadDepth && rows >= (following + 1) * kRowsOfBlock)
-          product.ahead[0] = {source(following * kRowsOfBlock) + d * kRowsOfBlock, kRowsOfBlock / kLanes, of_depth * kLanes, kLanes};
-        on.loops.multiply(product);
-      }
-      if (epilogue.bias) finish(epilogue, end - begin, columns, products);
-      if (scattered)
-        for (int64_t r = begin; r < end; ++r) std::memcpy(target(r), products + (r - begin) * columns, columns * sizeof(float));
-    }
-  });
-}
-
-void pointwise(const Convolution& c, const float* x, const float* filter, const Epilogue& epilogue, float* y, const Resources& on) {
-  float* panels = on.scratch(c.channels * round_up(c.filters, on.loops.columns));
-  pack(on, filter, c.channels, c.filters, panels);
-  multiply_all(
-      on, c.batch * c.out_height * c.out_width, c.channels, c.filters, panels, [&](int64_t row) { return x + pixel_of(c, row) * c.channels; },
-      [&](int64_t row) { return y + row * c.filters; }, false, epilogue);
-}
-
-void pointwise_input_gradient(const Convolution& c, const float* filter, const float* dy, float* dx, const Resources& on) {
-  float* transposed = on.scratch(c.channels * c.filters);
-  transpose(filter, c.channels, c.filters, transposed, on);
-  float* panels = on.scratch(c.filters * round_up(c.channels, on.loops.columns));
-  pack(on, transposed, c.filters, c.channels, panels);
-  if (c.stride > 1) {  // pixels that nothing was made of
-    const int64_t lines = c.batch * c.height, line = c.width * c.channels, parts = std::min(on.threads, lines);
-    on.run(parts, [&](int64_t p) {
-      const int64_t begin = lines * p / parts, end = lines * (p + 1) / parts;
-      std::memset(dx + begin * line, 0, (end - begin) * line * sizeof(float));
-    });
-  }
-  multiply_all(
-      on, c.batch * c.out_height * c.out_width, c.filters, c.channels, panels, [&](int64_t row) { return dy + row * c.filters; },
-      [&](int64_t row) { return dx + pixel_of(c, row) * c.channels; }, c.stride > 1, kNothing);
-}
-
-// dfilter[channel][filter] = sum over rows of x[row][channel] * dy[row][filter]. Each part computes a share of the channels or, where
-// these are more, of the filters, and goes through all rows.
-void pointwise_filter_gradient(const Convolution& c, const float* x, const float* dy, float* dfilter, const Resources& on) {
-  constexpr int64_t kRows = 192;
-  const int64_t rows = c.batch * c.out_height * c.out_width;
-  const bool by_channels = c.channels >= c.filters;
-  const int64_t unit = by_channels ? kLanes : on.loops.columns, units = ((by_channels ? c.channels : c.filters) + unit - 1) / unit;
-  const int64_t parts = std::min(on.threads, units);
-  const int64_t left_row = c.channels + kLanes, right_row = c.filters + kLanes, each = kRows * (left_row + right_row);
-  float* scratch = on.scratch(parts * each);
-  on.run(parts, [&](int64_t part) {
-    const int64_t first = units * part / parts * unit, last = units * (part + 1) / parts * unit;
-    const int64_t c0 = by_channels ? first : 0, c1 = by_channels ? std::min(last, c.channels) : c.channels;
-    const int64_t k0 = by_channels ? 0 : first, k1 = by_channels ? c.filters : std::min(last, c.filters);
-    float *left = scratch + part * each, *right = left + kRows * left_row;
-    for (int64_t r = 0; r < rows; r += kRows) {
-      const int64_t count = std::min(kRows, rows - r);
-      for (int64_t i = 0; i < count; ++i) {
-        std::memcpy(left + i * left_row, x + pixel_of(c, r + i) * c.channels + c0, (c1 - c0) * sizeof(float));
-        std::memcpy(right + i * right_row, dy + (r + i) * c.filters + k0, (k1 - k0) * sizeof(float));
-      }
-      Product product{c1 - c0, k1 - k0, count, left, 1, left_row, right, on.loops.columns, right_row, dfilter + c0 * c.filters + k0,
-                      c.filters, r > 0};
-      if (r + 2 * kRows <= rows) {
-        product.ahead[0] = {x + pixel_of(c, r + kRows) * c.channels + c0, (c1 - c0) / kLanes, kLanes, c.channels * c.stride};
-        product.ahead[1] = {dy + (r + kRows) * c.filters + k0, (k1 - k0) / kLanes, kLanes, c.filters};
-      }
-      on.loops.multiply(product);
-    }
-  });
-}
-
-}  // namespace
 
 void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on) {
   constexpr int64_t kBlock = 16;
@@ -140,38 +17,76 @@ void transpose(const float* from, int64_t rows, int64_t columns, float* to, cons
   });
 }
 
-bool is_fast(int64_t filter_size, int64_t stride, int64_t channels, int64_t filters, bool float32) {
-  if (channels % kLanes != 0 || filters % kLanes != 0) return false;
-  return (filter_size == 3 && stride == 1) || (filter_size == 1 && float32);
+template <typename T>
+void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter_row, int64_t begin, int64_t end,
+                 T* to) {
+  const int64_t column = pixel % c.out_width, line = pixel / c.out_width % c.out_height,
+                image = pixel / (c.out_width * c.out_height);
+  const int64_t y = line * c.stride + filter_row - c.pad_top, x0 = column * c.stride - c.pad_left;
+  int64_t first = std::clamp(-x0 * c.channels, begin, end), last = std::clamp((c.width - x0) * c.channels, first, end);
+  if (y < 0 || y >= c.height) first = last = begin;
+  const T* from = x + ((image * c.height + y) * c.width + x0) * c.channels;
+  if (first > begin) std::memset(to, 0, (first - begin) * sizeof(T));
+  if (last > first) std::memcpy(to + (first - begin), from + first, (last - first) * sizeof(T));
+  if (end > last) std::memset(to + (last - begin), 0, (end - last) * sizeof(T));
 }
 
-template <typename T>
-void convolve(const Convolution& c, const T* x, const float* filter, const Epilogue& epilogue, T* y, const Resources& on) {
-  if constexpr (std::is_same_v<T, float>)
-    if (c.filter_size == 1) return pointwise(c, x, filter, epilogue, y, on);
-  winograd(c, x, filter, epilogue, y, on);
+template void copy_window(const Convolution&, const float*, int64_t, int64_t, int64_t, int64_t, float*);
+template void copy_window(const Convolution&, const bfloat16_bits*, int64_t, int64_t, int64_t, int64_t, bfloat16_bits*);
+
+namespace {
+
+bool is_for_winograd(const Convolution& c) {
+  return c.filter_height == 3 && c.filter_width == 3 && c.stride == 1 && c.channels % kLanes == 0 &&
+         c.filters % kLanes == 0;
 }
 
-template <typename T>
-void gradient_of_input(const Convolution& c, const float* filter, const T* dy, T* dx, const Resources& on) {
-  if constexpr (std::is_same_v<T, float>)
-    if (c.filter_size == 1) return pointwise_input_gradient(c, filter, dy, dx, on);
+}  // namespace
+
+bool is_fast(Direction direction, const Convolution& c, bool float32) {
+  constexpr int64_t kShortRow = 16;
+  if (!convolution_loops()) return false;
+  if (is_for_winograd(c)) return float32 || direction == Direction::kFilterGradient;
+  return direction == Direction::kFilterGradient && c.filters % kLanes == 0 &&
+         c.filter_width * c.channels >= kShortRow && (float32 || convolution_loops()->multiply_pairs);
+}
+
+Algorithm algorithm_of(const Convolution& c, bool is_packed) {
+  if (!is_for_winograd(c)) return Algorithm::kDirect;
+  // In units of a pass over the filter, with 400 GFLOP/s and 30 GB/s: few pixels do not pay for four times as many
+  // numbers, which are read, and made unless they were made before.
+  const double pixels = static_cast<double>(c.batch * c.out_height * c.out_width);
+  const double tiles =
+      static_cast<double>(c.batch * ((c.out_height + kTile - 1) / kTile) * ((c.out_width + kTile - 1) / kTile));
+  return 0.045 * pixels > 0.21 * tiles + (is_packed ? 3.6 : 8.4) ? Algorithm::kWinograd : Algorithm::kDirect;
+}
+
+int64_t packed_size(const Convolution& c, Algorithm algorithm, const Resources& on) {
+  return algorithm == Algorithm::kWinograd ? winograd_size(c, on) : direct_size(c, on);
+}
+
+void pack(const Convolution& c, Algorithm algorithm, const float* filter, float* packed, const Resources& on) {
+  return algorithm == Algorithm::kWinograd ? winograd_pack(c, filter, packed, on) : direct_pack(c, filter, packed, on);
+}
+
+void convolve(const Convolution& c, Algorithm algorithm, const float* x, const float* packed, const Epilogue& epilogue,
+              float* y, const Resources& on) {
+  return algorithm == Algorithm::kWinograd ? winograd(c, x, packed, epilogue, y, on)
+                                           : direct(c, x, packed, epilogue, y, on);
+}
+
+void gradient_of_input(const Convolution& c, const float* filter, const float* dy, float* dx, const Resources& on) {
   winograd_input_gradient(c, filter, dy, dx, on);
 }
 
 template <typename T>
 void gradient_of_filter(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on) {
-  if constexpr (std::is_same_v<T, float>)
-    if (c.filter_size == 1) return pointwise_filter_gradient(c, x, dy, dfilter, on);
+  if (!is_for_winograd(c)) return direct_filter_gradient(c, x, dy, dfilter, on);
   winograd_filter_gradient(c, x, dy, dfilter, on);
 }
 
-#define MOX_INSTANTIATE(T)                                                                                              \
-  template void convolve<T>(const Convolution&, const T*, const float*, const Epilogue&, T*, const Resources&);         \
-  template void gradient_of_input<T>(const Convolution&, const float*, const T*, T*, const Resources&);                 \
-  template void gradient_of_filter<T>(const Convolution&, const T*, const T*, float*, const Resources&);
-MOX_INSTANTIATE(float)
-MOX_INSTANTIATE(bfloat16_bits)
-#undef MOX_INSTANTIATE
+template void gradient_of_filter(const Convolution&, const float*, const float*, float*, const Resources&);
+template void gradient_of_filter(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
+                                 const Resources&);
 
 }  // namespace mox::kernels

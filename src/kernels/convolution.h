@@ -1,5 +1,6 @@
-// Convolutions of NHWC images in float32 for CPUs: 3x3 filters with stride 1 by Winograd's transforms, 1x1 filters as
-// products of matrices. kernels/convolution_ops.cc makes operations of them; passes/fast_convolutions.h puts these in.
+// Convolutions of NHWC images for CPUs, where oneDNN is slower: 3x3 filters with stride 1 by Winograd's transforms, and
+// gradients of filters as products of matrices. kernels/convolution_ops.cc makes operations of them;
+// passes/fast_convolutions.h puts these in.
 //
 // Each number is the same whatever the threads: who computes it changes, the order of its sums does not.
 #pragma once
@@ -14,14 +15,18 @@ namespace mox::kernels {
 struct Convolution {
   int64_t batch = 0, height = 0, width = 0, channels = 0;  // of the input
   int64_t out_height = 0, out_width = 0, filters = 0;
-  int64_t filter_size = 1;  // or 3
+  int64_t filter_height = 1, filter_width = 1;
   int64_t stride = 1;
   int64_t pad_top = 0, pad_left = 0;
 };
 
-// Whether the functions below compute it: filters and channels are multiples of kLanes, and it is 3x3 with stride 1, or, with float32
-// images, 1x1.
-bool is_fast(int64_t filter_size, int64_t stride, int64_t channels, int64_t filters, bool float32);
+enum class Direction { kForward, kInputGradient, kFilterGradient };
+
+// Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 filters with stride 1 where
+// channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; and all
+// gradients by filters, a multiple of kLanes, whose rows are long enough, with bfloat16 images where the processor
+// multiplies bfloat16.
+bool is_fast(Direction direction, const Convolution& convolution, bool float32);
 
 // What a computation runs on.
 struct Resources {
@@ -33,16 +38,27 @@ struct Resources {
   std::function<float*(int64_t count)> scratch;
 };
 
-// T: float or bfloat16_bits, of images; sums are float32. Filters: float [size, size, channels, filters].
+enum class Algorithm { kDirect, kWinograd };
+
+// The faster one; `is_packed`: the filter is packed once for many calls.
+Algorithm algorithm_of(const Convolution& convolution, bool is_packed);
+
+// A filter [height, width, channels, filters] as an algorithm reads it, and how many floats that takes.
+int64_t packed_size(const Convolution& convolution, Algorithm algorithm, const Resources& resources);
+void pack(const Convolution& convolution, Algorithm algorithm, const float* filter, float* packed,
+          const Resources& resources);
 
 // y = clamp(x * filter + bias).
-template <typename T>
-void convolve(const Convolution& convolution, const T* x, const float* filter, const Epilogue& epilogue, T* y, const Resources& resources);
+void convolve(const Convolution& convolution, Algorithm algorithm, const float* x, const float* packed,
+              const Epilogue& epilogue, float* y, const Resources& resources);
 
-template <typename T>
-void gradient_of_input(const Convolution& convolution, const float* filter, const T* dy, T* dx, const Resources& resources);
+// Filters are [height, width, channels, filters].
+void gradient_of_input(const Convolution& convolution, const float* filter, const float* dy, float* dx,
+                       const Resources& resources);
 
+// T: float or bfloat16_bits; sums are float32.
 template <typename T>
-void gradient_of_filter(const Convolution& convolution, const T* x, const T* dy, float* dfilter, const Resources& resources);
+void gradient_of_filter(const Convolution& convolution, const T* x, const T* dy, float* dfilter,
+                        const Resources& resources);
 
 }  // namespace mox::kernels

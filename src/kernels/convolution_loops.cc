@@ -8,7 +8,7 @@ const ConvolutionLoops* convolution_loops() {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl"))
-      return convolution_loops_avx512();
+      return __builtin_cpu_supports("avx512bf16") ? convolution_loops_avx512_bfloat16() : convolution_loops_avx512();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? convolution_loops_avx2() : nullptr;
   }();
   return loops;

@@ -1,9 +1,10 @@
-// The arithmetic of convolutions in float32, for one thread and one instruction set: products of matrices whose sums stay in
-// registers, and Winograd's transforms of 3x3 filters. kernels/convolution.h puts them together.
+// The arithmetic of convolutions in float32, for one thread and one instruction set: products of matrices whose sums
+// stay in registers, and Winograd's transforms of 3x3 filters. kernels/convolution.h puts them together.
 //
-// Winograd's minimal filtering F(4x4, 3x3) (Lavin, Gray 2015) computes 4x4 outputs of a 3x3 filter from a tile of 6x6 inputs with 36
-// products a channel instead of 144. The polynomials' points are 0, +-5/8, +-3/2 and infinity: with them the error is that of sums in
-// float32, twice that of a convolution by its definition (with 0, +-1, +-2, the usual ones, four times).
+// Winograd's minimal filtering F(4x4, 3x3) (Lavin, Gray 2015) computes 4x4 outputs of a 3x3 filter from a tile of 6x6
+// inputs with 36 products a channel instead of 144. The polynomials' points are 0, +-5/8, +-3/2 and infinity: with them
+// the error is that of sums in float32, twice that of a convolution by its definition (with 0, +-1, +-2, the usual
+// ones, four times).
 #pragma once
 
 #include <cstdint>
@@ -29,14 +30,16 @@ struct TiledImage {
   int64_t tiles() const { return batch * tile_rows() * tile_columns(); }
 };
 
-// 36 matrices, one behind the other: element (frequency, row, column) is at data[frequency * stride + row * row_stride + column].
+// 36 matrices, one behind the other: element (frequency, row, column) is at data[frequency * stride + row * row_stride
+// + column].
 struct Frequencies {
   float* data;
   int64_t stride, row_stride;
 };
 
-// Memory that is read after a product: it comes into the second cache meanwhile, line by line, between the multiplications of the blocks of
-// sums that stay in registers. In block b < blocks, at depth d, that is the line of data[b * block + d * depth].
+// Memory that is read after a product: it comes into the second cache meanwhile, line by line, between the
+// multiplications of the blocks of sums that stay in registers. In block b < blocks, at depth d, that is the line of
+// data[b * block + d * depth].
 struct Ahead {
   const float* data = nullptr;
   int64_t blocks = 0, block = 0, depth = 0;
@@ -57,35 +60,53 @@ struct Product {
   Ahead ahead[2] = {};  // one after the other
 };
 
-// What follows a convolution: y = clamp(y + bias); bias may be null.
-struct Epilogue {
-  const float* bias;
-  float floor, ceiling;
+// The same of bfloat16 numbers, two of the depth in 32 bits (the first in the lower half); sums are float32.
+struct PairProduct {
+  int64_t rows = 0, columns = 0, pairs = 0;
+  const uint32_t* left = nullptr;
+  int64_t left_row = 0, left_pair = 0;
+  const uint32_t* right = nullptr;
+  int64_t right_panel = 0, right_pair = 0;
+  float* product = nullptr;
+  int64_t product_row = 0;
+  bool add = false;
 };
 
-// The loops for one instruction set. T is float or bfloat16_bits.
+// What follows a convolution: y = clamp(y + bias); bias may be null.
+struct Epilogue {
+  const float* bias = nullptr;
+  float floor = -__builtin_inff(), ceiling = __builtin_inff();
+};
+
+// The loops for one instruction set.
 struct ConvolutionLoops {
   int64_t columns;  // of a panel
   void (*multiply)(const Product& product);
 
-  // Of filter [3, 3, channels, filters] into panels [frequency][filters / columns][channels][columns], for channels [begin, end). `rotated`:
-  // by 180 degrees, as the gradient of the input needs it. frequency_stride: of `panels`.
-  void (*transform_filter)(const float* filter, int64_t channels, int64_t filters, int64_t begin, int64_t end, bool rotated, float* panels,
-                           int64_t frequency_stride);
+  // Of filter [3, 3, channels, filters] into panels [frequency][filters / columns][channels][columns], for channels
+  // [begin, end). `rotated`: by 180 degrees, as the gradient of the input needs it. frequency_stride: of `panels`.
+  void (*transform_filter)(const float* filter, int64_t channels, int64_t filters, int64_t begin, int64_t end,
+                           bool rotated, float* panels, int64_t frequency_stride);
   // dfilter[3, 3, channels, filters] from its 36 matrices [channels, filters], for channels [begin, end).
-  void (*filter_of_frequencies)(const Frequencies& from, int64_t channels, int64_t filters, int64_t begin, int64_t end, float* dfilter);
+  void (*filter_of_frequencies)(const Frequencies& from, int64_t channels, int64_t filters, int64_t begin, int64_t end,
+                                float* dfilter);
   // Tiles [begin, end) of x, one a row; row 0 is tile `begin`.
   void (*transform_input)(const TiledImage& image, const float* x, int64_t begin, int64_t end, const Frequencies& to);
-  void (*transform_input_bfloat16)(const TiledImage& image, const bfloat16_bits* x, int64_t begin, int64_t end, const Frequencies& to);
+  void (*transform_input_bfloat16)(const TiledImage& image, const bfloat16_bits* x, int64_t begin, int64_t end,
+                                   const Frequencies& to);
   // Of the gradient [batch, out_height, out_width, filters] of the output.
-  void (*transform_gradient)(const TiledImage& image, const float* dy, int64_t filters, int64_t begin, int64_t end, const Frequencies& to);
-  void (*transform_gradient_bfloat16)(const TiledImage& image, const bfloat16_bits* dy, int64_t filters, int64_t begin, int64_t end,
-                                      const Frequencies& to);
+  void (*transform_gradient)(const TiledImage& image, const float* dy, int64_t filters, int64_t begin, int64_t end,
+                             const Frequencies& to);
+  void (*transform_gradient_bfloat16)(const TiledImage& image, const bfloat16_bits* dy, int64_t filters, int64_t begin,
+                                      int64_t end, const Frequencies& to);
   // Outputs of tiles [begin, end).
-  void (*output_of_frequencies)(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end,
-                                const Epilogue& epilogue, float* y);
-  void (*output_of_frequencies_bfloat16)(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end,
-                                         const Epilogue& epilogue, bfloat16_bits* y);
+  void (*output_of_frequencies)(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
+                                int64_t end, const Epilogue& epilogue, float* y);
+
+  // Null where the instruction set has no products of bfloat16.
+  void (*multiply_pairs)(const PairProduct& product) = nullptr;
+  // to[i] = the pair of first[i] and second[i], for i < count, a multiple of kLanes.
+  void (*interleave)(const bfloat16_bits* first, const bfloat16_bits* second, int64_t count, uint32_t* to) = nullptr;
 };
 
 // Of this machine; nullptr where none is faster than oneDNN (no AVX2, no x86-64).
@@ -93,6 +114,7 @@ const ConvolutionLoops* convolution_loops();
 
 // Those of an instruction set, which the machine may lack.
 const ConvolutionLoops* convolution_loops_avx512();
+const ConvolutionLoops* convolution_loops_avx512_bfloat16();
 const ConvolutionLoops* convolution_loops_avx2();
 
 }  // namespace mox::kernels

@@ -1,6 +1,6 @@
-// The loops of kernels/convolution_loops.h for vectors of MOX_LANES floats and MOX_ROWS rows of sums in registers. Included once by
-// each file that is compiled for an instruction set; all is inside an anonymous namespace and nothing of the standard library is
-// used, so that no code for this instruction set reaches other files through the linker.
+// The loops of kernels/convolution_loops.h for vectors of MOX_LANES floats and MOX_ROWS rows of sums in registers.
+// Included once by each file that is compiled for an instruction set; all is inside an anonymous namespace and nothing
+// of the standard library is used, so that no code for this instruction set reaches other files through the linker.
 #include "kernels/convolution_loops.h"
 
 #define MOX_INLINE inline __attribute__((always_inline))
@@ -23,11 +23,10 @@ MOX_INLINE Vector load(const bfloat16_bits* p) {
   return reinterpret_cast<Vector>(bits);
 }
 MOX_INLINE void store(float* p, Vector v) { *reinterpret_cast<Loose*>(p) = v; }
-MOX_INLINE void store(bfloat16_bits* p, Vector v) {
-  const Bits bits = reinterpret_cast<Bits>(v);
-  const Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest, ties to even
-  const Bits nan = (bits >> 16) | 0x40;                             // a NaN stays one
-  *reinterpret_cast<LooseHalves*>(p) = __builtin_convertvector(v != v ? nan : rounded, Halves);
+
+MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
+  v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
+  return v > epilogue.ceiling ? epilogue.ceiling + Vector{} : v;
 }
 
 // ---- Products
@@ -67,12 +66,12 @@ MOX_INLINE void multiply_rows(const Product& p, int64_t row, int64_t rows, int64
 }
 
 // For block `block` of a product; a line that is there already when there is nothing left.
-MOX_INLINE Ahead ahead_in(const Product& p, int64_t block) {
-  for (const Ahead& ahead : p.ahead) {
+MOX_INLINE Ahead ahead_in(const Ahead (&all)[2], int64_t block, const float* there) {
+  for (const Ahead& ahead : all) {
     if (block < ahead.blocks) return {ahead.data + block * ahead.block, 1, 0, ahead.depth};
     block -= ahead.blocks;
   }
-  return {p.left, 1, 0, 0};
+  return {there, 1, 0, 0};
 }
 
 void multiply(const Product& p) {
@@ -80,7 +79,7 @@ void multiply(const Product& p) {
   int64_t block = 0;
   for (int64_t column = 0; column < p.columns; column += kColumns)
     for (int64_t g = 0; g < groups; ++g) {
-      const Ahead next = ahead_in(p, block++);
+      const Ahead next = ahead_in(p.ahead, block++, p.left);
       const int64_t row = p.rows * g / groups, rows = p.rows * (g + 1) / groups - row;
       if (p.columns - column > kWidth)
         multiply_rows<2>(p, row, rows, column, next);
@@ -144,8 +143,8 @@ MOX_INLINE void of_filter(const Vector* u, Vector* g) {
 
 // ---- The same in two dimensions
 
-void transform_filter(const float* filter, int64_t channels, int64_t filters, int64_t begin, int64_t end, bool rotated, float* panels,
-                      int64_t frequency_stride) {
+void transform_filter(const float* filter, int64_t channels, int64_t filters, int64_t begin, int64_t end, bool rotated,
+                      float* panels, int64_t frequency_stride) {
   for (int64_t c = begin; c < end; ++c)
     for (int64_t k = 0; k < filters; k += kWidth) {
       Vector half[6][3], g[3], u[6];
@@ -165,7 +164,8 @@ void transform_filter(const float* filter, int64_t channels, int64_t filters, in
     }
 }
 
-void filter_of_frequencies(const Frequencies& from, int64_t channels, int64_t filters, int64_t begin, int64_t end, float* dfilter) {
+void filter_of_frequencies(const Frequencies& from, int64_t channels, int64_t filters, int64_t begin, int64_t end,
+                           float* dfilter) {
   for (int64_t c = begin; c < end; ++c)
     for (int64_t k = 0; k < filters; k += kWidth) {
       Vector half[3][6], u[6], g[3];
@@ -192,13 +192,16 @@ MOX_INLINE Place place_of(const TiledImage& image, int64_t tile) {
 }
 
 template <typename T>
-MOX_INLINE void transform_input_of(const TiledImage& image, const T* x, int64_t begin, int64_t end, const Frequencies& to) {
+MOX_INLINE void transform_input_of(const TiledImage& image, const T* x, int64_t begin, int64_t end,
+                                   const Frequencies& to) {
   for (int64_t tile = begin; tile < end; ++tile) {
     const Place place = place_of(image, tile);
     const int64_t y0 = place.y - image.pad_top, x0 = place.x - image.pad_left;
     const T* rows[6];  // null: padding
     for (int i = 0; i < 6; ++i)
-      rows[i] = y0 + i >= 0 && y0 + i < image.height ? x + ((place.image * image.height + y0 + i) * image.width + x0) * image.channels : nullptr;
+      rows[i] = y0 + i >= 0 && y0 + i < image.height
+                    ? x + ((place.image * image.height + y0 + i) * image.width + x0) * image.channels
+                    : nullptr;
     const int first = x0 < 0 ? static_cast<int>(-x0) : 0;
     const int last = image.width - x0 < 6 ? static_cast<int>(image.width - x0) : 6;
     for (int64_t c = 0; c < image.channels; c += kWidth) {
@@ -221,12 +224,15 @@ MOX_INLINE void transform_input_of(const TiledImage& image, const T* x, int64_t 
 }
 
 template <typename T>
-MOX_INLINE void transform_gradient_of(const TiledImage& image, const T* dy, int64_t filters, int64_t begin, int64_t end, const Frequencies& to) {
+MOX_INLINE void transform_gradient_of(const TiledImage& image, const T* dy, int64_t filters, int64_t begin, int64_t end,
+                                      const Frequencies& to) {
   for (int64_t tile = begin; tile < end; ++tile) {
     const Place place = place_of(image, tile);
     const T* rows[4];  // null: beyond the image
     for (int i = 0; i < 4; ++i)
-      rows[i] = place.y + i < image.out_height ? dy + ((place.image * image.out_height + place.y + i) * image.out_width + place.x) * filters : nullptr;
+      rows[i] = place.y + i < image.out_height
+                    ? dy + ((place.image * image.out_height + place.y + i) * image.out_width + place.x) * filters
+                    : nullptr;
     const int last = image.out_width - place.x < 4 ? static_cast<int>(image.out_width - place.x) : 4;
     for (int64_t k = 0; k < filters; k += kWidth) {
       Vector half[6][4], d[4], z[6];
@@ -246,13 +252,12 @@ MOX_INLINE void transform_gradient_of(const TiledImage& image, const T* dy, int6
   }
 }
 
-template <typename T>
-MOX_INLINE void output_of(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end, const Epilogue& epilogue,
-                          T* y) {
+void output_of_frequencies(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
+                           int64_t end, const Epilogue& epilogue, float* y) {
   for (int64_t tile = begin; tile < end; ++tile) {
     const Place place = place_of(image, tile);
     const int64_t height = image.out_height - place.y, width = image.out_width - place.x;
-    T* to = y + ((place.image * image.out_height + place.y) * image.out_width + place.x) * filters;
+    float* to = y + ((place.image * image.out_height + place.y) * image.out_width + place.x) * filters;
     for (int64_t k = 0; k < filters; k += kWidth) {
       Vector half[4][6], m[6], out[4];
       const float* at = from.data + (tile - begin) * from.row_stride + k;
@@ -270,10 +275,7 @@ MOX_INLINE void output_of(const TiledImage& image, const Frequencies& from, int6
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) {
           if (j >= width) break;
-          Vector v = out[j] + bias;
-          v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
-          v = v > epilogue.ceiling ? epilogue.ceiling + Vector{} : v;
-          store(to + (i * image.out_width + j) * filters + k, v);
+          store(to + (i * image.out_width + j) * filters + k, clamped(out[j] + bias, epilogue));
         }
       }
     }
@@ -291,12 +293,10 @@ constexpr ConvolutionLoops kLoops = {
                                    const Frequencies& to) { transform_input_of(image, x, begin, end, to); },
     .transform_gradient = [](const TiledImage& image, const float* dy, int64_t filters, int64_t begin, int64_t end,
                              const Frequencies& to) { transform_gradient_of(image, dy, filters, begin, end, to); },
-    .transform_gradient_bfloat16 = [](const TiledImage& image, const bfloat16_bits* dy, int64_t filters, int64_t begin, int64_t end,
-                                      const Frequencies& to) { transform_gradient_of(image, dy, filters, begin, end, to); },
-    .output_of_frequencies = [](const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end,
-                                const Epilogue& epilogue, float* y) { output_of(image, from, filters, begin, end, epilogue, y); },
-    .output_of_frequencies_bfloat16 = [](const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin, int64_t end,
-                                         const Epilogue& epilogue, bfloat16_bits* y) { output_of(image, from, filters, begin, end, epilogue, y); },
+    .transform_gradient_bfloat16 =
+        [](const TiledImage& image, const bfloat16_bits* dy, int64_t filters, int64_t begin, int64_t end,
+           const Frequencies& to) { transform_gradient_of(image, dy, filters, begin, end, to); },
+    .output_of_frequencies = output_of_frequencies,
 };
 
 }  // namespace

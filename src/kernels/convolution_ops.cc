@@ -1,18 +1,19 @@
-// TensorFlow's operations of kernels/convolution.h, with the inputs of Conv2D and its gradients; passes/fast_convolutions.h puts
-// them in their place. The bias and the clamp of ReLU or ReLU6 that follow a convolution are computed with it.
-#include "kernels/convolution.h"
-
+// TensorFlow's operations of kernels/convolution.h, with the inputs of Conv2D and its gradients;
+// passes/fast_convolutions.h puts them in their place. The bias and the clamp of ReLU or ReLU6 that follow a
+// convolution are computed with it.
 #include <fmt/format.h>
 
 #include <limits>
 #include <vector>
 
+#include "base/mutex.h"
 #include "kernels/clamp.h"
+#include "kernels/convolution.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/kernel_shape_util.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/platform/threadpool.h"
-#include "tensorflow/core/framework/kernel_shape_util.h"
 #include "tensorflow/core/util/padding.h"
 
 namespace mox::kernels {
@@ -33,7 +34,8 @@ absl::Status shape_of_output(InferenceContext* c) {
   TF_RETURN_IF_ERROR(c->GetAttr("stride", &stride));
   DimensionHandle sizes[2];
   for (int i = 0; i < 2; ++i)
-    TF_RETURN_IF_ERROR(tf::shape_inference::GetWindowedOutputSizeFromDims(c, c->Dim(x, 1 + i), c->Dim(filter, i), stride, padding, &sizes[i]));
+    TF_RETURN_IF_ERROR(tf::shape_inference::GetWindowedOutputSizeFromDims(c, c->Dim(x, 1 + i), c->Dim(filter, i),
+                                                                          stride, padding, &sizes[i]));
   c->set_output(0, c->MakeShape({c->Dim(x, 0), sizes[0], sizes[1], c->Dim(filter, 3)}));
   return absl::OkStatus();
 }
@@ -47,16 +49,19 @@ absl::Status shape_of_sizes(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+// is_filter_const: every run has the same filter, as oneDNN's operations call it (passes/constant_filters.cc): it is
+// packed once.
 REGISTER_OP("MoxConvolution")
     .Input("x: T")
     .Input("filter: T")
     .Input("bias: num_bias * T")
     .Output("y: T")
-    .Attr("T: {float, bfloat16}")
+    .Attr("T: {float}")
     .Attr("num_bias: int >= 0 = 0")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .Attr("activation: {'', 'Relu', 'Relu6'} = ''")
+    .Attr("is_filter_const: bool = false")
     .SetShapeFn(shape_of_output);
 
 REGISTER_OP("MoxConvolutionInputGradient")
@@ -64,7 +69,7 @@ REGISTER_OP("MoxConvolutionInputGradient")
     .Input("filter: T")
     .Input("dy: T")
     .Output("dx: T")
-    .Attr("T: {float, bfloat16}")
+    .Attr("T: {float}")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<0>);
@@ -110,7 +115,8 @@ class ConvolutionBase : public tf::OpKernel {
   explicit ConvolutionBase(tf::OpKernelConstruction* context) : OpKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("padding", &padding_));
     OP_REQUIRES_OK(context, context->GetAttr("stride", &stride_));
-    OP_REQUIRES(context, convolution_loops() != nullptr, absl::UnimplementedError("convolution: this processor has neither AVX2 nor AVX-512"));
+    OP_REQUIRES(context, convolution_loops() != nullptr,
+                absl::UnimplementedError("convolution: this processor has neither AVX2 nor AVX-512"));
   }
 
  protected:
@@ -124,19 +130,12 @@ class ConvolutionBase : public tf::OpKernel {
       return {*convolution_loops(), context_->device()->tensorflow_cpu_worker_threads()->num_threads,
               [pool](int64_t parts, const std::function<void(int64_t)>& work) {
                 if (parts == 1) return work(0);
-                pool->ParallelFor(parts, tf::thread::ThreadPool::SchedulingParams::Fixed(1), [&](int64_t first, int64_t last) {
-                  for (int64_t part = first; part < last; ++part) work(part);
-                });
+                pool->ParallelFor(parts, tf::thread::ThreadPool::SchedulingParams::Fixed(1),
+                                  [&](int64_t first, int64_t last) {
+                                    for (int64_t part = first; part < last; ++part) work(part);
+                                  });
               },
               [this](int64_t count) { return scratch(count); }};
-    }
-    // As float32; the tensor's own memory when it is that already.
-    const float* as_floats(const tf::Tensor& t) {
-      if constexpr (std::is_same_v<T, float>) return t.flat<float>().data();
-      float* to = scratch(t.NumElements());
-      const auto from = t.flat<T>();
-      for (int64_t i = 0; i < t.NumElements(); ++i) to[i] = static_cast<float>(from(i));
-      return to;
     }
     float* scratch(int64_t count) {
       tf::Tensor tensor;
@@ -162,24 +161,37 @@ class ConvolutionBase : public tf::OpKernel {
     }
   }
 
-  absl::Status describe(const tf::TensorShape& x, const tf::TensorShape& filter, Convolution* c) const {
-    if (x.dims() != 4 || filter.dims() != 4 || filter.dim_size(0) != filter.dim_size(1) || x.dim_size(3) != filter.dim_size(2) ||
-        !is_fast(filter.dim_size(0), stride_, filter.dim_size(2), filter.dim_size(3), std::is_same_v<T, float>))
-      return absl::InvalidArgumentError(fmt::format("convolution: expected images and a filter of 3x3 or 1x1 with channels in sixteens, got {} and {}",
-                                                    x.DebugString(), filter.DebugString()));
+  absl::Status describe(Direction direction, const tf::TensorShape& x, const tf::TensorShape& filter,
+                        Convolution* c) const {
+    if (x.dims() != 4 || filter.dims() != 4 || x.dim_size(3) != filter.dim_size(2))
+      return absl::InvalidArgumentError(
+          fmt::format("convolution: expected [batch, height, width, channels] and [height, width, channels, filters], "
+                      "got {} and {}",
+                      x.DebugString(), filter.DebugString()));
+    *c = {.batch = x.dim_size(0),
+          .height = x.dim_size(1),
+          .width = x.dim_size(2),
+          .channels = x.dim_size(3),
+          .filters = filter.dim_size(3),
+          .filter_height = filter.dim_size(0),
+          .filter_width = filter.dim_size(1),
+          .stride = stride_};
+    if (!is_fast(direction, *c, std::is_same_v<T, float>))
+      return absl::InvalidArgumentError(fmt::format("convolution: there is no kernel for a filter of {} with stride {}",
+                                                    filter.DebugString(), stride_));
     int64_t after = 0;
-    *c = {.batch = x.dim_size(0), .height = x.dim_size(1), .width = x.dim_size(2), .channels = x.dim_size(3), .filters = filter.dim_size(3),
-          .filter_size = filter.dim_size(0), .stride = stride_};
-    TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->height, c->filter_size, 1, stride_, padding_, &c->out_height, &c->pad_top, &after));
-    return tf::GetWindowedOutputSizeVerbose(c->width, c->filter_size, 1, stride_, padding_, &c->out_width, &c->pad_left, &after);
+    TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->height, c->filter_height, 1, stride_, padding_,
+                                                        &c->out_height, &c->pad_top, &after));
+    return tf::GetWindowedOutputSizeVerbose(c->width, c->filter_width, 1, stride_, padding_, &c->out_width,
+                                            &c->pad_left, &after);
   }
 
   static tf::TensorShape output_shape(const Convolution& c) { return {c.batch, c.out_height, c.out_width, c.filters}; }
 
   static absl::Status check_gradient(const Convolution& c, const tf::Tensor& dy) {
     if (dy.shape() == output_shape(c)) return absl::OkStatus();
-    return absl::InvalidArgumentError(fmt::format("gradient of a convolution: expected {}, got {}", output_shape(c).DebugString(),
-                                                  dy.shape().DebugString()));
+    return absl::InvalidArgumentError(fmt::format("gradient of a convolution: expected {}, got {}",
+                                                  output_shape(c).DebugString(), dy.shape().DebugString()));
   }
 
  private:
@@ -187,16 +199,18 @@ class ConvolutionBase : public tf::OpKernel {
   int64_t stride_ = 1;
 };
 
-template <typename T>
-class ConvolutionOp : public ConvolutionBase<T> {
+class ConvolutionOp : public ConvolutionBase<float> {
  public:
-  explicit ConvolutionOp(tf::OpKernelConstruction* context) : ConvolutionBase<T>(context) {
+  explicit ConvolutionOp(tf::OpKernelConstruction* context) : ConvolutionBase(context) {
     std::string activation;
     int num_bias = 0;
     OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
     OP_REQUIRES_OK(context, context->GetAttr("num_bias", &num_bias));
-    OP_REQUIRES(context, num_bias <= 1, absl::InvalidArgumentError(fmt::format("num_bias is 0 or 1, not {}", num_bias)));
-    OP_REQUIRES(context, num_bias == 1 || activation.empty(), absl::InvalidArgumentError("convolution: an activation needs a bias"));
+    OP_REQUIRES_OK(context, context->GetAttr("is_filter_const", &is_filter_constant_));
+    OP_REQUIRES(context, num_bias <= 1,
+                absl::InvalidArgumentError(fmt::format("num_bias is 0 or 1, not {}", num_bias)));
+    OP_REQUIRES(context, num_bias == 1 || activation.empty(),
+                absl::InvalidArgumentError("convolution: an activation needs a bias"));
     has_bias_ = num_bias == 1;
     clamp_ = clamp_of(activation);
   }
@@ -204,43 +218,66 @@ class ConvolutionOp : public ConvolutionBase<T> {
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &x = context->input(0), &filter = context->input(1);
     Convolution c;
-    OP_REQUIRES_OK(context, this->describe(x.shape(), filter.shape(), &c));
+    OP_REQUIRES_OK(context, describe(Direction::kForward, x.shape(), filter.shape(), &c));
     if (has_bias_)
       OP_REQUIRES(context, context->input(2).dims() == 1 && context->input(2).dim_size(0) == c.filters,
-                  absl::InvalidArgumentError(fmt::format("convolution: expected a bias of {} numbers, got {}", c.filters,
-                                                         context->input(2).shape().DebugString())));
+                  absl::InvalidArgumentError(fmt::format("convolution: expected a bias of {} numbers, got {}",
+                                                         c.filters, context->input(2).shape().DebugString())));
     tf::Tensor* y = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, this->output_shape(c), &y));
+    OP_REQUIRES_OK(context, context->allocate_output(0, output_shape(c), &y));
     if (y->NumElements() == 0) return;
-    this->with_work(context, [&](auto* work) {
-      const Epilogue epilogue{has_bias_ ? work->as_floats(context->input(2)) : nullptr, clamp_.floor, clamp_.ceiling};
-      convolve(c, elements<T>(x), work->as_floats(filter), epilogue, elements<T>(y), work->resources());
+    with_work(context, [&](Work* work) {
+      const Epilogue epilogue{has_bias_ ? context->input(2).flat<float>().data() : nullptr, clamp_.floor,
+                              clamp_.ceiling};
+      const Resources resources = work->resources();
+      const Algorithm algorithm = algorithm_of(c, is_filter_constant_);
+      convolve(c, algorithm, x.flat<float>().data(), packed_filter(c, algorithm, filter, work), epilogue,
+               y->flat<float>().data(), resources);
     });
   }
 
  private:
-  bool has_bias_ = false;
+  const float* packed_filter(const Convolution& c, Algorithm algorithm, const tf::Tensor& filter, Work* work) {
+    const Resources resources = work->resources();
+    const int64_t size = packed_size(c, algorithm, resources);
+    if (!is_filter_constant_) {
+      float* packed = work->scratch(size);
+      pack(c, algorithm, filter.flat<float>().data(), packed, resources);
+      return packed;
+    }
+    MutexLock lock(mutex_);
+    tf::Tensor& kept = algorithm == Algorithm::kWinograd ? for_winograd_ : for_direct_;
+    if (kept.NumElements() != size) {
+      kept = tf::Tensor(tf::DT_FLOAT, {size});
+      pack(c, algorithm, filter.flat<float>().data(), kept.flat<float>().data(), resources);
+    }
+    return kept.flat<float>().data();
+  }
+
+  bool has_bias_ = false, is_filter_constant_ = false;
   Clamp clamp_{};
+  Mutex mutex_;
+  tf::Tensor for_winograd_ MOX_GUARDED_BY(mutex_), for_direct_ MOX_GUARDED_BY(mutex_);
 };
 
-template <typename T>
-class InputGradientOp : public ConvolutionBase<T> {
+class InputGradientOp : public ConvolutionBase<float> {
  public:
-  using ConvolutionBase<T>::ConvolutionBase;
+  using ConvolutionBase::ConvolutionBase;
 
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &filter = context->input(1), &dy = context->input(2);
     tf::TensorShape shape;
     OP_REQUIRES_OK(context, shape_of(context->input(0), &shape));
     Convolution c;
-    OP_REQUIRES_OK(context, this->describe(shape, filter.shape(), &c));
-    OP_REQUIRES_OK(context, this->check_gradient(c, dy));
+    OP_REQUIRES_OK(context, describe(Direction::kInputGradient, shape, filter.shape(), &c));
+    OP_REQUIRES_OK(context, check_gradient(c, dy));
     tf::Tensor* dx = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
-    if (dy.NumElements() == 0) return dx->flat<T>().setZero(), void();
-    this->with_work(context, [&](auto* work) {
-      gradient_of_input(c, work->as_floats(filter), elements<T>(dy), elements<T>(dx), work->resources());
+    if (dy.NumElements() == 0) return dx->flat<float>().setZero(), void();
+    with_work(context, [&](Work* work) {
+      gradient_of_input(c, filter.flat<float>().data(), dy.flat<float>().data(), dx->flat<float>().data(),
+                        work->resources());
     });
   }
 };
@@ -255,7 +292,7 @@ class FilterGradientOp : public ConvolutionBase<T> {
     tf::TensorShape shape;
     OP_REQUIRES_OK(context, shape_of(context->input(1), &shape));
     Convolution c;
-    OP_REQUIRES_OK(context, this->describe(x.shape(), shape, &c));
+    OP_REQUIRES_OK(context, this->describe(Direction::kFilterGradient, x.shape(), shape, &c));
     OP_REQUIRES_OK(context, this->check_gradient(c, dy));
     tf::Tensor* dfilter = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dfilter));
@@ -273,13 +310,13 @@ class FilterGradientOp : public ConvolutionBase<T> {
   }
 };
 
-#define MOX_REGISTER(T)                                                                                                                   \
-  REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"), ConvolutionOp<T>);                        \
-  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"), InputGradientOp<T>);         \
-  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"), FilterGradientOp<T>);
-MOX_REGISTER(float)
-MOX_REGISTER(Eigen::bfloat16)
-#undef MOX_REGISTER
+REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU), ConvolutionOp);
+REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU), InputGradientOp);
+REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<float>("T"),
+                        FilterGradientOp<float>);
+REGISTER_KERNEL_BUILDER(
+    Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<Eigen::bfloat16>("T"),
+    FilterGradientOp<Eigen::bfloat16>);
 
 }  // namespace
 }  // namespace mox::kernels

@@ -5,18 +5,32 @@
 
 namespace mox::kernels {
 
-constexpr Epilogue kNothing{nullptr, -__builtin_inff(), __builtin_inff()};
-
 inline int64_t round_up(int64_t n, int64_t of) { return (n + of - 1) / of * of; }
 
 // [rows][columns] -> [columns][rows]; both are multiples of kLanes.
 void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on);
 
+// A row of a window, of `filter_width * channels` numbers that lie side by side in the image: numbers [begin, end) of
+// it for the pixel `pixel` of the output and the row `filter_row` of the filter; 0 in the padding.
+template <typename T>
+void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter_row, int64_t begin, int64_t end,
+                 T* to);
+
+// As products of matrices. Packed: [filters / loops.columns][filter_height * filter_width * channels][loops.columns].
+int64_t direct_size(const Convolution& c, const Resources& on);
+void direct_pack(const Convolution& c, const float* filter, float* packed, const Resources& on);
+void direct(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,
+            const Resources& on);
+template <typename T>
+void direct_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on);
+
 // 3x3 filters with stride 1, by Winograd's transforms.
-template <typename T>
-void winograd(const Convolution& c, const T* x, const float* filter, const Epilogue& epilogue, T* y, const Resources& on);
-template <typename T>
-void winograd_input_gradient(const Convolution& c, const float* filter, const T* dy, T* dx, const Resources& on);
+int64_t winograd_size(const Convolution& c, const Resources& on);
+void winograd_pack(const Convolution& c, const float* filter, float* packed, const Resources& on);
+void winograd(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,
+              const Resources& on);
+void winograd_input_gradient(const Convolution& c, const float* filter, const float* dy, float* dx,
+                             const Resources& on);
 template <typename T>
 void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on);
 

@@ -1,39 +1,32 @@
-#include "kernels/convolution_parts.h"
-
 #include <algorithm>
 #include <atomic>
+
+#include "kernels/convolution_parts.h"
 
 namespace mox::kernels {
 namespace {
 
-// So much depth of two panels stays in the first cache; where the rows lie side by side in depth, each takes a whole line of it.
+// So much depth of two panels stays in the first cache; where the rows lie side by side in depth, each takes a whole
+// line of it.
 constexpr int64_t kDepth = 256, kDepthOfColumns = 192;
 
 // Overloads by the images' type.
-void to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const float* x, int64_t begin, int64_t end, const Frequencies& to) {
+void to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const float* x, int64_t begin, int64_t end,
+                    const Frequencies& to) {
   loops.transform_input(image, x, begin, end, to);
 }
-void to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const bfloat16_bits* x, int64_t begin, int64_t end,
-                    const Frequencies& to) {
+void to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const bfloat16_bits* x, int64_t begin,
+                    int64_t end, const Frequencies& to) {
   loops.transform_input_bfloat16(image, x, begin, end, to);
 }
-void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const float* dy, int64_t filters, int64_t begin,
-                             int64_t end, const Frequencies& to) {
+void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const float* dy, int64_t filters,
+                             int64_t begin, int64_t end, const Frequencies& to) {
   loops.transform_gradient(image, dy, filters, begin, end, to);
 }
-void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const bfloat16_bits* dy, int64_t filters,
-                             int64_t begin, int64_t end, const Frequencies& to) {
+void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const bfloat16_bits* dy,
+                             int64_t filters, int64_t begin, int64_t end, const Frequencies& to) {
   loops.transform_gradient_bfloat16(image, dy, filters, begin, end, to);
 }
-void of_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
-                    int64_t end, const Epilogue& epilogue, float* y) {
-  loops.output_of_frequencies(image, from, filters, begin, end, epilogue, y);
-}
-void of_frequencies(const ConvolutionLoops& loops, const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
-                    int64_t end, const Epilogue& epilogue, bfloat16_bits* y) {
-  loops.output_of_frequencies_bfloat16(image, from, filters, begin, end, epilogue, y);
-}
-
 void multiply(const ConvolutionLoops& loops, Product product, int64_t depth_at_once) {
   const int64_t depth = product.depth;
   for (int64_t d = 0; d < depth; d += depth_at_once) {
@@ -58,42 +51,47 @@ Frequencies from_row(Frequencies f, int64_t row) {
 
 // A filter for all frequencies, in panels.
 struct Panels {
-  float* data;
+  const float* data;
   int64_t stride;
 };
 
-Panels panels_of(const Resources& on, const float* filter, int64_t channels, int64_t filters, bool rotated) {
+int64_t stride_of(int64_t channels, int64_t filters, const Resources& on) {
+  return channels * round_up(filters, on.loops.columns) + kLanes;
+}
+
+Panels panels_of(const Resources& on, const float* filter, int64_t channels, int64_t filters, bool rotated, float* to) {
   constexpr int64_t kParts = 8;
-  const int64_t stride = channels * round_up(filters, on.loops.columns) + kLanes;
-  const Panels panels{on.scratch(kFrequencies * stride), stride};
+  const Panels panels{to, stride_of(channels, filters, on)};
   on.run(kParts, [&](int64_t part) {
-    on.loops.transform_filter(filter, channels, filters, channels * part / kParts, channels * (part + 1) / kParts, rotated, panels.data,
-                              panels.stride);
+    on.loops.transform_filter(filter, channels, filters, channels * part / kParts, channels * (part + 1) / kParts,
+                              rotated, to, panels.stride);
   });
   return panels;
 }
 
-template <typename T>
 struct Task {
   const Resources& on;
   TiledImage image;
   int64_t filters;
-  const T* x;
+  const float* x;
   Panels panels;
   Epilogue epilogue;
-  T* y;
+  float* y;
 
   void multiply_frequency(int64_t f, int64_t tiles, const Frequencies& in, const Frequencies& out) const {
-    multiply(on.loops,
-             {tiles, filters, image.channels, in.data + f * in.stride, in.row_stride, 1, panels.data + f * panels.stride,
-              image.channels * on.loops.columns, on.loops.columns, out.data + f * out.stride, out.row_stride, false},
-             kDepth);
+    multiply(
+        on.loops,
+        {tiles, filters, image.channels, in.data + f * in.stride, in.row_stride, 1, panels.data + f * panels.stride,
+         image.channels * on.loops.columns, on.loops.columns, out.data + f * out.stride, out.row_stride, false},
+        kDepth);
   }
 
   // Blocks of tiles whose transforms stay in the second cache, each by one thread.
   void by_blocks(int64_t tiles_of_block) const {
-    const int64_t tiles = image.tiles(), blocks = (tiles + tiles_of_block - 1) / tiles_of_block, parts = std::min(on.threads, blocks);
-    const Frequencies in = frequencies(nullptr, tiles_of_block, image.channels), out = frequencies(nullptr, tiles_of_block, filters);
+    const int64_t tiles = image.tiles(), blocks = (tiles + tiles_of_block - 1) / tiles_of_block,
+                  parts = std::min(on.threads, blocks);
+    const Frequencies in = frequencies(nullptr, tiles_of_block, image.channels),
+                      out = frequencies(nullptr, tiles_of_block, filters);
     float* scratch = on.scratch(parts * (size_of(in) + size_of(out)));
     std::atomic<int64_t> next{0};
     on.run(parts, [&](int64_t part) {
@@ -102,9 +100,9 @@ struct Task {
       products.data = mine.data + size_of(in);
       for (int64_t block = next++; block < blocks; block = next++) {
         const int64_t begin = tiles * block / blocks, end = tiles * (block + 1) / blocks;
-        to_frequencies(on.loops, image, x, begin, end, mine);
+        on.loops.transform_input(image, x, begin, end, mine);
         for (int64_t f = 0; f < kFrequencies; ++f) multiply_frequency(f, end - begin, mine, products);
-        of_frequencies(on.loops, image, products, filters, begin, end, epilogue, y);
+        on.loops.output_of_frequencies(image, products, filters, begin, end, epilogue, y);
       }
     });
   }
@@ -117,12 +115,12 @@ struct Task {
     out.data = on.scratch(size_of(out));
     on.run(parts, [&](int64_t part) {
       const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
-      to_frequencies(on.loops, image, x, begin, end, from_row(in, begin));
+      on.loops.transform_input(image, x, begin, end, from_row(in, begin));
     });
     on.run(kFrequencies, [&](int64_t f) { multiply_frequency(f, tiles, in, out); });
     on.run(parts, [&](int64_t part) {
       const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
-      of_frequencies(on.loops, image, from_row(out, begin), filters, begin, end, epilogue, y);
+      on.loops.output_of_frequencies(image, from_row(out, begin), filters, begin, end, epilogue, y);
     });
   }
 
@@ -145,22 +143,33 @@ TiledImage image_of(const Convolution& c) {
 
 }  // namespace
 
-template <typename T>
-void winograd(const Convolution& c, const T* x, const float* filter, const Epilogue& epilogue, T* y, const Resources& on) {
-  Task<T>{on, image_of(c), c.filters, x, panels_of(on, filter, c.channels, c.filters, false), epilogue, y}.run();
+int64_t winograd_size(const Convolution& c, const Resources& on) {
+  return kFrequencies * stride_of(c.channels, c.filters, on);
 }
 
-template <typename T>
-void winograd_input_gradient(const Convolution& c, const float* filter, const T* dy, T* dx, const Resources& on) {
+void winograd_pack(const Convolution& c, const float* filter, float* packed, const Resources& on) {
+  panels_of(on, filter, c.channels, c.filters, false, packed);
+}
+
+void winograd(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,
+              const Resources& on) {
+  Task{on, image_of(c), c.filters, x, {packed, stride_of(c.channels, c.filters, on)}, epilogue, y}.run();
+}
+
+void winograd_input_gradient(const Convolution& c, const float* filter, const float* dy, float* dx,
+                             const Resources& on) {
   float* transposed = on.scratch(9 * c.channels * c.filters);
   for (int64_t place = 0; place < 9; ++place)
-    transpose(filter + place * c.channels * c.filters, c.channels, c.filters, transposed + place * c.channels * c.filters, on);
-  const TiledImage image{c.batch, c.out_height, c.out_width, c.filters, c.height, c.width, 2 - c.pad_top, 2 - c.pad_left};
-  Task<T>{on, image, c.channels, dy, panels_of(on, transposed, c.filters, c.channels, true), kNothing, dx}.run();
+    transpose(filter + place * c.channels * c.filters, c.channels, c.filters,
+              transposed + place * c.channels * c.filters, on);
+  const TiledImage image{c.batch,  c.out_height, c.out_width,   c.filters,
+                         c.height, c.width,      2 - c.pad_top, 2 - c.pad_left};
+  float* panels = on.scratch(kFrequencies * stride_of(c.filters, c.channels, on));
+  Task{on, image, c.channels, dy, panels_of(on, transposed, c.filters, c.channels, true, panels), Epilogue{}, dx}.run();
 }
 
-// As many tiles at a time as their transforms fit into the last cache: first all are transformed, then the frequencies, each by
-// one thread, add their products.
+// As many tiles at a time as their transforms fit into the last cache: first all are transformed, then the frequencies,
+// each by one thread, add their products.
 template <typename T>
 void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on) {
   constexpr int64_t kFloats = 4 << 20, kFewest = 96, kParts = 8;
@@ -179,23 +188,21 @@ void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, flo
       gradient_to_frequencies(on.loops, image, dy, c.filters, begin + first, begin + last, from_row(gradient, first));
     });
     on.run(kFrequencies, [&](int64_t f) {
-      multiply(on.loops,
-               {c.channels, c.filters, count, in.data + f * in.stride, 1, in.row_stride, gradient.data + f * gradient.stride,
-                on.loops.columns, gradient.row_stride, sums.data + f * sums.stride, sums.row_stride, block > 0},
-               kDepthOfColumns);
+      multiply(
+          on.loops,
+          {c.channels, c.filters, count, in.data + f * in.stride, 1, in.row_stride, gradient.data + f * gradient.stride,
+           on.loops.columns, gradient.row_stride, sums.data + f * sums.stride, sums.row_stride, block > 0},
+          kDepthOfColumns);
     });
   }
   on.run(kParts, [&](int64_t part) {
-    on.loops.filter_of_frequencies(sums, c.channels, c.filters, c.channels * part / kParts, c.channels * (part + 1) / kParts, dfilter);
+    on.loops.filter_of_frequencies(sums, c.channels, c.filters, c.channels * part / kParts,
+                                   c.channels * (part + 1) / kParts, dfilter);
   });
 }
 
-#define MOX_INSTANTIATE(T)                                                                                              \
-  template void winograd<T>(const Convolution&, const T*, const float*, const Epilogue&, T*, const Resources&);         \
-  template void winograd_input_gradient<T>(const Convolution&, const float*, const T*, T*, const Resources&);           \
-  template void winograd_filter_gradient<T>(const Convolution&, const T*, const T*, float*, const Resources&);
-MOX_INSTANTIATE(float)
-MOX_INSTANTIATE(bfloat16_bits)
-#undef MOX_INSTANTIATE
+template void winograd_filter_gradient(const Convolution&, const float*, const float*, float*, const Resources&);
+template void winograd_filter_gradient(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
+                                       const Resources&);
 
 }  // namespace mox::kernels

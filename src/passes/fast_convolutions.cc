@@ -23,6 +23,11 @@ const char* fast_kind(const tf::NodeDef& node) {
   return nullptr;
 }
 
+kernels::Direction direction_of(const tf::NodeDef& node) {
+  if (node.op() == "Conv2D") return kernels::Direction::kForward;
+  return node.op() == "Conv2DBackpropInput" ? kernels::Direction::kInputGradient : kernels::Direction::kFilterGradient;
+}
+
 // The one stride of both sides; 0 where they differ, or where batch and channels have one.
 int64_t stride_of(const tf::NodeDef& node) {
   const auto& strides = node.attr().at("strides").list();
@@ -46,8 +51,14 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   if (type != tf::DT_FLOAT && type != tf::DT_BFLOAT16) return false;
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
-  return filter.size() == 4 && filter[0] == filter[1] &&
-         kernels::is_fast(filter[0], stride_of(node), filter[2], filter[3], type == tf::DT_FLOAT);
+  const int64_t stride = stride_of(node);
+  if (filter.size() != 4 || stride == 0) return false;
+  const kernels::Convolution convolution{.channels = filter[2],
+                                         .filters = filter[3],
+                                         .filter_height = filter[0],
+                                         .filter_width = filter[1],
+                                         .stride = stride};
+  return kernels::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
 }
 
 // What follows a convolution and nothing else reads.
@@ -80,7 +91,8 @@ class Readers {
 };
 
 // `node`, the convolution itself or the last of what follows it, becomes the fast one of `convolution`.
-void become_fast(const tf::NodeDef convolution, const std::vector<std::string>& bias, const std::string& activation, tf::NodeDef* node) {
+void become_fast(const tf::NodeDef convolution, const std::vector<std::string>& bias, const std::string& activation,
+                 tf::NodeDef* node) {
   const std::string name = node->name();
   std::vector<std::string> control;
   for (const std::string& input : node->input())

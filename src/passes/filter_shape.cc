@@ -9,8 +9,8 @@ namespace tf = tensorflow;
 std::vector<int64_t> shape_of_filter(const NodeIndex& index, const std::string& tensor) {
   TensorRef at = parse_tensor(tensor);
   auto found = index.find(at.node);
-  while (found != index.end() &&
-         is_one_of(found->second->op(), {"Cast", "Identity", "ReadVariableOp", "Shape", "ShapeN", "MoxFoldBatchNorm"})) {
+  while (found != index.end() && is_one_of(found->second->op(), {"Cast", "Identity", "ReadVariableOp", "Shape",
+                                                                 "ShapeN", "MoxFoldBatchNorm"})) {
     at = parse_tensor(found->second->input(found->second->op() == "ShapeN" ? at.port : 0));
     found = index.find(at.node);
   }

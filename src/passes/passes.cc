@@ -128,7 +128,7 @@ const std::vector<Pass>& passes() {
          if (c.half_precision) compute_in_half_precision(&g->graph);
        }},
       // After what looks for convolutions, their biases or ReLUs, and after what chooses their types.
-      {"fast_convolutions", In::kTrain, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
+      {"fast_convolutions", In::kAnyMode, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
       // After all that adds to gradients.
       {"early_gradients", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
