@@ -15,7 +15,7 @@ if grep -rlE '#include "tensorflow/' src/base src/file src/launch include/moxing
 fi
 
 # Rooms include only what lies below them: the arrows of docs/design.md.
-rooms="base file launch cluster tf_files graph layers input passes kernels devices exchange data nets preprocess optim run"
+rooms="base file launch cluster convolutions tf_files graph layers input passes kernels devices exchange data nets preprocess optim run"
 for room in src/*/; do
   room=$(basename "$room")
   case " $rooms " in *" $room "*) ;; *) complain "src/$room has no line in scripts/check.sh" ;; esac
@@ -34,14 +34,15 @@ below tf_files "base file"
 below graph "base"
 below layers "base graph devices"
 below input "base graph"
-below passes "base graph devices input"
+below convolutions ""
+below passes "base graph devices input convolutions"
 below devices "base"
 below exchange "base graph devices"
 below nets "base graph layers"
 below preprocess "base graph layers nets"
 below optim "base graph layers"
 below data "base file tf_files graph input preprocess"
-below kernels "base file cluster input data"
+below kernels "base file cluster input data convolutions"
 below run "base file cluster tf_files graph layers input passes devices exchange data nets preprocess optim"
 
 # Locks are those that clang can check (`make lint`).

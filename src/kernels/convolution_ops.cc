@@ -1,14 +1,13 @@
-// TensorFlow's operations of kernels/convolution.h, with the inputs of Conv2D and its gradients;
+// TensorFlow's operations of convolutions/convolution.h, with the inputs of Conv2D and its gradients;
 // passes/fast_convolutions.h puts them in their place. The bias and the clamp of ReLU or ReLU6 that follow a
 // convolution are computed with it.
 #include <fmt/format.h>
 
-#include <limits>
 #include <vector>
 
 #include "base/mutex.h"
+#include "convolutions/convolution.h"
 #include "kernels/clamp.h"
-#include "kernels/convolution.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/kernel_shape_util.h"
 #include "tensorflow/core/framework/op.h"
@@ -20,6 +19,13 @@ namespace mox::kernels {
 namespace {
 
 namespace tf = tensorflow;
+using convolutions::Algorithm;
+using convolutions::bfloat16_bits;
+using convolutions::Convolution;
+using convolutions::convolution_loops;
+using convolutions::Direction;
+using convolutions::Epilogue;
+using convolutions::Resources;
 using tf::shape_inference::DimensionHandle;
 using tf::shape_inference::InferenceContext;
 using tf::shape_inference::ShapeHandle;

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/environment.h"
+#include "convolutions/convolution.h"
 #include "graph/node_defs.h"
-#include "kernels/convolution.h"
 #include "passes/filter_shape.h"
 #include "tensorflow/core/platform/cpu_info.h"
 
@@ -23,9 +23,10 @@ const char* fast_kind(const tf::NodeDef& node) {
   return nullptr;
 }
 
-kernels::Direction direction_of(const tf::NodeDef& node) {
-  if (node.op() == "Conv2D") return kernels::Direction::kForward;
-  return node.op() == "Conv2DBackpropInput" ? kernels::Direction::kInputGradient : kernels::Direction::kFilterGradient;
+convolutions::Direction direction_of(const tf::NodeDef& node) {
+  if (node.op() == "Conv2D") return convolutions::Direction::kForward;
+  return node.op() == "Conv2DBackpropInput" ? convolutions::Direction::kInputGradient
+                                            : convolutions::Direction::kFilterGradient;
 }
 
 // The one stride of both sides; 0 where they differ, or where batch and channels have one.
@@ -53,12 +54,12 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
   const int64_t stride = stride_of(node);
   if (filter.size() != 4 || stride == 0) return false;
-  const kernels::Convolution convolution{.channels = filter[2],
-                                         .filters = filter[3],
-                                         .filter_height = filter[0],
-                                         .filter_width = filter[1],
-                                         .stride = stride};
-  return kernels::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
+  const convolutions::Convolution convolution{.channels = filter[2],
+                                              .filters = filter[3],
+                                              .filter_height = filter[0],
+                                              .filter_width = filter[1],
+                                              .stride = stride};
+  return convolutions::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
 }
 
 // What follows a convolution and nothing else reads.
@@ -121,7 +122,7 @@ void become_fast(const tf::NodeDef convolution, const std::vector<std::string>& 
 }  // namespace
 
 int make_convolutions_fast(tf::GraphDef* graph) {
-  if (!kernels::convolution_loops() || !bool_in_environment("MOX_FAST_CONVOLUTIONS").value_or(true)) return 0;
+  if (!convolutions::convolution_loops() || !bool_in_environment("MOX_FAST_CONVOLUTIONS").value_or(true)) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);

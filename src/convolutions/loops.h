@@ -1,5 +1,5 @@
 // The arithmetic of convolutions in float32, for one thread and one instruction set: products of matrices whose sums
-// stay in registers, and Winograd's transforms of 3x3 filters. kernels/convolution.h puts them together.
+// stay in registers, and Winograd's transforms of 3x3 filters. convolutions/convolution.h puts them together.
 //
 // Winograd's minimal filtering F(4x4, 3x3) (Lavin, Gray 2015) computes 4x4 outputs of a 3x3 filter from a tile of 6x6
 // inputs with 36 products a channel instead of 144. The polynomials' points are 0, +-5/8, +-3/2 and infinity: with them
@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace mox::kernels {
+namespace mox::convolutions {
 
 // bfloat16 as its bits.
 using bfloat16_bits = uint16_t;
@@ -117,4 +117,4 @@ const ConvolutionLoops* convolution_loops_avx512();
 const ConvolutionLoops* convolution_loops_avx512_bfloat16();
 const ConvolutionLoops* convolution_loops_avx2();
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

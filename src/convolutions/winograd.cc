@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <atomic>
 
-#include "kernels/convolution_parts.h"
+#include "convolutions/parts.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 namespace {
 
 // So much depth of two panels stays in the first cache; where the rows lie side by side in depth, each takes a whole
@@ -205,4 +205,4 @@ template void winograd_filter_gradient(const Convolution&, const float*, const f
 template void winograd_filter_gradient(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
                                        const Resources&);
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <functional>
 
-#include "kernels/convolution_loops.h"
+#include "convolutions/loops.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 
 struct Convolution {
   int64_t batch = 0, height = 0, width = 0, channels = 0;  // of the input
@@ -61,4 +61,4 @@ template <typename T>
 void gradient_of_filter(const Convolution& convolution, const T* x, const T* dy, float* dfilter,
                         const Resources& resources);
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

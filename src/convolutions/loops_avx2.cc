@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 #define MOX_LANES 8
 #define MOX_ROWS 6
-#include "kernels/convolution_loops_any.h"
+#include "convolutions/loops_any.h"
 
-const mox::kernels::ConvolutionLoops* mox::kernels::convolution_loops_avx2() { return &kLoops; }
+const mox::convolutions::ConvolutionLoops* mox::convolutions::convolution_loops_avx2() { return &kLoops; }
 #endif

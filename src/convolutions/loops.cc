@@ -1,6 +1,6 @@
-#include "kernels/convolution_loops.h"
+#include "convolutions/loops.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 
 const ConvolutionLoops* convolution_loops() {
 #if defined(__x86_64__)
@@ -17,4 +17,4 @@ const ConvolutionLoops* convolution_loops() {
 #endif
 }
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

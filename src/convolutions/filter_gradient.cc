@@ -5,9 +5,9 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/convolution_parts.h"
+#include "convolutions/parts.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 namespace {
 
 constexpr int64_t kRows = 192;     // of windows at a time; bfloat16: pairs of them
@@ -155,4 +155,4 @@ template void direct_filter_gradient(const Convolution&, const float*, const flo
 template void direct_filter_gradient(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
                                      const Resources&);
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

@@ -3,9 +3,9 @@
 #include <atomic>
 #include <cstring>
 
-#include "kernels/convolution_parts.h"
+#include "convolutions/parts.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 namespace {
 
 // A panel of so much depth and the rows that it meets stay in the first cache.
@@ -81,4 +81,4 @@ void direct(const Convolution& c, const float* x, const float* packed, const Epi
   });
 }
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

@@ -1,11 +1,11 @@
-// The loops of kernels/convolution_loops.h for vectors of MOX_LANES floats and MOX_ROWS rows of sums in registers.
+// The loops of convolutions/loops.h for vectors of MOX_LANES floats and MOX_ROWS rows of sums in registers.
 // Included once by each file that is compiled for an instruction set; all is inside an anonymous namespace and nothing
 // of the standard library is used, so that no code for this instruction set reaches other files through the linker.
-#include "kernels/convolution_loops.h"
+#include "convolutions/loops.h"
 
 #define MOX_INLINE inline __attribute__((always_inline))
 
-namespace mox::kernels {
+namespace mox::convolutions {
 namespace {
 
 constexpr int64_t kWidth = MOX_LANES;
@@ -300,6 +300,6 @@ constexpr ConvolutionLoops kLoops = {
 };
 
 }  // namespace
-}  // namespace mox::kernels
+}  // namespace mox::convolutions
 
 #undef MOX_INLINE

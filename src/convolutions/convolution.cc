@@ -1,11 +1,11 @@
-#include "kernels/convolution.h"
+#include "convolutions/convolution.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/convolution_parts.h"
+#include "convolutions/parts.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 
 void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on) {
   constexpr int64_t kBlock = 16;
@@ -89,4 +89,4 @@ template void gradient_of_filter(const Convolution&, const float*, const float*,
 template void gradient_of_filter(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
                                  const Resources&);
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

@@ -1,9 +1,9 @@
-// What the files of kernels/convolution.h share: arguments are as there.
+// What the files of convolutions/convolution.h share: arguments are as there.
 #pragma once
 
-#include "kernels/convolution.h"
+#include "convolutions/convolution.h"
 
-namespace mox::kernels {
+namespace mox::convolutions {
 
 inline int64_t round_up(int64_t n, int64_t of) { return (n + of - 1) / of * of; }
 
@@ -34,4 +34,4 @@ void winograd_input_gradient(const Convolution& c, const float* filter, const fl
 template <typename T>
 void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on);
 
-}  // namespace mox::kernels
+}  // namespace mox::convolutions

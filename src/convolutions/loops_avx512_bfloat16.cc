@@ -1,15 +1,15 @@
 // Compiled for AVX-512 with its products of bfloat16 (src/CMakeLists.txt). All is inside an anonymous namespace, as in
-// kernels/convolution_loops_any.h.
+// convolutions/loops_any.h.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 #define MOX_LANES 16
 #define MOX_ROWS 12
-#include "kernels/convolution_loops_any.h"
+#include "convolutions/loops_any.h"
 
 #define MOX_INLINE inline __attribute__((always_inline))
 
-namespace mox::kernels {
+namespace mox::convolutions {
 namespace {
 
 MOX_INLINE Vector add_products(Vector sums, uint32_t pair, __m512i pairs) {
@@ -70,9 +70,9 @@ void interleave(const bfloat16_bits* first, const bfloat16_bits* second, int64_t
 }
 
 }  // namespace
-}  // namespace mox::kernels
+}  // namespace mox::convolutions
 
-const mox::kernels::ConvolutionLoops* mox::kernels::convolution_loops_avx512_bfloat16() {
+const mox::convolutions::ConvolutionLoops* mox::convolutions::convolution_loops_avx512_bfloat16() {
   static constexpr ConvolutionLoops kWithPairs = [] {
     ConvolutionLoops loops = kLoops;
     loops.multiply_pairs = multiply_pairs;
