@@ -8,6 +8,7 @@
 #include "convolutions/convolution.h"
 #include "graph/node_defs.h"
 #include "passes/filter_shape.h"
+#include "passes/joined.h"
 #include "tensorflow/core/platform/cpu_info.h"
 
 namespace mox {
@@ -15,6 +16,8 @@ namespace mox {
 namespace tf = tensorflow;
 
 namespace {
+
+constexpr char kSwitch[] = "MOX_FAST_CONVOLUTIONS";
 
 const char* fast_kind(const tf::NodeDef& node) {
   if (node.op() == "Conv2D") return "MoxConvolution";
@@ -122,7 +125,7 @@ void become_fast(const tf::NodeDef convolution, const std::vector<std::string>& 
 }  // namespace
 
 int make_convolutions_fast(tf::GraphDef* graph) {
-  if (!convolutions::convolution_loops() || !bool_in_environment("MOX_FAST_CONVOLUTIONS").value_or(true)) return 0;
+  if (!convolutions::convolution_loops() || !bool_in_environment(kSwitch).value_or(true)) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);
@@ -133,8 +136,10 @@ int make_convolutions_fast(tf::GraphDef* graph) {
   for (tf::NodeDef* node : fast) {
     Followers followers;
     if (node->op() == "Conv2D") followers = readers.followers(*node);
-    // The convolution alone stays where it is, for who asks for it by name; nobody else runs it.
+    // What is not the last stays where it is, for who asks for it by name; nobody else runs it.
     tf::NodeDef* last = followers.activation ? followers.activation : followers.bias ? followers.bias : node;
+    for (tf::NodeDef* passed : {node, followers.bias})
+      if (passed && passed != last) mark_joined(passed, kSwitch);
     become_fast(*node, followers.bias ? std::vector<std::string>{followers.bias->input(1)} : std::vector<std::string>{},
                 followers.activation ? followers.activation->op() : "", last);
   }

@@ -2,6 +2,7 @@
 
 #include "base/environment.h"
 #include "graph/node_defs.h"
+#include "passes/joined.h"
 #include "passes/norm_behind_convolution.h"
 
 namespace mox {
@@ -10,7 +11,7 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr char kFolded[] = "_mox_folded";
+constexpr char kSwitch[] = "MOX_FOLD_BATCH_NORM";
 
 void fold(tf::GraphDef* graph, const NormBehindConvolution& found) {
   const std::string name = found.norm->name() + "/folded", &device = found.convolution->device();
@@ -33,18 +34,16 @@ void fold(tf::GraphDef* graph, const NormBehindConvolution& found) {
   convolution->set_input(1, weights.name());
 
   become_bias_add(found, name, weights.name() + ":1", found.norm);
-  for (tf::NodeDef* node : found.between) tf::SetAttrValue(true, &(*node->mutable_attr())[kFolded]);
+  for (tf::NodeDef* node : found.between) mark_joined(node, kSwitch);
 }
 
 }  // namespace
 
 int fold_batch_norm(BuiltGraph* graph) {
-  if (!bool_in_environment("MOX_FOLD_BATCH_NORM").value_or(true)) return 0;
+  if (!bool_in_environment(kSwitch).value_or(true)) return 0;
   const std::vector<NormBehindConvolution> all = norms_behind_convolutions(graph);
   for (const NormBehindConvolution& found : all) fold(&graph->graph, found);
   return static_cast<int>(all.size());
 }
-
-bool is_folded(const tf::NodeDef& node) { return node.attr().count(kFolded) > 0; }
 
 }  // namespace mox

@@ -15,7 +15,5 @@ namespace mox {
 
 // Returns how many. MOX_FOLD_BATCH_NORM=0 switches it off, to compare.
 MOX_EXPORT int fold_batch_norm(BuiltGraph* graph);
-// Whether nobody reads this node any more because of it: who feeds it in a step would wonder.
-MOX_EXPORT bool is_folded(const tensorflow::NodeDef& node);
 
 }  // namespace mox

@@ -7,7 +7,7 @@
 #include "graph/node_defs.h"
 #include "graph/step_variants.h"
 #include "moxing/error.h"
-#include "passes/fold_batch_norm.h"
+#include "passes/joined.h"
 #include "run/engine_session.h"
 #include "run/past_end.h"
 
@@ -55,16 +55,19 @@ bool is_end_of(const std::string& message, const std::set<std::string>& inputs) 
   return nodes > 0 && ends == nodes;
 }
 
-// What is folded into another operation computes nothing any more of what is fed in its place.
+// What another operation does computes nothing any more of what is fed in its place.
 void check_feeds(const tf::GraphDef& graph, const std::vector<std::string>& feeds) {
   if (feeds.empty()) return;
   const NodeIndex index = index_nodes(graph);
-  for (const std::string& feed : feeds)
-    if (const auto found = index.find(node_of(feed)); found != index.end() && is_folded(*found->second))
+  for (const std::string& feed : feeds) {
+    const auto found = index.find(node_of(feed));
+    if (found == index.end()) continue;
+    if (const std::string switched_by = joined_by(*found->second); !switched_by.empty())
       throw InvalidArgumentError(
-          fmt::format("{} is fed, but nothing reads it: the batch norm behind it is folded into its convolution; set "
-                      "MOX_FOLD_BATCH_NORM=0 to feed it",
-                      feed));
+          fmt::format("{} is fed, but nothing reads it: another operation computes what it does and what follows it; "
+                      "set {}=0 to feed it",
+                      feed, switched_by));
+  }
 }
 
 }  // namespace
