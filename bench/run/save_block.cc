@@ -1,4 +1,4 @@
-// How long does saving a checkpoint hold training up? Steps on ten weights of MEGABYTES in all, a save every 20: the
+// How long does saving a checkpoint hold training up? Steps on ten weights of MEGABYTES in all, a save every 10: the
 // time of the steps that follow a save, and of the save's own part in the loop, over that of the other steps. PRODUCTS
 // of two matrices of 2048 x 2048 come before the gradients of a step, as a network's work does: without any a step is
 // its update. THREADS: that compute a step, 0: one for each core. With a core less than there are, what is blocked is
@@ -25,7 +25,7 @@ namespace ops = tensorflow::ops;
 using std::chrono::steady_clock;
 using tensorflow::Output;
 
-constexpr int kEvery = 20;
+constexpr int kEvery = 10;
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -26,7 +26,7 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr size_t kBuffer = 4 << 20;  // two of them stay in the processor's cache
+constexpr size_t kBuffer = 8 << 20;  // two of them stay in the processor's cache
 constexpr size_t kAligned = 4096;    // what disks want of addresses, offsets and sizes
 constexpr size_t kSmall = 1 << 20;   // not worth a thread
 constexpr size_t kTrial = 32 << 20;  // tells a disk's speed

@@ -8,7 +8,7 @@ namespace mox {
 // Call it before the first step; costs a few milliseconds, changes no state.
 void release_start_up_memory();
 
-// Gives back to the system what the steps of a training have freed, when there are no more of them. Takes 0.03 s a GiB.
+// Gives back to the system what the steps of a training have freed, when there are no more of them.
 void release_step_memory();
 
 }  // namespace mox

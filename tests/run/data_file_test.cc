@@ -36,7 +36,7 @@ class Ways : public ::testing::TestWithParam<DataFile::Way> {};
 
 TEST_P(Ways, HoldWhatWasAppended) {
   TempDir dir;
-  constexpr size_t kBuffer = 4 << 20;
+  constexpr size_t kBuffer = 8 << 20;
   // Small ones; whole blocks; ends inside a block, also a buffer's; more than both buffers.
   for (const size_t size : {size_t{0}, size_t{77}, kBuffer, 2 * kBuffer + 4096, kBuffer + 4097, 11 * kBuffer - 1}) {
     const std::string bytes = random_bytes(size);
