@@ -62,7 +62,8 @@ class UnpackedFile::Inflater {
   bool ended_ = false;
 };
 
-UnpackedFile::UnpackedFile(std::string path) : path_(std::move(path)), content_(read_whole_file(path_)) {
+UnpackedFile::UnpackedFile(std::string path)
+    : path_(std::move(path)), ahead_(take_unpacked(path_)), content_(ahead_ ? "" : read_whole_file(path_)) {
   if (content_.size() >= 2 && content_[0] == '\x1f' && content_[1] == '\x8b')
     inflater_ = std::make_unique<Inflater>(path_, content_);
 }
@@ -78,14 +79,14 @@ size_t UnpackedFile::read(char* to, size_t size) {
                       " bytes, which no data set that is read so has; fetch it again");
     return got;
   }
-  const size_t got = std::min(size, content_.size() - at_);
-  std::memcpy(to, content_.data() + at_, got);
+  const std::string_view bytes = ahead_ ? std::string_view(ahead_->data.get(), ahead_->size) : content_;
+  const size_t got = std::min(size, bytes.size() - at_);
+  std::memcpy(to, bytes.data() + at_, got);
   at_ += got;
   return got;
 }
 
 std::string UnpackedFile::rest() {
-  if (!inflater_) return content_.substr(std::exchange(at_, content_.size()));
   std::string unpacked;
   for (size_t got = 0, filled = 0;; filled += got) {
     unpacked.resize(filled + filled / 2 + kLeast);

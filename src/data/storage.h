@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/unpacked_ahead.h"
 #include "moxing/export.h"
 #include "tensorflow/core/platform/file_system.h"
 #include "tensorflow/core/platform/tstring.h"
@@ -85,7 +87,7 @@ std::unique_ptr<tensorflow::RandomAccessFile> open_random(const std::string& pat
 // What a file holds, from its begin on; unpacked when it is gzip (told by its first bytes).
 class UnpackedFile {
  public:
-  // Reads the file, packed as it is. Errors as those of read_whole_file.
+  // Reads the file, packed as it is, unless unpack_ahead() has. Errors as those of read_whole_file.
   explicit UnpackedFile(std::string path);
   ~UnpackedFile();
   // The next `size` bytes; how many there were: less at the end. DataError with the offset in the packed file when
@@ -96,7 +98,9 @@ class UnpackedFile {
 
  private:
   class Inflater;
-  const std::string path_, content_;
+  const std::string path_;
+  const std::optional<UnpackedBytes> ahead_;  // was unpacked before; then content_ is empty
+  const std::string content_;
   std::unique_ptr<Inflater> inflater_;  // nullptr: the file is not packed
   size_t at_ = 0;                       // of what was read, unpacked
 };

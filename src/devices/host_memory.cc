@@ -6,9 +6,12 @@
 //
 // Not where tensors were made before the library was loaded (a Python script that computes before it imports us), where
 // the address space cannot be had (ulimit -v), and with MOX_HOST_MEMORY=0 (to compare).
+#include "devices/host_memory.h"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <string>
 
 #include "base/environment.h"
@@ -80,16 +83,32 @@ bool is_wanted() {
 }
 
 // The allocator that is asked for first stays, and registering another then ends the process.
-bool offer() {
+RegionPieces* offer() {
   auto* const registry = tsl::AllocatorFactoryRegistry::singleton();
-  if (registry->first_alloc_made_ || !is_wanted()) return false;
+  if (registry->first_alloc_made_ || !is_wanted()) return nullptr;
   RegionPieces* const region = reserve();  // tensors may live as long as the process
   if (region) registry->Register(__FILE__, __LINE__, "moxing", kPriority, new HostMemoryFactory(region));
   return region;
 }
 
-[[maybe_unused]] const bool offered = offer();
+RegionPieces* const offered = offer();  // nullptr: tensors lie elsewhere
 
 }  // namespace
+
+void release_free_host_memory() {
+  if (!offered) return;
+  // Who takes a tensor meanwhile finds the rest; the last free piece is most of the machine's memory, and untouched.
+  constexpr size_t kAtOnce = size_t{256} << 20;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  char* from = nullptr;
+  for (;;) {
+    const auto [piece, size] = offered->take_behind(from, kAtOnce);
+    if (!piece) return;
+    const size_t before = (page - reinterpret_cast<uintptr_t>(piece) % page) % page;
+    if (size > before) madvise(piece + before, (size - before) / page * page, MADV_DONTNEED);
+    from = piece + size;
+    offered->give_back(piece);
+  }
+}
 
 }  // namespace mox

@@ -1,5 +1,6 @@
 #include "devices/region_pieces.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace mox {
@@ -20,6 +21,22 @@ char* RegionPieces::take(size_t bytes) {
   if (size > bytes) add(piece + bytes, size - bytes);
   taken_.emplace(piece, bytes);
   return piece;
+}
+
+std::pair<char*, size_t> RegionPieces::take_behind(char* from, size_t most) {
+  most = most / kAlignment * kAlignment;
+  const MutexLock lock(mutex_);
+  auto found = free_.upper_bound(from);
+  if (found != free_.begin() && std::prev(found)->first + std::prev(found)->second > from) --found;
+  if (found == free_.end() || most == 0) return {nullptr, 0};
+  const auto [begin, size] = *found;
+  char* const piece = std::max(begin, from);
+  const size_t bytes = std::min(static_cast<size_t>(begin + size - piece), most);
+  remove(found);
+  if (piece > begin) add(begin, static_cast<size_t>(piece - begin));
+  if (begin + size > piece + bytes) add(piece + bytes, static_cast<size_t>(begin + size - (piece + bytes)));
+  taken_.emplace(piece, bytes);
+  return {piece, bytes};
 }
 
 void RegionPieces::give_back(char* piece) {

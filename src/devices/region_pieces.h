@@ -25,7 +25,10 @@ class MOX_EXPORT RegionPieces {
 
   // nullptr when no free piece is large enough.
   char* take(size_t bytes);
-  // What take() returned.
+  // The first free bytes at `from`, a multiple of kAlignment, or behind, as far as they are free and at most `most`;
+  // {nullptr, 0}: there are none.
+  std::pair<char*, size_t> take_behind(char* from, size_t most);
+  // What one of them returned.
   void give_back(char* piece);
 
   bool has(const void* place) const {

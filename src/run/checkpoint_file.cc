@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "graph/graph_state.h"
+#include "run/data_file.h"
 #include "tensorflow/core/framework/tensor_shape.pb.h"
 #include "tensorflow/core/framework/versions.pb.h"
 #include "tensorflow/core/lib/hash/crc32c.h"
@@ -24,25 +25,19 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr size_t kBlock = 1 << 20;  // is still in the cache when it is written, after its checksum
+constexpr size_t kBlock = 1 << 18;  // is still in the cache when it is written, after its checksum
 
 // Under a temporary name, as TensorFlow's writer calls them (leftovers.cc knows them), where files can be renamed.
-class NewFile {
+class NewName {
  public:
-  explicit NewFile(const std::string& path) : path_(path) {
+  explicit NewName(const std::string& path) : path_(path), written_(path) {
     bool renames = true;
     if (!tf::Env::Default()->HasAtomicMove(path, &renames).ok() || renames)
       written_ = path + ".tempstate" + std::to_string(tf::random::New64());
-    else
-      written_ = path;
-    throw_if_error(tf::Env::Default()->NewWritableFile(written_, &file_), "writing " + path);
   }
-  tf::WritableFile* file() { return file_.get(); }
-  void append(const char* data, size_t size) {
-    throw_if_error(file_->Append(absl::string_view(data, size)), "writing " + path_);
-  }
-  void finish() {
-    throw_if_error(file_->Close(), "writing " + path_);
+  const std::string& written() const { return written_; }
+  // The closed file gets its own name.
+  void finish() const {
     if (written_ != path_)
       throw_if_error(tf::Env::Default()->RenameFile(written_, path_), "renaming " + written_ + " to " + path_);
   }
@@ -50,12 +45,13 @@ class NewFile {
  private:
   const std::string path_;
   std::string written_;
-  std::unique_ptr<tf::WritableFile> file_;
 };
 
 class Writer {
  public:
-  explicit Writer(const std::string& prefix) : prefix_(prefix), data_(tf::DataFilename(prefix, 0, 1)) {}
+  // `bytes`: of all values.
+  Writer(const std::string& prefix, uint64_t bytes)
+      : prefix_(prefix), data_name_(tf::DataFilename(prefix, 0, 1)), data_(data_name_.written(), bytes) {}
 
   void add(const std::string& name, const tf::Tensor& value) {
     tf::BundleEntryProto& entry = entries_[name];
@@ -77,24 +73,29 @@ class Writer {
   // The index comes last: a checkpoint without one is not there for any reader.
   void finish() {
     data_.finish();
+    data_name_.finish();
     const std::string path = tf::MetaFilename(prefix_);
-    NewFile index(path);
+    const NewName name(path);
+    std::unique_ptr<tf::WritableFile> index;
+    throw_if_error(tf::Env::Default()->NewWritableFile(name.written(), &index), "writing " + path);
     tf::table::Options options;
     options.compression = tf::table::kNoCompression;
-    tf::table::TableBuilder table(options, index.file());
+    tf::table::TableBuilder table(options, index.get());
     tf::BundleHeaderProto header;
     header.set_num_shards(1);
     header.mutable_version()->set_producer(tf::kTensorBundleVersion);
     header.mutable_version()->set_min_consumer(tf::kTensorBundleMinConsumer);
     table.Add(tf::kHeaderEntryKey, header.SerializeAsString());
-    for (const auto& [name, entry] : entries_) table.Add(name, entry.SerializeAsString());
+    for (const auto& [variable, entry] : entries_) table.Add(variable, entry.SerializeAsString());
     throw_if_error(table.Finish(), "writing " + path);
-    index.finish();
+    throw_if_error(index->Close(), "writing " + path);
+    name.finish();
   }
 
  private:
   const std::string prefix_;
-  NewFile data_;
+  const NewName data_name_;
+  DataFile data_;
   int64_t size_ = 0;
   std::map<std::string, tf::BundleEntryProto> entries_;  // as the index has them: by name
 };
@@ -122,7 +123,9 @@ void write_checkpoint(const std::string& prefix, NamedValues values) {
                                  [](const auto& value) { return tf::DataTypeCanUseMemcpy(value.second.dtype()); });
   if (!plain) return write_by_tensorflow(prefix, values);
   make_folder_of(prefix);
-  Writer writer(prefix);
+  uint64_t bytes = 0;
+  for (const auto& [name, value] : values) bytes += value.tensor_data().size();
+  Writer writer(prefix, bytes);
   for (auto& [name, value] : values) {
     writer.add(name, value);
     value = tf::Tensor();

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "devices/host_memory.h"
+
 namespace mox {
 namespace {
 
@@ -33,6 +35,11 @@ int release_read_only_segments(dl_phdr_info* library, size_t, void*) {
 void release_start_up_memory() {
   malloc_trim(0);
   dl_iterate_phdr(release_read_only_segments, nullptr);
+}
+
+void release_step_memory() {
+  malloc_trim(0);
+  release_free_host_memory();
 }
 
 }  // namespace mox

@@ -1,6 +1,11 @@
 // Where tensors lie: the pieces of a region, and TensorFlow's use of it.
-#include <gtest/gtest.h>
+#include "devices/host_memory.h"
 
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <map>
 #include <random>
 #include <vector>
@@ -38,6 +43,31 @@ TEST(RegionPieces, TakesTheSmallestThatFitsAndJoinsNeighbours) {
   EXPECT_EQ(pieces.take(1), nullptr);
 }
 
+TEST(RegionPieces, WalksOverWhatIsFree) {
+  RegionPieces pieces(kBegin, 10 * kUnit);
+  pieces.take(2 * kUnit);
+  char* const gap = pieces.take(3 * kUnit);
+  pieces.take(kUnit);
+  pieces.give_back(gap);
+  std::vector<std::pair<char*, size_t>> walked;
+  for (char* from = nullptr;;) {
+    const auto [piece, bytes] = pieces.take_behind(from, 2 * kUnit);
+    if (!piece) break;
+    EXPECT_TRUE(walked.empty() || piece >= walked.back().first + walked.back().second);
+    walked.emplace_back(piece, bytes);
+    from = piece + bytes;
+    pieces.give_back(piece);  // joins what was walked over and what comes
+  }
+  const std::vector<std::pair<char*, size_t>> expected = {{kBegin + 2 * kUnit, 2 * kUnit},
+                                                          {kBegin + 4 * kUnit, kUnit},
+                                                          {kBegin + 6 * kUnit, 2 * kUnit},
+                                                          {kBegin + 8 * kUnit, 2 * kUnit}};
+  EXPECT_EQ(walked, expected);
+  EXPECT_EQ(pieces.take(4 * kUnit), kBegin + 6 * kUnit);  // all is free again
+  EXPECT_EQ(pieces.take(3 * kUnit), gap);
+  EXPECT_EQ(pieces.take_behind(kBegin, 10 * kUnit).first, nullptr);
+}
+
 TEST(RegionPieces, HasWhatIsInItAlone) {
   RegionPieces pieces(kBegin, 2 * kUnit);
   EXPECT_TRUE(pieces.has(kBegin));
@@ -71,6 +101,36 @@ TEST(RegionPieces, NoTwoOverlapAndAllComesBack) {
   }
   for (const auto& [piece, bytes] : taken) pieces.give_back(piece);
   EXPECT_EQ(pieces.take(kBytes), kBegin);
+}
+
+// Pages of the range that are in memory.
+size_t pages_in_memory(const char* place, size_t bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(place) + page - 1) / page * page;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(place) + bytes) / page * page;
+  std::vector<unsigned char> states((end - begin) / page);
+  EXPECT_EQ(mincore(reinterpret_cast<void*>(begin), end - begin, states.data()), 0);
+  return static_cast<size_t>(std::count_if(states.begin(), states.end(), [](unsigned char s) { return s & 1; }));
+}
+
+TEST(HostMemory, WhatIsFreeIsGivenBackAndWhatIsUsedStays) {
+  const auto filled = [](float value) {
+    tensorflow::Tensor tensor(tensorflow::DT_FLOAT, {3 << 20});
+    tensor.flat<float>().setConstant(value);
+    return tensor;
+  };
+  const tensorflow::Tensor kept = filled(1);
+  const char* left;
+  {
+    const tensorflow::Tensor freed = filled(2);
+    left = static_cast<const char*>(freed.data());
+    EXPECT_GT(pages_in_memory(left, freed.TotalBytes()), 3000u);
+  }
+  release_free_host_memory();
+  EXPECT_LE(pages_in_memory(left, size_t{12} << 20), 1u);
+  for (int64_t i = 0; i < kept.NumElements(); ++i) ASSERT_EQ(kept.flat<float>()(i), 1);
+  const tensorflow::Tensor again = filled(3);
+  for (int64_t i = 0; i < again.NumElements(); ++i) ASSERT_EQ(again.flat<float>()(i), 3);
 }
 
 TEST(HostMemory, TensorsThatAreLargeLieInTheRegion) {

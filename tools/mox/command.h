@@ -52,6 +52,10 @@ int run_launch(const std::vector<std::string>& args);
 // those of MOX_PLUGINS; for a command that starts other programs they join that variable instead. InvalidArgumentError.
 void take_plugins(const Command& command, std::vector<std::string>* args);
 
+// data_ahead.cc: begins with what the engine will have to unpack, where the words of the command `name` tell what that
+// is. Costs nothing otherwise, and no error comes out of it.
+void unpack_data_ahead(const std::string& name, const std::vector<std::string>& args);
+
 // engine_loader.cc: loads the command library, once. Error when it cannot be.
 void load_engine();
 // dlopen without the greeting of TensorFlow, where that comes along; nullptr as dlopen.

@@ -87,6 +87,7 @@ void* load_quietly(const std::string& path, int flags) {
 void load_engine() { engine(); }
 
 int run_engine_command(const std::string& name, const std::vector<std::string>& args) {
+  unpack_data_ahead(name, args);  // loading is one thread's work
   void* library = engine();
   using Entry = int (*)(const std::string&, const std::vector<std::string>&);
   auto entry = reinterpret_cast<Entry>(dlsym(library, "mox_run_command"));

@@ -8,6 +8,7 @@
 #include "moxing/error.h"
 #include "moxing/log.h"
 #include "run/signals.h"
+#include "run/start_up_memory.h"
 
 namespace mox {
 
@@ -63,7 +64,10 @@ void CheckpointObserver::end(const Ending& ending) {
     return;
   }
   const bool saved = saved_at_ == ending.steps && saved_global_ >= ending.global_step;
-  if (ending.sound && !saved && (ending.steps > 0 || options_.unsaved)) save(ending.steps);
+  if (ending.sound && !saved && (ending.steps > 0 || options_.unsaved)) {
+    save(ending.steps);
+    release_step_memory();  // beside the writing: a process that ends frees its GiBs in one thread
+  }
   writer_->wait();
 }
 
