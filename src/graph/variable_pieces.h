@@ -24,7 +24,7 @@ MOX_EXPORT tensorflow::TensorShape whole_shape(const VariableInfo& variable, int
 
 // The variable's value in that of its handle: a copy of its piece, or `whole` itself where it is all of it.
 MOX_EXPORT tensorflow::Tensor value_of(const Piece& piece, const VariableInfo& variable,
-                                      const tensorflow::Tensor& whole);
+                                       const tensorflow::Tensor& whole);
 // Copies the variable's value, of its shape and type, into that of its handle.
 MOX_EXPORT void set_value(const Piece& piece, const tensorflow::Tensor& value, tensorflow::Tensor* whole);
 

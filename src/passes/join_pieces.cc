@@ -24,11 +24,11 @@ using Pieces = std::vector<int>;
 
 struct Whole {
   Pieces variables;
-  Pieces concats;                     // nodes that give the whole; none of a slot's
-  std::vector<Pieces> reads;          // of each variable
-  std::vector<Pieces> updates;        // of the first variable its updates, each with those of the others
-  std::vector<Pieces> slots;          // variables: what updates keep beside it
-  std::string name;                   // of the node that will be its handle
+  Pieces concats;               // nodes that give the whole; none of a slot's
+  std::vector<Pieces> reads;    // of each variable
+  std::vector<Pieces> updates;  // of the first variable its updates, each with those of the others
+  std::vector<Pieces> slots;    // variables: what updates keep beside it
+  std::string name;             // of the node that will be its handle
 };
 
 class Joiner {
@@ -160,7 +160,6 @@ class Joiner {
 
   // ---- Making the whole
 
-
   void make(const Whole& whole, std::vector<Whole> slots) {
     make_variable(whole);
     for (size_t i = 0; i < slots.size(); ++i) {
@@ -200,7 +199,11 @@ class Joiner {
         .attr("shared_name", whole.name)
         .device(old.device());
     const std::string value = uses_.whole_of(values, first.dtype, axis, assign);
-    NodeMaker(def, assign, "AssignVariableOp").input(whole.name).input(value).attr("dtype", first.dtype).device(old.device());
+    NodeMaker(def, assign, "AssignVariableOp")
+        .input(whole.name)
+        .input(value)
+        .attr("dtype", first.dtype)
+        .device(old.device());
     if (!whole.reads[0].empty()) make_parts(whole, old.device());
   }
 
@@ -311,7 +314,7 @@ class Joiner {
   BuiltGraph* graph_;
   PieceUses uses_;
   std::unordered_map<std::string, int> by_handle_;
-  Names gone_;                                           // nodes
+  Names gone_;                                            // nodes
   std::unordered_map<std::string, std::string> renamed_;  // operation -> the one for the whole
   std::unordered_map<std::string, std::string> moved_;    // read of a piece -> the part of the whole
 };

@@ -109,7 +109,8 @@ std::optional<std::string> PieceUses::cut_by_split(const std::vector<std::string
     return std::nullopt;
   if (split->attr().at("num_split").i() != static_cast<int64_t>(pieces.size())) return std::nullopt;
   for (size_t i = 0; i < pieces.size(); ++i)
-    if (const TensorRef piece = parse_tensor(pieces[i]); piece.node != split->name() || piece.port != static_cast<int>(i))
+    if (const TensorRef piece = parse_tensor(pieces[i]);
+        piece.node != split->name() || piece.port != static_cast<int>(i))
       return std::nullopt;
   return split->input(1);
 }

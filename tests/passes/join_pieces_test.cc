@@ -42,8 +42,7 @@ class Model {
                 .operation);
     const tf::Output step = ops::Multiply(s_, ops::Subtract(s_, average, ops::Sum(s_, y, 0)), 0.25f);
     const ops::Split steps(s_, 0, step, kPieces);
-    for (int i = 0; i < kPieces; ++i)
-      train(ops::AssignSubVariableOp(s_, averages_[i].handle, steps[i]).operation);
+    for (int i = 0; i < kPieces; ++i) train(ops::AssignSubVariableOp(s_, averages_[i].handle, steps[i]).operation);
     check(s_, "test");
     s_.graph()->ToGraphDef(&built.graph);
   }
