@@ -5,7 +5,9 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -319,8 +321,18 @@ class Joiner {
   std::unordered_map<std::string, std::string> moved_;    // read of a piece -> the part of the whole
 };
 
+// Most graphs have no pieces, and the largest are not to start later for this pass.
+bool concatenates_variables(const tf::GraphDef& graph) {
+  std::unordered_set<std::string_view> reads;
+  for (const tf::NodeDef& node : graph.node())
+    if (node.op() == "ReadVariableOp") reads.insert(node.name());
+  return std::any_of(graph.node().begin(), graph.node().end(), [&](const tf::NodeDef& node) {
+    return node.op() == "ConcatV2" && node.input_size() > 2 && reads.count(node_of(node.input(0))) > 0;
+  });
+}
+
 }  // namespace
 
-int join_pieces(BuiltGraph* graph) { return Joiner(graph).join(); }
+int join_pieces(BuiltGraph* graph) { return concatenates_variables(graph->graph) ? Joiner(graph).join() : 0; }
 
 }  // namespace mox
