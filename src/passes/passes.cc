@@ -1,5 +1,6 @@
 #include "passes/passes.h"
 
+#include "graph/variable_pieces.h"
 #include "input/input_options.h"
 #include "input/share_input.h"
 #include "input/stateless_input.h"
@@ -13,6 +14,7 @@
 #include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
 #include "passes/half_precision.h"
+#include "passes/join_pieces.h"
 #include "passes/late_weight_decay.h"
 #include "passes/matmul_layout.h"
 #include "passes/narrow_convolutions.h"
@@ -47,7 +49,9 @@ StatelessRandomOptions random_options(const BuiltGraph& graph, int64_t worker) {
 
 void rewrite_matmuls(BuiltGraph* graph) {
   std::map<std::string, tensorflow::TensorShape> shapes;
-  for (const VariableInfo& variable : graph->variables) shapes[variable.handle] = variable.shape;
+  const std::vector<Piece> pieces = pieces_of(graph->variables);
+  for (size_t v = 0; v < pieces.size(); ++v)
+    shapes[graph->variables[v].handle] = whole_shape(graph->variables[v], pieces[v].count);
   rewrite_transposed_matmuls(&graph->graph, shapes, graph->samples_per_step / graph->towers.size());
 }
 
@@ -71,6 +75,12 @@ const std::vector<Pass>& passes() {
   using G = BuiltGraph;
   using C = PassContext;
   static const std::vector<Pass>* list = new std::vector<Pass>{
+      // Before all that looks for variables, and all that takes long in large graphs. Exchanges know each gradient by its
+      // variable.
+      {"join_pieces", In::kTrain, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (!c.several_workers && g->towers.size() == 1) join_pieces(g);
+       }},
       // What must be right, before nodes change their kinds: these look for cross entropies, maps and random
       // operations.
       {"check_labels", In::kTrainAndEval, Fits::kAnyDevice, [](G* g, const C&) { check_labels(&g->graph); }},

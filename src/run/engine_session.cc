@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <unordered_map>
 
 #include "graph/graph_state.h"
 #include "graph/graph_walk.h"
@@ -70,6 +71,7 @@ void EngineSession::find_own_inputs() {
 // Values of variables on parameter servers are fed and fetched in this process: they travel as the tensors of a step
 // do, not inside the messages that ask for it, which are ten times as slow and may not have 2 GB.
 void EngineSession::add_variable_ops(const DevicePlan& plan) {
+  pieces_ = pieces_of(graph_.variables);
   const NodeIndex index = index_nodes(graph_.graph);
   std::vector<std::string> devices;
   for (const VariableInfo& variable : graph_.variables) {
@@ -78,6 +80,7 @@ void EngineSession::add_variable_ops(const DevicePlan& plan) {
   }
   for (size_t i = 0; i < graph_.variables.size(); ++i) {
     const VariableInfo& variable = graph_.variables[i];
+    if (pieces_[i].number > 0) continue;
     // No shape: TensorFlow's optimizer would make a tensor of it. The loader has compared the shapes.
     NodeMaker(&graph_.graph, restore_name(i), "Placeholder")
         .attr("dtype", variable.dtype)
@@ -115,21 +118,48 @@ void EngineSession::add_step_count() {
 }
 
 void EngineSession::initialize(const LoadedCheckpoint& checkpoint) {
-  std::vector<std::string> initializers, assigns;
-  std::vector<std::pair<std::string, tf::Tensor>> values;
-  for (size_t i = 0; i < graph_.variables.size(); ++i) {
-    const VariableInfo& variable = graph_.variables[i];
-    auto found = checkpoint.values.find(variable.name);
-    if (found == checkpoint.values.end()) {
-      initializers.push_back(variable.initializer);
-    } else {
-      values.emplace_back(restore_name(i), found->second);
-      assigns.push_back(restore_name(i) + "/assign");
-    }
-  }
-  if (!assigns.empty()) throw_if_error(session().Run(values, {}, assigns, nullptr), "restoring " + checkpoint.prefix);
+  std::set<size_t> lacking;  // where a piece is, the whole gets its initial value first
+  for (size_t i = 0; i < graph_.variables.size(); ++i)
+    if (!checkpoint.values.count(graph_.variables[i].name)) lacking.insert(pieces_[i].first);
+  std::vector<std::string> initializers;
+  for (const size_t i : lacking) initializers.push_back(graph_.variables[i].initializer);
+  NamedValues wholes, parts;
+  for (size_t i = 0; i < graph_.variables.size(); ++i)
+    if (const auto found = checkpoint.values.find(graph_.variables[i].name); found != checkpoint.values.end())
+      (lacking.count(pieces_[i].first) ? parts : wholes).emplace_back(found->first, found->second);
+  set_values(wholes, "restoring " + checkpoint.prefix);
   if (!initializers.empty()) run_initializers(initializers);
+  set_values(parts, "restoring " + checkpoint.prefix);
   renew_copies();
+}
+
+void EngineSession::set_values(const NamedValues& values, const std::string& purpose) {
+  if (values.empty()) return;
+  std::unordered_map<std::string, size_t> numbers;
+  for (size_t i = 0; i < graph_.variables.size(); ++i) numbers[graph_.variables[i].name] = i;
+  std::map<size_t, std::vector<std::pair<size_t, const tf::Tensor*>>> given;
+  for (const auto& [name, value] : values) {
+    const auto found = numbers.find(name);
+    if (found == numbers.end()) throw RunError(purpose + ": the graph has no variable " + name);
+    given[pieces_[found->second].first].emplace_back(found->second, &value);
+  }
+  Feeds feeds;
+  std::vector<std::string> assigns;
+  for (const auto& [first, parts] : given) {
+    const VariableInfo& variable = graph_.variables[first];
+    const int count = pieces_[first].count;
+    tf::Tensor whole = *parts[0].second;
+    if (count > 1) {
+      whole = tf::Tensor(variable.dtype, whole_shape(variable, count));
+      if (static_cast<int>(parts.size()) < count)
+        for (size_t i = first; i < pieces_.size(); ++i)
+          if (pieces_[i].first == first) set_value(pieces_[i], read(graph_.variables[i].name), &whole);
+      for (const auto& [i, value] : parts) set_value(pieces_[i], *value, &whole);
+    }
+    feeds.emplace_back(restore_name(first), std::move(whole));
+    assigns.push_back(restore_name(first) + "/assign");
+  }
+  throw_if_error(session().Run(feeds, {}, assigns, nullptr), purpose);
 }
 
 void EngineSession::run_initializers(std::vector<std::string> initializers) {
@@ -212,7 +242,9 @@ void EngineSession::run_operation(const std::string& name, const Feeds& feeds) {
 std::optional<tf::Tensor> EngineSession::read_directly(size_t variable) const {
   if (!direct_) return std::nullopt;
   settle();
-  return direct_->read(handles_[variable]);
+  const std::optional<tf::Tensor> whole = direct_->read(handles_[variable]);
+  if (!whole) return std::nullopt;
+  return value_of(pieces_[variable], graph_.variables[variable], *whole);
 }
 
 NamedValues EngineSession::read_variables() {
@@ -223,13 +255,14 @@ NamedValues EngineSession::read_variables() {
   if (read.size() == graph_.variables.size()) return read;
   if (!read_prepared_) {
     std::vector<std::string> fetches;
-    for (size_t i = 0; i < graph_.variables.size(); ++i) fetches.push_back(save_name(i));
+    for (const Piece& piece : pieces_) fetches.push_back(save_name(piece.first));
     read_all_ = prepare(fetches, {});
     read_prepared_ = true;
   }
   std::vector<tf::Tensor> tensors = run(read_all_);
   NamedValues values;
-  for (size_t i = 0; i < tensors.size(); ++i) values.emplace_back(graph_.variables[i].name, std::move(tensors[i]));
+  for (size_t i = 0; i < tensors.size(); ++i)
+    values.emplace_back(graph_.variables[i].name, value_of(pieces_[i], graph_.variables[i], tensors[i]));
   return values;
 }
 
@@ -249,28 +282,20 @@ int64_t EngineSession::global_step() {
 
 tf::Tensor EngineSession::read(const std::string& variable) {
   const size_t i = index_of(variable);
-  if (i < handles_.size())
-    if (std::optional<tf::Tensor> value = read_directly(i)) return *std::move(value);
+  if (i == graph_.variables.size()) throw RunError("the graph has no variable " + variable);
+  if (std::optional<tf::Tensor> value = read_directly(i)) return *std::move(value);
   std::vector<tf::Tensor> fetched;
-  throw_if_error(session().Run({}, {save_name(i)}, {}, &fetched), "reading " + variable);
-  return fetched[0];
+  throw_if_error(session().Run({}, {save_name(pieces_[i].first)}, {}, &fetched), "reading " + variable);
+  return value_of(pieces_[i], graph_.variables[i], fetched[0]);
 }
 
 void EngineSession::assign(const std::string& variable, const tf::Tensor& value) {
-  const std::string restore = restore_name(index_of(variable));
-  throw_if_error(session().Run({{restore, value}}, {}, {restore + "/assign"}, nullptr), "assigning " + variable);
+  set_values({{variable, value}}, "assigning " + variable);
   renew_copies();
 }
 
 void EngineSession::assign(const NamedValues& values) {
-  std::vector<std::pair<std::string, tf::Tensor>> feeds;
-  std::vector<std::string> assigns;
-  for (const auto& [variable, value] : values) {
-    const std::string restore = restore_name(index_of(variable));
-    feeds.emplace_back(restore, value);
-    assigns.push_back(restore + "/assign");
-  }
-  if (!feeds.empty()) throw_if_error(session().Run(feeds, {}, assigns, nullptr), "assigning variables");
+  set_values(values, "assigning variables");
   renew_copies();
 }
 

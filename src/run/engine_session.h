@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "graph/built_graph.h"
+#include "graph/variable_pieces.h"
 #include "run/checkpoint_loader.h"
 #include "run/checkpoint_writer.h"
 #include "run/direct_access.h"
@@ -112,6 +113,8 @@ class MOX_EXPORT EngineSession {
   // Throws EndOfInput or RunError unless ok.
   void check_step(const absl::Status& status) const;
   size_t index_of(const std::string& variable) const;
+  // Gives variables these values; pieces beside them stay as they are.
+  void set_values(const NamedValues& values, const std::string& purpose);
   // The variable (its number in the graph), where it can be read without a run of the session.
   std::optional<tensorflow::Tensor> read_directly(size_t variable) const;
   void run_initializers(std::vector<std::string> initializers);
@@ -124,6 +127,7 @@ class MOX_EXPORT EngineSession {
   std::optional<DirectAccess> direct_;
   std::shared_future<absl::Status> initializing_;  // in a thread of its own, while steps are prepared
   std::vector<tensorflow::NodeDef> handles_;       // of the variables
+  std::vector<Piece> pieces_;                      // the same
   struct Callable {
     tensorflow::CallableOptions options;
     tensorflow::Session::CallableHandle handle = 0;

@@ -93,7 +93,7 @@ std::string EngineSession::in_variant(const std::string& name) const {
 std::vector<std::string> EngineSession::fetchable(std::vector<std::string> fetches) const {
   for (std::string& fetch : fetches) {
     if (const auto found = graph_.fetchable.find(parse_tensor(fetch).text()); found != graph_.fetchable.end())
-      fetch = found->second + ":0";
+      fetch = parse_tensor(found->second).node + ":" + std::to_string(parse_tensor(found->second).port);
     fetch = in_variant(staged(fetch));
   }
   return fetches;

@@ -120,17 +120,18 @@ std::unordered_set<std::string> writing_functions(const tf::FunctionDefLibrary& 
 
 bool hands_on(const std::string& op) { return op == "Switch" || op == "Identity" || op == "Enter"; }
 
-// Names of the nodes that hold a variable's handle: itself, and what a condition makes of it.
-std::unordered_map<std::string, std::string> handles_of(const BuiltGraph& graph) {
-  std::unordered_map<std::string, std::string> owner;
-  for (const VariableInfo& variable : graph.variables) owner[variable.handle] = variable.name;
+// The nodes that hold a variable's handle: itself, and what a condition makes of it. With the variables' names.
+std::unordered_map<std::string, std::vector<std::string>> handles_of(const BuiltGraph& graph) {
+  std::unordered_map<std::string, std::vector<std::string>> owner;
+  for (const VariableInfo& variable : graph.variables) owner[variable.handle].push_back(variable.name);
   for (bool more = true; more;) {
     more = false;
     for (const tf::NodeDef& node : graph.graph.node()) {
       if (!hands_on(node.op()) || node.input_size() == 0 || owner.count(node.name())) continue;
       const auto found = owner.find(node_of(node.input(0)));
       if (found == owner.end()) continue;
-      owner[node.name()] = found->second;
+      const std::vector<std::string> names = found->second;
+      owner[node.name()] = names;
       more = true;
     }
   }
@@ -160,7 +161,7 @@ FiniteWeights::FiniteWeights(const BuiltGraph& graph) {
     for (const std::string& input : node.input()) {
       const TensorRef tensor = parse_tensor(input);
       const auto found = owner.find(tensor.node);
-      if (found != owner.end() && !tensor.is_control()) checked_.insert(found->second);
+      if (found != owner.end() && !tensor.is_control()) checked_.insert(found->second.begin(), found->second.end());
     }
   }
 }

@@ -8,6 +8,7 @@
 #include "run/graph_assembly.h"
 #include "run/hook_groups.h"
 #include "run/model_checks.h"
+#include "run/tensor_free_hook.h"
 #include "run/train_builder.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 #include "tensorflow/core/common_runtime/graph_constructor.h"
@@ -169,13 +170,13 @@ class RunGraphBuilder {
     assembly_.add_inter(returned(*inter_scope_, spec), spec.hooks);
   }
 
-  // Whether there are any.
+  // Whether there are any that may hold tensors.
   bool begin_hooks() {
     bool any = false;
     auto begin = [&](const auto& hooks, const Scope& scope, bool inter) {
       for (const auto& hook : hooks) {
         if (!hook) reject_hook("an empty pointer", Language::kCpp);
-        any = true;
+        any = any || !dynamic_cast<const TensorFreeHook*>(hook.get());
         if (hook_runs(*hook, inter)) hook->begin(scope);
       }
     };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "moxing/hooks.h"
+#include "run/tensor_free_hook.h"
 
 namespace mox::cli {
 
@@ -16,7 +17,7 @@ struct StepRate {
 };
 
 // Looks at the clock after each step of a run: model_fn adds it to its first ModelSpec.
-class StepClock : public AggregativeSessionRunHook {
+class StepClock : public AggregativeSessionRunHook, public TensorFreeHook {
  public:
   // The first `warmup` steps, at least one, are not timed.
   explicit StepClock(int64_t warmup) : warmup_(warmup) {}
