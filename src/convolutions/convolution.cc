@@ -46,6 +46,8 @@ bool is_for_winograd(const Convolution& c) {
 bool is_fast(Direction direction, const Convolution& c, bool float32) {
   constexpr int64_t kShortRow = 16;
   if (!convolution_loops()) return false;
+  // A graph may say so before a step runs: such a convolution is an error of TensorFlow's operations.
+  if (c.stride <= 0 || c.channels <= 0 || c.filters <= 0 || c.filter_height <= 0 || c.filter_width <= 0) return false;
   if (is_for_winograd(c)) return float32 || direction == Direction::kFilterGradient;
   return direction == Direction::kFilterGradient && c.filters % kLanes == 0 &&
          c.filter_width * c.channels >= kShortRow && (float32 || convolution_loops()->multiply_pairs);

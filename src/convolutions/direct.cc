@@ -13,11 +13,16 @@ constexpr int64_t kDepth = 256, kRowsOfBlock = 96;
 
 int64_t depth_of(const Convolution& c) { return c.filter_height * c.filter_width * c.channels; }
 
+bool changes(const Epilogue& e) {
+  constexpr Epilogue kNothing{};
+  return e.bias || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
+}
+
 // y[row] = clamp(y[row] + bias), of `columns` of each row.
 void finish(const Epilogue& epilogue, int64_t rows, int64_t row, int64_t columns, float* y) {
   for (int64_t r = 0; r < rows; ++r, y += row)
     for (int64_t c = 0; c < columns; ++c) {
-      float v = y[c] + epilogue.bias[c];
+      float v = epilogue.bias ? y[c] + epilogue.bias[c] : y[c];
       v = v < epilogue.floor ? epilogue.floor : v;
       y[c] = v > epilogue.ceiling ? epilogue.ceiling : v;
     }
@@ -41,8 +46,9 @@ void compute(const Convolution& c, const Block& b, const float* x, const float* 
                        depth * panel, panel, products, c.filters, d > 0});
     d += end - begin;
   }
-  if (epilogue.bias)
-    finish({epilogue.bias + b.k0, epilogue.floor, epilogue.ceiling}, b.end - b.begin, c.filters, b.k1 - b.k0, products);
+  if (changes(epilogue))
+    finish({epilogue.bias ? epilogue.bias + b.k0 : nullptr, epilogue.floor, epilogue.ceiling}, b.end - b.begin,
+           c.filters, b.k1 - b.k0, products);
 }
 
 }  // namespace

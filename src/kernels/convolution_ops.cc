@@ -183,8 +183,9 @@ class ConvolutionBase : public tf::OpKernel {
           .filter_width = filter.dim_size(1),
           .stride = stride_};
     if (!is_fast(direction, *c, std::is_same_v<T, float>))
-      return absl::InvalidArgumentError(fmt::format("convolution: there is no kernel for a filter of {} with stride {}",
-                                                    filter.DebugString(), stride_));
+      return absl::InvalidArgumentError(fmt::format("{}: no kernel for images {} and a filter {} with stride {} in {}",
+                                                    type_string(), x.DebugString(), filter.DebugString(), stride_,
+                                                    tf::DataTypeString(tf::DataTypeToEnum<T>::value)));
     int64_t after = 0;
     TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->height, c->filter_height, 1, stride_, padding_,
                                                         &c->out_height, &c->pad_top, &after));

@@ -1,7 +1,9 @@
 #include "passes/fast_convolutions.h"
 
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/environment.h"
@@ -39,9 +41,13 @@ int64_t stride_of(const tf::NodeDef& node) {
   return strides.i(1);
 }
 
-bool is_plain(const tf::NodeDef& node) {
+bool is_nhwc(const tf::NodeDef& node) {
   const auto format = node.attr().find("data_format");
-  if (format != node.attr().end() && format->second.s() != "NHWC") return false;
+  return format == node.attr().end() || format->second.s() == "NHWC";
+}
+
+bool is_plain(const tf::NodeDef& node) {
+  if (!is_nhwc(node)) return false;
   if (const auto dilations = node.attr().find("dilations"); dilations != node.attr().end())
     for (const int64_t dilation : dilations->second.list().i())
       if (dilation != 1) return false;
@@ -86,6 +92,7 @@ class Readers {
   Followers followers(const tf::NodeDef& convolution) const {
     Followers found;
     found.bias = only_reader(convolution, {"BiasAdd"});
+    if (found.bias && !is_nhwc(*found.bias)) found.bias = nullptr;
     if (found.bias) found.activation = only_reader(*found.bias, {"Relu", "Relu6"});
     return found;
   }
@@ -94,32 +101,31 @@ class Readers {
   std::map<std::string, std::vector<tf::NodeDef*>> readers_;
 };
 
-// `node`, the convolution itself or the last of what follows it, becomes the fast one of `convolution`.
-void become_fast(const tf::NodeDef convolution, const std::vector<std::string>& bias, const std::string& activation,
-                 tf::NodeDef* node) {
-  const std::string name = node->name();
-  std::vector<std::string> control;
-  for (const std::string& input : node->input())
-    if (parse_tensor(input).is_control()) control.push_back(input);
-  *node = tf::NodeDef();
-  node->set_name(name);
-  node->set_op(fast_kind(convolution));
-  node->set_device(convolution.device());
+// `last`, the convolution itself or the last of its followers, becomes the fast one, and waits for what any of them
+// waits for.
+void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::NodeDef* last) {
+  tf::NodeDef fast;
+  fast.set_name(last->name());
+  fast.set_op(fast_kind(convolution));
+  fast.set_device(convolution.device());
   for (const std::string& input : convolution.input())
-    if (!parse_tensor(input).is_control()) node->add_input(input);
-  for (const std::string& input : bias) node->add_input(input);
-  for (const std::string& input : convolution.input())
-    if (parse_tensor(input).is_control()) node->add_input(input);
-  if (convolution.name() != name)
-    for (const std::string& input : control) node->add_input(input);
-  auto& attr = *node->mutable_attr();
+    if (!parse_tensor(input).is_control()) fast.add_input(input);
+  if (followers.bias) fast.add_input(followers.bias->input(1));
+  std::set<std::string> control;
+  for (const tf::NodeDef* node : {&convolution, static_cast<const tf::NodeDef*>(followers.bias),
+                                  static_cast<const tf::NodeDef*>(followers.activation)})
+    for (int i = 0; node && i < node->input_size(); ++i)
+      if (parse_tensor(node->input(i)).is_control()) control.insert(node->input(i));
+  for (const std::string& input : control) fast.add_input(input);
+  auto& attr = *fast.mutable_attr();
   attr["T"] = convolution.attr().at("T");
   attr["padding"] = convolution.attr().at("padding");
   tf::SetAttrValue(stride_of(convolution), &attr["stride"]);
   if (convolution.op() == "Conv2D") {
-    tf::SetAttrValue(static_cast<int64_t>(bias.size()), &attr["num_bias"]);
-    tf::SetAttrValue(activation, &attr["activation"]);
+    tf::SetAttrValue(followers.bias ? 1 : 0, &attr["num_bias"]);
+    tf::SetAttrValue(followers.activation ? followers.activation->op() : std::string(), &attr["activation"]);
   }
+  *last = std::move(fast);
 }
 
 }  // namespace
@@ -140,8 +146,7 @@ int make_convolutions_fast(tf::GraphDef* graph) {
     tf::NodeDef* last = followers.activation ? followers.activation : followers.bias ? followers.bias : node;
     for (tf::NodeDef* passed : {node, followers.bias})
       if (passed && passed != last) mark_joined(passed, kSwitch);
-    become_fast(*node, followers.bias ? std::vector<std::string>{followers.bias->input(1)} : std::vector<std::string>{},
-                followers.activation ? followers.activation->op() : "", last);
+    become_fast(*node, followers, last);
   }
   return static_cast<int>(fast.size());
 }

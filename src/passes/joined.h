@@ -1,5 +1,5 @@
-// Nodes whose work another operation does since a pass joined them: they stay under their names, for who fetches them, but nothing reads them
-// any more, so that who feeds one in a step would wonder.
+// Nodes whose work another operation does since a pass joined them: they stay under their names, for who fetches them,
+// but nothing reads them any more, so that who feeds one in a step would wonder.
 #pragma once
 
 #include <string>

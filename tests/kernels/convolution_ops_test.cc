@@ -1,0 +1,236 @@
+// MoxConvolution and its gradients, as TensorFlow runs them, against its own Conv2D.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "kernels/convolution_graphs.h"
+
+namespace mox::kernels {
+namespace {
+
+namespace tf = tensorflow;
+using namespace testing;
+
+// TensorFlow's, in float32 from the inputs as rounded to `type`: "theirs".
+void add_theirs(const Call& call, tf::GraphDef* graph) {
+  const auto rounded = [&](int i) {
+    const std::string name = "rounded" + std::to_string(i);
+    NodeMaker(graph, name, "Cast")
+        .input("in" + std::to_string(i) + "/T")
+        .attr("SrcT", call.type)
+        .attr("DstT", tf::DT_FLOAT);
+    return name;
+  };
+  NodeMaker node(graph, "theirs/convolution", kTheirs[call.kind]);
+  node.attr("T", tf::DT_FLOAT)
+      .attr("padding", call.padding)
+      .attr("strides", std::vector<int64_t>{1, call.stride, call.stride, 1});
+  if (call.kind == kForward) node.input(rounded(0)).input(rounded(1));
+  if (call.kind == kInputGradient) node.input("in0").input(rounded(1)).input(rounded(2));
+  if (call.kind == kFilterGradient) node.input(rounded(0)).input("in1").input(rounded(2));
+  std::string last = "theirs/convolution";
+  if (call.num_bias)
+    NodeMaker(graph, "theirs/bias", "BiasAdd").input(last).input(rounded(2)).attr("T", tf::DT_FLOAT),
+        last = "theirs/bias";
+  if (!call.activation.empty())
+    NodeMaker(graph, "theirs/activation", call.activation).input(last).attr("T", tf::DT_FLOAT),
+        last = "theirs/activation";
+  NodeMaker(graph, "theirs", "Identity").input(last).attr("T", tf::DT_FLOAT);
+}
+
+Feeds feeds_of(const Call& call, const tf::TensorShape& x, const tf::TensorShape& filter) {
+  const auto side = [&](int i) {
+    const int64_t size = x.dim_size(i), stride = call.stride;
+    return call.padding == "SAME" ? (size + stride - 1) / stride : (size - filter.dim_size(i - 1)) / stride + 1;
+  };
+  const tf::TensorShape y{x.dim_size(0), side(1), side(2), filter.dim_size(3)};
+  Feeds feeds;
+  if (call.kind == kForward) {
+    feeds = {{"in0", random_tensor(x, 1)}, {"in1", random_tensor(filter, 2)}};
+    if (call.num_bias) feeds.emplace_back("in2", random_tensor({filter.dim_size(3)}, 3));
+  } else if (call.kind == kInputGradient) {
+    feeds = {{"in0", sizes_of(x)}, {"in1", random_tensor(filter, 2)}, {"in2", random_tensor(y, 4)}};
+  } else {
+    feeds = {{"in0", random_tensor(x, 1)}, {"in1", sizes_of(filter)}, {"in2", random_tensor(y, 4)}};
+  }
+  return feeds;
+}
+
+std::vector<tf::Tensor> both(const Call& call, const Feeds& feeds) {
+  tf::GraphDef graph = ours(call);
+  add_theirs(call, &graph);
+  std::vector<tf::Tensor> results;
+  const absl::Status status = run(graph, feeds, {"ours", "theirs"}, &results);
+  EXPECT_TRUE(status.ok()) << kOurs[call.kind] << ": " << status.message();
+  return results;
+}
+
+// Of the largest number; of both: TensorFlow's sums err as well. What a ReLU6 cuts off had been larger.
+double tolerance(tf::DataType type) { return type == tf::DT_FLOAT ? 1e-5 : 1 / 200.0; }
+
+bool is_fast(const Call& call, const tf::TensorShape& filter) {
+  constexpr convolutions::Direction kDirections[] = {convolutions::Direction::kForward,
+                                                     convolutions::Direction::kInputGradient,
+                                                     convolutions::Direction::kFilterGradient};
+  return convolutions::is_fast(kDirections[call.kind],
+                               {.channels = filter.dim_size(2),
+                                .filters = filter.dim_size(3),
+                                .filter_height = filter.dim_size(0),
+                                .filter_width = filter.dim_size(1),
+                                .stride = call.stride},
+                               call.type == tf::DT_FLOAT);
+}
+
+TEST_F(ConvolutionOps, GiveTensorFlowsNumbers) {
+  int calls[3] = {};
+  for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16})
+    for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 3}, {5, 5}, {1, 7}, {7, 1}})
+      for (const int64_t stride : {1, 2})
+        for (const std::string padding : {"SAME", "VALID"})
+          for (const tf::TensorShape& x :
+               {tf::TensorShape{2, 9, 13, 48}, tf::TensorShape{3, 14, 14, 272}, tf::TensorShape{1, 7, 7, 19}})
+            for (const Kind kind : kKinds) {
+              const tf::TensorShape filter{height, width, x.dim_size(3), 32};
+              const Call call{kind, type, stride, padding};
+              if (!is_fast(call, filter)) continue;
+              ++calls[kind];
+              const auto results = both(call, feeds_of(call, x, filter));
+              ASSERT_EQ(results.size(), 2);
+              EXPECT_LE(relative_difference(results[0], results[1]), tolerance(type))
+                  << fmt::format("{} {} {} stride {} {} {}", kOurs[kind], tf::DataTypeString(type),
+                                 filter.DebugString(), stride, padding, x.DebugString());
+            }
+  EXPECT_EQ(calls[kForward], 4);
+  EXPECT_EQ(calls[kInputGradient], 4);
+  EXPECT_GE(calls[kFilterGradient], 60);
+}
+
+TEST_F(ConvolutionOps, AddABiasAndClamp) {
+  for (const int64_t batch : {1, 16})  // each by another algorithm
+    for (const bool is_filter_const : {false, true})
+      for (const std::string activation : {"", "Relu", "Relu6"}) {
+        const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 1, activation, is_filter_const};
+        const auto results = both(call, feeds_of(call, {batch, 9, 13, 48}, {3, 3, 48, 32}));
+        ASSERT_EQ(results.size(), 2);
+        EXPECT_LE(relative_difference(results[0], results[1]), 1e-5) << batch << " " << activation;
+      }
+}
+
+// The first filter is kept, for both algorithms: what is fed later shows that nothing is packed again.
+TEST_F(ConvolutionOps, KeepAConstantFilter) {
+  for (const bool is_filter_const : {true, false}) {
+    const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 0, "", is_filter_const};
+    tf::GraphDef graph = ours(call);
+    add_theirs(call, &graph);
+    const std::unique_ptr<tf::Session> session(tf::NewSession({}));
+    TF_CHECK_OK(session->Create(graph));
+    const tf::TensorShape filter{3, 3, 48, 32};
+    std::vector<tf::Tensor> wanted[2];
+    const int64_t batches[] = {1, 32};
+    for (const int call_of : {0, 1, 0, 1, 0}) {
+      const Feeds feeds = feeds_of(call, {batches[call_of], 9, 13, 48}, filter);
+      std::vector<tf::Tensor> results;
+      TF_CHECK_OK(session->Run(feeds, {"ours", "theirs"}, {}, &results));
+      EXPECT_LE(relative_difference(results[0], results[1]), 1e-5) << batches[call_of];
+      if (wanted[call_of].empty()) wanted[call_of] = results;
+      EXPECT_EQ(results[0].tensor_data(), wanted[call_of][0].tensor_data());
+    }
+    for (const int call_of : {0, 1}) {
+      Feeds feeds = feeds_of(call, {batches[call_of], 9, 13, 48}, filter);
+      feeds[1].second = random_tensor(filter, 99);
+      std::vector<tf::Tensor> results;
+      TF_CHECK_OK(session->Run(feeds, {"ours", "theirs"}, {}, &results));
+      EXPECT_EQ(results[0].tensor_data() == wanted[call_of][0].tensor_data(), is_filter_const) << batches[call_of];
+      if (!is_filter_const) EXPECT_LE(relative_difference(results[0], results[1]), 1e-5);
+    }
+  }
+  const auto of_batch = [](int64_t batch) {
+    return convolutions::algorithm_of({.batch = batch,
+                                       .height = 9,
+                                       .width = 13,
+                                       .channels = 48,
+                                       .out_height = 9,
+                                       .out_width = 13,
+                                       .filters = 32,
+                                       .filter_height = 3,
+                                       .filter_width = 3},
+                                      true);
+  };
+  EXPECT_NE(of_batch(1), of_batch(32)) << "one algorithm for both: the test shows half";
+}
+
+// Steps of one session at the same time, the first of them too.
+TEST_F(ConvolutionOps, KeepAConstantFilterForSeveralThreads) {
+  const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 0, "", true};
+  const std::unique_ptr<tf::Session> session(tf::NewSession({}));
+  TF_CHECK_OK(session->Create(ours(call)));
+  std::vector<tf::Tensor> wanted[2], results[8];
+  const auto feeds = [&](int i) { return feeds_of(call, {i % 2 ? 32 : 1, 9, 13, 48}, {3, 3, 48, 32}); };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      for (int step = 0; step < 5; ++step) TF_CHECK_OK(session->Run(feeds(i), {"ours"}, {}, &results[i]));
+    });
+  for (std::thread& thread : threads) thread.join();
+  Call each_time = call;
+  each_time.is_filter_const = false;
+  for (const int i : {0, 1}) TF_CHECK_OK(run(ours(each_time), feeds(i), {"ours"}, &wanted[i]));
+  for (int i = 0; i < 8; ++i) EXPECT_LE(relative_difference(results[i][0], wanted[i % 2][0]), 1e-5) << i;
+}
+
+// What sees a NaN in TensorFlow does here. Its optimizers are off: oneDNN's fusion of a convolution and a ReLU makes a
+// zero of it.
+TEST_F(ConvolutionOps, ShowNaNsAsTensorFlowDoes) {
+  for (const int64_t batch : {2, 16})
+    for (const std::string activation : {"", "Relu", "Relu6"}) {
+      const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 1, activation};
+      Feeds feeds = feeds_of(call, {batch, 9, 13, 48}, {3, 3, 48, 32});
+      feeds[0].second.tensor<float, 4>()(1, 4, 4, 7) = NAN;
+      tf::GraphDef graph = ours(call);
+      add_theirs(call, &graph);
+      std::vector<tf::Tensor> results;
+      TF_CHECK_OK(run(graph, feeds, {"ours", "theirs"}, &results, 0, false));
+      int64_t nans = 0, hidden = 0;
+      for (int64_t i = 0; i < results[1].NumElements(); ++i)
+        if (std::isnan(results[1].flat<float>()(i))) ++nans, hidden += !std::isnan(results[0].flat<float>()(i));
+      EXPECT_EQ(nans, 9 * 32) << activation;
+      EXPECT_EQ(hidden, 0) << batch << " " << activation;
+    }
+}
+
+TEST_F(ConvolutionOps, AreTheSameWhateverTheThreads) {
+  for (const int64_t size : {1, 3, 5})
+    for (const Kind kind : kKinds) {
+      const Call call{kind};
+      if (!is_fast(call, {size, size, 48, 80})) continue;
+      const Feeds feeds = feeds_of(call, {4, 33, 31, 48}, {size, size, 48, 80});
+      std::vector<tf::Tensor> one, more;
+      TF_CHECK_OK(run(ours(call), feeds, {"ours"}, &one, 1));
+      for (const int threads : {2, 3, 7}) {
+        TF_CHECK_OK(run(ours(call), feeds, {"ours"}, &more, threads));
+        EXPECT_EQ(one[0].tensor_data(), more[0].tensor_data())
+            << kOurs[kind] << " " << size << ", " << threads << " threads";
+      }
+    }
+}
+
+// No outputs, and a gradient of zeros. (oneDNN's Conv2D gives its empty output as many channels as the input has.)
+TEST_F(ConvolutionOps, TakeNoImages) {
+  for (const int64_t size : {1, 3})
+    for (const Kind kind : kKinds) {
+      const Call call{kind};
+      if (!is_fast(call, {size, size, 16, 32})) continue;
+      const auto results = both(call, feeds_of(call, {0, 8, 9, 16}, {size, size, 16, 32}));
+      ASSERT_EQ(results.size(), 2);
+      if (kind != kForward)
+        EXPECT_EQ(results[0].shape(), results[1].shape()) << kOurs[kind];
+      else
+        EXPECT_EQ(results[0].shape(), (tf::TensorShape{0, 8, 9, 32}));
+      EXPECT_EQ(results[0].tensor_data(), results[1].tensor_data()) << kOurs[kind];
+    }
+}
+
+}  // namespace
+}  // namespace mox::kernels
