@@ -12,17 +12,21 @@ constexpr int64_t kWidth = MOX_LANES;
 constexpr int64_t kColumns = 2 * kWidth;
 constexpr int64_t kRows = MOX_ROWS;
 using Vector = float __attribute__((vector_size(MOX_LANES * 4)));
-using Loose = float __attribute__((vector_size(MOX_LANES * 4), aligned(4)));
 using Bits = uint32_t __attribute__((vector_size(MOX_LANES * 4)));
 using Halves = uint16_t __attribute__((vector_size(MOX_LANES * 2)));
-using LooseHalves = uint16_t __attribute__((vector_size(MOX_LANES * 2), aligned(2)));
 
-MOX_INLINE Vector load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
-MOX_INLINE Vector load(const bfloat16_bits* p) {
-  const Bits bits = __builtin_convertvector(static_cast<Halves>(*reinterpret_cast<const LooseHalves*>(p)), Bits) << 16;
-  return reinterpret_cast<Vector>(bits);
+// From and to any address: clang takes no smaller alignment from an attribute of the type.
+MOX_INLINE Vector load(const float* p) {
+  Vector v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
 }
-MOX_INLINE void store(float* p, Vector v) { *reinterpret_cast<Loose*>(p) = v; }
+MOX_INLINE Vector load(const bfloat16_bits* p) {
+  Halves halves;
+  __builtin_memcpy(&halves, p, sizeof(halves));
+  return reinterpret_cast<Vector>(__builtin_convertvector(halves, Bits) << 16);
+}
+MOX_INLINE void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof(v)); }
 
 MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
   v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
