@@ -91,13 +91,13 @@ class Pairs {
                 bool add, const bfloat16_bits*, const bfloat16_bits*) const {
     on_.loops.multiply_pairs({.rows = rows,
                               .columns = s.k1 - s.k0,
-                              .pairs = (count + 1) / 2,
+                              .depth = (count + 1) / 2,
                               .left = left,
                               .left_row = 1,
-                              .left_pair = left_row(),
+                              .left_depth = left_row(),
                               .right = right,
                               .right_panel = on_.loops.columns,
-                              .right_pair = right_row(s),
+                              .right_depth = right_row(s),
                               .product = sums,
                               .product_row = c_.filters,
                               .add = add});

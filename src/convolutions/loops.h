@@ -48,29 +48,21 @@ struct Ahead {
 // product[r][c] = (add ? product[r][c] : 0) + sum over d of left[r * left_row + d * left_depth] * right(d, c).
 // `right` lies in panels of ConvolutionLoops::columns columns: right(d, c) is at
 // right[c / columns * right_panel + d * right_depth + c % columns]. `columns` here is a multiple of kLanes.
-struct Product {
+template <typename Element>
+struct ProductOf {
   int64_t rows = 0, columns = 0, depth = 0;
-  const float* left = nullptr;
+  const Element* left = nullptr;
   int64_t left_row = 0, left_depth = 0;
-  const float* right = nullptr;
+  const Element* right = nullptr;
   int64_t right_panel = 0, right_depth = 0;
   float* product = nullptr;
   int64_t product_row = 0;
   bool add = false;
   Ahead ahead[2] = {};  // one after the other
 };
-
-// The same of bfloat16 numbers, two of the depth in 32 bits (the first in the lower half); sums are float32.
-struct PairProduct {
-  int64_t rows = 0, columns = 0, pairs = 0;
-  const uint32_t* left = nullptr;
-  int64_t left_row = 0, left_pair = 0;
-  const uint32_t* right = nullptr;
-  int64_t right_panel = 0, right_pair = 0;
-  float* product = nullptr;
-  int64_t product_row = 0;
-  bool add = false;
-};
+using Product = ProductOf<float>;
+// Of bfloat16 numbers, two of the depth in an element (the first in the lower half); sums are float32.
+using PairProduct = ProductOf<uint32_t>;
 
 // What follows a convolution: y = clamp(y + bias); bias may be null.
 struct Epilogue {

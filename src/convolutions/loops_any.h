@@ -35,24 +35,33 @@ MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
 
 // ---- Products
 
-template <int64_t kHeight, int64_t kVectors>
-MOX_INLINE void multiply_block(const Product& p, int64_t row, int64_t column, const Ahead& next) {
+// Kind: what is multiplied. An Element of `left` meets a Right, as many elements of `right` as sums are in a vector.
+struct Floats {
+  using Element = float;
+  using Right = Vector;
+  static MOX_INLINE Right load_right(const float* p) { return load(p); }
+  static MOX_INLINE Vector add_products(Vector sums, float left, Right right) { return sums + left * right; }
+};
+
+template <typename Kind, int64_t kHeight, int64_t kVectors>
+MOX_INLINE void multiply_block(const ProductOf<typename Kind::Element>& p, int64_t row, int64_t column,
+                               const Ahead& next) {
   Vector sums[kHeight][kVectors];
   for (int64_t r = 0; r < kHeight; ++r)
     for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Vector{};
-  const float* left = p.left + row * p.left_row;
-  const float* right = p.right + column / kColumns * p.right_panel;
+  const auto* left = p.left + row * p.left_row;
+  const auto* right = p.right + column / kColumns * p.right_panel;
   const int64_t left_row = p.left_row;
   const float* ahead = next.data;
   for (int64_t d = 0; d < p.depth; ++d) {
     __builtin_prefetch(ahead, 0, 2);
     ahead += next.depth;
-    Vector b[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) b[v] = load(right + v * kWidth);
+    typename Kind::Right b[kVectors];
+    for (int64_t v = 0; v < kVectors; ++v) b[v] = Kind::load_right(right + v * kWidth);
 #pragma GCC unroll 16
     for (int64_t r = 0; r < kHeight; ++r) {
-      const float a = left[r * left_row];
-      for (int64_t v = 0; v < kVectors; ++v) sums[r][v] += a * b[v];
+      const typename Kind::Element a = left[r * left_row];
+      for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Kind::add_products(sums[r][v], a, b[v]);
     }
     left += p.left_depth;
     right += p.right_depth;
@@ -63,22 +72,24 @@ MOX_INLINE void multiply_block(const Product& p, int64_t row, int64_t column, co
       store(to + v * kWidth, p.add ? load(to + v * kWidth) + sums[r][v] : sums[r][v]);
 }
 
-template <int64_t kVectors, int64_t kHeight = kRows>
-MOX_INLINE void multiply_rows(const Product& p, int64_t row, int64_t rows, int64_t column, const Ahead& next) {
-  if (rows == kHeight) return multiply_block<kHeight, kVectors>(p, row, column, next);
-  if constexpr (kHeight > 1) multiply_rows<kVectors, kHeight - 1>(p, row, rows, column, next);
+template <typename Kind, int64_t kVectors, int64_t kHeight = kRows>
+MOX_INLINE void multiply_rows(const ProductOf<typename Kind::Element>& p, int64_t row, int64_t rows, int64_t column,
+                              const Ahead& next) {
+  if (rows == kHeight) return multiply_block<Kind, kHeight, kVectors>(p, row, column, next);
+  if constexpr (kHeight > 1) multiply_rows<Kind, kVectors, kHeight - 1>(p, row, rows, column, next);
 }
 
 // For block `block` of a product; a line that is there already when there is nothing left.
-MOX_INLINE Ahead ahead_in(const Ahead (&all)[2], int64_t block, const float* there) {
+MOX_INLINE Ahead ahead_in(const Ahead (&all)[2], int64_t block, const void* there) {
   for (const Ahead& ahead : all) {
     if (block < ahead.blocks) return {ahead.data + block * ahead.block, 1, 0, ahead.depth};
     block -= ahead.blocks;
   }
-  return {there, 1, 0, 0};
+  return {static_cast<const float*>(there), 1, 0, 0};
 }
 
-void multiply(const Product& p) {
+template <typename Kind>
+MOX_INLINE void multiply_any(const ProductOf<typename Kind::Element>& p) {
   const int64_t groups = (p.rows + kRows - 1) / kRows;  // of about as many rows each: few rows are as dear as many
   int64_t block = 0;
   for (int64_t column = 0; column < p.columns; column += kColumns)
@@ -86,25 +97,32 @@ void multiply(const Product& p) {
       const Ahead next = ahead_in(p.ahead, block++, p.left);
       const int64_t row = p.rows * g / groups, rows = p.rows * (g + 1) / groups - row;
       if (p.columns - column > kWidth)
-        multiply_rows<2>(p, row, rows, column, next);
+        multiply_rows<Kind, 2>(p, row, rows, column, next);
       else
-        multiply_rows<1>(p, row, rows, column, next);
+        multiply_rows<Kind, 1>(p, row, rows, column, next);
     }
 }
+
+void multiply(const Product& p) { multiply_any<Floats>(p); }
 
 // ---- Winograd's transforms, of one dimension: B^T, A^T, A, G and G^T for the points 0, a, -a, b, -b and infinity
 
 constexpr float a1 = 0.625f, b1 = 1.5f, a2 = a1 * a1, b2 = b1 * b1, a3 = a2 * a1, b3 = b2 * b1;
 constexpr float g0 = 1 / (a2 * b2), ga = 1 / (2 * a2 * (a2 - b2)), gb = 1 / (2 * b2 * (b2 - a2));
 
-MOX_INLINE void to_input(const Vector* d, Vector* v) {
-  const Vector even_a = d[4] - b2 * d[2], odd_a = a1 * (d[3] - b2 * d[1]);
-  const Vector even_b = d[4] - a2 * d[2], odd_b = b1 * (d[3] - a2 * d[1]);
-  v[0] = a2 * b2 * d[0] - (a2 + b2) * d[2] + d[4];
+// At a, -a, b and -b: what even and odd powers give.
+MOX_INLINE void at_points(Vector even_a, Vector odd_a, Vector even_b, Vector odd_b, Vector* v) {
   v[1] = even_a + odd_a;
   v[2] = even_a - odd_a;
   v[3] = even_b + odd_b;
   v[4] = even_b - odd_b;
+}
+
+MOX_INLINE void to_input(const Vector* d, Vector* v) {
+  const Vector even_a = d[4] - b2 * d[2], odd_a = a1 * (d[3] - b2 * d[1]);
+  const Vector even_b = d[4] - a2 * d[2], odd_b = b1 * (d[3] - a2 * d[1]);
+  v[0] = a2 * b2 * d[0] - (a2 + b2) * d[2] + d[4];
+  at_points(even_a, odd_a, even_b, odd_b, v);
   v[5] = a2 * b2 * d[1] - (a2 + b2) * d[3] + d[5];
 }
 
@@ -120,10 +138,7 @@ MOX_INLINE void to_gradient(const Vector* y, Vector* z) {
   const Vector even_a = y[0] + a2 * y[2], odd_a = a1 * y[1] + a3 * y[3];
   const Vector even_b = y[0] + b2 * y[2], odd_b = b1 * y[1] + b3 * y[3];
   z[0] = y[0];
-  z[1] = even_a + odd_a;
-  z[2] = even_a - odd_a;
-  z[3] = even_b + odd_b;
-  z[4] = even_b - odd_b;
+  at_points(even_a, odd_a, even_b, odd_b, z);
   z[5] = y[3];
 }
 
@@ -131,10 +146,7 @@ MOX_INLINE void to_filter(const Vector* g, Vector* u) {
   const Vector even_a = ga * g[0] + ga * a2 * g[2], odd_a = ga * a1 * g[1];
   const Vector even_b = gb * g[0] + gb * b2 * g[2], odd_b = gb * b1 * g[1];
   u[0] = g0 * g[0];
-  u[1] = even_a + odd_a;
-  u[2] = even_a - odd_a;
-  u[3] = even_b + odd_b;
-  u[4] = even_b - odd_b;
+  at_points(even_a, odd_a, even_b, odd_b, u);
   u[5] = g[2];
 }
 

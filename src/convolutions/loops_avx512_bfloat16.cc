@@ -12,54 +12,18 @@
 namespace mox::convolutions {
 namespace {
 
-MOX_INLINE Vector add_products(Vector sums, uint32_t pair, __m512i pairs) {
-  return reinterpret_cast<Vector>(_mm512_dpbf16_ps(
-      reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(pair))),
-      reinterpret_cast<__m512bh>(pairs)));
-}
-
-template <int64_t kHeight, int64_t kVectors>
-MOX_INLINE void multiply_pairs_block(const PairProduct& p, int64_t row, int64_t column) {
-  Vector sums[kHeight][kVectors];
-  for (int64_t r = 0; r < kHeight; ++r)
-    for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Vector{};
-  const uint32_t* left = p.left + row * p.left_row;
-  const uint32_t* right = p.right + column / kColumns * p.right_panel;
-  const int64_t left_row = p.left_row;
-  for (int64_t d = 0; d < p.pairs; ++d) {
-    __m512i b[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) b[v] = _mm512_loadu_si512(right + v * kWidth);
-#pragma GCC unroll 16
-    for (int64_t r = 0; r < kHeight; ++r) {
-      const uint32_t a = left[r * left_row];
-      for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = add_products(sums[r][v], a, b[v]);
-    }
-    left += p.left_pair;
-    right += p.right_pair;
+struct Pairs {
+  using Element = uint32_t;
+  using Right = __m512i;
+  static MOX_INLINE Right load_right(const uint32_t* p) { return _mm512_loadu_si512(p); }
+  static MOX_INLINE Vector add_products(Vector sums, uint32_t left, Right right) {
+    const __m512i lefts = _mm512_set1_epi32(static_cast<int>(left));
+    return reinterpret_cast<Vector>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums), reinterpret_cast<__m512bh>(lefts),
+                                                     reinterpret_cast<__m512bh>(right)));
   }
-  float* to = p.product + row * p.product_row + column;
-  for (int64_t r = 0; r < kHeight; ++r, to += p.product_row)
-    for (int64_t v = 0; v < kVectors; ++v)
-      store(to + v * kWidth, p.add ? load(to + v * kWidth) + sums[r][v] : sums[r][v]);
-}
+};
 
-template <int64_t kVectors, int64_t kHeight = kRows>
-MOX_INLINE void multiply_pairs_rows(const PairProduct& p, int64_t row, int64_t rows, int64_t column) {
-  if (rows == kHeight) return multiply_pairs_block<kHeight, kVectors>(p, row, column);
-  if constexpr (kHeight > 1) multiply_pairs_rows<kVectors, kHeight - 1>(p, row, rows, column);
-}
-
-void multiply_pairs(const PairProduct& p) {
-  const int64_t groups = (p.rows + kRows - 1) / kRows;
-  for (int64_t column = 0; column < p.columns; column += kColumns)
-    for (int64_t g = 0; g < groups; ++g) {
-      const int64_t row = p.rows * g / groups, rows = p.rows * (g + 1) / groups - row;
-      if (p.columns - column > kWidth)
-        multiply_pairs_rows<2>(p, row, rows, column);
-      else
-        multiply_pairs_rows<1>(p, row, rows, column);
-    }
-}
+void multiply_pairs(const PairProduct& p) { multiply_any<Pairs>(p); }
 
 void interleave(const bfloat16_bits* first, const bfloat16_bits* second, int64_t count, uint32_t* to) {
   for (int64_t i = 0; i < count; i += kWidth) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "kernels/batch_norm_loops.h"
+#include "kernels/elements.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -70,15 +71,6 @@ REGISTER_OP("MoxNormalizeGrad")
       return absl::OkStatus();
     });
 
-template <typename T>
-struct Bits {
-  using type = float;
-};
-template <>
-struct Bits<Eigen::bfloat16> {
-  using type = bfloat16_bits;
-};
-
 // The matrix of a tensor, and its parts: as many whatever the threads, so that results do not depend on them.
 struct Rows {
   int64_t rows, channels, parts;
@@ -122,7 +114,7 @@ class MomentsOp : public tf::OpKernel {
     tf::Tensor* outputs[3];
     for (int i = 0; i < 3; ++i) OP_REQUIRES_OK(context, context->allocate_output(i, {rows.channels}, &outputs[i]));
     std::vector<float> work(rows.parts * rows.channels * 4);
-    const auto* data = reinterpret_cast<const typename Bits<T>::type*>(x.flat<T>().data());
+    const auto* data = elements<T>(x);
     for_each_part(context, rows, [&](int64_t part) {
       float* mine = work.data() + part * rows.channels * 4;
       moments(data, rows.begin(part), rows.begin(part + 1), rows.channels, mine, mine + rows.channels,
@@ -161,10 +153,6 @@ class NormalizeBase : public tf::OpKernel {
   }
 
  protected:
-  using Element = typename Bits<T>::type;
-  static const Element* elements(const tf::Tensor& t) { return reinterpret_cast<const Element*>(t.flat<T>().data()); }
-  static Element* elements(tf::Tensor* t) { return reinterpret_cast<Element*>(t->flat<T>().data()); }
-
   struct Affine {
     std::vector<float> inverse_deviation, scale, shift;
   };
@@ -210,14 +198,13 @@ class NormalizeOp : public NormalizeBase<T> {
     } else {
       OP_REQUIRES_OK(context, context->allocate_output(0, x.shape(), &y));
     }
-    using Element = typename NormalizeBase<T>::Element;
-    const Normalization<Element> n{.channels = rows.channels,
-                                   .x = this->elements(x),
-                                   .side = this->num_side_ > 0 ? this->elements(context->input(1)) : nullptr,
-                                   .scale = a.scale.data(),
-                                   .shift = a.shift.data(),
-                                   .clamp = this->clamp_,
-                                   .y = this->elements(y)};
+    const Normalization<Element<T>> n{.channels = rows.channels,
+                                      .x = elements<T>(x),
+                                      .side = this->num_side_ > 0 ? elements<T>(context->input(1)) : nullptr,
+                                      .scale = a.scale.data(),
+                                      .shift = a.shift.data(),
+                                      .clamp = this->clamp_,
+                                      .y = elements<T>(y)};
     for_each_part(context, rows, [&](int64_t part) { normalize(n, rows.begin(part), rows.begin(part + 1)); });
   }
 };
@@ -252,28 +239,25 @@ class NormalizeGradOp : public NormalizeBase<T> {
     }
     OP_REQUIRES_OK(context, context->allocate_output(1, {rows.channels}, &dscale));
     OP_REQUIRES_OK(context, context->allocate_output(2, {rows.channels}, &doffset));
-    using Element = typename NormalizeBase<T>::Element;
-    const NormalizationGradient<Element> n{
+    const NormalizationGradient<Element<T>> n{
         .channels = rows.channels,
-        .dy = this->elements(context->input(0)),
-        .more_dy = num_dy_ > 1 ? this->elements(context->input(1)) : nullptr,
-        .x = this->elements(x),
-        .y = this->num_side_ > 0 ? this->elements(context->input(num_dy_ + 1)) : nullptr,
+        .dy = elements<T>(context->input(0)),
+        .more_dy = num_dy_ > 1 ? elements<T>(context->input(1)) : nullptr,
+        .x = elements<T>(x),
+        .y = this->num_side_ > 0 ? elements<T>(context->input(num_dy_ + 1)) : nullptr,
         .scale = a.scale.data(),
         .shift = a.shift.data(),
         .mean = context->input(parameters).template flat<float>().data(),
         .clamp = this->clamp_,
-        .g = dside ? this->elements(dside) : nullptr,
-        .dx = this->elements(dx)};
+        .g = dside ? elements<T>(dside) : nullptr,
+        .dx = elements<T>(dx)};
     compute(context, n, rows, a, dscale->flat<float>().data(), doffset->flat<float>().data());
   }
 
  private:
-  using Element = typename NormalizeBase<T>::Element;
-
   std::vector<int> dy_inputs() const { return num_dy_ > 1 ? std::vector<int>{0, 1} : std::vector<int>{0}; }
 
-  void compute(tf::OpKernelContext* context, const NormalizationGradient<Element>& n, const Rows& rows,
+  void compute(tf::OpKernelContext* context, const NormalizationGradient<Element<T>>& n, const Rows& rows,
                const typename NormalizeBase<T>::Affine& a, float* dscale, float* doffset) const {
     const int64_t channels = rows.channels;
     std::vector<double> sums(rows.parts * channels * 2);
@@ -298,7 +282,7 @@ class NormalizeGradOp : public NormalizeBase<T> {
   }
 
   // Sums in float over few rows, joined in double.
-  static void part_sums(const NormalizationGradient<Element>& n, const Rows& rows, int64_t part, double* sums) {
+  static void part_sums(const NormalizationGradient<Element<T>>& n, const Rows& rows, int64_t part, double* sums) {
     constexpr int64_t kBlock = 256;
     std::vector<float> block(rows.channels * 2);
     for (int64_t r = rows.begin(part); r < rows.begin(part + 1); r += kBlock) {

@@ -8,6 +8,7 @@
 #include "base/mutex.h"
 #include "convolutions/convolution.h"
 #include "kernels/clamp.h"
+#include "kernels/elements.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/kernel_shape_util.h"
 #include "tensorflow/core/framework/op.h"
@@ -20,7 +21,6 @@ namespace {
 
 namespace tf = tensorflow;
 using convolutions::Algorithm;
-using convolutions::bfloat16_bits;
 using convolutions::Convolution;
 using convolutions::convolution_loops;
 using convolutions::Direction;
@@ -94,24 +94,6 @@ absl::Status shape_of(const tf::Tensor& sizes, tf::TensorShape* shape) {
   if (sizes.dims() != 1 || sizes.NumElements() != 4)
     return absl::InvalidArgumentError("convolution: expected four sizes, got " + sizes.shape().DebugString());
   return tf::TensorShapeUtils::MakeShape(sizes.vec<int32_t>(), shape);
-}
-
-template <typename T>
-struct Bits {
-  using type = float;
-};
-template <>
-struct Bits<Eigen::bfloat16> {
-  using type = bfloat16_bits;
-};
-
-template <typename T>
-const auto* elements(const tf::Tensor& t) {
-  return reinterpret_cast<const typename Bits<T>::type*>(t.flat<T>().data());
-}
-template <typename T>
-auto* elements(tf::Tensor* t) {
-  return reinterpret_cast<typename Bits<T>::type*>(t->flat<T>().data());
 }
 
 // What the three operations share.
