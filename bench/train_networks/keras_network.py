@@ -11,7 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import results
 
 MODELS = {"resnet_v1_keras_50": keras.applications.ResNet50, "mobilenet_v1": keras.applications.MobileNet,
-          "inception_v3": keras.applications.InceptionV3, "vgg_16": keras.applications.VGG16}
+          "mobilenet_v2": keras.applications.MobileNetV2, "inception_v3": keras.applications.InceptionV3, "vgg_16": keras.applications.VGG16,
+          "nasnet_mobile": keras.applications.NASNetMobile}
 name, dtype, batch, steps, each = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5].split("=")[1])
 if dtype == "bfloat16":
     keras.mixed_precision.set_global_policy("mixed_bfloat16")

@@ -52,8 +52,12 @@ StepThreads::Here& StepThreads::here() {
   return here;
 }
 
+bool StepThreads::serve(int threads) {
+  return threads >= 2 && threads <= kMost && bool_in_environment("MOX_STEP_THREADS").value_or(true);
+}
+
 StepThreads* StepThreads::of_process(int threads) {
-  if (threads < 2 || threads > kMost || !bool_in_environment("MOX_STEP_THREADS").value_or(true)) return nullptr;
+  if (!serve(threads)) return nullptr;
   static Mutex* const mutex = new Mutex;
   static auto* const pools = new std::map<int, StepThreads*>;
   const MutexLock lock(*mutex);

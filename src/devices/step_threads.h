@@ -21,8 +21,11 @@ namespace mox {
 // operation, or, while there is none, one more of the pool's.
 class MOX_EXPORT StepThreads : public tensorflow::thread::ThreadPoolInterface {
  public:
+  // Whether there is a pool of so many threads: not of one, nor of more than were ever measured, nor with
+  // MOX_STEP_THREADS=0.
+  static bool serve(int threads);
   // The process's pool of so many threads; it stays as long as the process, as TensorFlow's own does. nullptr, so that
-  // TensorFlow's own computes, for one thread, for more than were ever measured, and with MOX_STEP_THREADS=0.
+  // TensorFlow's own computes, where there is none.
   static StepThreads* of_process(int threads);
 
   // At least 2.

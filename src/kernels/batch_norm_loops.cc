@@ -90,20 +90,26 @@ MOX_INLINE void normalize_any(const Normalization<T>& n, int64_t begin, int64_t 
     normalize_rows<T, false>(n, begin, end);
 }
 
+// What says where y was clamped.
+enum class MaskOf { kNothing, kX, kY };
+
+MOX_INLINE bool clamps(Clamp clamp) { return clamp.floor != -__builtin_inff() || clamp.ceiling != __builtin_inff(); }
+
 // g at one place.
-template <typename T, bool kTwo, bool kY>
+template <typename T, bool kTwo, MaskOf kMask>
 MOX_INLINE float masked(const T* dy, const T* more_dy, const T* x, const T* y, float scale, float shift, Clamp clamp) {
   float g = load(dy);
   if constexpr (kTwo) g += load(more_dy);
+  if constexpr (kMask == MaskOf::kNothing) return g;
   float v;
-  if constexpr (kY)
+  if constexpr (kMask == MaskOf::kY)
     v = load(y);
   else
     v = load(x) * scale + shift;
   return ((v > clamp.floor) & (v < clamp.ceiling)) ? g : 0.f;
 }
 
-template <typename T, bool kTwo, bool kY, bool kKeep>
+template <typename T, bool kTwo, MaskOf kMask, bool kKeep>
 MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* __restrict sum_g,
                              float* __restrict sum_gx) {
   const T *dy = n.dy, *more = n.more_dy, *__restrict x = n.x, *__restrict y = n.y;
@@ -115,8 +121,8 @@ MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, i
 #pragma GCC ivdep
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t i = r + c;
-      const float g =
-          masked<T, kTwo, kY>(dy + i, more + (kTwo ? i : 0), x + i, y + (kY ? i : 0), scale[c], shift[c], clamp);
+      const float g = masked<T, kTwo, kMask>(dy + i, more + (kTwo ? i : 0), x + i, y + (kMask == MaskOf::kY ? i : 0),
+                                             scale[c], shift[c], clamp);
       if constexpr (kKeep) store(kept + i, g);
       sum_g[c] += g;
       sum_gx[c] += g * (load(x + i) - mean[c]);
@@ -127,16 +133,20 @@ MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, i
 template <typename T>
 MOX_INLINE void sums_any(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* sum_g, float* sum_gx) {
   if (n.y && n.more_dy)
-    sums_of_rows<T, true, true, true>(n, begin, end, sum_g, sum_gx);
+    sums_of_rows<T, true, MaskOf::kY, true>(n, begin, end, sum_g, sum_gx);
   else if (n.y)
-    sums_of_rows<T, false, true, true>(n, begin, end, sum_g, sum_gx);
+    sums_of_rows<T, false, MaskOf::kY, true>(n, begin, end, sum_g, sum_gx);
+  else if (!clamps(n.clamp) && n.more_dy)
+    sums_of_rows<T, true, MaskOf::kNothing, false>(n, begin, end, sum_g, sum_gx);
+  else if (!clamps(n.clamp))
+    sums_of_rows<T, false, MaskOf::kNothing, false>(n, begin, end, sum_g, sum_gx);
   else if (n.more_dy)
-    sums_of_rows<T, true, false, false>(n, begin, end, sum_g, sum_gx);
+    sums_of_rows<T, true, MaskOf::kX, false>(n, begin, end, sum_g, sum_gx);
   else
-    sums_of_rows<T, false, false, false>(n, begin, end, sum_g, sum_gx);
+    sums_of_rows<T, false, MaskOf::kX, false>(n, begin, end, sum_g, sum_gx);
 }
 
-template <typename T, bool kTwo, bool kKept>
+template <typename T, bool kTwo, MaskOf kMask, bool kKept = false>
 MOX_INLINE void input_gradient_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end,
                                     const float* __restrict of_g, const float* __restrict of_x,
                                     const float* __restrict constant) {
@@ -153,7 +163,7 @@ MOX_INLINE void input_gradient_rows(const NormalizationGradient<T>& n, int64_t b
       if constexpr (kKept)
         g = load(kept + i);
       else
-        g = masked<T, kTwo, false>(dy + i, more + (kTwo ? i : 0), x + i, nullptr, scale[c], shift[c], clamp);
+        g = masked<T, kTwo, kMask>(dy + i, more + (kTwo ? i : 0), x + i, nullptr, scale[c], shift[c], clamp);
       store(dx + i, of_g[c] * g + of_x[c] * load(x + i) + constant[c]);
     }
   }
@@ -163,11 +173,15 @@ template <typename T>
 MOX_INLINE void input_gradient_any(const NormalizationGradient<T>& n, int64_t begin, int64_t end, const float* of_g,
                                    const float* of_x, const float* constant) {
   if (n.g)
-    input_gradient_rows<T, false, true>(n, begin, end, of_g, of_x, constant);
+    input_gradient_rows<T, false, MaskOf::kNothing, true>(n, begin, end, of_g, of_x, constant);
+  else if (!clamps(n.clamp) && n.more_dy)
+    input_gradient_rows<T, true, MaskOf::kNothing>(n, begin, end, of_g, of_x, constant);
+  else if (!clamps(n.clamp))
+    input_gradient_rows<T, false, MaskOf::kNothing>(n, begin, end, of_g, of_x, constant);
   else if (n.more_dy)
-    input_gradient_rows<T, true, false>(n, begin, end, of_g, of_x, constant);
+    input_gradient_rows<T, true, MaskOf::kX>(n, begin, end, of_g, of_x, constant);
   else
-    input_gradient_rows<T, false, false>(n, begin, end, of_g, of_x, constant);
+    input_gradient_rows<T, false, MaskOf::kX>(n, begin, end, of_g, of_x, constant);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ namespace tf = tensorflow;
 
 namespace {
 
+constexpr char kSwitch[] = "MOX_FUSE_BATCH_NORM";
+
 struct Use {
   tf::NodeDef* node;
   int input;
@@ -145,8 +147,7 @@ void move_uses(const std::vector<Use>& uses, const std::string& to) {
 }
 
 // The gradients that arrive: the terms of their sum when nobody else wants it.
-std::vector<std::string> arriving_gradients(const Uses& uses, const Match& m) {
-  const std::string& dy = m.relu_gradient->input(0);
+std::vector<std::string> arriving_gradients(const Uses& uses, const std::string& dy) {
   const tf::NodeDef* sum = uses.node(dy);
   if (!sum || sum->op() != "AddN" || sum->attr().at("N").i() != 2 || uses.of(sum->name(), 0).size() != 1) return {dy};
   return {sum->input(0), sum->input(1)};
@@ -191,7 +192,8 @@ void redirect(const Uses& uses, const Match& m) {
 void fuse(tf::GraphDef* graph, const Uses& uses, const Match& m) {
   const std::string moments = m.norm->name() + "/moments", x = m.norm->input(0);
   const std::vector<std::string> parameters{moments, moments + ":2", m.norm->input(1), m.norm->input(2)};
-  const std::vector<std::string> dy = arriving_gradients(uses, m), controls = control_inputs(*m.norm);
+  const std::vector<std::string> dy = arriving_gradients(uses, m.relu_gradient->input(0)),
+                                 controls = control_inputs(*m.norm);
   const tf::DataType type = m.norm->attr().at("T").type();
   std::map<std::string, tf::AttrValue> attrs{{"T", attr_value(type)},
                                              {"num_side", attr_value(m.sum ? 1 : 0)},
@@ -212,10 +214,65 @@ void fuse(tf::GraphDef* graph, const Uses& uses, const Match& m) {
   for (const std::string& control : controls) maker.input(control);
 }
 
+// A batch norm that no ReLU follows, and its gradient.
+struct Lone {
+  tf::NodeDef *norm = nullptr, *gradient = nullptr;
+  tf::NodeDef* sum = nullptr;  // with something else, which alone reads it; may be null
+  int side = 0;                // which input of the sum that is
+};
+
+std::optional<Lone> match_lone(const Uses& uses, tf::NodeDef* norm) {
+  Lone lone;
+  lone.norm = norm;
+  lone.gradient = only_of(uses.of(norm->name(), 3), "FusedBatchNormGradV3", 3);
+  if (!lone.gradient) return std::nullopt;
+  for (int port : {3, 4, 5})
+    for (const Use& use : uses.of(norm->name(), port))
+      if (use.node != lone.gradient && use.node->op() != "ZerosLike") return std::nullopt;
+  const std::optional<Use> next = uses.only(norm->name(), 0);
+  if (next && (next->node->op() == "AddV2" || next->node->op() == "Add")) {
+    lone.sum = next->node;
+    lone.side = 1 - next->input;
+  }
+  return lone;
+}
+
+// The normalisation takes the name of the batch norm, or of the sum.
+void take(tf::GraphDef* graph, const Uses& uses, const Lone& lone) {
+  const std::string moments = lone.norm->name() + "/moments", x = lone.norm->input(0);
+  const std::vector<std::string> parameters{moments, moments + ":2", lone.norm->input(1), lone.norm->input(2)};
+  const std::vector<std::string> dy = arriving_gradients(uses, lone.gradient->input(0));
+  NodeMaker maker(graph, moments, "MoxMoments");
+  maker.input(x).attr("T", lone.norm->attr().at("T").type()).device(lone.norm->device());
+  for (const std::string& control : control_inputs(*lone.norm)) maker.input(control);
+  if (lone.sum)
+    for (const Use& use : uses.of(lone.norm->name(), 0))
+      if (use.node->op() == "Shape") *use.node->mutable_input(use.input) = x;
+  // From port 3 on: zeros of the statistics' shapes, which nobody reads.
+  for (int port = 1; port <= 5; ++port)
+    for (const Use& use : uses.of(lone.norm->name(), port))
+      if (use.node != lone.gradient) *use.node->mutable_input(use.input) = port == 2 ? moments + ":1" : moments;
+  std::map<std::string, tf::AttrValue> attrs{{"T", lone.norm->attr().at("T")},
+                                             {"num_side", attr_value(0)},
+                                             {"epsilon", attr_value(epsilon_of(*lone.norm))},
+                                             {"activation", attr_value(std::string())}};
+  std::vector<std::string> inputs{x};
+  inputs.insert(inputs.end(), parameters.begin(), parameters.end());
+  const std::vector<std::string> without_side = inputs;
+  if (lone.sum) inputs.insert(inputs.begin() + 1, lone.sum->input(lone.side));
+  attrs["num_side"] = attr_value(lone.sum ? 1 : 0);
+  become(lone.sum ? lone.sum : lone.norm, "MoxNormalize", inputs, attrs);
+  inputs = dy;
+  inputs.insert(inputs.end(), without_side.begin(), without_side.end());
+  attrs["num_side"] = attr_value(0);
+  attrs["num_dy"] = attr_value(static_cast<int>(dy.size()));
+  become(lone.gradient, "MoxNormalizeGrad", inputs, attrs);
+}
+
 }  // namespace
 
 int fuse_batch_norm(tf::GraphDef* graph) {
-  if (!bool_in_environment("MOX_FUSE_BATCH_NORM").value_or(true)) return 0;
+  if (!bool_in_environment(kSwitch).value_or(true)) return 0;
   std::vector<Match> matches;
   std::set<const tf::NodeDef*> taken;  // the sum of two batch norms is joined with one of them
   const Uses uses(graph);
@@ -234,6 +291,26 @@ int fuse_batch_norm(tf::GraphDef* graph) {
   for (const Match& m : matches) redirect(uses, m);
   for (const Match& m : matches) fuse(graph, uses, m);
   return matches.size();
+}
+
+int take_lone_batch_norms(tf::GraphDef* graph) {
+  if (!bool_in_environment(kSwitch).value_or(true)) return 0;
+  std::vector<Lone> found;
+  std::set<const tf::NodeDef*> taken;  // the sum of two batch norms is joined with one of them
+  const Uses uses(graph);
+  std::unique_ptr<GraphShapes> shapes;
+  for (tf::NodeDef& node : *graph->mutable_node()) {
+    if (!is_candidate(node)) continue;
+    std::optional<Lone> lone = match_lone(uses, &node);
+    if (!lone) continue;
+    if (lone->sum) {
+      if (!shapes) shapes = std::make_unique<GraphShapes>(*graph);
+      if (!shapes->equal_inputs(lone->sum->name()) || !taken.insert(lone->sum).second) lone->sum = nullptr;
+    }
+    found.push_back(*lone);
+  }
+  for (const Lone& lone : found) take(graph, uses, lone);
+  return found.size();
 }
 
 }  // namespace mox

@@ -15,4 +15,8 @@ namespace mox {
 // Returns how many batch norms were joined. Environment MOX_FUSE_BATCH_NORM=0: none (to compare).
 MOX_EXPORT int fuse_batch_norm(tensorflow::GraphDef* graph);
 
+// The same, afterwards, of batch norm that no ReLU follows, with what is added to it: a linear bottleneck's, a
+// shortcut's, a cell's of NASNet.
+MOX_EXPORT int take_lone_batch_norms(tensorflow::GraphDef* graph);
+
 }  // namespace mox

@@ -4,6 +4,7 @@
 #include "input/input_options.h"
 #include "input/share_input.h"
 #include "input/stateless_input.h"
+#include "passes/callers_thread.h"
 #include "passes/check_labels.h"
 #include "passes/constant_filters.h"
 #include "passes/dense_convolutions.h"
@@ -20,7 +21,6 @@
 #include "passes/narrow_convolutions.h"
 #include "passes/place_on_devices.h"
 #include "passes/relu_gradients.h"
-#include "passes/small_step.h"
 #include "passes/stage_input.h"
 #include "passes/stateless_random.h"
 #include "passes/update_in_place.h"
@@ -110,7 +110,9 @@ const std::vector<Pass>& passes() {
       {"matmul_layout", In::kTrain, Fits::kCpu, [](G* g, const C&) { rewrite_matmuls(g); }},
       {"fuse_batch_norm", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
-         if (!c.half_precision) fuse_batch_norm(&g->graph);
+         if (c.half_precision) return;
+         fuse_batch_norm(&g->graph);
+         take_lone_batch_norms(&g->graph);
        }},
       // After fuse_batch_norm, which looks for gradients as they were made.
       {"relu_gradients", In::kTrain, Fits::kAnyDevice,
@@ -124,9 +126,10 @@ const std::vector<Pass>& passes() {
       // After what makes new readers of variables.
       {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // A GPU's step waits for the GPU, not for threads.
-      {"small_step", In::kTrain, Fits::kCpu,
+      {"training_step", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
-         if (!c.threads_chosen) run_small_step_in_callers_thread(g);
+         // Other workers' gradients come and go beside what a large step computes.
+         if (!c.threads_chosen) run_training_step_in_callers_thread(g, c.several_workers ? 1 : c.operation_threads);
        }},
       {"forward_step", In::kEvalAndPredict, Fits::kCpu,
        [](G* g, const C& c) {

@@ -18,6 +18,7 @@ struct PassContext {
   bool several_workers = false;  // each reads its share of the input
   int64_t worker = 0;            // this one's place among them
   int64_t threads = 0;           // in which a step's operations run; 0: one a core
+  int operation_threads = 0;     // that compute inside one of them
 };
 
 // For which towers it is: a kernel that only CPUs have, or a trick that only pays there, must not reach a GPU's graph.

@@ -84,7 +84,7 @@ RunResult run_with(ClusterRun* cluster, BuiltGraph graph, const std::optional<Bu
   add_step_samples(&graph);
   const bool threads_chosen = config.num_inter_threads != 0 || config.devices.is_in_cluster();
   run_passes(&graph, {config.devices, config.use_fp16, threads_chosen, cluster != nullptr, config.cluster.task_index,
-                      config.num_inter_threads});
+                      config.num_inter_threads, config.operation_threads()});
   if (graph.in_callers_thread) config.num_inter_threads = kCallersThread;
   check_run_classes(graph, config);  // before a number of classes that does not fit is found
   const FiniteWeights weights(graph);

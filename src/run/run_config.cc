@@ -15,6 +15,7 @@
 #include "run/checkpoint_state.h"
 #include "run/finetune.h"
 #include "tensorflow/core/lib/io/path.h"
+#include "tensorflow/core/platform/cpu_info.h"
 #include "tensorflow/core/platform/env.h"
 
 namespace mox {
@@ -203,6 +204,10 @@ void validate(const RunConfig& config) {
             "log_dir is needed with export_model: the model goes there");
   check_start(config);
   if (!config.log_dir.empty() && config.cluster.is_chief()) check_writable(config.log_dir);
+}
+
+int RunConfig::operation_threads() const {
+  return num_intra_threads > 0 ? static_cast<int>(num_intra_threads) : tf::port::MaxParallelism();
 }
 
 }  // namespace mox

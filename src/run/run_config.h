@@ -32,6 +32,7 @@ struct RunConfig : RunOptions {
   bool validates() const { return eval_every_n_epochs > 0 || eval_every_n_steps > 0; }
   std::vector<std::string> include_patterns = {}, exclude_patterns = {};  // of checkpoint_path
   int64_t num_inter_threads = 0, num_intra_threads = 0;
+  int operation_threads() const;  // that compute inside one operation of a step
   ClusterConfig cluster = {};
 };
 

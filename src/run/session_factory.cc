@@ -6,7 +6,6 @@
 #include "moxing/log.h"
 #include "run/quiet_runtime.h"
 #include "tensorflow/core/framework/device_attributes.pb.h"
-#include "tensorflow/core/platform/cpu_info.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 
 namespace mox {
@@ -58,8 +57,7 @@ SessionFactory::SessionFactory(const RunConfig& config, const std::string& targe
   options_.target = target;
   // A server's session has the server's threads; several devices of one process compute side by side.
   if (!target.empty() || devices_.on_gpus() || devices_.num_towers() > 1) return;
-  const int64_t threads = config.num_intra_threads > 0 ? config.num_intra_threads : tf::port::MaxParallelism();
-  step_threads_.intra_op_threadpool = StepThreads::of_process(static_cast<int>(threads));
+  step_threads_.intra_op_threadpool = StepThreads::of_process(config.operation_threads());
 }
 
 std::unique_ptr<tf::Session> SessionFactory::create(const tf::GraphDef& graph) const {

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
 #include "graph/graph_state.h"
 #include "moxing/layers.h"
 #include "moxing/scope.h"
@@ -102,9 +106,10 @@ double distance(const tf::Tensor& from, const tf::Tensor& to) {
   return std::sqrt(difference / square);
 }
 
-void expect_same(Model model, int joined, double tolerance) {
+void expect_same(Model model, int joined, double tolerance, int lone = 0) {
   const std::vector<tf::Tensor> before = run(model);
   ASSERT_EQ(fuse_batch_norm(&model.graph), joined);
+  if (lone > 0) ASSERT_EQ(take_lone_batch_norms(&model.graph), lone);
   const std::vector<tf::Tensor> after = run(model);
   ASSERT_EQ(before.size(), after.size());
   for (size_t i = 0; i < before.size(); ++i) EXPECT_LE(distance(before[i], after[i]), tolerance) << model.fetches[i];
@@ -208,6 +213,76 @@ TEST(FuseBatchNorm, ANanStaysOne) {
   Model model = build({2, 4, 4, 8}, tf::DT_FLOAT, network);
   ASSERT_EQ(fuse_batch_norm(&model.graph), 1);
   for (float v : floats(run(model)[0])) ASSERT_TRUE(std::isnan(v));
+}
+
+int count(const tf::GraphDef& graph, const std::string& op) {
+  return std::count_if(graph.node().begin(), graph.node().end(), [&](const tf::NodeDef& n) { return n.op() == op; });
+}
+
+Output alone(const Scope& s, const Output& x, const Output&) { return norm(s, x); }
+Output added(const Scope& s, const Output& x, const Output& side) { return ops::AddV2(s, side, norm(s, x)); }
+
+TEST(LoneBatchNorm, IsJoinedWithWhatIsAdded) {
+  for (const std::vector<int>& shape : {std::vector<int>{4, 5, 7, 24}, {2, 1, 1, 3}, {3, 40, 40, 64}}) {
+    expect_same(build(shape, tf::DT_FLOAT, alone), 0, 2e-5, 1);
+    expect_same(build(shape, tf::DT_FLOAT, added), 0, 2e-5, 1);
+  }
+  Model model = build({4, 5, 7, 24}, tf::DT_FLOAT, added);
+  take_lone_batch_norms(&model.graph);
+  EXPECT_EQ(count(model.graph, "AddV2"), count(build({4, 5, 7, 24}, tf::DT_FLOAT, added).graph, "AddV2") - 1);
+}
+
+TEST(LoneBatchNorm, BesideOthers) {
+  // Two that are added: one is joined with the sum. One whose result is read twice, once by a ReLU.
+  const auto both = [](const Scope& s, const Output& x, const Output& side) {
+    return Output(ops::Add(s, norm(s, x, "a"), norm(s, side, "b")));
+  };
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, both), 0, 2e-5, 2);
+  const auto read_twice = [](const Scope& s, const Output& x, const Output&) {
+    const Output y = norm(s, x);
+    return Output(ops::Add(s, ops::Relu(s, y), y));
+  };
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, read_twice), 0, 2e-5, 1);
+  const auto a_shortcut = [](const Scope& s, const Output& x, const Output& side) {
+    return ops::Relu(s, ops::Add(s, norm(s, x, "a"), norm(s, side, "b")));
+  };
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, a_shortcut), 1, 2e-5, 1);
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, added, 0, {1, 1, 1, 8}), 0, 2e-5, 1);  // a broadcast, no residual
+}
+
+TEST(LoneBatchNorm, Bfloat16) {
+  for (const Network& network : {Network(alone), Network(added)}) {
+    const std::vector<int> shape{4, 9, 9, 32};
+    const std::vector<tf::Tensor> truth = run(build(shape, tf::DT_FLOAT, network));
+    Model model = build(shape, tf::DT_BFLOAT16, network);
+    const std::vector<tf::Tensor> separate = run(model);
+    ASSERT_EQ(take_lone_batch_norms(&model.graph), 1);
+    const std::vector<tf::Tensor> joined = run(model);
+    for (size_t i = 0; i < truth.size(); ++i)
+      EXPECT_LE(distance(truth[i], joined[i]), std::max(0.005, 1.1 * distance(truth[i], separate[i])))
+          << model.fetches[i];
+  }
+}
+
+TEST(LoneBatchNorm, WhatItIsNotStays) {
+  const auto inference = [](const Scope& s, const Output& x, const Output&) { return norm(s, x, "BatchNorm", false); };
+  Model model = build({2, 4, 4, 8}, tf::DT_FLOAT, inference);
+  EXPECT_EQ(take_lone_batch_norms(&model.graph), 0);
+  setenv("MOX_FUSE_BATCH_NORM", "0", 1);
+  model = build({2, 4, 4, 8}, tf::DT_FLOAT, alone);
+  EXPECT_EQ(take_lone_batch_norms(&model.graph), 0);
+  unsetenv("MOX_FUSE_BATCH_NORM");
+}
+
+TEST(LoneBatchNorm, NansAndInfinitiesOfTheGradientPass) {
+  for (const float value : {std::nanf(""), INFINITY}) {
+    const auto network = [&](const Scope& s, const Output& x, const Output& side) {
+      return ops::Multiply(s, added(s, x, side), value);
+    };
+    Model model = build({2, 4, 4, 8}, tf::DT_FLOAT, network);
+    ASSERT_EQ(take_lone_batch_norms(&model.graph), 1);
+    for (float v : floats(run(model)[1])) ASSERT_TRUE(std::isnan(v));
+  }
 }
 
 }  // namespace
