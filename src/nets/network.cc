@@ -80,18 +80,16 @@ tf::Output Net::final_pool(const Scope& scope, const tf::Output& x, int size, co
 tf::Output Net::subsample(const Scope& scope, const tf::Output& x, int stride, int offset) const {
   if (stride == 1) return x;
   // A pool of single elements, as TF-slim does it: oneDNN's kernels and threads, ten times StridedSlice's speed.
-  if (offset == 0) return layers::max_pool2d(scope, x, {1, 1}, "subsample", {stride, Padding::kValid, data_format()});
-  const tf::Output padded = offset == 0 ? x : layers::pad2d(scope, x, {0, offset, 0, offset}, "Pad", data_format());
+  const auto every = [&](const tf::Output& from) {
+    return layers::max_pool2d(scope, from, {1, 1}, "subsample", {stride, Padding::kValid, data_format()});
+  };
+  if (offset == 0) return every(x);
+  const tf::Output padded = layers::pad2d(scope, x, {0, offset, 0, offset}, "Pad", data_format());
   const NativeLayout layout(scope, padded, data_format());
-  std::vector<int> begin(4, 0), strides(4, 1);
-  const int h = layout.height_axis();
-  begin[h] = begin[h + 1] = offset;
-  strides[h] = strides[h + 1] = stride;
-  // Masks: every dimension to its end.
-  const tf::Output end = int_vector(scope, {0, 0, 0, 0});
-  return layout.finish(scope,
-                       ops::StridedSlice(scope.WithOpName("subsample"), layout.inputs(), int_vector(scope, begin), end,
-                                         int_vector(scope, strides), ops::StridedSlice::EndMask(15)));
+  std::vector<int> begin(4, 0);
+  begin[layout.height_axis()] = begin[layout.height_axis() + 1] = offset;
+  return every(layout.finish(scope, ops::Slice(scope.WithOpName("shifted"), layout.inputs(), int_vector(scope, begin),
+                                               int_vector(scope, {-1, -1, -1, -1}))));
 }
 
 tf::Output Net::global_pool(const Scope& scope, const tf::Output& x, const std::string& name) const {
