@@ -7,6 +7,7 @@
 #include "passes/callers_thread.h"
 #include "passes/check_labels.h"
 #include "passes/constant_filters.h"
+#include "passes/decayed_updates.h"
 #include "passes/dense_convolutions.h"
 #include "passes/depthwise_precision.h"
 #include "passes/early_gradients.h"
@@ -123,7 +124,8 @@ const std::vector<Pass>& passes() {
          if (!tensorflow::port::TestCPUFeature(tensorflow::port::AMX_BF16)) widen_narrow_convolutions(&g->graph);
        }},
       {"late_weight_decay", In::kTrain, Fits::kAnyDevice, [](G* g, const C&) { delay_weight_decay(&g->graph); }},
-      // After what makes new readers of variables.
+      {"decayed_updates", In::kTrain, Fits::kCpu, [](G* g, const C&) { join_weight_decay(&g->graph); }},
+      // After what makes new readers of variables, or takes some away.
       {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // A GPU's step waits for the GPU, not for threads.
       {"training_step", In::kTrain, Fits::kCpu,

@@ -1,0 +1,36 @@
+#include "kernels/momentum_loops.h"
+
+// Compiled with -O3 and without joined multiplications and additions (src/CMakeLists.txt).
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define MOX_FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define MOX_FOR_EACH_CPU
+#endif
+
+namespace mox::kernels {
+namespace {
+
+template <bool kNesterov>
+inline __attribute__((always_inline)) void apply(const MomentumUpdate &u, int64_t begin, int64_t end) {
+  const float *variable = u.variable, *accumulation = u.accumulation, *__restrict gradient = u.gradient;
+  float *new_variable = u.new_variable, *new_accumulation = u.new_accumulation;
+  const float rate = u.rate, momentum = u.momentum, decay = u.decay;
+#pragma GCC ivdep
+  for (int64_t i = begin; i < end; ++i) {
+    const float g = gradient[i] + variable[i] * decay;
+    const float a = accumulation[i] * momentum + g;
+    new_accumulation[i] = a;
+    new_variable[i] = variable[i] - (kNesterov ? g * rate + a * momentum * rate : a * rate);
+  }
+}
+
+}  // namespace
+
+MOX_FOR_EACH_CPU void apply_momentum(const MomentumUpdate &update, int64_t begin, int64_t end) {
+  if (update.use_nesterov)
+    apply<true>(update, begin, end);
+  else
+    apply<false>(update, begin, end);
+}
+
+}  // namespace mox::kernels
