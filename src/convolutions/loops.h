@@ -70,6 +70,8 @@ struct Epilogue {
   float floor = -__builtin_inff(), ceiling = __builtin_inff();
 };
 
+struct GroupedLoops;  // convolutions/grouped_loops.h
+
 // The loops for one instruction set.
 struct ConvolutionLoops {
   int64_t columns;  // of a panel
@@ -94,6 +96,8 @@ struct ConvolutionLoops {
   // Outputs of tiles [begin, end).
   void (*output_of_frequencies)(const TiledImage& image, const Frequencies& from, int64_t filters, int64_t begin,
                                 int64_t end, const Epilogue& epilogue, float* y);
+
+  const GroupedLoops* grouped;
 
   // Null where the instruction set has no products of bfloat16.
   void (*multiply_pairs)(const PairProduct& product) = nullptr;

@@ -9,6 +9,7 @@
 #include "base/environment.h"
 #include "convolutions/convolution.h"
 #include "graph/node_defs.h"
+#include "passes/convolution_nodes.h"
 #include "passes/filter_shape.h"
 #include "passes/joined.h"
 #include "tensorflow/core/platform/cpu_info.h"
@@ -18,8 +19,6 @@ namespace mox {
 namespace tf = tensorflow;
 
 namespace {
-
-constexpr char kSwitch[] = "MOX_FAST_CONVOLUTIONS";
 
 const char* fast_kind(const tf::NodeDef& node) {
   if (node.op() == "Conv2D") return "MoxConvolution";
@@ -34,28 +33,8 @@ convolutions::Direction direction_of(const tf::NodeDef& node) {
                                             : convolutions::Direction::kFilterGradient;
 }
 
-// The one stride of both sides; 0 where they differ, or where batch and channels have one.
-int64_t stride_of(const tf::NodeDef& node) {
-  const auto& strides = node.attr().at("strides").list();
-  if (strides.i_size() != 4 || strides.i(0) != 1 || strides.i(3) != 1 || strides.i(1) != strides.i(2)) return 0;
-  return strides.i(1);
-}
-
-bool is_nhwc(const tf::NodeDef& node) {
-  const auto format = node.attr().find("data_format");
-  return format == node.attr().end() || format->second.s() == "NHWC";
-}
-
-bool is_plain(const tf::NodeDef& node) {
-  if (!is_nhwc(node)) return false;
-  if (const auto dilations = node.attr().find("dilations"); dilations != node.attr().end())
-    for (const int64_t dilation : dilations->second.list().i())
-      if (dilation != 1) return false;
-  return is_one_of(node.attr().at("padding").s(), {"SAME", "VALID"});
-}
-
 bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
-  if (!fast_kind(node) || !is_plain(node)) return false;
+  if (!fast_kind(node) || !is_plain_convolution(node)) return false;
   const tf::DataType type = node.attr().at("T").type();
   // Matrix instructions of bfloat16 are faster than any product of float32.
   if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
@@ -131,7 +110,7 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
 }  // namespace
 
 int make_convolutions_fast(tf::GraphDef* graph) {
-  if (!convolutions::convolution_loops() || !bool_in_environment(kSwitch).value_or(true)) return 0;
+  if (!convolutions::convolution_loops() || !bool_in_environment(kFastConvolutionsSwitch).value_or(true)) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);
@@ -145,7 +124,7 @@ int make_convolutions_fast(tf::GraphDef* graph) {
     // What is not the last stays where it is, for who asks for it by name; nobody else runs it.
     tf::NodeDef* last = followers.activation ? followers.activation : followers.bias ? followers.bias : node;
     for (tf::NodeDef* passed : {node, followers.bias})
-      if (passed && passed != last) mark_joined(passed, kSwitch);
+      if (passed && passed != last) mark_joined(passed, kFastConvolutionsSwitch);
     become_fast(*node, followers, last);
   }
   return static_cast<int>(fast.size());

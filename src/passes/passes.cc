@@ -15,6 +15,7 @@
 #include "passes/fold_batch_norm.h"
 #include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
+#include "passes/grouped_convolutions.h"
 #include "passes/half_precision.h"
 #include "passes/join_pieces.h"
 #include "passes/late_weight_decay.h"
@@ -99,6 +100,11 @@ const std::vector<Pass>& passes() {
          if (c.several_workers) share_input(g);
        }},
       // What changes the cost of a step, not what it computes. Those for CPUs are about oneDNN's and our own kernels.
+      // In half precision casts are between the pieces.
+      {"grouped_convolutions", In::kAnyMode, Fits::kCpu,
+       [](G* g, const C& c) {
+         if (!c.half_precision) join_grouped_convolutions(&g->graph);
+       }},
       // Before matmul_layout, which looks for products.
       {"dense_convolutions", In::kAnyMode, Fits::kCpu,
        [](G* g, const C&) { make_dense_convolutions_products(&g->graph); }},
