@@ -3,6 +3,7 @@
 // convolution are computed with it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/mutex.h"
@@ -80,12 +81,14 @@ REGISTER_OP("MoxConvolutionInputGradient")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<0>);
 
+// Tdfilter: T, or float where T is bfloat16, the type of the sums.
 REGISTER_OP("MoxConvolutionFilterGradient")
     .Input("x: T")
     .Input("filter_sizes: int32")
     .Input("dy: T")
-    .Output("dfilter: T")
+    .Output("dfilter: Tdfilter")
     .Attr("T: {float, bfloat16}")
+    .Attr("Tdfilter: {float, bfloat16}")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<1>);
@@ -271,7 +274,15 @@ class InputGradientOp : public ConvolutionBase<float> {
   }
 };
 
-template <typename T>
+void round(const float* from, int64_t count, Eigen::bfloat16* to, const Resources& on) {
+  constexpr int64_t kBlock = 16 * 1024;
+  on.run((count + kBlock - 1) / kBlock, [&](int64_t part) {
+    for (int64_t i = part * kBlock; i < std::min(count, (part + 1) * kBlock); ++i)
+      to[i] = static_cast<Eigen::bfloat16>(from[i]);
+  });
+}
+
+template <typename T, typename Gradient>
 class FilterGradientOp : public ConvolutionBase<T> {
  public:
   using ConvolutionBase<T>::ConvolutionBase;
@@ -285,15 +296,16 @@ class FilterGradientOp : public ConvolutionBase<T> {
     OP_REQUIRES_OK(context, this->check_gradient(c, dy));
     tf::Tensor* dfilter = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dfilter));
-    if (dy.NumElements() == 0) return dfilter->flat<T>().setZero(), void();
+    if (dy.NumElements() == 0) return dfilter->flat<Gradient>().setZero(), void();
     this->with_work(context, [&](auto* work) {
-      if constexpr (std::is_same_v<T, float>) {
-        gradient_of_filter(c, elements<T>(x), elements<T>(dy), elements<T>(dfilter), work->resources());
+      const Resources resources = work->resources();
+      const int64_t count = dfilter->NumElements();
+      if constexpr (std::is_same_v<Gradient, float>) {
+        gradient_of_filter(c, elements<T>(x), elements<T>(dy), dfilter->flat<float>().data(), resources);
       } else {
-        float* sums = work->scratch(dfilter->NumElements());
-        gradient_of_filter(c, elements<T>(x), elements<T>(dy), sums, work->resources());
-        auto to = dfilter->flat<T>();
-        for (int64_t i = 0; i < dfilter->NumElements(); ++i) to(i) = static_cast<T>(sums[i]);
+        float* sums = work->scratch(count);
+        gradient_of_filter(c, elements<T>(x), elements<T>(dy), sums, resources);
+        round(sums, count, dfilter->flat<Gradient>().data(), resources);
       }
     });
   }
@@ -301,11 +313,16 @@ class FilterGradientOp : public ConvolutionBase<T> {
 
 REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU), ConvolutionOp);
 REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU), InputGradientOp);
-REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<float>("T"),
-                        FilterGradientOp<float>);
-REGISTER_KERNEL_BUILDER(
-    Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<Eigen::bfloat16>("T"),
-    FilterGradientOp<Eigen::bfloat16>);
+#define MOX_REGISTER(T, Gradient)                                        \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient")           \
+                              .Device(tf::DEVICE_CPU)                    \
+                              .TypeConstraint<T>("T")                    \
+                              .TypeConstraint<Gradient>("Tdfilter"),     \
+                          FilterGradientOp<T, Gradient>)
+MOX_REGISTER(float, float);
+MOX_REGISTER(Eigen::bfloat16, float);
+MOX_REGISTER(Eigen::bfloat16, Eigen::bfloat16);
+#undef MOX_REGISTER
 
 }  // namespace
 }  // namespace mox::kernels
