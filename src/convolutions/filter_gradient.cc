@@ -57,9 +57,12 @@ class Shares {
     const auto bound = [](int64_t all, int64_t unit, int64_t n, int64_t of) {
       return std::min(all, (all + unit - 1) / unit * n / of * unit);
     };
-    return {bound(columns_, kLine, column, by_columns_),   bound(columns_, kLine, column + 1, by_columns_),
-            bound(filters_, panel_, filter, by_filters_),  bound(filters_, panel_, filter + 1, by_filters_),
-            cuts_.chunks * cut / cuts_.count, cuts_.chunks * (cut + 1) / cuts_.count};
+    return {bound(columns_, kLine, column, by_columns_),
+            bound(columns_, kLine, column + 1, by_columns_),
+            bound(filters_, panel_, filter, by_filters_),
+            bound(filters_, panel_, filter + 1, by_filters_),
+            cuts_.chunks * cut / cuts_.count,
+            cuts_.chunks * (cut + 1) / cuts_.count};
   }
   int64_t most_filters() const {
     return std::min(filters_, ((filters_ + panel_ - 1) / panel_ + by_filters_ - 1) / by_filters_ * panel_);
@@ -243,7 +246,8 @@ void direct_filter_gradient(const Convolution& c, const T* x, const T* dy, float
       const Share share = shares.share(part);
       const int64_t cut = shares.cut_of(part);
       if (share.l1 > share.l0 && share.k1 > share.k0)
-        sum_share<Kind>(c, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : dfilter, scratch + worker * each, on);
+        sum_share<Kind>(c, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : dfilter, scratch + worker * each,
+                        on);
     }
   });
   if (sums) add_all(sums, cuts.count - 1, size, dfilter, on);

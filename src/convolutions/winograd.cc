@@ -211,9 +211,18 @@ void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, flo
       gradient_to_frequencies(on.loops, image, dy, c.filters, begin + first, begin + last, from_row(gradient, first));
     });
     const auto product_of = [&](int64_t f) {
-      return Product{
-          c.channels, c.filters, count, in.data + f * in.stride, 1, in.row_stride, gradient.data + f * gradient.stride,
-          on.loops.columns, gradient.row_stride, sums.data + f * sums.stride, sums.row_stride, block > 0};
+      return Product{c.channels,
+                     c.filters,
+                     count,
+                     in.data + f * in.stride,
+                     1,
+                     in.row_stride,
+                     gradient.data + f * gradient.stride,
+                     on.loops.columns,
+                     gradient.row_stride,
+                     sums.data + f * sums.stride,
+                     sums.row_stride,
+                     block > 0};
     };
     const int64_t workers = std::min(on.threads, kFrequencies);
     std::atomic<int64_t> next{0};

@@ -313,11 +313,11 @@ class FilterGradientOp : public ConvolutionBase<T> {
 
 REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU), ConvolutionOp);
 REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU), InputGradientOp);
-#define MOX_REGISTER(T, Gradient)                                        \
-  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient")           \
-                              .Device(tf::DEVICE_CPU)                    \
-                              .TypeConstraint<T>("T")                    \
-                              .TypeConstraint<Gradient>("Tdfilter"),     \
+#define MOX_REGISTER(T, Gradient)                                    \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient")       \
+                              .Device(tf::DEVICE_CPU)                \
+                              .TypeConstraint<T>("T")                \
+                              .TypeConstraint<Gradient>("Tdfilter"), \
                           FilterGradientOp<T, Gradient>)
 MOX_REGISTER(float, float);
 MOX_REGISTER(Eigen::bfloat16, float);

@@ -71,6 +71,8 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   return convolutions::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
 }
 
+bool is_on() { return convolutions::convolution_loops() && bool_in_environment(kSwitch).value_or(true); }
+
 // What follows a convolution and nothing else reads; of the gradient of a filter, the cast of bfloat16 to float32.
 struct Followers {
   tf::NodeDef *bias = nullptr, *activation = nullptr, *cast = nullptr;
@@ -123,8 +125,8 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
     if (!parse_tensor(input).is_control()) fast.add_input(input);
   if (followers.bias) fast.add_input(followers.bias->input(1));
   std::set<std::string> control;
-  for (const tf::NodeDef* node : std::initializer_list<const tf::NodeDef*>{&convolution, followers.bias,
-                                                                           followers.activation, followers.cast})
+  for (const tf::NodeDef* node :
+       std::initializer_list<const tf::NodeDef*>{&convolution, followers.bias, followers.activation, followers.cast})
     for (int i = 0; node && i < node->input_size(); ++i)
       if (parse_tensor(node->input(i)).is_control()) control.insert(node->input(i));
   for (const std::string& input : control) fast.add_input(input);
@@ -143,8 +145,10 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
 
 }  // namespace
 
+bool becomes_fast(const NodeIndex& index, const tf::NodeDef& node) { return is_on() && is_fast(index, node); }
+
 int make_convolutions_fast(tf::GraphDef* graph) {
-  if (!convolutions::convolution_loops() || !bool_in_environment(kSwitch).value_or(true)) return 0;
+  if (!is_on()) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);

@@ -144,10 +144,10 @@ TEST_F(Convolutions, OfManyBlocks) {
                                                {9, 15, 15, 19, 16, 1, 7, 3},
                                                {1, 257, 1, 35, 16, 2, 1},  // one pixel more than a part of them
                                                {1, 1, 769, 16, 32, 1, 3},
-                                               {3, 71, 61, 32, 48, 1, 1},        // 12,993 pixels
-                                               {2, 47, 49, 19, 80, 5, 3},        // 4,606
-                                               {1, 129, 65, 3, 32, 7, 7, 2},     // 2,145, windows at every edge
-                                               {1, 9, 11, 48, 1040, 1, 1},       // more filters than columns
+                                               {3, 71, 61, 32, 48, 1, 1},     // 12,993 pixels
+                                               {2, 47, 49, 19, 80, 5, 3},     // 4,606
+                                               {1, 129, 65, 3, 32, 7, 7, 2},  // 2,145, windows at every edge
+                                               {1, 9, 11, 48, 1040, 1, 1},    // more filters than columns
                                                {1, 5, 5, 528, 560, 1, 1, 2}})
     expect_right(shape, 5'000'000, ++seed);
 }
