@@ -83,6 +83,11 @@ TEST(NarrowConvolutions, OthersStay) {
     EXPECT_EQ(widen_narrow_convolutions(&graph), 0);
 }
 
+TEST(NarrowConvolutions, AreWiderWithoutProductsOfBfloat16) {
+  tf::GraphDef graph = convolution(tf::DT_BFLOAT16, 32);
+  EXPECT_EQ(widen_narrow_convolutions(&graph), testing::has_pairs() ? 0 : 3);
+}
+
 // Forward and the gradient of the input are computed in float32, the gradient of the filter is not.
 TEST(NarrowConvolutions, LeaveGradientsOfFiltersThatBecomeFast) {
   if (!testing::has_pairs() || testing::has_matrices()) GTEST_SKIP() << "none does on this processor";
