@@ -38,10 +38,10 @@ struct Frequencies {
 };
 
 // Memory that is read after a product: it comes into the second cache meanwhile, line by line, between the
-// multiplications of the blocks of sums that stay in registers. In block b < blocks, at depth d, that is the line of
-// data[b * block + d * depth].
+// multiplications of the blocks of sums that stay in registers. In block b < blocks, at depth d, that is the line
+// b * block + d * depth bytes behind `data`.
 struct Ahead {
-  const float* data = nullptr;
+  const void* data = nullptr;
   int64_t blocks = 0, block = 0, depth = 0;
 };
 
@@ -58,7 +58,7 @@ struct ProductOf {
   float* product = nullptr;
   int64_t product_row = 0;
   bool add = false;
-  Ahead ahead[2] = {};  // one after the other
+  Ahead ahead[4] = {};  // one after the other
 };
 using Product = ProductOf<float>;
 // Of bfloat16 numbers, two of the depth in an element (the first in the lower half); sums are float32.
@@ -101,8 +101,10 @@ struct ConvolutionLoops {
 
   // Null where the instruction set has no products of bfloat16.
   void (*multiply_pairs)(const PairProduct& product) = nullptr;
-  // to[i] = the pair of first[i] and second[i], for i < count, a multiple of kLanes.
-  void (*interleave)(const bfloat16_bits* first, const bfloat16_bits* second, int64_t count, uint32_t* to) = nullptr;
+  // to[i / 2 * to_row + j] = the pair of from[i * from_row + j] and from[(i + 1) * from_row + j], which is 0 behind the
+  // last row, for even i < rows and for j < columns. Rows of `to` have room for whole vectors.
+  void (*interleave)(const bfloat16_bits* from, int64_t from_row, int64_t rows, int64_t columns, uint32_t* to,
+                     int64_t to_row) = nullptr;
 };
 
 // Of this machine; nullptr where none is faster than oneDNN (no AVX2, no x86-64).

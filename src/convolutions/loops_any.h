@@ -35,7 +35,7 @@ MOX_INLINE void multiply_block(const ProductOf<typename Kind::Element>& p, int64
   const auto* left = p.left + row * p.left_row;
   const auto* right = p.right + column / kColumns * p.right_panel;
   const int64_t left_row = p.left_row;
-  const float* ahead = next.data;
+  const char* ahead = static_cast<const char*>(next.data);
   for (int64_t d = 0; d < p.depth; ++d) {
     __builtin_prefetch(ahead, 0, 2);
     ahead += next.depth;
@@ -63,12 +63,12 @@ MOX_INLINE void multiply_rows(const ProductOf<typename Kind::Element>& p, int64_
 }
 
 // For block `block` of a product; a line that is there already when there is nothing left.
-MOX_INLINE Ahead ahead_in(const Ahead (&all)[2], int64_t block, const void* there) {
+MOX_INLINE Ahead ahead_in(const Ahead (&all)[4], int64_t block, const void* there) {
   for (const Ahead& ahead : all) {
-    if (block < ahead.blocks) return {ahead.data + block * ahead.block, 1, 0, ahead.depth};
+    if (block < ahead.blocks) return {static_cast<const char*>(ahead.data) + block * ahead.block, 1, 0, ahead.depth};
     block -= ahead.blocks;
   }
-  return {static_cast<const float*>(there), 1, 0, 0};
+  return {there, 1, 0, 0};
 }
 
 template <typename Kind>

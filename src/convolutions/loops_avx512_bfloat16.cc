@@ -23,11 +23,17 @@ struct Pairs {
 
 void multiply_pairs(const PairProduct& p) { multiply_any<Pairs>(p); }
 
-void interleave(const bfloat16_bits* first, const bfloat16_bits* second, int64_t count, uint32_t* to) {
-  for (int64_t i = 0; i < count; i += kWidth) {
-    const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(first + i)));
-    const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(second + i)));
-    _mm512_storeu_si512(to + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+void interleave(const bfloat16_bits* from, int64_t from_row, int64_t rows, int64_t columns, uint32_t* to,
+                int64_t to_row) {
+  for (int64_t i = 0; i < rows; i += 2, from += 2 * from_row, to += to_row) {
+    const bfloat16_bits* second = from + (i + 1 < rows ? from_row : 0);
+    const __mmask16 has_second = i + 1 < rows ? 0xffff : 0;
+    for (int64_t j = 0; j < columns; j += kWidth) {
+      const auto mask = static_cast<__mmask16>(columns - j >= kWidth ? 0xffff : (1 << (columns - j)) - 1);
+      const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from + j));
+      const __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask & has_second, second + j));
+      _mm512_storeu_si512(to + j, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    }
   }
 }
 

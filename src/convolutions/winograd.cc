@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <atomic>
+#include <tuple>
+#include <utility>
 
 #include "convolutions/parts.h"
 
@@ -35,6 +37,27 @@ void multiply(const ConvolutionLoops& loops, Product product, int64_t depth_at_o
     product.left += product.depth * product.left_depth;
     product.right += product.depth * product.right_depth;
     product.add = true;
+  }
+}
+
+// Of matrices whose rows lie in depth: while some of them are multiplied, those that follow come into the second cache,
+// at the end the first rows of `next`.
+void multiply_columns(const ConvolutionLoops& loops, Product product, const Product& next) {
+  constexpr int64_t kSize = sizeof(float);
+  const int64_t depth = product.depth, parts = (depth + kDepthOfColumns - 1) / kDepthOfColumns;
+  const auto at = [&](const Product& p, int64_t part) {
+    const int64_t d = depth * part / parts;
+    return std::pair(p.left + d * p.left_depth, p.right + d * p.right_depth);
+  };
+  for (int64_t part = 0; part < parts; ++part) {
+    const auto [left, right] = part + 1 < parts ? at(product, part + 1) : at(next, 0);
+    Product now = product;
+    std::tie(now.left, now.right) = at(product, part);
+    now.depth = depth * (part + 1) / parts - depth * part / parts;
+    now.add = product.add || part > 0;
+    now.ahead[0] = {left, product.rows / kLanes, kLanes * kSize, product.left_depth * kSize};
+    now.ahead[1] = {right, product.columns / kLanes, kLanes * kSize, product.right_depth * kSize};
+    loops.multiply(now);
   }
 }
 
@@ -187,12 +210,25 @@ void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, flo
       to_frequencies(on.loops, image, x, begin + first, begin + last, from_row(in, first));
       gradient_to_frequencies(on.loops, image, dy, c.filters, begin + first, begin + last, from_row(gradient, first));
     });
-    on.run(kFrequencies, [&](int64_t f) {
-      multiply(
-          on.loops,
-          {c.channels, c.filters, count, in.data + f * in.stride, 1, in.row_stride, gradient.data + f * gradient.stride,
-           on.loops.columns, gradient.row_stride, sums.data + f * sums.stride, sums.row_stride, block > 0},
-          kDepthOfColumns);
+    const auto product_of = [&](int64_t f) {
+      return Product{c.channels,
+                     c.filters,
+                     count,
+                     in.data + f * in.stride,
+                     1,
+                     in.row_stride,
+                     gradient.data + f * gradient.stride,
+                     on.loops.columns,
+                     gradient.row_stride,
+                     sums.data + f * sums.stride,
+                     sums.row_stride,
+                     block > 0};
+    };
+    const int64_t workers = std::min(on.threads, kFrequencies);
+    std::atomic<int64_t> next{0};
+    on.run(workers, [&](int64_t) {
+      for (int64_t f = next++; f < kFrequencies; f = next++)
+        multiply_columns(on.loops, product_of(f), product_of(std::min(f + workers, kFrequencies - 1)));
     });
   }
   on.run(kParts, [&](int64_t part) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 
@@ -145,17 +146,20 @@ class ConvolutionBase : public tf::OpKernel {
                                                   output_shape(c).DebugString(), dy.shape().DebugString()));
   }
 
-  // Calls compute(sums) with memory for as many floats as `to` has elements, and brings them there.
+  // Calls compute(sums) with memory for as many floats as `to` has elements, and brings them there: float32 or
+  // bfloat16.
   template <typename Compute>
   static void with_sums(Work* work, tf::Tensor* to, const Compute& compute) {
-    if constexpr (std::is_same_v<T, float>) {
-      compute(elements<T>(to));
-    } else {
-      float* sums = work->scratch(to->NumElements());
-      compute(sums);
-      auto rounded = to->flat<T>();
-      for (int64_t i = 0; i < to->NumElements(); ++i) rounded(i) = static_cast<T>(sums[i]);
-    }
+    if (to->dtype() == tf::DT_FLOAT) return compute(to->flat<float>().data());
+    constexpr int64_t kBlock = 16 * 1024;
+    const int64_t count = to->NumElements();
+    float* sums = work->scratch(count);
+    compute(sums);
+    auto* rounded = to->flat<Eigen::bfloat16>().data();
+    work->resources().run((count + kBlock - 1) / kBlock, [&](int64_t part) {
+      for (int64_t i = part * kBlock; i < std::min(count, (part + 1) * kBlock); ++i)
+        rounded[i] = static_cast<Eigen::bfloat16>(sums[i]);
+    });
   }
 
   int64_t groups() const { return groups_; }

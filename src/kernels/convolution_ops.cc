@@ -43,12 +43,14 @@ REGISTER_OP("MoxConvolutionInputGradient")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<0>);
 
+// Tdfilter: T, or float where T is bfloat16, the type of the sums.
 REGISTER_OP("MoxConvolutionFilterGradient")
     .Input("x: T")
     .Input("filter_sizes: int32")
     .Input("dy: T")
-    .Output("dfilter: T")
+    .Output("dfilter: Tdfilter")
     .Attr("T: {float, bfloat16}")
+    .Attr("Tdfilter: {float, bfloat16}")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<1>);
@@ -141,7 +143,7 @@ class InputGradientOp : public ConvolutionBase<float> {
   }
 };
 
-template <typename T>
+template <typename T, typename Gradient>
 class FilterGradientOp : public ConvolutionBase<T> {
  public:
   using ConvolutionBase<T>::ConvolutionBase;
@@ -155,7 +157,7 @@ class FilterGradientOp : public ConvolutionBase<T> {
     OP_REQUIRES_OK(context, this->check_gradient(c, dy));
     tf::Tensor* dfilter = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dfilter));
-    if (dy.NumElements() == 0) return dfilter->flat<T>().setZero(), void();
+    if (dy.NumElements() == 0) return dfilter->flat<Gradient>().setZero(), void();
     this->with_work(context, [&](auto* work) {
       this->with_sums(work, dfilter, [&](float* sums) {
         gradient_of_filter(c, elements<T>(x), elements<T>(dy), sums, work->resources());
@@ -166,11 +168,16 @@ class FilterGradientOp : public ConvolutionBase<T> {
 
 REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU), ConvolutionOp);
 REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU), InputGradientOp);
-REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<float>("T"),
-                        FilterGradientOp<float>);
-REGISTER_KERNEL_BUILDER(
-    Name("MoxConvolutionFilterGradient").Device(tf::DEVICE_CPU).TypeConstraint<Eigen::bfloat16>("T"),
-    FilterGradientOp<Eigen::bfloat16>);
+#define MOX_REGISTER(T, Gradient)                                    \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient")       \
+                              .Device(tf::DEVICE_CPU)                \
+                              .TypeConstraint<T>("T")                \
+                              .TypeConstraint<Gradient>("Tdfilter"), \
+                          FilterGradientOp<T, Gradient>)
+MOX_REGISTER(float, float);
+MOX_REGISTER(Eigen::bfloat16, float);
+MOX_REGISTER(Eigen::bfloat16, Eigen::bfloat16);
+#undef MOX_REGISTER
 
 }  // namespace
 }  // namespace mox::kernels

@@ -50,10 +50,18 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   return convolutions::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
 }
 
-// What follows a convolution and nothing else reads.
+bool is_on() {
+  return convolutions::convolution_loops() && bool_in_environment(kFastConvolutionsSwitch).value_or(true);
+}
+
+// What follows a convolution and nothing else reads; of the gradient of a filter, the cast of bfloat16 to float32.
 struct Followers {
-  tf::NodeDef *bias = nullptr, *activation = nullptr;
+  tf::NodeDef *bias = nullptr, *activation = nullptr, *cast = nullptr;
 };
+
+bool is_widening(const tf::NodeDef& cast) {
+  return cast.attr().at("SrcT").type() == tf::DT_BFLOAT16 && cast.attr().at("DstT").type() == tf::DT_FLOAT;
+}
 
 class Readers {
  public:
@@ -70,6 +78,13 @@ class Readers {
   }
   Followers followers(const tf::NodeDef& convolution) const {
     Followers found;
+    if (convolution.op() == "Conv2DBackpropFilter") {
+      found.cast = only_reader(convolution, {"Cast"});
+      // On another device the narrow numbers are what is sent there.
+      if (found.cast && (!is_widening(*found.cast) || found.cast->device() != convolution.device()))
+        found.cast = nullptr;
+    }
+    if (convolution.op() != "Conv2D") return found;
     found.bias = only_reader(convolution, {"BiasAdd"});
     if (found.bias && !is_nhwc(*found.bias)) found.bias = nullptr;
     if (found.bias) found.activation = only_reader(*found.bias, {"Relu", "Relu6"});
@@ -91,8 +106,8 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
     if (!parse_tensor(input).is_control()) fast.add_input(input);
   if (followers.bias) fast.add_input(followers.bias->input(1));
   std::set<std::string> control;
-  for (const tf::NodeDef* node : {&convolution, static_cast<const tf::NodeDef*>(followers.bias),
-                                  static_cast<const tf::NodeDef*>(followers.activation)})
+  for (const tf::NodeDef* node :
+       std::initializer_list<const tf::NodeDef*>{&convolution, followers.bias, followers.activation, followers.cast})
     for (int i = 0; node && i < node->input_size(); ++i)
       if (parse_tensor(node->input(i)).is_control()) control.insert(node->input(i));
   for (const std::string& input : control) fast.add_input(input);
@@ -104,13 +119,17 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
     tf::SetAttrValue(followers.bias ? 1 : 0, &attr["num_bias"]);
     tf::SetAttrValue(followers.activation ? followers.activation->op() : std::string(), &attr["activation"]);
   }
+  if (convolution.op() == "Conv2DBackpropFilter")
+    attr["Tdfilter"] = followers.cast ? followers.cast->attr().at("DstT") : convolution.attr().at("T");
   *last = std::move(fast);
 }
 
 }  // namespace
 
+bool becomes_fast(const NodeIndex& index, const tf::NodeDef& node) { return is_on() && is_fast(index, node); }
+
 int make_convolutions_fast(tf::GraphDef* graph) {
-  if (!convolutions::convolution_loops() || !bool_in_environment(kFastConvolutionsSwitch).value_or(true)) return 0;
+  if (!is_on()) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);
@@ -119,10 +138,11 @@ int make_convolutions_fast(tf::GraphDef* graph) {
   }
   const Readers readers(graph);
   for (tf::NodeDef* node : fast) {
-    Followers followers;
-    if (node->op() == "Conv2D") followers = readers.followers(*node);
+    const Followers followers = readers.followers(*node);
     // What is not the last stays where it is, for who asks for it by name; nobody else runs it.
-    tf::NodeDef* last = followers.activation ? followers.activation : followers.bias ? followers.bias : node;
+    tf::NodeDef* last = node;
+    for (tf::NodeDef* follower : {followers.bias, followers.activation, followers.cast})
+      if (follower) last = follower;
     for (tf::NodeDef* passed : {node, followers.bias})
       if (passed && passed != last) mark_joined(passed, kFastConvolutionsSwitch);
     become_fast(*node, followers, last);

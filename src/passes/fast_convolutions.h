@@ -2,10 +2,12 @@
 // oneDNN's (convolutions/convolution.h): 3x3 filters with stride 1 and the gradients of all filters in float32, in
 // bfloat16 the gradients of filters. docs/benchmarks.md has the figures.
 //
-// A bias and a ReLU that follow are computed with the convolution. MOX_FAST_CONVOLUTIONS=0 leaves all to oneDNN, to
-// compare.
+// A bias and a ReLU that follow are computed with the convolution, and where nothing but a cast to float32 reads the
+// gradient of a bfloat16 filter, it leaves as the sums in float32 that it is. MOX_FAST_CONVOLUTIONS=0 leaves all to
+// oneDNN, to compare.
 #pragma once
 
+#include "graph/node_defs.h"
 #include "moxing/export.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
@@ -13,5 +15,8 @@ namespace mox {
 
 // Returns how many convolutions and gradients of convolutions were given away: none on processors without AVX2.
 MOX_EXPORT int make_convolutions_fast(tensorflow::GraphDef* graph);
+
+// Whether it would give `node` away, as the node is now; `index`: of its graph.
+bool becomes_fast(const NodeIndex& index, const tensorflow::NodeDef& node);
 
 }  // namespace mox

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "convolutions/loops.h"
 #include "graph/node_defs.h"
+#include "passes/fast_convolutions.h"
 #include "passes/filter_shape.h"
 #include "passes/widen.h"
 
@@ -15,7 +17,11 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr int64_t kFewChannels = 32;
+// Up to so many; fewer where the processor itself multiplies bfloat16.
+int64_t few_channels() {
+  const convolutions::ConvolutionLoops* loops = convolutions::convolution_loops();
+  return loops && loops->multiply_pairs ? 8 : 32;
+}
 
 bool is_bfloat16(const tf::NodeDef& node) {
   const auto type = node.attr().find("T");
@@ -25,8 +31,10 @@ bool is_bfloat16(const tf::NodeDef& node) {
 bool is_narrow(const NodeIndex& index, const tf::NodeDef& node) {
   if (!is_one_of(node.op(), {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"}) || !is_bfloat16(node))
     return false;
+  // Ours multiplies bfloat16 there as fast as elsewhere.
+  if (node.op() == "Conv2DBackpropFilter" && becomes_fast(index, node)) return false;
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
-  return filter.size() == 4 && filter[0] * filter[1] > 1 && filter[2] <= kFewChannels;
+  return filter.size() == 4 && filter[0] * filter[1] > 1 && filter[2] <= few_channels();
 }
 
 }  // namespace

@@ -122,8 +122,9 @@ TEST_F(Convolutions, OfEveryDepth) {
     }
 }
 
-// More than one block of tiles, of pixels (96 forward; 192, in bfloat16 384, for the gradient of a filter) and of depth
-// (256; 512 of a row): each is computed in another way.
+// More than one block of tiles, of pixels (96 forward; 192, in bfloat16 256, for the gradient of a filter) and of depth
+// (256; 512 of a row, and of filters): each is computed in another way. Many pixels of a small filter are summed in up
+// to eight cuts.
 TEST_F(Convolutions, OfManyBlocks) {
   int seed = 400;
   for (const Shape& shape : std::vector<Shape>{{3, 101, 99, 16, 16},
@@ -141,8 +142,13 @@ TEST_F(Convolutions, OfManyBlocks) {
                                                {3, 17, 19, 519, 16, 1, 1},          // 969 pixels, odd
                                                {1, 31, 31, 3, 64, 7, 7, 1, false},  // 625 pixels
                                                {9, 15, 15, 19, 16, 1, 7, 3},
-                                               {1, 385, 1, 35, 16, 2, 1},  // one pixel more than a part of them
-                                               {1, 1, 769, 16, 32, 1, 3}})
+                                               {1, 257, 1, 35, 16, 2, 1},  // one pixel more than a part of them
+                                               {1, 1, 769, 16, 32, 1, 3},
+                                               {3, 71, 61, 32, 48, 1, 1},     // 12,993 pixels
+                                               {2, 47, 49, 19, 80, 5, 3},     // 4,606
+                                               {1, 129, 65, 3, 32, 7, 7, 2},  // 2,145, windows at every edge
+                                               {1, 9, 11, 48, 1040, 1, 1},    // more filters than columns
+                                               {1, 5, 5, 528, 560, 1, 1, 2}})
     expect_right(shape, 5'000'000, ++seed);
 }
 

@@ -26,6 +26,7 @@ struct Call {
   int num_bias = 0;
   std::string activation;
   bool is_filter_const = false;
+  tf::DataType gradient = type;  // of a filter
 };
 
 // Placeholders "in0" to "in2", float32 or sizes, to "ours"; nothing is known of their shapes, so that the operation
@@ -49,7 +50,11 @@ inline tf::GraphDef ours(const Call& call, const std::vector<tf::PartialTensorSh
     node.attr("num_bias", call.num_bias)
         .attr("activation", call.activation)
         .attr("is_filter_const", call.is_filter_const);
-  NodeMaker(&graph, "ours", "Cast").input("node").attr("SrcT", call.type).attr("DstT", tf::DT_FLOAT);
+  if (call.kind == kFilterGradient) node.attr("Tdfilter", call.gradient);
+  NodeMaker(&graph, "ours", "Cast")
+      .input("node")
+      .attr("SrcT", call.kind == kFilterGradient ? call.gradient : call.type)
+      .attr("DstT", tf::DT_FLOAT);
   return graph;
 }
 

@@ -107,6 +107,32 @@ TEST_F(ConvolutionOps, GiveTensorFlowsNumbers) {
   EXPECT_GE(calls[kFilterGradient], 60);
 }
 
+// Of bfloat16 images: as the sums are, and the same rounded. 62,208 numbers are more than one thread rounds.
+TEST_F(ConvolutionOps, GiveAFiltersGradientAsItsSums) {
+  for (const tf::TensorShape& filter : {tf::TensorShape{3, 3, 48, 144}, tf::TensorShape{1, 1, 48, 32}}) {
+    Call call{kFilterGradient, tf::DT_BFLOAT16};
+    if (!is_fast(call, filter)) continue;
+    const Feeds feeds = feeds_of(call, {2, 9, 13, 48}, filter);
+    call.gradient = tf::DT_FLOAT;
+    const auto sums = both(call, feeds);
+    ASSERT_EQ(sums.size(), 2);
+    EXPECT_LE(relative_difference(sums[0], sums[1]), 1e-5);
+    call.gradient = tf::DT_BFLOAT16;
+    for (const int threads : {1, 3}) {
+      std::vector<tf::Tensor> rounded;
+      TF_CHECK_OK(run(ours(call), feeds, {"ours"}, &rounded, threads));
+      int64_t wrong = 0, changed = 0;
+      for (int64_t i = 0; i < sums[0].NumElements(); ++i) {
+        const float sum = sums[0].flat<float>()(i), got = rounded[0].flat<float>()(i);
+        wrong += got != static_cast<float>(static_cast<Eigen::bfloat16>(sum));
+        changed += got != sum;
+      }
+      EXPECT_EQ(wrong, 0) << filter.DebugString() << ", " << threads << " threads";
+      EXPECT_GT(changed, sums[0].NumElements() / 2) << "the sums were rounded as well";
+    }
+  }
+}
+
 TEST_F(ConvolutionOps, AddABiasAndClamp) {
   for (const int64_t batch : {1, 16})  // each by another algorithm
     for (const bool is_filter_const : {false, true})

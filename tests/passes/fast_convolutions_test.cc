@@ -224,6 +224,60 @@ TEST_F(FastConvolutions, TakeABiasAndAReluAlong) {
   }
 }
 
+// A gradient of a filter in bfloat16 that is cast: "dw" is the cast.
+tf::GraphDef cast_gradient(tf::DataType to, const std::string& device = "") {
+  tf::GraphDef graph = convolution({.type = tf::DT_BFLOAT16});
+  for (tf::NodeDef& node : *graph.mutable_node()) {
+    if (node.name() != "dw") continue;
+    const std::string input = node.input(0);
+    node.Clear();
+    node.set_name("dw");
+    node.set_op("Cast");
+    node.set_device(device);
+    node.add_input(input);
+    tf::SetAttrValue(tf::DT_BFLOAT16, &(*node.mutable_attr())["SrcT"]);
+    tf::SetAttrValue(to, &(*node.mutable_attr())["DstT"]);
+  }
+  return graph;
+}
+
+tf::Tensor gradient_of(const tf::GraphDef& graph) {
+  const std::unique_ptr<tf::Session> session(tf::NewSession({}));
+  std::vector<tf::Tensor> dw;
+  TF_CHECK_OK(session->Create(graph));
+  TF_CHECK_OK(session->Run({{"w/read", random_tensor({3, 3, 16, 32}, 5)}}, {"dw"}, {}, &dw));
+  return dw[0];
+}
+
+TEST_F(FastConvolutions, TakeTheCastOfAFiltersGradientAlong) {
+  if (has_matrices()) GTEST_SKIP() << "oneDNN's are faster here";
+  tf::GraphDef before = cast_gradient(tf::DT_FLOAT), graph = before;
+  const std::string gradient = node_of(graph, "dw").input(0);
+  EXPECT_EQ(make_convolutions_fast(&graph), 1);
+  const tf::NodeDef& node = node_of(graph, "dw");
+  EXPECT_EQ(node.op(), "MoxConvolutionFilterGradient");
+  EXPECT_EQ(node.attr().at("T").type(), tf::DT_BFLOAT16);
+  EXPECT_EQ(node.attr().at("Tdfilter").type(), tf::DT_FLOAT);
+  EXPECT_EQ(node_of(graph, gradient).op(), "Conv2DBackpropFilter");  // for who asks for it
+  // Nearer than a number of bfloat16 is, but not the same: it was not rounded.
+  const tf::Tensor with = gradient_of(graph), without = gradient_of(before);
+  EXPECT_LE(relative_difference(with, without), 1 / 200.0);
+  EXPECT_NE(with.tensor_data(), without.tensor_data());
+}
+
+TEST_F(FastConvolutions, LeaveOtherCastsOfAFiltersGradient) {
+  if (has_matrices()) GTEST_SKIP() << "oneDNN's are faster here";
+  tf::GraphDef twice = cast_gradient(tf::DT_FLOAT);
+  NodeMaker(&twice, "other", "Identity").input(node_of(twice, "dw").input(0)).attr("T", tf::DT_BFLOAT16);
+  for (tf::GraphDef graph : {twice, cast_gradient(tf::DT_DOUBLE), cast_gradient(tf::DT_FLOAT, "/job:ps/cpu:0")}) {
+    const std::string gradient = node_of(graph, "dw").input(0);
+    EXPECT_EQ(make_convolutions_fast(&graph), 1);
+    EXPECT_EQ(node_of(graph, "dw").op(), "Cast");
+    EXPECT_EQ(node_of(graph, gradient).op(), "MoxConvolutionFilterGradient");
+    EXPECT_EQ(node_of(graph, gradient).attr().at("Tdfilter").type(), tf::DT_BFLOAT16);
+  }
+}
+
 // Convolutions of a step that keep their filter.
 int kept_filters(tf::Session* session, const GraphSession::Feeds& feeds) {
   tf::RunOptions options;

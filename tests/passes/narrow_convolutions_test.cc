@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "moxing/scope.h"
+#include "passes/processor.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 #include "tensorflow/core/public/session.h"
 
@@ -23,11 +24,11 @@ tf::Output waves(const Scope& s, const tf::TensorShape& shape, float step, tf::D
 }
 
 // A convolution with its bias, and all gradients.
-tf::GraphDef convolution(tf::DataType type, int64_t channels, int64_t side = 3) {
+tf::GraphDef convolution(tf::DataType type, int64_t channels, int64_t side = 3, int filters = 8) {
   Scope s = Scope::new_root();
-  const tf::TensorShape in{2, 8, 8, channels}, filter{side, side, channels, 8};
-  const auto x = waves(s, in, 0.25f, type), w = waves(s, filter, 0.5f, type), b = waves(s, {8}, 0.3f, type),
-             dy = waves(s, {2, 8, 8, 8}, 0.75f, type);
+  const tf::TensorShape in{2, 8, 8, channels}, filter{side, side, channels, filters};
+  const auto x = waves(s, in, 0.25f, type), w = waves(s, filter, 0.5f, type), b = waves(s, {filters}, 0.3f, type),
+             dy = waves(s, {2, 8, 8, filters}, 0.75f, type);
   const auto sizes = [&](const tf::TensorShape& shape) {
     return ops::Const(s, {static_cast<int>(shape.dim_size(0)), static_cast<int>(shape.dim_size(1)),
                           static_cast<int>(shape.dim_size(2)), static_cast<int>(shape.dim_size(3))});
@@ -80,6 +81,23 @@ TEST(NarrowConvolutions, OthersStay) {
   for (tf::GraphDef graph :
        {convolution(tf::DT_BFLOAT16, 64), convolution(tf::DT_BFLOAT16, 4, 1), convolution(tf::DT_FLOAT, 4)})
     EXPECT_EQ(widen_narrow_convolutions(&graph), 0);
+}
+
+TEST(NarrowConvolutions, AreWiderWithoutProductsOfBfloat16) {
+  tf::GraphDef graph = convolution(tf::DT_BFLOAT16, 32);
+  EXPECT_EQ(widen_narrow_convolutions(&graph), testing::has_pairs() ? 0 : 3);
+}
+
+// Forward and the gradient of the input are computed in float32, the gradient of the filter is not.
+TEST(NarrowConvolutions, LeaveGradientsOfFiltersThatBecomeFast) {
+  if (!testing::has_pairs() || testing::has_matrices()) GTEST_SKIP() << "none does on this processor";
+  tf::GraphDef graph = convolution(tf::DT_BFLOAT16, 4, 5, 16);
+  EXPECT_EQ(widen_narrow_convolutions(&graph), 2);
+  for (const tf::NodeDef& node : graph.node())
+    if (node.op() == "Conv2DBackpropFilter") EXPECT_EQ(node.attr().at("T").type(), tf::DT_BFLOAT16);
+  const testing::Environment off("MOX_FAST_CONVOLUTIONS", "0");
+  graph = convolution(tf::DT_BFLOAT16, 4, 5, 16);
+  EXPECT_EQ(widen_narrow_convolutions(&graph), 3);
 }
 
 }  // namespace
