@@ -2,9 +2,7 @@
 // passes/fast_convolutions.h puts them in their place. The bias and the clamp of ReLU or ReLU6 that follow a
 // convolution are computed with it.
 #include <fmt/format.h>
-#include <sys/mman.h>
 
-#include <cstdint>
 #include <vector>
 
 #include "base/mutex.h"
@@ -91,15 +89,6 @@ REGISTER_OP("MoxConvolutionFilterGradient")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<1>);
-
-// What is read from memory in each run, once and all of it, is read a tenth faster where a page has 2 MiB. A wish:
-// where it is not granted all is the same.
-void prefer_huge_pages(float* memory, size_t bytes) {
-  constexpr size_t kPage = size_t{2} << 20;
-  const size_t before = (kPage - reinterpret_cast<uintptr_t>(memory) % kPage) % kPage;
-  if (bytes >= before + kPage)
-    madvise(reinterpret_cast<char*>(memory) + before, (bytes - before) / kPage * kPage, MADV_HUGEPAGE);
-}
 
 absl::Status shape_of(const tf::Tensor& sizes, tf::TensorShape* shape) {
   if (sizes.dims() != 1 || sizes.NumElements() != 4)
@@ -249,7 +238,6 @@ class ConvolutionOp : public ConvolutionBase<float> {
     tf::Tensor& kept = algorithm == Algorithm::kWinograd ? for_winograd_ : for_direct_;
     if (kept.NumElements() != size) {
       kept = tf::Tensor(tf::DT_FLOAT, {size});
-      prefer_huge_pages(kept.flat<float>().data(), size * sizeof(float));
       pack(c, algorithm, filter.flat<float>().data(), kept.flat<float>().data(), resources);
     }
     return kept.flat<float>().data();
