@@ -1,6 +1,8 @@
 // Inference of a network on synthetic images by mox::run: what compare.py runs against PyTorch, ONNX Runtime and
 // TensorFlow's own loader. A checkpoint of initial weights is made first where CHECKPOINT has none.
-//   inference NETWORK float32|bfloat16 BATCH SECONDS CHECKPOINT [MoXing's flags]   steps as PREDICT, a line of JSON
+//   inference NETWORK float32|bfloat16 BATCH SECONDS CHECKPOINT [FOLDER] [MoXing's flags]   steps as PREDICT, a line of
+//   JSON;
+//                                                      FOLDER: for the timeline of a step
 //   inference NETWORK export FOLDER CHECKPOINT                                     the exported model's folder
 #include <fmt/format.h>
 
@@ -18,6 +20,7 @@ using tensorflow::Output;
 namespace {
 
 constexpr int kClasses = 1000;
+constexpr int64_t kTracedStep = 10;
 
 tf::Tensor synthetic_images(const std::string& network, int batch) {
   const int size = mox::get_model_meta(network).default_image_size;
@@ -69,11 +72,15 @@ void make_checkpoint(const std::string& network, const std::string& folder) {
 }
 
 void predict(const std::string& network, const std::string& dtype, int batch, double seconds,
-             const std::string& checkpoint) {
+             const std::string& checkpoint, const std::string& timeline_folder) {
   using Clock = std::chrono::steady_clock;
   mox::RunOptions options = options_of(network, dtype, batch);
   options.run_mode = mox::ModeKeys::PREDICT;
   options.checkpoint_path = checkpoint;
+  if (!timeline_folder.empty()) {
+    options.log_dir = timeline_folder;
+    options.trace_step = kTracedStep;
+  }
   std::vector<double> stamps;
   Clock::time_point begin;
   options.output_fn = [](const std::vector<mox::OutputDict>&) {};
@@ -120,13 +127,13 @@ int main(int argc, char** argv) try {
     std::cout << mox::export_model(options) << "\n";
     return 0;
   }
-  if (args.size() != 5) {
-    std::cerr
-        << "usage: inference NETWORK float32|bfloat16 BATCH SECONDS CHECKPOINT, or NETWORK export FOLDER CHECKPOINT\n";
+  if (args.size() != 5 && args.size() != 6) {
+    std::cerr << "usage: inference NETWORK float32|bfloat16 BATCH SECONDS CHECKPOINT [FOLDER], or NETWORK export "
+                 "FOLDER CHECKPOINT\n";
     return 2;
   }
   make_checkpoint(args[0], args[4]);
-  predict(args[0], args[1], std::stoi(args[2]), std::stod(args[3]), args[4]);
+  predict(args[0], args[1], std::stoi(args[2]), std::stod(args[3]), args[4], args.size() > 5 ? args[5] : "");
   return 0;
 } catch (const std::exception& e) {
   std::cerr << "inference: " << e.what() << "\n";

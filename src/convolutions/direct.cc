@@ -38,13 +38,15 @@ void compute(const Convolution& c, const Block& b, const float* x, const float* 
   const int64_t depth = depth_of(c), window = c.filter_width * c.channels, left_row = kDepth + kLanes,
                 panel = on.loops.columns;
   float* products = y + b.begin * c.filters + b.k0;
+  const float* right = packed + b.k0 * depth;
   for (int64_t d = 0; d < depth;) {
     const int64_t filter_row = d / window, begin = d % window, end = std::min(begin + kDepth, window);
     for (int64_t pixel = b.begin; pixel < b.end; ++pixel)
       copy_window(c, x, pixel, filter_row, begin, end, left + (pixel - b.begin) * left_row);
-    on.loops.multiply({b.end - b.begin, b.k1 - b.k0, end - begin, left, left_row, 1, packed + b.k0 * depth + d * panel,
-                       depth * panel, panel, products, c.filters, d > 0});
+    const Product product{b.end - b.begin,   b.k1 - b.k0,   end - begin, left,     left_row,  1,
+                          right + d * panel, depth * panel, panel,       products, c.filters, d > 0};
     d += end - begin;
+    multiply_few_rows(on.loops, product, d < depth ? right + d * panel : nullptr);
   }
   if (changes(epilogue))
     finish({epilogue.bias ? epilogue.bias + b.k0 : nullptr, epilogue.floor, epilogue.ceiling}, b.end - b.begin,
@@ -66,13 +68,14 @@ void direct_pack(const Convolution& c, const float* filter, float* packed, const
   });
 }
 
-// Blocks of pixels and, where these are few, of filters.
+// Blocks of pixels and, where these are few, of filters: one for each thread, since each gathers all windows.
 void direct(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,
             const Resources& on) {
   const int64_t pixels = c.batch * c.out_height * c.out_width, panel = on.loops.columns,
                 panels = (c.filters + panel - 1) / panel;
   const int64_t row_blocks = (pixels + kRowsOfBlock - 1) / kRowsOfBlock;
-  const int64_t column_blocks = std::min(panels, (2 * on.threads + row_blocks - 1) / row_blocks);
+  const int64_t wanted = row_blocks == 1 ? on.threads : 2 * on.threads;
+  const int64_t column_blocks = std::min(panels, (wanted + row_blocks - 1) / row_blocks);
   const int64_t blocks = row_blocks * column_blocks, parts = std::min(on.threads, blocks),
                 of_left = kRowsOfBlock * (kDepth + kLanes);
   float* scratch = on.scratch(parts * of_left);

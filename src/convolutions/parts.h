@@ -16,6 +16,11 @@ template <typename T>
 void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter_row, int64_t begin, int64_t end,
                  T* to);
 
+// `product` panel by panel of its right side, which is so large for its few rows that reading it takes as long as
+// multiplying: the lines of the next panel, and after the last of `then` (nullptr: of nothing), as many as a panel has,
+// come into the second cache meanwhile.
+void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, const float* then);
+
 // As products of matrices. Packed: [filters / loops.columns][filter_height * filter_width * channels][loops.columns].
 int64_t direct_size(const Convolution& c, const Resources& on);
 void direct_pack(const Convolution& c, const float* filter, float* packed, const Resources& on);

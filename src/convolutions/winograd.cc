@@ -29,15 +29,20 @@ void gradient_to_frequencies(const ConvolutionLoops& loops, const TiledImage& im
                              int64_t filters, int64_t begin, int64_t end, const Frequencies& to) {
   loops.transform_gradient_bfloat16(image, dy, filters, begin, end, to);
 }
-void multiply(const ConvolutionLoops& loops, Product product, int64_t depth_at_once) {
+// Calls part(product, rest) for so much depth at a time; rest: of the depth, behind this part.
+template <typename Part>
+void by_depth(Product product, int64_t depth_at_once, const Part& part) {
   const int64_t depth = product.depth;
   for (int64_t d = 0; d < depth; d += depth_at_once) {
     product.depth = std::min(depth_at_once, depth - d);
-    loops.multiply(product);
+    part(product, depth - d - product.depth);
     product.left += product.depth * product.left_depth;
     product.right += product.depth * product.right_depth;
     product.add = true;
   }
+}
+void multiply(const ConvolutionLoops& loops, const Product& product, int64_t depth_at_once) {
+  by_depth(product, depth_at_once, [&](const Product& part, int64_t) { loops.multiply(part); });
 }
 
 // Of matrices whose rows lie in depth: while some of them are multiplied, those that follow come into the second cache,
@@ -101,17 +106,26 @@ struct Task {
   Epilogue epilogue;
   float* y;
 
-  void multiply_frequency(int64_t f, int64_t tiles, const Frequencies& in, const Frequencies& out) const {
-    multiply(
-        on.loops,
-        {tiles, filters, image.channels, in.data + f * in.stride, in.row_stride, 1, panels.data + f * panels.stride,
-         image.channels * on.loops.columns, on.loops.columns, out.data + f * out.stride, out.row_stride, false},
-        kDepth);
+  Product product_of(int64_t f, int64_t tiles, const Frequencies& in, const Frequencies& out) const {
+    return {tiles,
+            filters,
+            image.channels,
+            in.data + f * in.stride,
+            in.row_stride,
+            1,
+            panels.data + f * panels.stride,
+            image.channels * on.loops.columns,
+            on.loops.columns,
+            out.data + f * out.stride,
+            out.row_stride,
+            false};
   }
 
   // Blocks of tiles whose transforms stay in the second cache, each by one thread.
   void by_blocks(int64_t tiles_of_block) const {
-    const int64_t tiles = image.tiles(), blocks = (tiles + tiles_of_block - 1) / tiles_of_block,
+    // As many for each thread: of few blocks one more is much.
+    const int64_t tiles = image.tiles(),
+                  blocks = round_up((tiles + tiles_of_block - 1) / tiles_of_block, std::min(on.threads, tiles)),
                   parts = std::min(on.threads, blocks);
     const Frequencies in = frequencies(nullptr, tiles_of_block, image.channels),
                       out = frequencies(nullptr, tiles_of_block, filters);
@@ -124,15 +138,23 @@ struct Task {
       for (int64_t block = next++; block < blocks; block = next++) {
         const int64_t begin = tiles * block / blocks, end = tiles * (block + 1) / blocks;
         on.loops.transform_input(image, x, begin, end, mine);
-        for (int64_t f = 0; f < kFrequencies; ++f) multiply_frequency(f, end - begin, mine, products);
+        for (int64_t f = 0; f < kFrequencies; ++f)
+          multiply(on.loops, product_of(f, end - begin, mine, products), kDepth);
         on.loops.output_of_frequencies(image, products, filters, begin, end, epilogue, y);
       }
     });
   }
 
-  // Few tiles: the filter, which is larger, is read once.
+  void multiply_few(const Product& product) const {
+    by_depth(product, kDepth, [&](const Product& part, int64_t rest) {
+      multiply_few_rows(on.loops, part, rest > 0 ? part.right + part.depth * part.right_depth : nullptr);
+    });
+  }
+
+  // Few tiles: the filter, which is larger, is read once. A part for each thread: for one image handing out more costs
+  // what they compute.
   void by_frequencies() const {
-    const int64_t tiles = image.tiles(), parts = std::min<int64_t>(8, tiles);
+    const int64_t tiles = image.tiles(), parts = std::min(on.threads, tiles);
     Frequencies in = frequencies(nullptr, tiles, image.channels), out = frequencies(nullptr, tiles, filters);
     in.data = on.scratch(size_of(in));
     out.data = on.scratch(size_of(out));
@@ -140,7 +162,10 @@ struct Task {
       const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
       on.loops.transform_input(image, x, begin, end, from_row(in, begin));
     });
-    on.run(kFrequencies, [&](int64_t f) { multiply_frequency(f, tiles, in, out); });
+    std::atomic<int64_t> next{0};
+    on.run(std::min(on.threads, kFrequencies), [&](int64_t) {
+      for (int64_t f = next++; f < kFrequencies; f = next++) multiply_few(product_of(f, tiles, in, out));
+    });
     on.run(parts, [&](int64_t part) {
       const int64_t begin = tiles * part / parts, end = tiles * (part + 1) / parts;
       on.loops.output_of_frequencies(image, from_row(out, begin), filters, begin, end, epilogue, y);

@@ -15,11 +15,11 @@ namespace {
 
 constexpr char kConstant[] = "_mox_constant";
 constexpr char kIsFilterConst[] = "is_filter_const";  // of oneDNN's convolutions
-constexpr int kAfterOneDnn = 10;                      // its operations are put in in phases 1 and 2
+constexpr int kAfterOneDnn = 10;  // its operations are put in in phases 1 and 2; before folded_variables.cc
 
 bool is_constant(const tf::Node& node) {
   if (node.IsConstant()) return true;
-  if (const tf::AttrValue* mark = node.attrs().Find(kConstant)) return mark->b();
+  if (reads_constant(node)) return true;
   if (!is_one_of(node.type_string(), {"Cast", "Identity", "MoxFoldBatchNorm"})) return false;
   for (const tf::Edge* edge : node.in_edges())
     if (!edge->IsControlEdge() && !is_constant(*edge->src())) return false;
@@ -50,6 +50,11 @@ class TellConstantFilters : public tf::GraphOptimizationPass {
 REGISTER_OPTIMIZATION(tf::OptimizationPassRegistry::POST_PARTITIONING, kAfterOneDnn, TellConstantFilters);
 
 }  // namespace
+
+bool reads_constant(const tf::Node& node) {
+  const tf::AttrValue* const mark = node.attrs().Find(kConstant);
+  return mark && mark->b();
+}
 
 void mark_constant_filters(BuiltGraph* graph) {
   if (!bool_in_environment("MOX_CONSTANT_FILTERS").value_or(true)) return;

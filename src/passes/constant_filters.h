@@ -6,6 +6,7 @@
 
 #include "graph/built_graph.h"
 #include "moxing/export.h"
+#include "tensorflow/core/graph/graph.h"
 
 namespace mox {
 
@@ -13,5 +14,8 @@ namespace mox {
 // constant: a part of TensorFlow's own optimization, which we register, looks for marks in what a step runs.
 // MOX_CONSTANT_FILTERS=0 switches it off, to compare.
 MOX_EXPORT void mark_constant_filters(BuiltGraph* graph);
+
+// Of a node of a graph that a step runs: whether it is such a read.
+bool reads_constant(const tensorflow::Node& node);
 
 }  // namespace mox
