@@ -1,37 +1,13 @@
 // The loops of convolutions/loops.h for vectors of MOX_LANES floats and MOX_ROWS rows of sums in registers.
 // Included once by each file that is compiled for an instruction set; all is inside an anonymous namespace and nothing
 // of the standard library is used, so that no code for this instruction set reaches other files through the linker.
-#include "convolutions/loops.h"
-
-#define MOX_INLINE inline __attribute__((always_inline))
+#include "convolutions/vectors_any.h"
 
 namespace mox::convolutions {
 namespace {
 
-constexpr int64_t kWidth = MOX_LANES;
 constexpr int64_t kColumns = 2 * kWidth;
 constexpr int64_t kRows = MOX_ROWS;
-using Vector = float __attribute__((vector_size(MOX_LANES * 4)));
-using Bits = uint32_t __attribute__((vector_size(MOX_LANES * 4)));
-using Halves = uint16_t __attribute__((vector_size(MOX_LANES * 2)));
-
-// From and to any address: clang takes no smaller alignment from an attribute of the type.
-MOX_INLINE Vector load(const float* p) {
-  Vector v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
-}
-MOX_INLINE Vector load(const bfloat16_bits* p) {
-  Halves halves;
-  __builtin_memcpy(&halves, p, sizeof(halves));
-  return reinterpret_cast<Vector>(__builtin_convertvector(halves, Bits) << 16);
-}
-MOX_INLINE void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof(v)); }
-
-MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
-  v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
-  return v > epilogue.ceiling ? epilogue.ceiling + Vector{} : v;
-}
 
 // ---- Products
 
@@ -317,5 +293,3 @@ constexpr ConvolutionLoops kLoops = {
 
 }  // namespace
 }  // namespace mox::convolutions
-
-#undef MOX_INLINE

@@ -7,8 +7,6 @@
 #define MOX_ROWS 12
 #include "convolutions/loops_any.h"
 
-#define MOX_INLINE inline __attribute__((always_inline))
-
 namespace mox::convolutions {
 namespace {
 

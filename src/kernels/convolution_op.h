@@ -1,0 +1,168 @@
+// What the operations of convolutions share: attributes, shapes, threads and scratch memory.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <vector>
+
+#include "convolutions/convolution.h"
+#include "kernels/elements.h"
+#include "tensorflow/core/framework/common_shape_fns.h"
+#include "tensorflow/core/framework/kernel_shape_util.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/platform/threadpool.h"
+#include "tensorflow/core/util/padding.h"
+
+namespace mox::kernels {
+
+namespace tf = tensorflow;
+
+// Of images and a filter, inputs 0 and 1.
+inline absl::Status shape_of_output(tf::shape_inference::InferenceContext* c) {
+  tf::shape_inference::ShapeHandle x, filter;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &filter));
+  tf::Padding padding;
+  int64_t stride = 1;
+  TF_RETURN_IF_ERROR(c->GetAttr("padding", &padding));
+  TF_RETURN_IF_ERROR(c->GetAttr("stride", &stride));
+  tf::shape_inference::DimensionHandle sizes[2];
+  for (int i = 0; i < 2; ++i)
+    TF_RETURN_IF_ERROR(tf::shape_inference::GetWindowedOutputSizeFromDims(c, c->Dim(x, 1 + i), c->Dim(filter, i),
+                                                                          stride, padding, &sizes[i]));
+  c->set_output(0, c->MakeShape({c->Dim(x, 0), sizes[0], sizes[1], c->Dim(filter, 3)}));
+  return absl::OkStatus();
+}
+
+// That which input kInput says.
+template <int kInput>
+absl::Status shape_of_sizes(tf::shape_inference::InferenceContext* c) {
+  tf::shape_inference::ShapeHandle shape;
+  TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(kInput, &shape));
+  TF_RETURN_IF_ERROR(c->WithRank(shape, 4, &shape));
+  c->set_output(0, shape);
+  return absl::OkStatus();
+}
+
+// A shape of four sizes, as a gradient gets it.
+inline absl::Status shape_of(const tf::Tensor& sizes, tf::TensorShape* shape) {
+  if (sizes.dims() != 1 || sizes.NumElements() != 4)
+    return absl::InvalidArgumentError("convolution: expected four sizes, got " + sizes.shape().DebugString());
+  return tf::TensorShapeUtils::MakeShape(sizes.vec<int32_t>(), shape);
+}
+
+// `groups`: of channels; the filter has the channels of one (1: all).
+template <typename T>
+class ConvolutionBase : public tf::OpKernel {
+ public:
+  explicit ConvolutionBase(tf::OpKernelConstruction* context) : OpKernel(context) {
+    if (context->HasAttr("groups")) OP_REQUIRES_OK(context, context->GetAttr("groups", &groups_));
+    OP_REQUIRES_OK(context, context->GetAttr("padding", &padding_));
+    OP_REQUIRES_OK(context, context->GetAttr("stride", &stride_));
+    OP_REQUIRES(context, convolutions::convolution_loops() != nullptr,
+                absl::UnimplementedError("convolution: this processor has neither AVX2 nor AVX-512"));
+  }
+
+ protected:
+  // Scratch memory and threads of one computation.
+  class Work {
+   public:
+    explicit Work(tf::OpKernelContext* context) : context_(context) {}
+
+    convolutions::Resources resources() {
+      tf::thread::ThreadPool* pool = context_->device()->tensorflow_cpu_worker_threads()->workers;
+      return {*convolutions::convolution_loops(), context_->device()->tensorflow_cpu_worker_threads()->num_threads,
+              [pool](int64_t parts, const std::function<void(int64_t)>& work) {
+                if (parts == 1) return work(0);
+                pool->ParallelFor(parts, tf::thread::ThreadPool::SchedulingParams::Fixed(1),
+                                  [&](int64_t first, int64_t last) {
+                                    for (int64_t part = first; part < last; ++part) work(part);
+                                  });
+              },
+              [this](int64_t count) { return scratch(count); }};
+    }
+    float* scratch(int64_t count) {
+      tf::Tensor tensor;
+      const absl::Status status = context_->allocate_temp(tf::DT_FLOAT, {count}, &tensor);
+      if (!status.ok()) throw status;
+      kept_.push_back(tensor);
+      return tensor.flat<float>().data();
+    }
+
+   private:
+    tf::OpKernelContext* context_;
+    std::vector<tf::Tensor> kept_;
+  };
+
+  // Calls compute(Work*); no memory for it is an error of the operation.
+  template <typename Compute>
+  void with_work(tf::OpKernelContext* context, const Compute& compute) const {
+    Work work(context);
+    try {
+      compute(&work);
+    } catch (const absl::Status& status) {
+      context->SetStatus(status);
+    }
+  }
+
+  // is_fast: whether there is a kernel for it; nothing is known of its outputs then.
+  absl::Status describe(const tf::TensorShape& x, const tf::TensorShape& filter,
+                        const std::function<bool(const convolutions::Convolution&)>& is_fast,
+                        convolutions::Convolution* c) const {
+    if (x.dims() != 4 || filter.dims() != 4 || x.dim_size(3) != filter.dim_size(2) * groups_)
+      return absl::InvalidArgumentError(fmt::format(
+          "convolution: expected [batch, height, width, channels] and [height, width, channels{}, filters], "
+          "got {} and {}",
+          groups_ == 1 ? "" : fmt::format(" / {}", groups_), x.DebugString(), filter.DebugString()));
+    *c = {.batch = x.dim_size(0),
+          .height = x.dim_size(1),
+          .width = x.dim_size(2),
+          .channels = x.dim_size(3),
+          .filters = filter.dim_size(3),
+          .filter_height = filter.dim_size(0),
+          .filter_width = filter.dim_size(1),
+          .stride = stride_};
+    if (!is_fast(*c))
+      return absl::InvalidArgumentError(fmt::format("{}: no kernel for images {} and a filter {} with stride {} in {}",
+                                                    type_string(), x.DebugString(), filter.DebugString(), stride_,
+                                                    tf::DataTypeString(tf::DataTypeToEnum<T>::value)));
+    int64_t after = 0;
+    TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->height, c->filter_height, 1, stride_, padding_,
+                                                        &c->out_height, &c->pad_top, &after));
+    return tf::GetWindowedOutputSizeVerbose(c->width, c->filter_width, 1, stride_, padding_, &c->out_width,
+                                            &c->pad_left, &after);
+  }
+
+  static tf::TensorShape output_shape(const convolutions::Convolution& c) {
+    return {c.batch, c.out_height, c.out_width, c.filters};
+  }
+
+  static absl::Status check_gradient(const convolutions::Convolution& c, const tf::Tensor& dy) {
+    if (dy.shape() == output_shape(c)) return absl::OkStatus();
+    return absl::InvalidArgumentError(fmt::format("gradient of a convolution: expected {}, got {}",
+                                                  output_shape(c).DebugString(), dy.shape().DebugString()));
+  }
+
+  // Calls compute(sums) with memory for as many floats as `to` has elements, and brings them there.
+  template <typename Compute>
+  static void with_sums(Work* work, tf::Tensor* to, const Compute& compute) {
+    if constexpr (std::is_same_v<T, float>) {
+      compute(elements<T>(to));
+    } else {
+      float* sums = work->scratch(to->NumElements());
+      compute(sums);
+      auto rounded = to->flat<T>();
+      for (int64_t i = 0; i < to->NumElements(); ++i) rounded(i) = static_cast<T>(sums[i]);
+    }
+  }
+
+  int64_t groups() const { return groups_; }
+
+ private:
+  tf::Padding padding_ = tf::VALID;
+  int64_t stride_ = 1, groups_ = 1;
+};
+
+}  // namespace mox::kernels
