@@ -8,7 +8,9 @@
 
 #include "base/environment.h"
 #include "convolutions/convolution.h"
+#include "convolutions/depthwise.h"
 #include "graph/node_defs.h"
+#include "passes/convolution_nodes.h"
 #include "passes/filter_shape.h"
 #include "passes/joined.h"
 #include "tensorflow/core/platform/cpu_info.h"
@@ -19,50 +21,39 @@ namespace tf = tensorflow;
 
 namespace {
 
-constexpr char kSwitch[] = "MOX_FAST_CONVOLUTIONS";
-
 const char* fast_kind(const tf::NodeDef& node) {
   if (node.op() == "Conv2D") return "MoxConvolution";
   if (node.op() == "Conv2DBackpropInput") return "MoxConvolutionInputGradient";
   if (node.op() == "Conv2DBackpropFilter") return "MoxConvolutionFilterGradient";
+  if (node.op() == "DepthwiseConv2dNative") return "MoxDepthwiseConvolution";
+  if (node.op() == "DepthwiseConv2dNativeBackpropInput") return "MoxDepthwiseConvolutionInputGradient";
+  if (node.op() == "DepthwiseConv2dNativeBackpropFilter") return "MoxDepthwiseConvolutionFilterGradient";
   return nullptr;
 }
 
+bool is_depthwise(const tf::NodeDef& node) { return node.op().rfind("Depthwise", 0) == 0; }
+
+bool is_forward(const tf::NodeDef& node) { return is_one_of(node.op(), {"Conv2D", "DepthwiseConv2dNative"}); }
+
+// Of Conv2D and its gradients.
 convolutions::Direction direction_of(const tf::NodeDef& node) {
   if (node.op() == "Conv2D") return convolutions::Direction::kForward;
   return node.op() == "Conv2DBackpropInput" ? convolutions::Direction::kInputGradient
                                             : convolutions::Direction::kFilterGradient;
 }
 
-// The one stride of both sides; 0 where they differ, or where batch and channels have one.
-int64_t stride_of(const tf::NodeDef& node) {
-  const auto& strides = node.attr().at("strides").list();
-  if (strides.i_size() != 4 || strides.i(0) != 1 || strides.i(3) != 1 || strides.i(1) != strides.i(2)) return 0;
-  return strides.i(1);
-}
-
-bool is_nhwc(const tf::NodeDef& node) {
-  const auto format = node.attr().find("data_format");
-  return format == node.attr().end() || format->second.s() == "NHWC";
-}
-
-bool is_plain(const tf::NodeDef& node) {
-  if (!is_nhwc(node)) return false;
-  if (const auto dilations = node.attr().find("dilations"); dilations != node.attr().end())
-    for (const int64_t dilation : dilations->second.list().i())
-      if (dilation != 1) return false;
-  return is_one_of(node.attr().at("padding").s(), {"SAME", "VALID"});
-}
-
 bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
-  if (!fast_kind(node) || !is_plain(node)) return false;
+  if (!fast_kind(node) || !is_plain_convolution(node)) return false;
   const tf::DataType type = node.attr().at("T").type();
-  // Matrix instructions of bfloat16 are faster than any product of float32.
-  if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   if (type != tf::DT_FLOAT && type != tf::DT_BFLOAT16) return false;
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
   const int64_t stride = stride_of(node);
   if (filter.size() != 4 || stride == 0) return false;
+  if (is_depthwise(node))
+    return filter[0] == filter[1] && filter[3] == 1 &&
+           convolutions::is_fast({.channels = filter[2], .size = filter[0], .stride = stride});
+  // Matrix instructions of bfloat16 are faster than any product of float32.
+  if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   const convolutions::Convolution convolution{.channels = filter[2],
                                               .filters = filter[3],
                                               .filter_height = filter[0],
@@ -121,7 +112,7 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
   attr["T"] = convolution.attr().at("T");
   attr["padding"] = convolution.attr().at("padding");
   tf::SetAttrValue(stride_of(convolution), &attr["stride"]);
-  if (convolution.op() == "Conv2D") {
+  if (is_forward(convolution)) {
     tf::SetAttrValue(followers.bias ? 1 : 0, &attr["num_bias"]);
     tf::SetAttrValue(followers.activation ? followers.activation->op() : std::string(), &attr["activation"]);
   }
@@ -130,8 +121,12 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
 
 }  // namespace
 
+bool becomes_fast(const NodeIndex& index, const tf::NodeDef& node) {
+  return bool_in_environment(kFastConvolutionsSwitch).value_or(true) && is_fast(index, node);
+}
+
 int make_convolutions_fast(tf::GraphDef* graph) {
-  if (!convolutions::convolution_loops() || !bool_in_environment(kSwitch).value_or(true)) return 0;
+  if (!convolutions::convolution_loops() || !bool_in_environment(kFastConvolutionsSwitch).value_or(true)) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);
@@ -141,11 +136,11 @@ int make_convolutions_fast(tf::GraphDef* graph) {
   const Readers readers(graph);
   for (tf::NodeDef* node : fast) {
     Followers followers;
-    if (node->op() == "Conv2D") followers = readers.followers(*node);
+    if (is_forward(*node)) followers = readers.followers(*node);
     // What is not the last stays where it is, for who asks for it by name; nobody else runs it.
     tf::NodeDef* last = followers.activation ? followers.activation : followers.bias ? followers.bias : node;
     for (tf::NodeDef* passed : {node, followers.bias})
-      if (passed && passed != last) mark_joined(passed, kSwitch);
+      if (passed && passed != last) mark_joined(passed, kFastConvolutionsSwitch);
     become_fast(*node, followers, last);
   }
   return static_cast<int>(fast.size());
