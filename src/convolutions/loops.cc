@@ -1,5 +1,7 @@
 #include "convolutions/loops.h"
 
+#include "convolutions/depthwise_loops.h"
+
 namespace mox::convolutions {
 
 const ConvolutionLoops* convolution_loops() {
@@ -12,6 +14,16 @@ const ConvolutionLoops* convolution_loops() {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? convolution_loops_avx2() : nullptr;
   }();
   return loops;
+#else
+  return nullptr;
+#endif
+}
+
+const DepthwiseLoops* depthwise_loops() {
+#if defined(__x86_64__)
+  const ConvolutionLoops* loops = convolution_loops();
+  if (!loops) return nullptr;
+  return loops == convolution_loops_avx2() ? depthwise_loops_avx2() : depthwise_loops_avx512();
 #else
   return nullptr;
 #endif

@@ -2,7 +2,6 @@
 // Included once by each file that is compiled for an instruction set; all is inside an anonymous namespace and nothing
 // of the standard library is used, so that no code for this instruction set reaches other files through the linker.
 #include "convolutions/grouped_any.h"
-#include "convolutions/loops.h"
 #include "convolutions/vectors_any.h"
 
 namespace mox::convolutions {
@@ -10,11 +9,6 @@ namespace {
 
 constexpr int64_t kColumns = 2 * kWidth;
 constexpr int64_t kRows = MOX_ROWS;
-
-MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
-  v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
-  return v > epilogue.ceiling ? epilogue.ceiling + Vector{} : v;
-}
 
 // ---- Products
 

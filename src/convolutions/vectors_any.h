@@ -1,10 +1,11 @@
-// Vectors of MOX_LANES floats. Included by loops_any.h and grouped_any.h, once by each file that is compiled for an
-// instruction set; all is inside an anonymous namespace.
+// Vectors of MOX_LANES floats, for files that are compiled for one instruction set: all is inside an anonymous
+// namespace, see convolutions/loops_any.h.
 #pragma once
 
 #include "convolutions/loops.h"
 
-#define MOX_INLINE inline __attribute__((always_inline))
+#define MOX_ALWAYS __attribute__((always_inline))
+#define MOX_INLINE inline MOX_ALWAYS
 
 namespace mox::convolutions {
 namespace {
@@ -26,6 +27,11 @@ MOX_INLINE Vector load(const bfloat16_bits* p) {
   return reinterpret_cast<Vector>(__builtin_convertvector(halves, Bits) << 16);
 }
 MOX_INLINE void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof(v)); }
+
+MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
+  v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
+  return v > epilogue.ceiling ? epilogue.ceiling + Vector{} : v;
+}
 
 }  // namespace
 }  // namespace mox::convolutions

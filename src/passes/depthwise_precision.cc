@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "graph/node_defs.h"
+#include "passes/fast_convolutions.h"
 #include "passes/widen.h"
 
 namespace mox {
@@ -22,9 +23,10 @@ bool is_slow_gradient(const tf::NodeDef& node) {
 }  // namespace
 
 int widen_depthwise_gradients(tf::GraphDef* graph) {
+  const NodeIndex index = index_nodes(*graph);
   int rewritten = 0;
   for (int i = 0, count = graph->node_size(); i < count; ++i) {
-    if (!is_slow_gradient(graph->node(i))) continue;
+    if (!is_slow_gradient(graph->node(i)) || becomes_fast(index, graph->node(i))) continue;
     // The other one is the shape of what is computed.
     const int values = graph->node(i).op() == "DepthwiseConv2dNativeBackpropInput" ? 1 : 0;
     compute_in_float32(graph, i, {values, 2});

@@ -8,6 +8,7 @@
 
 #include "base/environment.h"
 #include "convolutions/convolution.h"
+#include "convolutions/depthwise.h"
 #include "graph/node_defs.h"
 #include "passes/convolution_nodes.h"
 #include "passes/filter_shape.h"
@@ -24,9 +25,17 @@ const char* fast_kind(const tf::NodeDef& node) {
   if (node.op() == "Conv2D") return "MoxConvolution";
   if (node.op() == "Conv2DBackpropInput") return "MoxConvolutionInputGradient";
   if (node.op() == "Conv2DBackpropFilter") return "MoxConvolutionFilterGradient";
+  if (node.op() == "DepthwiseConv2dNative") return "MoxDepthwiseConvolution";
+  if (node.op() == "DepthwiseConv2dNativeBackpropInput") return "MoxDepthwiseConvolutionInputGradient";
+  if (node.op() == "DepthwiseConv2dNativeBackpropFilter") return "MoxDepthwiseConvolutionFilterGradient";
   return nullptr;
 }
 
+bool is_depthwise(const tf::NodeDef& node) { return node.op().rfind("Depthwise", 0) == 0; }
+
+bool is_forward(const tf::NodeDef& node) { return is_one_of(node.op(), {"Conv2D", "DepthwiseConv2dNative"}); }
+
+// Of Conv2D and its gradients.
 convolutions::Direction direction_of(const tf::NodeDef& node) {
   if (node.op() == "Conv2D") return convolutions::Direction::kForward;
   return node.op() == "Conv2DBackpropInput" ? convolutions::Direction::kInputGradient
@@ -36,12 +45,15 @@ convolutions::Direction direction_of(const tf::NodeDef& node) {
 bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   if (!fast_kind(node) || !is_plain_convolution(node)) return false;
   const tf::DataType type = node.attr().at("T").type();
-  // Matrix instructions of bfloat16 are faster than any product of float32.
-  if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   if (type != tf::DT_FLOAT && type != tf::DT_BFLOAT16) return false;
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
   const int64_t stride = stride_of(node);
   if (filter.size() != 4 || stride == 0) return false;
+  if (is_depthwise(node))
+    return filter[0] == filter[1] && filter[3] == 1 &&
+           convolutions::is_fast({.channels = filter[2], .size = filter[0], .stride = stride});
+  // Matrix instructions of bfloat16 are faster than any product of float32.
+  if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   const convolutions::Convolution convolution{.channels = filter[2],
                                               .filters = filter[3],
                                               .filter_height = filter[0],
@@ -84,7 +96,7 @@ class Readers {
       if (found.cast && (!is_widening(*found.cast) || found.cast->device() != convolution.device()))
         found.cast = nullptr;
     }
-    if (convolution.op() != "Conv2D") return found;
+    if (!is_forward(convolution)) return found;
     found.bias = only_reader(convolution, {"BiasAdd"});
     if (found.bias && !is_nhwc(*found.bias)) found.bias = nullptr;
     if (found.bias) found.activation = only_reader(*found.bias, {"Relu", "Relu6"});
@@ -115,7 +127,7 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
   attr["T"] = convolution.attr().at("T");
   attr["padding"] = convolution.attr().at("padding");
   tf::SetAttrValue(stride_of(convolution), &attr["stride"]);
-  if (convolution.op() == "Conv2D") {
+  if (is_forward(convolution)) {
     tf::SetAttrValue(followers.bias ? 1 : 0, &attr["num_bias"]);
     tf::SetAttrValue(followers.activation ? followers.activation->op() : std::string(), &attr["activation"]);
   }

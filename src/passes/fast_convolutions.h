@@ -1,6 +1,7 @@
 // A pass that gives convolutions on CPUs, and gradients of convolutions, to our own kernels where these are faster than
 // oneDNN's (convolutions/convolution.h): 3x3 filters with stride 1 and the gradients of all filters in float32, in
-// bfloat16 the gradients of filters. docs/benchmarks.md has the figures.
+// bfloat16 the gradients of filters; in both depthwise convolutions and their gradients (convolutions/depthwise.h).
+// docs/benchmarks.md has the figures.
 //
 // A bias and a ReLU that follow are computed with the convolution, and where nothing but a cast to float32 reads the
 // gradient of a bfloat16 filter, it leaves as the sums in float32 that it is. MOX_FAST_CONVOLUTIONS=0 leaves all to
@@ -13,10 +14,10 @@
 
 namespace mox {
 
+// Whether the pass will give this node away.
+bool becomes_fast(const NodeIndex& index, const tensorflow::NodeDef& node);
+
 // Returns how many convolutions and gradients of convolutions were given away: none on processors without AVX2.
 MOX_EXPORT int make_convolutions_fast(tensorflow::GraphDef* graph);
-
-// Whether it would give `node` away, as the node is now; `index`: of its graph.
-bool becomes_fast(const NodeIndex& index, const tensorflow::NodeDef& node);
 
 }  // namespace mox

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "moxing/scope.h"
+#include "passes/processor.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 #include "tensorflow/core/public/session.h"
 
@@ -44,7 +45,9 @@ std::vector<tf::Tensor> run(const tf::GraphDef& graph) {
   return out;
 }
 
+// Where these are not given to our own kernels (passes/fast_convolutions.h).
 TEST(DepthwisePrecision, StridedGradientsAreAsExactAsBfloat16) {
+  const testing::Environment slow("MOX_FAST_CONVOLUTIONS", "0");
   const auto exact = run(gradients(tf::DT_FLOAT, 2));
   tf::GraphDef graph = gradients(tf::DT_BFLOAT16, 2);
   EXPECT_EQ(widen_depthwise_gradients(&graph), 2);
@@ -60,6 +63,7 @@ TEST(DepthwisePrecision, StridedGradientsAreAsExactAsBfloat16) {
 }
 
 TEST(DepthwisePrecision, OthersStay) {
+  const testing::Environment slow("MOX_FAST_CONVOLUTIONS", "0");
   tf::GraphDef graph = gradients(tf::DT_BFLOAT16, 1);
   EXPECT_EQ(widen_depthwise_gradients(&graph), 0);
   graph = gradients(tf::DT_FLOAT, 2);

@@ -22,7 +22,8 @@ using tf::Output;
 
 constexpr size_t kSteps = 6;
 
-// A small network: 3x3 and 1x1 convolutions with stride 1 and 2, one of them in groups, with batch norm or a bias.
+// A small network: 3x3 and 1x1 convolutions with stride 1 and 2, one of them in groups, with batch norm or a bias, and
+// depthwise ones.
 Output logits_of(const Scope& s, Output x, ModeKeys mode) {
   const layers::Normalizer norm =
       layers::batch_normalizer({.decay = 0.5f, .scale = true, .is_training = mode == ModeKeys::TRAIN, .fused = true});
@@ -33,6 +34,8 @@ Output logits_of(const Scope& s, Output x, ModeKeys mode) {
   x = layers::conv2d(s, x, 48, 3, "d", {.activation = layers::relu6});
   x = ops::AddV2(s, x, skip);
   x = ops::AddV2(s, x, layers::conv2d(s, x, 48, 3, "grouped", {.groups = 12, .activation = nullptr}));
+  x = layers::depthwise_conv2d(s, x, 5, "f", {.activation = layers::relu6});
+  x = layers::depthwise_conv2d(s, x, 3, "g", {.normalizer = norm});
   x = layers::conv2d(s, x, 32, 3, "e", {.padding = layers::Padding::kValid});
   const Output features = ops::Cast(s, layers::global_avg_pool(s, x, "pool", false), tf::DT_FLOAT);
   return layers::fully_connected(s, features, 4, "logits", {.activation = nullptr});

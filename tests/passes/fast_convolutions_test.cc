@@ -152,14 +152,6 @@ TEST_F(FastConvolutions, OthersStay) {
   // The filter's gradient says its sizes itself, by the placeholder's shape: not known either.
   tf::GraphDef unknown = convolution({.known_filter = false});
   EXPECT_EQ(make_convolutions_fast(&unknown), 0);
-
-  const Scope s = Scope::new_root();
-  const Output w = s.get_variable("w", {3, 3, 16, 1});
-  ops::DepthwiseConv2dNative(s, ops::Const(s, tf::Input::Initializer(random_tensor({1, 8, 8, 16}, 1))), w, {1, 1, 1, 1},
-                             "SAME");
-  tf::GraphDef depthwise;
-  s.graph()->ToGraphDef(&depthwise);
-  EXPECT_EQ(make_convolutions_fast(&depthwise), 0);
 }
 
 TEST_F(FastConvolutions, StayWhereTheEnvironmentSaysSo) {
