@@ -62,8 +62,11 @@ bool is_fast(Direction direction, const Convolution& c, bool float32) {
   // A graph may say so before a step runs: such a convolution is an error of TensorFlow's operations.
   if (c.stride <= 0 || c.channels <= 0 || c.filters <= 0 || c.filter_height <= 0 || c.filter_width <= 0) return false;
   if (is_for_winograd(c)) return float32 || direction == Direction::kFilterGradient;
-  return direction == Direction::kFilterGradient && c.filters % kLanes == 0 &&
-         c.filter_width * c.channels >= kShortRow && (float32 || convolution_loops()->multiply_pairs);
+  // Of few filters those that fill no vector cost less than oneDNN's slower products.
+  constexpr int64_t kFewest = 20, kMost = 256;
+  const bool fill = c.filters % kLanes == 0 || (c.filters >= kFewest && c.filters <= kMost);
+  return direction == Direction::kFilterGradient && fill && c.filter_width * c.channels >= kShortRow &&
+         (float32 || convolution_loops()->multiply_pairs);
 }
 
 Algorithm algorithm_of(const Convolution& c, bool is_packed) {

@@ -24,8 +24,8 @@ enum class Direction { kForward, kInputGradient, kFilterGradient };
 
 // Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 filters with stride 1 where
 // channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; and all
-// gradients by filters, a multiple of kLanes, whose rows are long enough, with bfloat16 images where the processor
-// multiplies bfloat16.
+// gradients by filters, a multiple of kLanes or 20 to 256, whose rows are long enough, with bfloat16 images where the
+// processor multiplies bfloat16.
 bool is_fast(Direction direction, const Convolution& convolution, bool float32);
 
 // What a computation runs on.

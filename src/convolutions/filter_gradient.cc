@@ -32,17 +32,22 @@ struct Cuts {
   int64_t begin(int64_t chunk) const { return std::min(pixels, (pixels + 1) / 2 * chunk / chunks * 2); }
 };
 
+// Sums have whole vectors of filters; the last ones are left out at the end.
+int64_t sums_row(const Convolution& c) { return round_up(c.filters, kLanes); }
+
 // What one thread sums at a time: columns [l0, l1) of the windows, counted over all rows of the filter, and filters
-// [k0, k1), over chunks [first, last).
+// [k0, k1), of which there are those before `filters`, over chunks [first, last).
 struct Share {
   int64_t l0, l1, k0, k1, first, last;
+
+  int64_t filters(const Convolution& c) const { return std::min(k1, c.filters) - k0; }
 };
 
 // All shares: cut by pixels, then by columns or by filters, so that there are enough for the threads.
 class Shares {
  public:
   Shares(const Convolution& c, const Cuts& cuts, int64_t panel, int64_t threads)
-      : cuts_(cuts), columns_(c.filter_height * c.filter_width * c.channels), filters_(c.filters), panel_(panel) {
+      : cuts_(cuts), columns_(c.filter_height * c.filter_width * c.channels), filters_(sums_row(c)), panel_(panel) {
     by_filters_ = (filters_ + kColumns - 1) / kColumns;
     const int64_t needed = (threads + cuts.count - 1) / cuts.count;
     if (filters_ > columns_)
@@ -110,8 +115,11 @@ class Floats {
   Floats(const Convolution& c, const Share& s, const Resources& on) : c_(c), s_(s), on_(on) {}
 
   void gather_gradients(const float* dy, int64_t pixel, int64_t count, float* to) const {
-    for (int64_t i = 0; i < count; ++i)
-      std::memcpy(to + i * right_row(), dy + (pixel + i) * c_.filters + s_.k0, (s_.k1 - s_.k0) * sizeof(float));
+    const int64_t filters = s_.filters(c_);
+    for (int64_t i = 0; i < count; ++i, to += right_row()) {
+      std::memcpy(to, dy + (pixel + i) * c_.filters + s_.k0, filters * sizeof(float));
+      if (filters < s_.k1 - s_.k0) std::memset(to + filters, 0, (s_.k1 - s_.k0 - filters) * sizeof(float));
+    }
   }
   void gather_windows(const float* x, int64_t pixel, int64_t count, const WindowRow& row, float* to) const {
     for (int64_t i = 0; i < count;) {
@@ -124,8 +132,8 @@ class Floats {
   }
   void multiply(int64_t rows, int64_t count, const float* left, const float* right, float* sums, bool add,
                 const float* x, const float* dy) const {
-    Product product{rows,  s_.k1 - s_.k0,     count,       left, 1,          left_row(),
-                    right, on_.loops.columns, right_row(), sums, c_.filters, add};
+    Product product{rows,        s_.k1 - s_.k0, count,        left, 1, left_row(), right, on_.loops.columns,
+                    right_row(), sums,          sums_row(c_), add};
     product.ahead[0] = ahead_of(dy, s_.k1 - s_.k0, c_.filters);
     product.ahead[1] = ahead_of(x, rows, c_.channels);
     on_.loops.multiply(product);
@@ -152,7 +160,7 @@ class Pairs {
   Pairs(const Convolution& c, const Share& s, const Resources& on) : c_(c), s_(s), on_(on), windows_(2 * kColumns) {}
 
   void gather_gradients(const bfloat16_bits* dy, int64_t pixel, int64_t count, uint32_t* to) const {
-    on_.loops.interleave(dy + pixel * c_.filters + s_.k0, c_.filters, count, s_.k1 - s_.k0, to, right_row());
+    on_.loops.interleave(dy + pixel * c_.filters + s_.k0, c_.filters, count, s_.filters(c_), to, right_row());
   }
   void gather_windows(const bfloat16_bits* x, int64_t pixel, int64_t count, const WindowRow& row, uint32_t* to) {
     const int64_t columns = row.end - row.begin;
@@ -170,8 +178,8 @@ class Pairs {
   }
   void multiply(int64_t rows, int64_t count, const uint32_t* left, const uint32_t* right, float* sums, bool add,
                 const bfloat16_bits* x, const bfloat16_bits* dy) const {
-    PairProduct product{rows,  s_.k1 - s_.k0,     (count + 1) / 2, left, 1,          left_row(),
-                        right, on_.loops.columns, right_row(),     sums, c_.filters, add};
+    PairProduct product{rows,        s_.k1 - s_.k0, (count + 1) / 2, left, 1, left_row(), right, on_.loops.columns,
+                        right_row(), sums,          sums_row(c_),    add};
     for (const int64_t i : {0, 1}) {
       product.ahead[i] = ahead_of(dy, i, s_.k1 - s_.k0, c_.filters);
       product.ahead[2 + i] = ahead_of(x, i, rows, c_.channels);
@@ -210,7 +218,7 @@ void sum_share(const Convolution& c, const Cuts& cuts, const Share& s, const T* 
     for (int64_t l = s.l0; l < s.l1;) {
       const int64_t begin = l % window, end = std::min({begin + kColumns, window, begin + s.l1 - l});
       kind.gather_windows(x, pixel, count, {l / window, begin, end}, left);
-      kind.multiply(end - begin, count, left, right, sums + l * c.filters + s.k0, chunk > s.first,
+      kind.multiply(end - begin, count, left, right, sums + l * sums_row(c) + s.k0, chunk > s.first,
                     !is_last && is_plain ? x + after * c.channels + begin : nullptr,
                     !is_last && l == s.l0 ? dy + after * c.filters + s.k0 : nullptr);
       l += end - begin;
@@ -228,6 +236,15 @@ void add_all(const float* from, int64_t count, int64_t size, float* to, const Re
   });
 }
 
+// Rows of sums without what fills their vectors.
+void leave_out(const Convolution& c, const float* sums, int64_t rows, float* dfilter, const Resources& on) {
+  constexpr int64_t kBlock = 64;
+  on.run((rows + kBlock - 1) / kBlock, [&](int64_t part) {
+    for (int64_t l = part * kBlock; l < std::min(rows, (part + 1) * kBlock); ++l)
+      std::memcpy(dfilter + l * c.filters, sums + l * sums_row(c), c.filters * sizeof(float));
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -235,22 +252,23 @@ void direct_filter_gradient(const Convolution& c, const T* x, const T* dy, float
   using Kind = std::conditional_t<std::is_same_v<T, float>, Floats, Pairs>;
   const Cuts cuts(c, Kind::kPixels);
   const Shares shares(c, cuts, on.loops.columns, on.threads);
-  const int64_t size = c.filter_height * c.filter_width * c.channels * c.filters,
+  const int64_t rows = c.filter_height * c.filter_width * c.channels, size = rows * sums_row(c),
                 each = Kind::kRows * (Kind::left_row() + shares.most_filters() + kLine),
                 workers = std::min(on.threads, shares.count());
   auto* scratch = reinterpret_cast<typename Kind::Element*>(on.scratch(workers * each));
   float* sums = cuts.count > 1 ? on.scratch((cuts.count - 1) * size) : nullptr;
+  float* total = sums_row(c) == c.filters ? dfilter : on.scratch(size);
   std::atomic<int64_t> next{0};
   on.run(workers, [&](int64_t worker) {
     for (int64_t part = next++; part < shares.count(); part = next++) {
       const Share share = shares.share(part);
       const int64_t cut = shares.cut_of(part);
       if (share.l1 > share.l0 && share.k1 > share.k0)
-        sum_share<Kind>(c, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : dfilter, scratch + worker * each,
-                        on);
+        sum_share<Kind>(c, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : total, scratch + worker * each, on);
     }
   });
-  if (sums) add_all(sums, cuts.count - 1, size, dfilter, on);
+  if (sums) add_all(sums, cuts.count - 1, size, total, on);
+  if (total != dfilter) leave_out(c, total, rows, dfilter, on);
 }
 template void direct_filter_gradient(const Convolution&, const float*, const float*, float*, const Resources&);
 template void direct_filter_gradient(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,

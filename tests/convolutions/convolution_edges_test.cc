@@ -27,11 +27,12 @@ TEST_F(ConvolutionEdges, WhichAreFast) {
       EXPECT_EQ(count(c, false), 1);
     }
   for (const Convolution& c : {filter_of(3, 3, 16, 16, 2), filter_of(1, 1, 16, 16), filter_of(5, 5, 19, 32, 3),
-                               filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16), filter_of(7, 7, 3, 64, 2)}) {
+                               filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16), filter_of(7, 7, 3, 64, 2),
+                               filter_of(1, 1, 16, 20), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
     EXPECT_EQ(count(c, true), 1);
     EXPECT_EQ(count(c, false), pairs);
   }
-  for (const int64_t n : {-16, -1, 0, 1, 8, 15, 17, 24})
+  for (const int64_t n : {-16, -1, 0, 1, 8, 15, 17, 19, 257})
     for (const int64_t size : {1, 3})
       for (const bool float32 : {false, true})
         EXPECT_EQ(count(filter_of(size, size, 16, n), float32), 0) << n << " filters, " << size;

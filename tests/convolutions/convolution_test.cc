@@ -109,6 +109,7 @@ TEST_F(Convolutions, OfEveryFilter) {
         for (const bool same : {true, false}) {
           expect_right({3, 13, 9, channels, 16, height, width, stride, same}, 200'000, ++seed);
           expect_right({1, 5, 27, channels, 80, height, width, stride, same}, 200'000, ++seed);
+          if (channels > 3) expect_right({1, 13, 9, channels, 44, height, width, stride, same}, 200'000, ++seed);
         }
 }
 
@@ -148,7 +149,11 @@ TEST_F(Convolutions, OfManyBlocks) {
                                                {2, 47, 49, 19, 80, 5, 3},     // 4,606
                                                {1, 129, 65, 3, 32, 7, 7, 2},  // 2,145, windows at every edge
                                                {1, 9, 11, 48, 1040, 1, 1},    // more filters than columns
-                                               {1, 5, 5, 528, 560, 1, 1, 2}})
+                                               {1, 5, 5, 528, 560, 1, 1, 2},
+                                               {3, 71, 61, 32, 44, 1, 1},  // filters that fill no vector
+                                               {2, 31, 29, 88, 88, 3, 3, 2},
+                                               {1, 47, 49, 530, 21, 1, 1},
+                                               {1, 9, 11, 48, 255, 1, 1}})
     expect_right(shape, 5'000'000, ++seed);
 }
 
