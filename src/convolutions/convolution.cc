@@ -35,12 +35,12 @@ template void copy_window(const Convolution&, const float*, int64_t, int64_t, in
 template void copy_window(const Convolution&, const bfloat16_bits*, int64_t, int64_t, int64_t, int64_t, bfloat16_bits*);
 
 void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, const float* then) {
-  constexpr int64_t kLine = 16;  // floats
+  constexpr int64_t kFloats = 16, kLine = kFloats * sizeof(float);
   Product p = product;
   for (int64_t column = 0; column < product.columns; column += loops.columns) {
     p.columns = std::min(loops.columns, product.columns - column);
     const float* next = column + loops.columns < product.columns ? p.right + p.right_panel : then;
-    p.ahead[0] = {next, next ? loops.columns / kLine : 0, kLine, loops.columns};
+    p.ahead[0] = {next, next ? loops.columns / kFloats : 0, kLine, loops.columns * static_cast<int64_t>(sizeof(float))};
     loops.multiply(p);
     p.right += p.right_panel;
     p.product += loops.columns;

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "base/blocked_signals.h"
 #include "base/environment.h"
 
 namespace mox {
@@ -67,6 +68,7 @@ StepThreads* StepThreads::of_process(int threads) {
 }
 
 StepThreads::StepThreads(int threads) : threads_(threads) {
+  const BlockedSignals blocked;
   for (int id = 0; id < threads - 1; ++id) workers_.emplace_back([this, id] { work(id); });
   workers_.emplace_back([this] { work_in_last_place(); });
 }

@@ -115,7 +115,7 @@ class ConvolutionBase : public tf::OpKernel {
     if (x.dims() != 4 || filter.dims() != 4 || x.dim_size(3) != filter.dim_size(2) * groups_)
       return absl::InvalidArgumentError(fmt::format(
           "convolution: expected [batch, height, width, channels] and [height, width, channels{}, filters], "
-          "got {} and {}",
+          "got {} and {}; MOX_FAST_CONVOLUTIONS=0 leaves convolutions to TensorFlow",
           groups_ == 1 ? "" : fmt::format(" / {}", groups_), x.DebugString(), filter.DebugString()));
     *c = {.batch = x.dim_size(0),
           .height = x.dim_size(1),

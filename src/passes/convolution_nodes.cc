@@ -1,6 +1,10 @@
 #include "passes/convolution_nodes.h"
 
-#include "graph/node_defs.h"
+#include <algorithm>
+#include <vector>
+
+#include "passes/filter_shape.h"
+#include "tensorflow/core/framework/tensor_shape.pb.h"
 
 namespace mox {
 
@@ -22,5 +26,48 @@ bool is_plain_convolution(const tensorflow::NodeDef& node) {
       if (dilation != 1) return false;
   return is_one_of(node.attr().at("padding").s(), {"SAME", "VALID"});
 }
+
+namespace {
+
+// Whose result has the channels of input 0.
+bool keeps_channels(const std::string& op) {
+  return is_one_of(op, {"Identity", "Cast", "Relu", "Relu6", "Elu", "LeakyRelu", "Sigmoid", "Tanh", "BiasAdd",
+                        "MaxPool", "AvgPool", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "MoxNormalize",
+                        "ResizeBilinear", "StopGradient", "CheckNumerics"});
+}
+
+int64_t last_of(const tensorflow::TensorShapeProto& shape) { return shape.dim_size() == 4 ? shape.dim(3).size() : -1; }
+
+// Of a source of images.
+int64_t channels_of_source(const tensorflow::NodeDef& node, int port) {
+  const auto& attr = node.attr();
+  if (const auto shapes = attr.find("output_shapes"); shapes != attr.end() && port < shapes->second.list().shape_size())
+    return last_of(shapes->second.list().shape(port));
+  if (const auto shape = attr.find("shape"); shape != attr.end() && node.op().rfind("Placeholder", 0) == 0)
+    return last_of(shape->second.shape());
+  if (node.op() == "Const") return last_of(attr.at("value").tensor().tensor_shape());
+  return -1;
+}
+
+int64_t channels_at(const NodeIndex& index, const std::string& image, int depth) {
+  constexpr int kDeep = 16;  // sums have two ways back
+  const TensorRef at = parse_tensor(image);
+  const auto found = index.find(at.node);
+  if (found == index.end() || depth > kDeep) return -1;
+  const tensorflow::NodeDef& node = *found->second;
+  const auto of = [&](int input) { return channels_at(index, node.input(input), depth + 1); };
+  if (node.op() == "Conv2D") {
+    const std::vector<int64_t> filter = is_nhwc(node) ? shape_of_filter(index, node.input(1)) : std::vector<int64_t>();
+    return filter.size() == 4 ? filter[3] : -1;
+  }
+  if (keeps_channels(node.op())) return is_nhwc(node) ? of(0) : -1;
+  if (is_one_of(node.op(), {"Add", "AddV2", "Sub", "Mul", "Maximum", "RealDiv"})) return std::max(of(0), of(1));
+  if (node.op() == "AddN") return of(0);
+  return channels_of_source(node, at.port);
+}
+
+}  // namespace
+
+int64_t channels_of(const NodeIndex& index, const std::string& image) { return channels_at(index, image, 0); }
 
 }  // namespace mox

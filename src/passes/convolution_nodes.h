@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "graph/node_defs.h"
 #include "tensorflow/core/framework/node_def.pb.h"
 
 namespace mox {
@@ -17,5 +19,9 @@ bool is_nhwc(const tensorflow::NodeDef& node);
 
 // NHWC, no dilation, padding SAME or VALID.
 bool is_plain_convolution(const tensorflow::NodeDef& node);
+
+// The channels of an image, as far as it is seen without looking at all shapes of the graph; -1: not seen. TensorFlow's
+// convolution of an image with n times the filter's channels is one of n groups.
+int64_t channels_of(const NodeIndex& index, const std::string& image);
 
 }  // namespace mox

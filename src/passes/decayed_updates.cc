@@ -26,10 +26,10 @@ struct Match {
 
 class Matcher {
  public:
-  explicit Matcher(const tf::GraphDef& graph) : index_(index_nodes(graph)) {
+  Matcher(const tf::GraphDef& graph, const std::set<std::string>& initializers) : index_(index_nodes(graph)) {
     for (const tf::NodeDef& node : graph.node()) {
       for (const std::string& input : node.input()) ++readers_[node_of(input)];
-      if (updates_variable(node) && node.op() != "AssignVariableOp") ++updates_[node_of(node.input(0))];
+      if (updates_variable(node) && !initializers.count(node.name())) ++updates_[node_of(node.input(0))];
     }
   }
 
@@ -122,10 +122,10 @@ void join(const Match& m) {
 
 }  // namespace
 
-int join_weight_decay(tf::GraphDef* graph) {
+int join_weight_decay(tf::GraphDef* graph, const std::set<std::string>& initializers) {
   if (!bool_in_environment("MOX_DECAYED_UPDATES").value_or(true)) return 0;
   std::vector<Match> found;
-  const Matcher matcher(*graph);
+  const Matcher matcher(*graph, initializers);
   for (tf::NodeDef& node : *graph->mutable_node())
     if (std::optional<Match> m = matcher.match(&node)) found.push_back(*std::move(m));
   for (const Match& m : found) join(m);

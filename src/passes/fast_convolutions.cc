@@ -42,6 +42,22 @@ convolutions::Direction direction_of(const tf::NodeDef& node) {
                                             : convolutions::Direction::kFilterGradient;
 }
 
+// Whether the image is seen to have more channels than the filter. The gradient of the input has the image's sizes.
+bool is_in_groups(const NodeIndex& index, const tf::NodeDef& node, int64_t channels) {
+  std::string image = node.input(0);
+  if (node.op() == "Conv2DBackpropInput") {
+    const auto sizes = index.find(node_of(image));
+    if (sizes == index.end()) return false;
+    const tf::NodeDef& of = *sizes->second;
+    if (const std::vector<int64_t> given = shape_of_filter(index, image); of.op() == "Const" && given.size() == 4)
+      return given[3] != channels;
+    if (!is_one_of(of.op(), {"Shape", "ShapeN"})) return false;
+    image = of.input(of.op() == "ShapeN" ? parse_tensor(image).port : 0);
+  }
+  const int64_t seen = channels_of(index, image);
+  return seen >= 0 && seen != channels;
+}
+
 bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   if (!fast_kind(node) || !is_plain_convolution(node)) return false;
   const tf::DataType type = node.attr().at("T").type();
@@ -52,6 +68,7 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   if (is_depthwise(node))
     return filter[0] == filter[1] && filter[3] == 1 &&
            convolutions::is_fast({.channels = filter[2], .size = filter[0], .stride = stride});
+  if (is_in_groups(index, node, filter[2])) return false;
   // Matrix instructions of bfloat16 are faster than any product of float32.
   if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   const convolutions::Convolution convolution{.channels = filter[2],

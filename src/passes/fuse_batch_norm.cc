@@ -237,33 +237,43 @@ std::optional<Lone> match_lone(const Uses& uses, tf::NodeDef* norm) {
   return lone;
 }
 
-// The normalisation takes the name of the batch norm, or of the sum.
+// Where the normalisation stands: in the sum's place; without one beside the batch norm, whose statistics somebody may
+// ask for by name.
+std::string place_of(const Lone& lone) { return lone.sum ? lone.sum->name() : lone.norm->name() + "/normalize"; }
+
+void redirect(const Uses& uses, const Lone& lone) {
+  const std::string& norm = lone.norm->name();
+  move_uses(uses.of(norm, 1), norm + "/moments");
+  move_uses(uses.of(norm, 2), norm + "/moments:1");
+  for (const Use& use : uses.of(norm, 0)) {
+    if (!lone.sum)
+      *use.node->mutable_input(use.input) = place_of(lone);
+    else if (use.node->op() == "Shape")
+      *use.node->mutable_input(use.input) = lone.norm->input(0);
+  }
+}
+
 void take(tf::GraphDef* graph, const Uses& uses, const Lone& lone) {
   const std::string moments = lone.norm->name() + "/moments", x = lone.norm->input(0);
   const std::vector<std::string> parameters{moments, moments + ":2", lone.norm->input(1), lone.norm->input(2)};
   const std::vector<std::string> dy = arriving_gradients(uses, lone.gradient->input(0));
-  NodeMaker maker(graph, moments, "MoxMoments");
-  maker.input(x).attr("T", lone.norm->attr().at("T").type()).device(lone.norm->device());
-  for (const std::string& control : control_inputs(*lone.norm)) maker.input(control);
-  if (lone.sum)
-    for (const Use& use : uses.of(lone.norm->name(), 0))
-      if (use.node->op() == "Shape") *use.node->mutable_input(use.input) = x;
-  // From port 3 on: zeros of the statistics' shapes, which nobody reads.
-  for (int port = 1; port <= 5; ++port)
-    for (const Use& use : uses.of(lone.norm->name(), port))
-      if (use.node != lone.gradient) *use.node->mutable_input(use.input) = port == 2 ? moments + ":1" : moments;
   std::map<std::string, tf::AttrValue> attrs{{"T", lone.norm->attr().at("T")},
-                                             {"num_side", attr_value(0)},
+                                             {"num_side", attr_value(lone.sum ? 1 : 0)},
                                              {"epsilon", attr_value(epsilon_of(*lone.norm))},
                                              {"activation", attr_value(std::string())}};
   std::vector<std::string> inputs{x};
+  if (lone.sum) inputs.push_back(lone.sum->input(lone.side));
   inputs.insert(inputs.end(), parameters.begin(), parameters.end());
-  const std::vector<std::string> without_side = inputs;
-  if (lone.sum) inputs.insert(inputs.begin() + 1, lone.sum->input(lone.side));
-  attrs["num_side"] = attr_value(lone.sum ? 1 : 0);
-  become(lone.sum ? lone.sum : lone.norm, "MoxNormalize", inputs, attrs);
+  NodeMaker maker(graph, moments, "MoxMoments");
+  maker.input(x).attr("T", lone.norm->attr().at("T").type()).device(lone.norm->device());
+  for (const std::string& control : control_inputs(*lone.norm)) maker.input(control);
+  tf::NodeDef* normalize = lone.sum ? lone.sum : graph->add_node();
+  normalize->set_name(place_of(lone));
+  normalize->set_device(lone.norm->device());
+  become(normalize, "MoxNormalize", inputs, attrs);
   inputs = dy;
-  inputs.insert(inputs.end(), without_side.begin(), without_side.end());
+  inputs.push_back(x);
+  inputs.insert(inputs.end(), parameters.begin(), parameters.end());
   attrs["num_side"] = attr_value(0);
   attrs["num_dy"] = attr_value(static_cast<int>(dy.size()));
   become(lone.gradient, "MoxNormalizeGrad", inputs, attrs);
@@ -309,6 +319,7 @@ int take_lone_batch_norms(tf::GraphDef* graph) {
     }
     found.push_back(*lone);
   }
+  for (const Lone& lone : found) redirect(uses, lone);
   for (const Lone& lone : found) take(graph, uses, lone);
   return found.size();
 }

@@ -130,7 +130,11 @@ const std::vector<Pass>& passes() {
          if (!tensorflow::port::TestCPUFeature(tensorflow::port::AMX_BF16)) widen_narrow_convolutions(&g->graph);
        }},
       {"late_weight_decay", In::kTrain, Fits::kAnyDevice, [](G* g, const C&) { delay_weight_decay(&g->graph); }},
-      {"decayed_updates", In::kTrain, Fits::kCpu, [](G* g, const C&) { join_weight_decay(&g->graph); }},
+      {"decayed_updates", In::kTrain, Fits::kCpu, [](G* g, const C&) {
+         std::set<std::string> initializers;
+         for (const VariableInfo& variable : g->variables) initializers.insert(node_of(variable.initializer));
+         join_weight_decay(&g->graph, initializers);
+       }},
       // After what makes new readers of variables, or takes some away.
       {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // A GPU's step waits for the GPU, not for threads.

@@ -1,8 +1,10 @@
 // Steps of a session: what is fetched, fed and run for one, and what its errors mean.
 #include <fmt/format.h>
 
+#include <optional>
 #include <unordered_map>
 
+#include "base/blocked_signals.h"
 #include "graph/graph_state.h"
 #include "graph/node_defs.h"
 #include "graph/step_variants.h"
@@ -194,6 +196,8 @@ std::vector<tf::Tensor> EngineSession::run(const Prepared& prepared, const std::
   absl::Status status;
   if (prepared.callable) {
     const tf::Session::CallableHandle handle = handle_of(prepared);
+    std::optional<BlockedSignals> blocked;
+    if (graph_.in_callers_thread) blocked.emplace();
     status = step_threads_.intra_op_threadpool
                  ? session().RunCallable(handle, fed, &fetched, nullptr, step_threads_)
                  : session().RunCallable(handle, fed, &fetched, nullptr);  // all sessions know this one
@@ -227,10 +231,13 @@ std::vector<tf::Tensor> EngineSession::run_traced(const Feeds& feeds, const std:
     all_targets.push_back(advance);
     check_step(staging_);
   }
+  std::optional<BlockedSignals> blocked;
+  if (graph_.in_callers_thread) blocked.emplace();
   const absl::Status status =
       step_threads_.intra_op_threadpool
           ? session().Run(options, staged_feeds, computed, all_targets, &fetched, &metadata, step_threads_)
           : session().Run(options, staged_feeds, computed, all_targets, &fetched, &metadata);
+  blocked.reset();
   check_run(status, !advance.empty());
   *stats = metadata.step_stats();
   return with_fed(std::move(fetched), fed, source);

@@ -56,6 +56,8 @@ struct Training {
   }
 };
 
+int join(tf::GraphDef* graph) { return join_weight_decay(graph, {"w/Assign", "slot/Assign"}); }
+
 // The bits of the weights and of their slot after three steps.
 std::string trained(const tf::GraphDef& graph) {
   const std::unique_ptr<tf::Session> session(tf::NewSession({}));
@@ -78,11 +80,11 @@ TEST(DecayedUpdates, GiveTheSameBits) {
       training.momentum_update("update", training.gradient, nesterov);
       tf::GraphDef graph = training.graph();
       const std::string before = trained(graph);
-      ASSERT_EQ(join_weight_decay(&graph), 1);
+      ASSERT_EQ(join(&graph), 1);
       EXPECT_TRUE(std::none_of(graph.node().begin(), graph.node().end(),
                                [](const auto& node) { return node.op() == "ResourceApplyMomentum"; }));
       EXPECT_EQ(trained(graph), before) << shape[0] << (nesterov ? " nesterov" : "");
-      EXPECT_EQ(join_weight_decay(&graph), 0);
+      EXPECT_EQ(join(&graph), 0);
     }
 }
 
@@ -90,7 +92,7 @@ int joined(const std::function<void(Training*)>& update) {
   Training training({3, 5});
   update(&training);
   tf::GraphDef graph = training.graph();
-  return join_weight_decay(&graph);
+  return join(&graph);
 }
 
 TEST(DecayedUpdates, WhatDiffersStays) {
@@ -104,6 +106,12 @@ TEST(DecayedUpdates, WhatDiffersStays) {
             }),
             0)
       << "two updates";
+  EXPECT_EQ(joined([](Training* t) {
+              t->momentum_update("update", t->gradient);
+              ops::AssignVariableOp(t->s, Training::handle(t->w), ops::Neg(t->s, t->w));
+            }),
+            0)
+      << "an assignment in the step";
   EXPECT_EQ(joined([](Training* t) {
               t->momentum_update("update", ops::AddN(t->s, std::vector<Output>{ops::Multiply(t->s, t->slot, 0.1f),
                                                                                ops::Neg(t->s, t->w)}));
@@ -129,7 +137,7 @@ TEST(DecayedUpdates, SayWhatDoesNotFit) {
     Training training({3, 5});
     training.momentum_update("update", training.gradient);
     tf::GraphDef graph = training.graph();
-    EXPECT_EQ(join_weight_decay(&graph), 1);
+    EXPECT_EQ(join(&graph), 1);
     for (tf::NodeDef& node : *graph.mutable_node())
       if (node.name() == "update") node.set_input(3, "other");
     const Scope other = Scope::new_root();

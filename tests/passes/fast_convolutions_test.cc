@@ -41,13 +41,14 @@ struct Layer {
   int dilation = 1;
   std::string format = "NHWC";
   bool known_filter = true;
+  int64_t groups = 1;  // the image has so many times the filter's channels, as TensorFlow's own groups have it
 };
 
 // "conv" of "x" with the variable "w", its gradients "dx" and "dw".
 tf::GraphDef convolution(const Layer& layer) {
   const Scope s = Scope::new_root();
   const bool nhwc = layer.format == "NHWC";
-  const int64_t channels = layer.filter[2];
+  const int64_t channels = layer.filter[2] * layer.groups;
   const tf::TensorShape shape = nhwc ? tf::TensorShape{2, 9, 12, channels} : tf::TensorShape{2, channels, 9, 12};
   const auto x =
       ops::Cast(s.WithOpName("x"), ops::Const(s, tf::Input::Initializer(random_tensor(shape, 1))), layer.type);
@@ -138,6 +139,8 @@ TEST_F(FastConvolutions, OthersStay) {
       {"3x3, two strides", {.width_stride = 2}},
       {"1x1, two strides", {.filter = {1, 1, 16, 16}, .width_stride = 2}},
       {"dilated", {.dilation = 2}},
+      {"in groups", {.groups = 2}},
+      {"1x1 in groups", {.filter = {1, 1, 16, 32}, .groups = 4}},
       {"NCHW", {.format = "NCHW"}},
       {"EXPLICIT", {.padding = "EXPLICIT"}},
       {"float16", {.type = tf::DT_HALF}},

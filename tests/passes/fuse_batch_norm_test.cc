@@ -250,6 +250,27 @@ TEST(LoneBatchNorm, BesideOthers) {
   expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, added, 0, {1, 1, 1, 8}), 0, 2e-5, 1);  // a broadcast, no residual
 }
 
+// On either side of the sum, whichever of the two is joined with it.
+TEST(LoneBatchNorm, ChainsAndSums) {
+  const auto chain = [](const Scope& s, const Output& x, const Output& side) {
+    const Output a = norm(s, ops::Tanh(s, norm(s, x, "a")), "b"), c = norm(s, side, "c");
+    const Output first = ops::Multiply(s, ops::Add(s, c, a), side);
+    const Output e = norm(s, ops::Multiply(s, a, x), "e");
+    return Output(ops::AddV2(s, first, ops::Multiply(s, ops::AddV2(s, e, norm(s, x, "d")), x)));
+  };
+  expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, chain), 0, 1e-4, 5);
+}
+
+TEST(LoneBatchNorm, KeepsItsStatisticsByName) {
+  for (const Network& network : {Network(alone), Network(added)}) {
+    Model model = build({4, 5, 7, 24}, tf::DT_FLOAT, network);
+    for (const tf::NodeDef& node : model.graph.node())
+      if (node.op() == "FusedBatchNormV3")
+        for (const char* port : {":0", ":1", ":2"}) model.fetches.push_back(node.name() + port);
+    expect_same(model, 0, 2e-5, 1);
+  }
+}
+
 TEST(LoneBatchNorm, Bfloat16) {
   for (const Network& network : {Network(alone), Network(added)}) {
     const std::vector<int> shape{4, 9, 9, 32};
