@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/for_each_cpu.h"
+
 // Compiled with -O3 and without fused multiply-add (src/CMakeLists.txt): that would round otherwise than TensorFlow
 // does.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #include <immintrin.h>
-#define MOX_FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define MOX_HAS_BLOCKS 1
 #else
-#define MOX_FOR_EACH_CPU
 #define MOX_HAS_BLOCKS 0
 #endif
 

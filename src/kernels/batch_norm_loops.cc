@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/for_each_cpu.h"
+
 // Compiled with -O3 (src/CMakeLists.txt): the loops over channels become vector instructions of each set.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define MOX_FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define MOX_FOR_EACH_CPU
-#endif
 #define MOX_INLINE inline __attribute__((always_inline))
 
 namespace mox::kernels {

@@ -1,11 +1,8 @@
 #include "kernels/momentum_loops.h"
 
+#include "base/for_each_cpu.h"
+
 // Compiled with -O3 and without joined multiplications and additions (src/CMakeLists.txt).
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define MOX_FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define MOX_FOR_EACH_CPU
-#endif
 
 namespace mox::kernels {
 namespace {

@@ -189,11 +189,17 @@ void redirect(const Uses& uses, const Match& m) {
     if (use.node->op() == "Shape") *use.node->mutable_input(use.input) = m.norm->input(0);
 }
 
+// The statistics of what `norm` normalises.
+void add_moments(tf::GraphDef* graph, const tf::NodeDef& norm) {
+  NodeMaker maker(graph, norm.name() + "/moments", "MoxMoments");
+  maker.input(norm.input(0)).attr("T", norm.attr().at("T").type()).device(norm.device());
+  for (const std::string& control : control_inputs(norm)) maker.input(control);
+}
+
 void fuse(tf::GraphDef* graph, const Uses& uses, const Match& m) {
   const std::string moments = m.norm->name() + "/moments", x = m.norm->input(0);
   const std::vector<std::string> parameters{moments, moments + ":2", m.norm->input(1), m.norm->input(2)};
-  const std::vector<std::string> dy = arriving_gradients(uses, m.relu_gradient->input(0)),
-                                 controls = control_inputs(*m.norm);
+  const std::vector<std::string> dy = arriving_gradients(uses, m.relu_gradient->input(0));
   const tf::DataType type = m.norm->attr().at("T").type();
   std::map<std::string, tf::AttrValue> attrs{{"T", attr_value(type)},
                                              {"num_side", attr_value(m.sum ? 1 : 0)},
@@ -209,9 +215,7 @@ void fuse(tf::GraphDef* graph, const Uses& uses, const Match& m) {
   inputs.insert(inputs.end(), parameters.begin(), parameters.end());
   attrs["num_dy"] = attr_value(static_cast<int>(dy.size()));
   become(m.norm_gradient, "MoxNormalizeGrad", inputs, attrs);
-  NodeMaker maker(graph, moments, "MoxMoments");
-  maker.input(x).attr("T", type).device(m.norm->device());
-  for (const std::string& control : controls) maker.input(control);
+  add_moments(graph, *m.norm);
 }
 
 // A batch norm that no ReLU follows, and its gradient.
@@ -264,9 +268,7 @@ void take(tf::GraphDef* graph, const Uses& uses, const Lone& lone) {
   std::vector<std::string> inputs{x};
   if (lone.sum) inputs.push_back(lone.sum->input(lone.side));
   inputs.insert(inputs.end(), parameters.begin(), parameters.end());
-  NodeMaker maker(graph, moments, "MoxMoments");
-  maker.input(x).attr("T", lone.norm->attr().at("T").type()).device(lone.norm->device());
-  for (const std::string& control : control_inputs(*lone.norm)) maker.input(control);
+  add_moments(graph, *lone.norm);
   tf::NodeDef* normalize = lone.sum ? lone.sum : graph->add_node();
   normalize->set_name(place_of(lone));
   normalize->set_device(lone.norm->device());
