@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "convolutions/parts.h"
 
@@ -54,7 +55,20 @@ bool is_for_winograd(const Convolution& c) {
          c.filters % kLanes == 0;
 }
 
+bool is_pointwise(const Convolution& c) { return c.filter_height == 1 && c.filter_width == 1; }
+
+// Whether the filter, rather than the pixels, is what is divided among threads.
+bool few_rows(const Convolution& c) {
+  return c.batch * c.out_height * c.out_width < 2 * RowParts::kFewest && c.filters % kLanes == 0;
+}
+
 }  // namespace
+
+void call_for_parts(const RowsDone& done, int64_t rows, const Resources& on) {
+  if (!done.call) return;
+  const RowParts parts(rows);
+  on.run(parts.parts, [&](int64_t part) { done.call(part, parts.begin(part), parts.begin(part + 1)); });
+}
 
 bool is_fast(Direction direction, const Convolution& c, bool float32) {
   constexpr int64_t kShortRow = 16;
@@ -62,6 +76,12 @@ bool is_fast(Direction direction, const Convolution& c, bool float32) {
   // A graph may say so before a step runs: such a convolution is an error of TensorFlow's operations.
   if (c.stride <= 0 || c.channels <= 0 || c.filters <= 0 || c.filter_height <= 0 || c.filter_width <= 0) return false;
   if (is_for_winograd(c)) return float32 || direction == Direction::kFilterGradient;
+  if (is_pointwise(c) && direction != Direction::kFilterGradient) {
+    const bool forward = direction == Direction::kForward;
+    const int64_t depth = forward ? c.channels : c.filters;
+    return (forward || c.stride == 1) && std::min(c.channels, c.filters) >= kLanes &&
+           (float32 || (depth % 2 == 0 && convolution_loops()->multiply_pairs));
+  }
   // Of few filters those that fill no vector cost less than oneDNN's slower products.
   constexpr int64_t kFewest = 20, kMost = 256;
   const bool fill = c.filters % kLanes == 0 || (c.filters >= kFewest && c.filters <= kMost);
@@ -69,7 +89,8 @@ bool is_fast(Direction direction, const Convolution& c, bool float32) {
          (float32 || convolution_loops()->multiply_pairs);
 }
 
-Algorithm algorithm_of(const Convolution& c, bool is_packed) {
+Algorithm algorithm_of(const Convolution& c, bool is_packed, bool float32) {
+  if (is_pointwise(c) && !(float32 && few_rows(c))) return Algorithm::kPointwise;
   if (!is_for_winograd(c)) return Algorithm::kDirect;
   // In units of a pass over the filter, with 400 GFLOP/s and 30 GB/s: few pixels do not pay for four times as many
   // numbers, which are read, and made unless they were made before.
@@ -79,22 +100,43 @@ Algorithm algorithm_of(const Convolution& c, bool is_packed) {
   return 0.045 * pixels > 0.21 * tiles + (is_packed ? 3.6 : 8.4) ? Algorithm::kWinograd : Algorithm::kDirect;
 }
 
-int64_t packed_size(const Convolution& c, Algorithm algorithm, const Resources& on) {
+int64_t packed_size(const Convolution& c, Algorithm algorithm, const Resources& on, bool float32) {
+  if (algorithm == Algorithm::kPointwise) return pointwise_size(c, float32, on);
   return algorithm == Algorithm::kWinograd ? winograd_size(c, on) : direct_size(c, on);
 }
 
-void pack(const Convolution& c, Algorithm algorithm, const float* filter, float* packed, const Resources& on) {
-  return algorithm == Algorithm::kWinograd ? winograd_pack(c, filter, packed, on) : direct_pack(c, filter, packed, on);
+template <typename T>
+void pack(const Convolution& c, Algorithm algorithm, const T* filter, float* packed, const Resources& on) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (algorithm == Algorithm::kWinograd) return winograd_pack(c, filter, packed, on);
+    if (algorithm == Algorithm::kDirect) return direct_pack(c, filter, packed, on);
+  }
+  pointwise_pack(c, filter, packed, on);
 }
 
-void convolve(const Convolution& c, Algorithm algorithm, const float* x, const float* packed, const Epilogue& epilogue,
-              float* y, const Resources& on) {
-  return algorithm == Algorithm::kWinograd ? winograd(c, x, packed, epilogue, y, on)
-                                           : direct(c, x, packed, epilogue, y, on);
+template <typename T>
+void convolve(const Convolution& c, Algorithm algorithm, const T* x, const float* packed, const Epilogue& epilogue,
+              T* y, const RowsDone& done, const Resources& on) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (algorithm != Algorithm::kPointwise) {
+      const auto compute = algorithm == Algorithm::kWinograd ? winograd : direct;
+      compute(c, x, packed, epilogue, y, on);
+      return call_for_parts(done, c.batch * c.out_height * c.out_width, on);
+    }
+  }
+  pointwise(c, x, packed, epilogue, y, done, on);
 }
 
-void gradient_of_input(const Convolution& c, const float* filter, const float* dy, float* dx, const Resources& on) {
-  winograd_input_gradient(c, filter, dy, dx, on);
+template <typename T>
+void gradient_of_input(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
+                       const Resources& on) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (is_for_winograd(c)) {
+      winograd_input_gradient(c, filter, dy, dx, on);
+      return call_for_parts(done, c.batch * c.height * c.width, on);
+    }
+  }
+  pointwise_input_gradient(c, filter, dy, dx, done, on);
 }
 
 template <typename T>
@@ -103,6 +145,14 @@ void gradient_of_filter(const Convolution& c, const T* x, const T* dy, float* df
   winograd_filter_gradient(c, x, dy, dfilter, on);
 }
 
+#define MOX_INSTANTIATE(T)                                                                                     \
+  template void pack(const Convolution&, Algorithm, const T*, float*, const Resources&);                       \
+  template void convolve(const Convolution&, Algorithm, const T*, const float*, const Epilogue&, T*,           \
+                         const RowsDone&, const Resources&);                                                   \
+  template void gradient_of_input(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&);
+MOX_INSTANTIATE(float)
+MOX_INSTANTIATE(bfloat16_bits)
+#undef MOX_INSTANTIATE
 template void gradient_of_filter(const Convolution&, const float*, const float*, float*, const Resources&);
 template void gradient_of_filter(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
                                  const Resources&);

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "convolutions/loops.h"
+#include "convolutions/rows.h"
 
 namespace mox::convolutions {
 
@@ -23,9 +24,9 @@ struct Convolution {
 enum class Direction { kForward, kInputGradient, kFilterGradient };
 
 // Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 filters with stride 1 where
-// channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; and all
-// gradients by filters, a multiple of kLanes or 20 to 256, whose rows are long enough, with bfloat16 images where the
-// processor multiplies bfloat16.
+// channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; 1x1 filters,
+// their gradients of inputs with stride 1; and all gradients by filters, a multiple of kLanes or 20 to 256, whose rows
+// are long enough. With bfloat16 images where the processor multiplies bfloat16.
 bool is_fast(Direction direction, const Convolution& convolution, bool float32);
 
 // What a computation runs on.
@@ -38,25 +39,30 @@ struct Resources {
   std::function<float*(int64_t count)> scratch;
 };
 
-enum class Algorithm { kDirect, kWinograd };
+// kPointwise: of 1x1 filters; the others are of float32 alone.
+enum class Algorithm { kDirect, kWinograd, kPointwise };
 
 // The faster one; `is_packed`: the filter is packed once for many calls.
-Algorithm algorithm_of(const Convolution& convolution, bool is_packed);
+Algorithm algorithm_of(const Convolution& convolution, bool is_packed, bool float32 = true);
 
 // A filter [height, width, channels, filters] as an algorithm reads it, and how many floats that takes.
-int64_t packed_size(const Convolution& convolution, Algorithm algorithm, const Resources& resources);
-void pack(const Convolution& convolution, Algorithm algorithm, const float* filter, float* packed,
+int64_t packed_size(const Convolution& convolution, Algorithm algorithm, const Resources& resources,
+                    bool float32 = true);
+// T: float or bfloat16_bits, here and below; sums are float32.
+template <typename T>
+void pack(const Convolution& convolution, Algorithm algorithm, const T* filter, float* packed,
           const Resources& resources);
 
 // y = clamp(x * filter + bias).
-void convolve(const Convolution& convolution, Algorithm algorithm, const float* x, const float* packed,
-              const Epilogue& epilogue, float* y, const Resources& resources);
+template <typename T>
+void convolve(const Convolution& convolution, Algorithm algorithm, const T* x, const float* packed,
+              const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& resources);
 
 // Filters are [height, width, channels, filters].
-void gradient_of_input(const Convolution& convolution, const float* filter, const float* dy, float* dx,
+template <typename T>
+void gradient_of_input(const Convolution& convolution, const T* filter, const T* dy, T* dx, const RowsDone& done,
                        const Resources& resources);
 
-// T: float or bfloat16_bits; sums are float32.
 template <typename T>
 void gradient_of_filter(const Convolution& convolution, const T* x, const T* dy, float* dfilter,
                         const Resources& resources);

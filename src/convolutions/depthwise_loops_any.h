@@ -10,17 +10,6 @@ namespace {
 
 constexpr int kPixels = MOX_PIXELS;
 
-// As bfloat16, rounded to nearest, ties to even.
-MOX_INLINE Halves rounded(Vector v) {
-  const Bits bits = reinterpret_cast<Bits>(v), nan = bits >> 16 | 0x40;
-  const Bits nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  return __builtin_convertvector(v == v ? nearest : nan, Halves);
-}
-MOX_INLINE void store(bfloat16_bits* p, Vector v) {
-  const Halves halves = rounded(v);
-  __builtin_memcpy(p, &halves, sizeof(halves));
-}
-
 // A vector of channels, and the first few lanes of one: the others are 0, and neither read nor written.
 struct AllLanes {
   template <typename T>

@@ -70,6 +70,17 @@ struct Epilogue {
   float floor = -__builtin_inff(), ceiling = __builtin_inff();
 };
 
+// y[r][c] = clamp(sums[r][c] + bias[c]). Rows of `sums` have whole vectors; it may be y.
+template <typename T>
+struct Finish {
+  int64_t rows, columns;
+  const float* sums;
+  int64_t sums_row;
+  Epilogue epilogue;
+  T* y;
+  int64_t y_row;
+};
+
 struct GroupedLoops;  // convolutions/grouped_loops.h
 
 // The loops for one instruction set.
@@ -98,6 +109,9 @@ struct ConvolutionLoops {
                                 int64_t end, const Epilogue& epilogue, float* y);
 
   const GroupedLoops* grouped;
+
+  void (*finish)(const Finish<float>& finish);
+  void (*finish_bfloat16)(const Finish<bfloat16_bits>& finish);
 
   // Null where the instruction set has no products of bfloat16.
   void (*multiply_pairs)(const PairProduct& product) = nullptr;

@@ -275,6 +275,34 @@ void output_of_frequencies(const TiledImage& image, const Frequencies& from, int
   }
 }
 
+// ---- What follows a product
+
+template <typename T>
+MOX_INLINE void finish_rows(const Finish<T>& f) {
+  for (int64_t r = 0; r < f.rows; ++r) {
+    const float* sums = f.sums + r * f.sums_row;
+    T* y = f.y + r * f.y_row;
+    for (int64_t c = 0; c < f.columns; c += kWidth) {
+      const int64_t left = f.columns - c;
+      Vector bias = {};
+      if (f.epilogue.bias) {
+        if (left >= kWidth)
+          bias = load(f.epilogue.bias + c);
+        else
+          __builtin_memcpy(&bias, f.epilogue.bias + c, left * sizeof(float));
+      }
+      const Vector v = clamped(load(sums + c) + bias, f.epilogue);
+      if (left >= kWidth) {
+        store(y + c, v);
+      } else {
+        T last[kWidth];
+        store(last, v);
+        __builtin_memcpy(y + c, last, left * sizeof(T));
+      }
+    }
+  }
+}
+
 constexpr ConvolutionLoops kLoops = {
     .columns = kColumns,
     .multiply = multiply,
@@ -291,6 +319,8 @@ constexpr ConvolutionLoops kLoops = {
            const Frequencies& to) { transform_gradient_of(image, dy, filters, begin, end, to); },
     .output_of_frequencies = output_of_frequencies,
     .grouped = &kGroupedLoops,
+    .finish = [](const Finish<float>& f) { finish_rows(f); },
+    .finish_bfloat16 = [](const Finish<bfloat16_bits>& f) { finish_rows(f); },
 };
 
 }  // namespace

@@ -21,6 +21,21 @@ void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter
 // come into the second cache meanwhile.
 void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, const float* then);
 
+// All parts, after a result is there.
+void call_for_parts(const RowsDone& done, int64_t rows, const Resources& on);
+
+// 1x1 filters: products of the pixels and the filter as they lie.
+int64_t pointwise_size(const Convolution& c, bool float32, const Resources& on);
+template <typename T>
+void pointwise_pack(const Convolution& c, const T* filter, float* packed, const Resources& on);
+template <typename T>
+void pointwise(const Convolution& c, const T* x, const float* packed, const Epilogue& epilogue, T* y,
+               const RowsDone& done, const Resources& on);
+// With stride 1.
+template <typename T>
+void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
+                              const Resources& on);
+
 // As products of matrices. Packed: [filters / loops.columns][filter_height * filter_width * channels][loops.columns].
 int64_t direct_size(const Convolution& c, const Resources& on);
 void direct_pack(const Convolution& c, const float* filter, float* packed, const Resources& on);

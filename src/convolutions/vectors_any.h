@@ -28,6 +28,17 @@ MOX_INLINE Vector load(const bfloat16_bits* p) {
 }
 MOX_INLINE void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof(v)); }
 
+// As bfloat16, rounded to nearest, ties to even.
+MOX_INLINE Halves rounded(Vector v) {
+  const Bits bits = reinterpret_cast<Bits>(v), nan = bits >> 16 | 0x40;
+  const Bits nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return __builtin_convertvector(v == v ? nearest : nan, Halves);
+}
+MOX_INLINE void store(bfloat16_bits* p, Vector v) {
+  const Halves halves = rounded(v);
+  __builtin_memcpy(p, &halves, sizeof(halves));
+}
+
 MOX_INLINE Vector clamped(Vector v, const Epilogue& epilogue) {
   v = v < epilogue.floor ? epilogue.floor + Vector{} : v;  // in this order a NaN passes
   return v > epilogue.ceiling ? epilogue.ceiling + Vector{} : v;

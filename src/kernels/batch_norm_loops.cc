@@ -32,33 +32,58 @@ int64_t block_rows(int64_t channels) {
   return std::clamp<int64_t>(kBlockBytes / static_cast<int64_t>(channels * sizeof(T)), 4, 512);
 }
 
-template <typename T>
-MOX_INLINE void block_moments(const T* __restrict x, int64_t rows, int64_t channels, float* __restrict mean,
-                              float* __restrict squares) {
-  std::fill_n(mean, channels, 0.f);
-  std::fill_n(squares, channels, 0.f);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < channels; ++c) mean[c] += load(x + r * channels + c);
-  const float share = 1.f / static_cast<float>(rows);
-  for (int64_t c = 0; c < channels; ++c) mean[c] *= share;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < channels; ++c) {
-      const float deviation = load(x + r * channels + c) - mean[c];
-      squares[c] += deviation * deviation;
+// Rows that are summed before the sums of their channels are read and written.
+constexpr int64_t kRowsAtOnce = 4;
+
+template <typename T, int64_t kRows>
+MOX_INLINE void sum_rows(const T* __restrict x, int64_t channels, const float* __restrict near, float* __restrict sums,
+                         float* __restrict squares, float* __restrict deviations) {
+  for (int64_t c = 0; c < channels; ++c) {
+    float sum = 0, square = 0, deviation = 0;
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < kRows; ++k) {
+      const float v = load(x + k * channels + c), d = v - near[c];
+      sum += v;
+      square += d * d;
+      deviation += d;
     }
+    sums[c] += sum;
+    squares[c] += square;
+    deviations[c] += deviation;
+  }
+}
+
+// Mean and sum of squared deviations, by those from `near`. A mean near 0 keeps its digits, as well: it is of the
+// numbers themselves. `scratch`: channels.
+template <typename T>
+MOX_INLINE void block_moments(const T* __restrict x, int64_t rows, int64_t channels, const float* __restrict near,
+                              float* __restrict mean, float* __restrict squares, float* __restrict scratch) {
+  for (float* sums : {mean, squares, scratch}) std::fill_n(sums, channels, 0.f);
+  int64_t r = 0;
+  for (; r + kRowsAtOnce <= rows; r += kRowsAtOnce)
+    sum_rows<T, kRowsAtOnce>(x + r * channels, channels, near, mean, squares, scratch);
+  for (; r < rows; ++r) sum_rows<T, 1>(x + r * channels, channels, near, mean, squares, scratch);
+  const float share = 1.f / static_cast<float>(rows);
+  for (int64_t c = 0; c < channels; ++c) {
+    mean[c] *= share;
+    const float square = squares[c] - scratch[c] * scratch[c] * share;
+    squares[c] = square < 0 ? 0 : square;  // in this order a NaN passes
+  }
 }
 
 template <typename T>
-MOX_INLINE void range_moments(const T* x, int64_t begin, int64_t end, int64_t channels, float* mean, float* squares,
-                              float* scratch) {
+MOX_INLINE void add_range(const T* x, int64_t begin, int64_t end, int64_t channels, int64_t* total, float* mean,
+                          float* squares, float* scratch) {
   const int64_t block = block_rows<T>(channels);
-  int64_t total = 0;
-  std::fill_n(mean, channels, 0.f);
-  std::fill_n(squares, channels, 0.f);
   for (int64_t r = begin; r < end; r += block) {
     const int64_t rows = std::min(block, end - r);
-    block_moments(x + r * channels, rows, channels, scratch, scratch + channels);
-    join_moments(channels, rows, scratch, scratch + channels, &total, mean, squares);
+    if (*total == 0) {  // near what follows, more or less
+      std::fill_n(squares, channels, 0.f);
+      for (int64_t c = 0; c < channels; ++c) mean[c] = load(x + r * channels + c);
+    }
+    block_moments(x + r * channels, rows, channels, mean, scratch, scratch + channels, scratch + 2 * channels);
+    if (*total == 0) std::fill_n(mean, channels, 0.f);
+    join_moments(channels, rows, scratch, scratch + channels, total, mean, squares);
   }
 }
 
@@ -106,25 +131,38 @@ MOX_INLINE float masked(const T* dy, const T* more_dy, const T* x, const T* y, f
   return ((v > clamp.floor) & (v < clamp.ceiling)) ? g : 0.f;
 }
 
-template <typename T, bool kTwo, MaskOf kMask, bool kKeep>
-MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* __restrict sum_g,
+template <typename T, bool kTwo, MaskOf kMask, bool kKeep, int64_t kRows>
+MOX_INLINE void sums_of_some(const NormalizationGradient<T>& n, int64_t row, float* __restrict sum_g,
                              float* __restrict sum_gx) {
   const T *dy = n.dy, *more = n.more_dy, *__restrict x = n.x, *__restrict y = n.y;
   const float* __restrict scale = n.scale, * __restrict shift = n.shift, * __restrict mean = n.mean;
   T* kept = n.g;  // may be dy's memory
   const Clamp clamp = n.clamp;
   const int64_t channels = n.channels;
-  for (int64_t r = begin * channels; r < end * channels; r += channels) {
 #pragma GCC ivdep
-    for (int64_t c = 0; c < channels; ++c) {
-      const int64_t i = r + c;
+  for (int64_t c = 0; c < channels; ++c) {
+    float of_g = 0, of_gx = 0;
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < kRows; ++k) {
+      const int64_t i = (row + k) * channels + c;
       const float g = masked<T, kTwo, kMask>(dy + i, more + (kTwo ? i : 0), x + i, y + (kMask == MaskOf::kY ? i : 0),
                                              scale[c], shift[c], clamp);
       if constexpr (kKeep) store(kept + i, g);
-      sum_g[c] += g;
-      sum_gx[c] += g * (load(x + i) - mean[c]);
+      of_g += g;
+      of_gx += g * (load(x + i) - mean[c]);
     }
+    sum_g[c] += of_g;
+    sum_gx[c] += of_gx;
   }
+}
+
+template <typename T, bool kTwo, MaskOf kMask, bool kKeep>
+MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* __restrict sum_g,
+                             float* __restrict sum_gx) {
+  int64_t r = begin;
+  for (; r + kRowsAtOnce <= end; r += kRowsAtOnce)
+    sums_of_some<T, kTwo, kMask, kKeep, kRowsAtOnce>(n, r, sum_g, sum_gx);
+  for (; r < end; ++r) sums_of_some<T, kTwo, kMask, kKeep, 1>(n, r, sum_g, sum_gx);
 }
 
 template <typename T>
@@ -196,13 +234,13 @@ void join_moments(int64_t channels, int64_t count, const float* mean, const floa
   *total = sum;
 }
 
-MOX_FOR_EACH_CPU void moments(const float* x, int64_t begin, int64_t end, int64_t channels, float* mean, float* squares,
-                              float* scratch) {
-  range_moments(x, begin, end, channels, mean, squares, scratch);
+MOX_FOR_EACH_CPU void add_moments(const float* x, int64_t begin, int64_t end, int64_t channels, int64_t* total,
+                                  float* mean, float* squares, float* scratch) {
+  add_range(x, begin, end, channels, total, mean, squares, scratch);
 }
-MOX_FOR_EACH_CPU void moments(const bfloat16_bits* x, int64_t begin, int64_t end, int64_t channels, float* mean,
-                              float* squares, float* scratch) {
-  range_moments(x, begin, end, channels, mean, squares, scratch);
+MOX_FOR_EACH_CPU void add_moments(const bfloat16_bits* x, int64_t begin, int64_t end, int64_t channels, int64_t* total,
+                                  float* mean, float* squares, float* scratch) {
+  add_range(x, begin, end, channels, total, mean, squares, scratch);
 }
 
 MOX_FOR_EACH_CPU void normalize(const Normalization<float>& n, int64_t begin, int64_t end) {

@@ -11,11 +11,13 @@ namespace mox::kernels {
 // bfloat16 as its bits.
 using bfloat16_bits = uint16_t;
 
-// Mean and sum of squared deviations of rows [begin, end), a channel: blocks that stay in the cache, joined pairwise
-// (Chan, Golub, LeVeque 1979), so that a large mean costs no digits. `scratch`: 2 * channels.
-void moments(const float* x, int64_t begin, int64_t end, int64_t channels, float* mean, float* squares, float* scratch);
-void moments(const bfloat16_bits* x, int64_t begin, int64_t end, int64_t channels, float* mean, float* squares,
-             float* scratch);
+// Adds rows [begin, end) to the mean and the sum of squared deviations of the `*total` rows so far, a channel: blocks
+// that stay in the cache, joined pairwise (Chan, Golub, LeVeque 1979), each with its deviations from about the mean, so
+// that a large mean costs no digits. `scratch`: 3 * channels.
+void add_moments(const float* x, int64_t begin, int64_t end, int64_t channels, int64_t* total, float* mean,
+                 float* squares, float* scratch);
+void add_moments(const bfloat16_bits* x, int64_t begin, int64_t end, int64_t channels, int64_t* total, float* mean,
+                 float* squares, float* scratch);
 
 // Adds the moments of `count` more rows to those of `*total` rows.
 void join_moments(int64_t channels, int64_t count, const float* mean, const float* squares, int64_t* total,
@@ -45,7 +47,7 @@ struct NormalizationGradient {
   T* g;  // kept when not null: the gradient of the side
   T* dx;
 };
-// Sums over rows of g and g * (x - mean).
+// Adds the sums over rows of g and g * (x - mean).
 void gradient_sums(const NormalizationGradient<float>& n, int64_t begin, int64_t end, float* sum_g, float* sum_gx);
 void gradient_sums(const NormalizationGradient<bfloat16_bits>& n, int64_t begin, int64_t end, float* sum_g,
                    float* sum_gx);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <type_traits>
 #include <vector>
 
 #include "convolutions/convolution.h"
@@ -54,6 +55,36 @@ inline absl::Status shape_of(const tf::Tensor& sizes, tf::TensorShape* shape) {
   return tf::TensorShapeUtils::MakeShape(sizes.vec<int32_t>(), shape);
 }
 
+// Scratch memory and threads of one computation.
+class Work {
+ public:
+  explicit Work(tf::OpKernelContext* context) : context_(context) {}
+
+  convolutions::Resources resources() {
+    tf::thread::ThreadPool* pool = context_->device()->tensorflow_cpu_worker_threads()->workers;
+    return {*convolutions::convolution_loops(), context_->device()->tensorflow_cpu_worker_threads()->num_threads,
+            [pool](int64_t parts, const std::function<void(int64_t)>& work) {
+              if (parts == 1) return work(0);
+              pool->ParallelFor(parts, tf::thread::ThreadPool::SchedulingParams::Fixed(1),
+                                [&](int64_t first, int64_t last) {
+                                  for (int64_t part = first; part < last; ++part) work(part);
+                                });
+            },
+            [this](int64_t count) { return scratch(count); }};
+  }
+  float* scratch(int64_t count) {
+    tf::Tensor tensor;
+    const absl::Status status = context_->allocate_temp(tf::DT_FLOAT, {count}, &tensor);
+    if (!status.ok()) throw status;
+    kept_.push_back(tensor);
+    return tensor.flat<float>().data();
+  }
+
+ private:
+  tf::OpKernelContext* context_;
+  std::vector<tf::Tensor> kept_;
+};
+
 // `groups`: of channels; the filter has the channels of one (1: all).
 template <typename T>
 class ConvolutionBase : public tf::OpKernel {
@@ -67,35 +98,7 @@ class ConvolutionBase : public tf::OpKernel {
   }
 
  protected:
-  // Scratch memory and threads of one computation.
-  class Work {
-   public:
-    explicit Work(tf::OpKernelContext* context) : context_(context) {}
-
-    convolutions::Resources resources() {
-      tf::thread::ThreadPool* pool = context_->device()->tensorflow_cpu_worker_threads()->workers;
-      return {*convolutions::convolution_loops(), context_->device()->tensorflow_cpu_worker_threads()->num_threads,
-              [pool](int64_t parts, const std::function<void(int64_t)>& work) {
-                if (parts == 1) return work(0);
-                pool->ParallelFor(parts, tf::thread::ThreadPool::SchedulingParams::Fixed(1),
-                                  [&](int64_t first, int64_t last) {
-                                    for (int64_t part = first; part < last; ++part) work(part);
-                                  });
-              },
-              [this](int64_t count) { return scratch(count); }};
-    }
-    float* scratch(int64_t count) {
-      tf::Tensor tensor;
-      const absl::Status status = context_->allocate_temp(tf::DT_FLOAT, {count}, &tensor);
-      if (!status.ok()) throw status;
-      kept_.push_back(tensor);
-      return tensor.flat<float>().data();
-    }
-
-   private:
-    tf::OpKernelContext* context_;
-    std::vector<tf::Tensor> kept_;
-  };
+  using Work = kernels::Work;
 
   // Calls compute(Work*); no memory for it is an error of the operation.
   template <typename Compute>
@@ -160,6 +163,18 @@ class ConvolutionBase : public tf::OpKernel {
       for (int64_t i = part * kBlock; i < std::min(count, (part + 1) * kBlock); ++i)
         rounded[i] = static_cast<Eigen::bfloat16>(sums[i]);
     });
+  }
+
+  // A filter or a bias, which is computed with in float32.
+  static const float* widened(const tf::Tensor& tensor, Work* work) {
+    if constexpr (std::is_same_v<T, float>) {
+      return tensor.flat<float>().data();
+    } else {
+      float* to = work->scratch(tensor.NumElements());
+      const auto from = tensor.flat<T>();
+      for (int64_t i = 0; i < tensor.NumElements(); ++i) to[i] = static_cast<float>(from(i));
+      return to;
+    }
   }
 
   int64_t groups() const { return groups_; }

@@ -1,12 +1,13 @@
 // TensorFlow's operations of convolutions/convolution.h, with the inputs of Conv2D and its gradients;
 // passes/fast_convolutions.h puts them in their place. The bias and the clamp of ReLU or ReLU6 that follow a
-// convolution are computed with it.
+// convolution are computed with it, and the moments for a batch norm.
 #include <fmt/format.h>
 
 #include "base/mutex.h"
 #include "convolutions/convolution.h"
 #include "kernels/clamp.h"
 #include "kernels/convolution_op.h"
+#include "kernels/moments_of_output.h"
 #include "tensorflow/core/framework/op.h"
 
 namespace mox::kernels {
@@ -17,28 +18,36 @@ using convolutions::Convolution;
 using convolutions::Direction;
 using convolutions::Epilogue;
 using convolutions::Resources;
+using convolutions::RowParts;
+using convolutions::RowsDone;
 
 // is_filter_const: every run has the same filter, as oneDNN's operations call it (passes/constant_filters.cc): it is
 // packed once.
+// moments: of y, as those of MoxMoments.
 REGISTER_OP("MoxConvolution")
     .Input("x: T")
     .Input("filter: T")
     .Input("bias: num_bias * T")
     .Output("y: T")
-    .Attr("T: {float}")
+    .Output("moments: num_moments * float")
+    .Attr("T: {float, bfloat16}")
     .Attr("num_bias: int >= 0 = 0")
+    .Attr("num_moments: int >= 0 = 0")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .Attr("activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("is_filter_const: bool = false")
-    .SetShapeFn(shape_of_output);
+    .SetShapeFn([](tf::shape_inference::InferenceContext* c) {
+      TF_RETURN_IF_ERROR(shape_of_output(c));
+      return shapes_of_moments(c);
+    });
 
 REGISTER_OP("MoxConvolutionInputGradient")
     .Input("input_sizes: int32")
     .Input("filter: T")
     .Input("dy: T")
     .Output("dx: T")
-    .Attr("T: {float}")
+    .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<0>);
@@ -60,18 +69,21 @@ bool is_fast_for(const Convolution& c) {
   return is_fast(kDirection, c, std::is_same_v<T, float>);
 }
 
-class ConvolutionOp : public ConvolutionBase<float> {
+template <typename T>
+class ConvolutionOp : public ConvolutionBase<T> {
  public:
-  explicit ConvolutionOp(tf::OpKernelConstruction* context) : ConvolutionBase(context) {
+  explicit ConvolutionOp(tf::OpKernelConstruction* context) : ConvolutionBase<T>(context) {
     std::string activation;
     int num_bias = 0;
     OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
     OP_REQUIRES_OK(context, context->GetAttr("num_bias", &num_bias));
+    OP_REQUIRES_OK(context, context->GetAttr("num_moments", &num_moments_));
     OP_REQUIRES_OK(context, context->GetAttr("is_filter_const", &is_filter_constant_));
     OP_REQUIRES(context, num_bias <= 1,
                 absl::InvalidArgumentError(fmt::format("num_bias is 0 or 1, not {}", num_bias)));
     OP_REQUIRES(context, num_bias == 1 || activation.empty(),
                 absl::InvalidArgumentError("convolution: an activation needs a bias"));
+    OP_REQUIRES_OK(context, check_num_moments(num_moments_));
     has_bias_ = num_bias == 1;
     clamp_ = clamp_of(activation);
   }
@@ -79,66 +91,72 @@ class ConvolutionOp : public ConvolutionBase<float> {
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &x = context->input(0), &filter = context->input(1);
     Convolution c;
-    OP_REQUIRES_OK(context, describe(x.shape(), filter.shape(), is_fast_for<float, Direction::kForward>, &c));
+    OP_REQUIRES_OK(context, this->describe(x.shape(), filter.shape(), is_fast_for<T, Direction::kForward>, &c));
     if (has_bias_)
       OP_REQUIRES(context, context->input(2).dims() == 1 && context->input(2).dim_size(0) == c.filters,
                   absl::InvalidArgumentError(fmt::format("convolution: expected a bias of {} numbers, got {}",
                                                          c.filters, context->input(2).shape().DebugString())));
     tf::Tensor* y = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, output_shape(c), &y));
-    if (y->NumElements() == 0) return;
-    with_work(context, [&](Work* work) {
-      const Epilogue epilogue{has_bias_ ? context->input(2).flat<float>().data() : nullptr, clamp_.floor,
-                              clamp_.ceiling};
-      const Resources resources = work->resources();
-      const Algorithm algorithm = algorithm_of(c, is_filter_constant_);
-      convolve(c, algorithm, x.flat<float>().data(), packed_filter(c, algorithm, filter, work), epilogue,
-               y->flat<float>().data(), resources);
-    });
+    OP_REQUIRES_OK(context, context->allocate_output(0, this->output_shape(c), &y));
+    const RowParts parts(c.batch * c.out_height * c.out_width);
+    MomentsOfOutput<T> moments(num_moments_, parts, c.filters, y);
+    if (y->NumElements() > 0)
+      this->with_work(context, [&](auto* work) {
+        const Epilogue epilogue{has_bias_ ? this->widened(context->input(2), work) : nullptr, clamp_.floor,
+                                clamp_.ceiling};
+        const Algorithm algorithm = algorithm_of(c, is_filter_constant_, kFloat32);
+        convolve(c, algorithm, elements<T>(x), packed_filter(c, algorithm, filter, work), epilogue, elements<T>(y),
+                 moments.rows_done(), work->resources());
+      });
+    if (context->status().ok()) OP_REQUIRES_OK(context, moments.give(context));
   }
 
  private:
+  using typename ConvolutionBase<T>::Work;
+  static constexpr bool kFloat32 = std::is_same_v<T, float>;
+
   const float* packed_filter(const Convolution& c, Algorithm algorithm, const tf::Tensor& filter, Work* work) {
     const Resources resources = work->resources();
-    const int64_t size = packed_size(c, algorithm, resources);
+    const int64_t size = packed_size(c, algorithm, resources, kFloat32);
     if (!is_filter_constant_) {
       float* packed = work->scratch(size);
-      pack(c, algorithm, filter.flat<float>().data(), packed, resources);
+      pack(c, algorithm, elements<T>(filter), packed, resources);
       return packed;
     }
     MutexLock lock(mutex_);
-    tf::Tensor& kept = algorithm == Algorithm::kWinograd ? for_winograd_ : for_direct_;
+    tf::Tensor& kept = algorithm == Algorithm::kWinograd ? for_winograd_ : for_products_;
     if (kept.NumElements() != size) {
       kept = tf::Tensor(tf::DT_FLOAT, {size});
-      pack(c, algorithm, filter.flat<float>().data(), kept.flat<float>().data(), resources);
+      pack(c, algorithm, elements<T>(filter), kept.flat<float>().data(), resources);
     }
     return kept.flat<float>().data();
   }
 
   bool has_bias_ = false, is_filter_constant_ = false;
+  int num_moments_ = 0;
   Clamp clamp_{};
   Mutex mutex_;
-  tf::Tensor for_winograd_ MOX_GUARDED_BY(mutex_), for_direct_ MOX_GUARDED_BY(mutex_);
+  tf::Tensor for_winograd_ MOX_GUARDED_BY(mutex_), for_products_ MOX_GUARDED_BY(mutex_);
 };
 
-class InputGradientOp : public ConvolutionBase<float> {
+template <typename T>
+class InputGradientOp : public ConvolutionBase<T> {
  public:
-  using ConvolutionBase::ConvolutionBase;
+  using ConvolutionBase<T>::ConvolutionBase;
 
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &filter = context->input(1), &dy = context->input(2);
     tf::TensorShape shape;
     OP_REQUIRES_OK(context, shape_of(context->input(0), &shape));
     Convolution c;
-    OP_REQUIRES_OK(context, describe(shape, filter.shape(), is_fast_for<float, Direction::kInputGradient>, &c));
-    OP_REQUIRES_OK(context, check_gradient(c, dy));
+    OP_REQUIRES_OK(context, this->describe(shape, filter.shape(), is_fast_for<T, Direction::kInputGradient>, &c));
+    OP_REQUIRES_OK(context, this->check_gradient(c, dy));
     tf::Tensor* dx = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
-    if (dy.NumElements() == 0) return dx->flat<float>().setZero(), void();
-    with_work(context, [&](Work* work) {
-      gradient_of_input(c, filter.flat<float>().data(), dy.flat<float>().data(), dx->flat<float>().data(),
-                        work->resources());
+    if (dy.NumElements() == 0) return dx->flat<T>().setZero(), void();
+    this->with_work(context, [&](auto* work) {
+      gradient_of_input(c, elements<T>(filter), elements<T>(dy), elements<T>(dx), RowsDone{}, work->resources());
     });
   }
 };
@@ -166,8 +184,13 @@ class FilterGradientOp : public ConvolutionBase<T> {
   }
 };
 
-REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU), ConvolutionOp);
-REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU), InputGradientOp);
+#define MOX_REGISTER(T)                                                                                              \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"), ConvolutionOp<T>);   \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"),         \
+                          InputGradientOp<T>);
+MOX_REGISTER(float)
+MOX_REGISTER(Eigen::bfloat16)
+#undef MOX_REGISTER
 #define MOX_REGISTER(T, Gradient)                                    \
   REGISTER_KERNEL_BUILDER(Name("MoxConvolutionFilterGradient")       \
                               .Device(tf::DEVICE_CPU)                \

@@ -88,18 +88,6 @@ class DepthwiseBase : public ConvolutionBase<T> {
     return absl::InvalidArgumentError(fmt::format("gradient of a depthwise convolution: expected {}, got {}",
                                                   shape_of_y(d).DebugString(), dy.shape().DebugString()));
   }
-
-  // A filter or a bias, which is computed with in float32.
-  static const float* widened(const tf::Tensor& tensor, Work* work) {
-    if constexpr (std::is_same_v<T, float>) {
-      return tensor.flat<float>().data();
-    } else {
-      float* to = work->scratch(tensor.NumElements());
-      const auto from = tensor.flat<T>();
-      for (int64_t i = 0; i < tensor.NumElements(); ++i) to[i] = static_cast<float>(from(i));
-      return to;
-    }
-  }
 };
 
 template <typename T>

@@ -1,0 +1,204 @@
+// Convolutions with 1x1 filters: the matrix of pixels times the filter, as they lie in memory.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <type_traits>
+
+#include "convolutions/parts.h"
+
+namespace mox::convolutions {
+namespace {
+
+// What numbers are multiplied as: float32 one by one, bfloat16 by pairs that lie side by side.
+template <typename T>
+using Multiplied = std::conditional_t<std::is_same_v<T, float>, float, uint32_t>;
+template <typename T>
+constexpr int64_t kNumbers = sizeof(Multiplied<T>) / sizeof(T);
+
+void multiply(const ConvolutionLoops& loops, const Product& product) { loops.multiply(product); }
+void multiply(const ConvolutionLoops& loops, const PairProduct& product) { loops.multiply_pairs(product); }
+void finish(const ConvolutionLoops& loops, const Finish<float>& finish) { loops.finish(finish); }
+void finish(const ConvolutionLoops& loops, const Finish<bfloat16_bits>& finish) { loops.finish_bfloat16(finish); }
+
+bool changes(const Epilogue& e) {
+  constexpr Epilogue kNothing{};
+  return e.bias || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
+}
+
+int64_t packed_size(int64_t depth, int64_t columns, bool float32, const Resources& on) {
+  return (float32 ? depth : depth / 2) * round_up(columns, on.loops.columns);
+}
+
+// `bytes` from `data` on come into the second cache while a product is computed.
+Ahead ahead_of(const void* data, int64_t bytes, int64_t depth) {
+  constexpr int64_t kLine = 64;
+  if (!data) return {};
+  return {data, (bytes + depth * kLine - 1) / (depth * kLine), depth * kLine, kLine};
+}
+
+// y [rows, columns] = clamp(left [rows, depth] * right + bias).
+template <typename T>
+struct Task {
+  using Element = Multiplied<T>;
+
+  const Convolution* gathered;  // whose pixels are gathered into rows; null: they lie side by side
+  const T* x;
+  int64_t depth, columns;
+  const Element* packed;
+  const Epilogue& epilogue;
+  T* y;
+  RowParts rows;
+  const RowsDone& done;
+  const Resources& on;
+
+  static constexpr int64_t kUnit = RowParts::kUnit, kMostRows = 96;
+  int64_t elements() const { return depth / kNumbers<T>; }
+  // Sums go to y at once.
+  bool in_place() const { return std::is_same_v<T, float> && columns % kLanes == 0; }
+  int64_t gathered_row() const { return elements() + kLanes; }
+
+  // Scratch memory of a thread, in floats.
+  int64_t gathered_size() const { return gathered ? kMostRows * gathered_row() : 0; }
+  int64_t sums_size() const { return in_place() ? 0 : kMostRows * round_up(columns, kLanes); }
+
+  // Pixels at a time: with a filter that stays in the second cache as few as fill the first one; a larger one is read
+  // for many.
+  int64_t rows_at_once() const {
+    constexpr int64_t kFirstCache = 8 * 1024, kSecondCache = 96 * 1024, kFilter = 256 * 1024;
+    const bool small = elements() * columns <= kFilter;
+    const int64_t fit = (small ? kFirstCache : kSecondCache) / elements() / kUnit * kUnit;
+    return std::clamp(fit, small ? kUnit : 4 * kUnit, kMostRows);
+  }
+
+  // Rows [begin, end), columns [k0, k1) by the thread that has this scratch memory.
+  void compute(int64_t begin, int64_t end, int64_t k0, int64_t k1, float* scratch) const {
+    ProductOf<Element> product{.rows = end - begin, .columns = round_up(k1 - k0, kLanes), .depth = elements(),
+                               .left = reinterpret_cast<const Element*>(x + begin * depth), .left_row = elements(),
+                               .left_depth = 1, .right = packed + k0 * elements(),
+                               .right_panel = elements() * on.loops.columns, .right_depth = on.loops.columns};
+    if (gathered) {
+      auto* left = reinterpret_cast<Element*>(scratch);
+      for (int64_t r = begin; r < end; ++r)
+        copy_window(*gathered, x, r, 0, 0, depth, reinterpret_cast<T*>(left + (r - begin) * gathered_row()));
+      product.left = left;
+      product.left_row = gathered_row();
+    } else {
+      // The next rows, as many.
+      product.ahead[0] = ahead_of(x + end * depth, (end - begin) * depth * sizeof(T), elements());
+    }
+    for (int i = 0; i < 3 && done.call; ++i)
+      if (done.reads[i])
+        product.ahead[i + 1] = ahead_of(static_cast<const T*>(done.reads[i]) + begin * columns + k0,
+                                        (end - begin) * columns * sizeof(T), elements());
+    T* to = y + begin * columns + k0;
+    float* sums = in_place() ? reinterpret_cast<float*>(to) : scratch + gathered_size();
+    const int64_t sums_row = in_place() ? columns : product.columns;
+    product.product = sums;
+    product.product_row = sums_row;
+    multiply(on.loops, product);
+    if (!in_place() || changes(epilogue))
+      finish(on.loops, Finish<T>{end - begin, k1 - k0, sums, sums_row,
+                                 {epilogue.bias ? epilogue.bias + k0 : nullptr, epilogue.floor, epilogue.ceiling},
+                                 to, columns});
+  }
+
+  void compute_part(int64_t part, int64_t k0, int64_t k1, float* scratch) const {
+    const int64_t first = rows.begin(part), last = rows.begin(part + 1), most = rows_at_once();
+    if (first == last) return;
+    const int64_t calls = (last - first + most - 1) / most, step = round_up((last - first + calls - 1) / calls, kUnit);
+    for (int64_t r = first; r < last; r += step) {
+      const int64_t end = std::min(r + step, last);
+      compute(r, end, k0, k1, scratch);
+      if (done.call && k1 - k0 == columns) done.call(part, r, end);
+    }
+  }
+
+  void run() const {
+    const int64_t panel = on.loops.columns, panels = (columns + panel - 1) / panel;
+    const int64_t by_columns =
+        rows.parts >= 2 * on.threads ? 1 : std::min(panels, (2 * on.threads + rows.parts - 1) / rows.parts);
+    const int64_t blocks = rows.parts * by_columns, workers = std::min(on.threads, blocks),
+                  each = round_up(gathered_size() + sums_size(), kLanes);
+    float* scratch = each > 0 ? on.scratch(workers * each) : nullptr;
+    std::atomic<int64_t> next{0};
+    on.run(workers, [&](int64_t worker) {
+      for (int64_t block = next++; block < blocks; block = next++) {
+        const int64_t column = block % by_columns;
+        compute_part(block / by_columns, panels * column / by_columns * panel,
+                     std::min(columns, panels * (column + 1) / by_columns * panel), scratch + worker * each);
+      }
+    });
+    if (by_columns > 1) call_for_parts(done, rows.rows, on);
+  }
+};
+
+// A panel of the filter's transpose: right(f, c) = filter[c][f] for columns c of [first, last).
+template <typename E>
+void transpose_panel(const E* filter, int64_t depth, int64_t first, int64_t last, int64_t panel, E* to) {
+  constexpr int64_t kBlock = 16;
+  for (int64_t f = 0; f < depth; f += kBlock) {
+    const int64_t end = std::min(f + kBlock, depth);
+    for (int64_t c = first; c < last; ++c)
+      for (int64_t i = f; i < end; ++i) to[i * panel + c - first] = filter[c * depth + i];
+    if (last - first < panel)
+      for (int64_t i = f; i < end; ++i) std::memset(to + i * panel + last - first, 0, (panel - last + first) * sizeof(E));
+  }
+}
+
+}  // namespace
+
+int64_t pointwise_size(const Convolution& c, bool float32, const Resources& on) {
+  return packed_size(c.channels, c.filters, float32, on);
+}
+
+template <typename T>
+void pointwise_pack(const Convolution& c, const T* filter, float* packed, const Resources& on) {
+  const int64_t panel = on.loops.columns, depth = c.channels / kNumbers<T>;
+  on.run((c.filters + panel - 1) / panel, [&](int64_t p) {
+    const int64_t width = std::min(panel, c.filters - p * panel);
+    auto* to = reinterpret_cast<Multiplied<T>*>(packed) + p * depth * panel;
+    if (width < panel) std::memset(to, 0, depth * panel * sizeof(*to));
+    if constexpr (std::is_same_v<T, float>) {
+      for (int64_t d = 0; d < depth; ++d)
+        std::memcpy(to + d * panel, filter + d * c.filters + p * panel, width * sizeof(float));
+    } else {
+      on.loops.interleave(filter + p * panel, c.filters, c.channels, width, to, panel);
+    }
+  });
+}
+
+template <typename T>
+void pointwise(const Convolution& c, const T* x, const float* packed, const Epilogue& epilogue, T* y,
+               const RowsDone& done, const Resources& on) {
+  Task<T>{c.stride > 1 || c.pad_top > 0 || c.pad_left > 0 ? &c : nullptr, x, c.channels, c.filters,
+          reinterpret_cast<const Multiplied<T>*>(packed), epilogue, y,
+          RowParts(c.batch * c.out_height * c.out_width), done, on}
+      .run();
+}
+
+template <typename T>
+void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
+                              const Resources& on) {
+  using Element = Multiplied<T>;
+  const int64_t panel = on.loops.columns, depth = c.filters / kNumbers<T>;
+  auto* packed = reinterpret_cast<Element*>(
+      on.scratch(packed_size(c.filters, c.channels, std::is_same_v<T, float>, on)));
+  on.run((c.channels + panel - 1) / panel, [&](int64_t p) {
+    transpose_panel(reinterpret_cast<const Element*>(filter), depth, p * panel, std::min(c.channels, (p + 1) * panel),
+                    panel, packed + p * depth * panel);
+  });
+  const Epilogue nothing;
+  Task<T>{nullptr, dy, c.filters, c.channels, packed, nothing, dx, RowParts(c.batch * c.height * c.width), done, on}
+      .run();
+}
+
+#define MOX_INSTANTIATE(T)                                                                                           \
+  template void pointwise_pack(const Convolution&, const T*, float*, const Resources&);                             \
+  template void pointwise(const Convolution&, const T*, const float*, const Epilogue&, T*, const RowsDone&,          \
+                          const Resources&);                                                                         \
+  template void pointwise_input_gradient(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&);
+MOX_INSTANTIATE(float)
+MOX_INSTANTIATE(bfloat16_bits)
+#undef MOX_INSTANTIATE
+
+}  // namespace mox::convolutions
