@@ -64,11 +64,7 @@ bool few_rows(const Convolution& c) {
 
 }  // namespace
 
-void call_for_parts(const RowsDone& done, int64_t rows, const Resources& on) {
-  if (!done.call) return;
-  const RowParts parts(rows);
-  on.run(parts.parts, [&](int64_t part) { done.call(part, parts.begin(part), parts.begin(part + 1)); });
-}
+bool takes_prologue(const Convolution& c) { return is_pointwise(c) && c.stride == 1; }
 
 bool is_fast(Direction direction, const Convolution& c, bool float32) {
   constexpr int64_t kShortRow = 16;
@@ -115,16 +111,16 @@ void pack(const Convolution& c, Algorithm algorithm, const T* filter, float* pac
 }
 
 template <typename T>
-void convolve(const Convolution& c, Algorithm algorithm, const T* x, const float* packed, const Epilogue& epilogue,
-              T* y, const RowsDone& done, const Resources& on) {
+void convolve(const Convolution& c, Algorithm algorithm, const T* x, const Prologue& prologue, const float* packed,
+              const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& on) {
   if constexpr (std::is_same_v<T, float>) {
     if (algorithm != Algorithm::kPointwise) {
       const auto compute = algorithm == Algorithm::kWinograd ? winograd : direct;
       compute(c, x, packed, epilogue, y, on);
-      return call_for_parts(done, c.batch * c.out_height * c.out_width, on);
+      return call_for_parts(done, parts_of_output(c), y, c.filters, on);
     }
   }
-  pointwise(c, x, packed, epilogue, y, done, on);
+  pointwise(c, x, prologue, packed, epilogue, y, done, on);
 }
 
 template <typename T>
@@ -133,28 +129,30 @@ void gradient_of_input(const Convolution& c, const T* filter, const T* dy, T* dx
   if constexpr (std::is_same_v<T, float>) {
     if (is_for_winograd(c)) {
       winograd_input_gradient(c, filter, dy, dx, on);
-      return call_for_parts(done, c.batch * c.height * c.width, on);
+      return call_for_parts(done, parts_of_input(c), dx, c.channels, on);
     }
   }
   pointwise_input_gradient(c, filter, dy, dx, done, on);
 }
 
 template <typename T>
-void gradient_of_filter(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on) {
-  if (!is_for_winograd(c)) return direct_filter_gradient(c, x, dy, dfilter, on);
+void gradient_of_filter(const Convolution& c, const T* x, const Prologue& prologue, const T* dy, float* dfilter,
+                        const Resources& on) {
+  if (!is_for_winograd(c)) return direct_filter_gradient(c, x, prologue, dy, dfilter, on);
   winograd_filter_gradient(c, x, dy, dfilter, on);
 }
 
-#define MOX_INSTANTIATE(T)                                                                                     \
-  template void pack(const Convolution&, Algorithm, const T*, float*, const Resources&);                       \
-  template void convolve(const Convolution&, Algorithm, const T*, const float*, const Epilogue&, T*,           \
-                         const RowsDone&, const Resources&);                                                   \
+#define MOX_INSTANTIATE(T)                                                                                            \
+  template void pack(const Convolution&, Algorithm, const T*, float*, const Resources&);                              \
+  template void convolve(const Convolution&, Algorithm, const T*, const Prologue&, const float*, const Epilogue&, T*, \
+                         const RowsDone&, const Resources&);                                                          \
   template void gradient_of_input(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&);
 MOX_INSTANTIATE(float)
 MOX_INSTANTIATE(bfloat16_bits)
 #undef MOX_INSTANTIATE
-template void gradient_of_filter(const Convolution&, const float*, const float*, float*, const Resources&);
-template void gradient_of_filter(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
+template void gradient_of_filter(const Convolution&, const float*, const Prologue&, const float*, float*,
                                  const Resources&);
+template void gradient_of_filter(const Convolution&, const bfloat16_bits*, const Prologue&, const bfloat16_bits*,
+                                 float*, const Resources&);
 
 }  // namespace mox::convolutions

@@ -23,6 +23,10 @@ struct Convolution {
 
 enum class Direction { kForward, kInputGradient, kFilterGradient };
 
+// What RowsDone is called with, for what convolve and gradient_of_input give.
+inline RowParts parts_of_output(const Convolution& c) { return RowParts(c.batch * c.out_height * c.out_width); }
+inline RowParts parts_of_input(const Convolution& c) { return RowParts(c.batch * c.height * c.width); }
+
 // Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 filters with stride 1 where
 // channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; 1x1 filters,
 // their gradients of inputs with stride 1; and all gradients by filters, a multiple of kLanes or 20 to 256, whose rows
@@ -53,18 +57,21 @@ template <typename T>
 void pack(const Convolution& convolution, Algorithm algorithm, const T* filter, float* packed,
           const Resources& resources);
 
+// Whether convolve and gradient_of_filter take a Prologue: 1x1 filters with stride 1.
+bool takes_prologue(const Convolution& convolution);
+
 // y = clamp(x * filter + bias).
 template <typename T>
-void convolve(const Convolution& convolution, Algorithm algorithm, const T* x, const float* packed,
-              const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& resources);
+void convolve(const Convolution& convolution, Algorithm algorithm, const T* x, const Prologue& prologue,
+              const float* packed, const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& resources);
 
-// Filters are [height, width, channels, filters].
+// Filters are [height, width, channels, filters]. dx may be null for 1x1 filters: its rows are only shown to `done`.
 template <typename T>
 void gradient_of_input(const Convolution& convolution, const T* filter, const T* dy, T* dx, const RowsDone& done,
                        const Resources& resources);
 
 template <typename T>
-void gradient_of_filter(const Convolution& convolution, const T* x, const T* dy, float* dfilter,
-                        const Resources& resources);
+void gradient_of_filter(const Convolution& convolution, const T* x, const Prologue& prologue, const T* dy,
+                        float* dfilter, const Resources& resources);
 
 }  // namespace mox::convolutions

@@ -112,7 +112,8 @@ class Floats {
   static constexpr int64_t kRows = 192, kPixels = kRows;  // of a chunk
   using Element = float;
 
-  Floats(const Convolution& c, const Share& s, const Resources& on) : c_(c), s_(s), on_(on) {}
+  Floats(const Convolution& c, const Prologue& prologue, const Share& s, const Resources& on)
+      : c_(c), prologue_(prologue), s_(s), on_(on) {}
 
   void gather_gradients(const float* dy, int64_t pixel, int64_t count, float* to) const {
     const int64_t filters = s_.filters(c_);
@@ -122,6 +123,9 @@ class Floats {
     }
   }
   void gather_windows(const float* x, int64_t pixel, int64_t count, const WindowRow& row, float* to) const {
+    if (prologue_.is_there())
+      return on_.loops.prepare({count, row.end - row.begin, x + pixel * c_.channels + row.begin, c_.channels,
+                                prologue_.from_channel(row.begin), to, left_row()});
     for (int64_t i = 0; i < count;) {
       const Run<float> run = run_at(c_, x, pixel + i, count - i, row);
       if (!run.from) copy_window(c_, x, pixel + i, row.filter_row, row.begin, row.end, to + i * left_row());
@@ -147,6 +151,7 @@ class Floats {
   }
 
   const Convolution& c_;
+  const Prologue& prologue_;
   const Share& s_;
   const Resources& on_;
 };
@@ -157,14 +162,21 @@ class Pairs {
   static constexpr int64_t kRows = 128, kPixels = 2 * kRows;  // of a chunk
   using Element = uint32_t;
 
-  Pairs(const Convolution& c, const Share& s, const Resources& on) : c_(c), s_(s), on_(on), windows_(2 * kColumns) {}
+  Pairs(const Convolution& c, const Prologue& prologue, const Share& s, const Resources& on)
+      : c_(c), prologue_(prologue), s_(s), on_(on), windows_(2 * kColumns) {}
 
   void gather_gradients(const bfloat16_bits* dy, int64_t pixel, int64_t count, uint32_t* to) const {
     on_.loops.interleave(dy + pixel * c_.filters + s_.k0, c_.filters, count, s_.filters(c_), to, right_row());
   }
   void gather_windows(const bfloat16_bits* x, int64_t pixel, int64_t count, const WindowRow& row, uint32_t* to) {
     const int64_t columns = row.end - row.begin;
-    for (int64_t i = 0; i < count;) {
+    for (int64_t i = 0; prologue_.is_there() && i < count; i += 2) {
+      const int64_t pair = std::min<int64_t>(2, count - i);
+      on_.loops.prepare_bfloat16({pair, columns, x + (pixel + i) * c_.channels + row.begin, c_.channels,
+                                  prologue_.from_channel(row.begin), windows_.data(), kColumns});
+      on_.loops.interleave(windows_.data(), kColumns, pair, columns, to + i / 2 * left_row(), left_row());
+    }
+    for (int64_t i = prologue_.is_there() ? count : 0; i < count;) {
       Run<bfloat16_bits> run = run_at(c_, x, pixel + i, count - i, row);
       if (i + run.count < count) run.count = run.count / 2 * 2;
       if (!run.from || run.count == 0) {
@@ -198,6 +210,7 @@ class Pairs {
   }
 
   const Convolution& c_;
+  const Prologue& prologue_;
   const Share& s_;
   const Resources& on_;
   std::vector<bfloat16_bits> windows_;
@@ -205,9 +218,9 @@ class Pairs {
 
 // All pixels of a share, a chunk at a time: their gradients, then their windows, part by part.
 template <typename Kind, typename T>
-void sum_share(const Convolution& c, const Cuts& cuts, const Share& s, const T* x, const T* dy, float* sums,
-               typename Kind::Element* scratch, const Resources& on) {
-  Kind kind(c, s, on);
+void sum_share(const Convolution& c, const Prologue& prologue, const Cuts& cuts, const Share& s, const T* x,
+               const T* dy, float* sums, typename Kind::Element* scratch, const Resources& on) {
+  Kind kind(c, prologue, s, on);
   auto *left = scratch, *right = scratch + Kind::kRows * Kind::left_row();
   const int64_t window = c.filter_width * c.channels;
   const bool is_plain = c.filter_height == 1 && c.filter_width == 1 && c.stride == 1;
@@ -248,7 +261,8 @@ void leave_out(const Convolution& c, const float* sums, int64_t rows, float* dfi
 }  // namespace
 
 template <typename T>
-void direct_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on) {
+void direct_filter_gradient(const Convolution& c, const T* x, const Prologue& prologue, const T* dy, float* dfilter,
+                            const Resources& on) {
   using Kind = std::conditional_t<std::is_same_v<T, float>, Floats, Pairs>;
   const Cuts cuts(c, Kind::kPixels);
   const Shares shares(c, cuts, on.loops.columns, on.threads);
@@ -264,14 +278,16 @@ void direct_filter_gradient(const Convolution& c, const T* x, const T* dy, float
       const Share share = shares.share(part);
       const int64_t cut = shares.cut_of(part);
       if (share.l1 > share.l0 && share.k1 > share.k0)
-        sum_share<Kind>(c, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : total, scratch + worker * each, on);
+        sum_share<Kind>(c, prologue, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : total,
+                        scratch + worker * each, on);
     }
   });
   if (sums) add_all(sums, cuts.count - 1, size, total, on);
   if (total != dfilter) leave_out(c, total, rows, dfilter, on);
 }
-template void direct_filter_gradient(const Convolution&, const float*, const float*, float*, const Resources&);
-template void direct_filter_gradient(const Convolution&, const bfloat16_bits*, const bfloat16_bits*, float*,
+template void direct_filter_gradient(const Convolution&, const float*, const Prologue&, const float*, float*,
                                      const Resources&);
+template void direct_filter_gradient(const Convolution&, const bfloat16_bits*, const Prologue&, const bfloat16_bits*,
+                                     float*, const Resources&);
 
 }  // namespace mox::convolutions

@@ -64,6 +64,17 @@ using Product = ProductOf<float>;
 // Of bfloat16 numbers, two of the depth in an element (the first in the lower half); sums are float32.
 using PairProduct = ProductOf<uint32_t>;
 
+// What precedes a convolution, a batch norm: of x it takes clamp(x * scale + shift), a scale and a shift for each
+// channel; of x itself where there is none. In bfloat16 that is rounded.
+struct Prologue {
+  const float *scale = nullptr, *shift = nullptr;
+  float floor = -__builtin_inff(), ceiling = __builtin_inff();
+
+  bool is_there() const { return scale != nullptr; }
+  // For the channels from `channel` on.
+  Prologue from_channel(int64_t channel) const { return {scale + channel, shift + channel, floor, ceiling}; }
+};
+
 // What follows a convolution: y = clamp(y + bias); bias may be null.
 struct Epilogue {
   const float* bias = nullptr;
@@ -79,6 +90,17 @@ struct Finish {
   Epilogue epilogue;
   T* y;
   int64_t y_row;
+};
+
+// to[r][c] = clamp(x[r][c] * scale[c] + shift[c]).
+template <typename T>
+struct Prepare {
+  int64_t rows, columns;
+  const T* x;
+  int64_t x_row;
+  Prologue prologue;
+  T* to;
+  int64_t to_row;
 };
 
 struct GroupedLoops;  // convolutions/grouped_loops.h
@@ -110,6 +132,8 @@ struct ConvolutionLoops {
 
   const GroupedLoops* grouped;
 
+  void (*prepare)(const Prepare<float>& prepare);
+  void (*prepare_bfloat16)(const Prepare<bfloat16_bits>& prepare);
   void (*finish)(const Finish<float>& finish);
   void (*finish_bfloat16)(const Finish<bfloat16_bits>& finish);
 

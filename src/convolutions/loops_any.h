@@ -275,7 +275,34 @@ void output_of_frequencies(const TiledImage& image, const Frequencies& from, int
   }
 }
 
-// ---- What follows a product
+// ---- What precedes and what follows a product
+
+// The first `count` numbers; 0 behind them.
+template <typename T>
+MOX_INLINE Vector load_some(const T* p, int64_t count) {
+  if (count >= kWidth) return load(p);
+  T some[kWidth] = {};
+  __builtin_memcpy(some, p, count * sizeof(T));
+  return load(some);
+}
+template <typename T>
+MOX_INLINE void store_some(T* p, Vector v, int64_t count) {
+  if (count >= kWidth) return store(p, v);
+  T some[kWidth];
+  store(some, v);
+  __builtin_memcpy(p, some, count * sizeof(T));
+}
+
+template <typename T>
+MOX_INLINE void prepare_rows(const Prepare<T>& p) {
+  const Epilogue clamp{nullptr, p.prologue.floor, p.prologue.ceiling};
+  for (int64_t r = 0; r < p.rows; ++r)
+    for (int64_t c = 0; c < p.columns; c += kWidth) {
+      const int64_t left = p.columns - c;
+      const Vector scale = load_some(p.prologue.scale + c, left), shift = load_some(p.prologue.shift + c, left);
+      store_some(p.to + r * p.to_row + c, clamped(load_some(p.x + r * p.x_row + c, left) * scale + shift, clamp), left);
+    }
+}
 
 template <typename T>
 MOX_INLINE void finish_rows(const Finish<T>& f) {
@@ -284,21 +311,8 @@ MOX_INLINE void finish_rows(const Finish<T>& f) {
     T* y = f.y + r * f.y_row;
     for (int64_t c = 0; c < f.columns; c += kWidth) {
       const int64_t left = f.columns - c;
-      Vector bias = {};
-      if (f.epilogue.bias) {
-        if (left >= kWidth)
-          bias = load(f.epilogue.bias + c);
-        else
-          __builtin_memcpy(&bias, f.epilogue.bias + c, left * sizeof(float));
-      }
-      const Vector v = clamped(load(sums + c) + bias, f.epilogue);
-      if (left >= kWidth) {
-        store(y + c, v);
-      } else {
-        T last[kWidth];
-        store(last, v);
-        __builtin_memcpy(y + c, last, left * sizeof(T));
-      }
+      const Vector bias = f.epilogue.bias ? load_some(f.epilogue.bias + c, left) : Vector{};
+      store_some(y + c, clamped(load(sums + c) + bias, f.epilogue), left);
     }
   }
 }
@@ -319,6 +333,8 @@ constexpr ConvolutionLoops kLoops = {
            const Frequencies& to) { transform_gradient_of(image, dy, filters, begin, end, to); },
     .output_of_frequencies = output_of_frequencies,
     .grouped = &kGroupedLoops,
+    .prepare = [](const Prepare<float>& p) { prepare_rows(p); },
+    .prepare_bfloat16 = [](const Prepare<bfloat16_bits>& p) { prepare_rows(p); },
     .finish = [](const Finish<float>& f) { finish_rows(f); },
     .finish_bfloat16 = [](const Finish<bfloat16_bits>& f) { finish_rows(f); },
 };

@@ -21,16 +21,26 @@ void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter
 // come into the second cache meanwhile.
 void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, const float* then);
 
+inline void prepare(const ConvolutionLoops& loops, const Prepare<float>& p) { loops.prepare(p); }
+inline void prepare(const ConvolutionLoops& loops, const Prepare<bfloat16_bits>& p) { loops.prepare_bfloat16(p); }
+
 // All parts, after a result is there.
-void call_for_parts(const RowsDone& done, int64_t rows, const Resources& on);
+template <typename T>
+void call_for_parts(const RowsDone& done, const RowParts& parts, const T* y, int64_t columns, const Resources& on) {
+  if (!done.call) return;
+  on.run(parts.parts, [&](int64_t part) {
+    const int64_t begin = parts.begin(part);
+    done.call(part, begin, parts.begin(part + 1), y + begin * columns);
+  });
+}
 
 // 1x1 filters: products of the pixels and the filter as they lie.
 int64_t pointwise_size(const Convolution& c, bool float32, const Resources& on);
 template <typename T>
 void pointwise_pack(const Convolution& c, const T* filter, float* packed, const Resources& on);
 template <typename T>
-void pointwise(const Convolution& c, const T* x, const float* packed, const Epilogue& epilogue, T* y,
-               const RowsDone& done, const Resources& on);
+void pointwise(const Convolution& c, const T* x, const Prologue& prologue, const float* packed,
+               const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& on);
 // With stride 1.
 template <typename T>
 void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
@@ -42,7 +52,8 @@ void direct_pack(const Convolution& c, const float* filter, float* packed, const
 void direct(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,
             const Resources& on);
 template <typename T>
-void direct_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on);
+void direct_filter_gradient(const Convolution& c, const T* x, const Prologue& prologue, const T* dy, float* dfilter,
+                            const Resources& on);
 
 // 3x3 filters with stride 1, by Winograd's transforms.
 int64_t winograd_size(const Convolution& c, const Resources& on);

@@ -43,6 +43,7 @@ struct Task {
 
   const Convolution* gathered;  // whose pixels are gathered into rows; null: they lie side by side
   const T* x;
+  const Prologue& prologue;
   int64_t depth, columns;
   const Element* packed;
   const Epilogue& epilogue;
@@ -53,53 +54,69 @@ struct Task {
 
   static constexpr int64_t kUnit = RowParts::kUnit, kMostRows = 96;
   int64_t elements() const { return depth / kNumbers<T>; }
-  // Sums go to y at once.
-  bool in_place() const { return std::is_same_v<T, float> && columns % kLanes == 0; }
+  // Sums are the result's rows, but for a bias and a clamp.
+  bool are_sums_rows() const { return std::is_same_v<T, float> && columns % kLanes == 0; }
+  // Nobody keeps the rows: they are made elsewhere.
+  bool are_rows_apart() const { return !y; }
   int64_t gathered_row() const { return elements() + kLanes; }
 
   // Scratch memory of a thread, in floats.
-  int64_t gathered_size() const { return gathered ? kMostRows * gathered_row() : 0; }
-  int64_t sums_size() const { return in_place() ? 0 : kMostRows * round_up(columns, kLanes); }
+  int64_t gathered_size() const { return gathered || prologue.is_there() ? kMostRows * gathered_row() : 0; }
+  int64_t sums_size() const { return are_sums_rows() && !are_rows_apart() ? 0 : kMostRows * round_up(columns, kLanes); }
+  int64_t rows_size() const { return are_sums_rows() || !are_rows_apart() ? 0 : kMostRows * round_up(columns, kLanes); }
 
   // Pixels at a time: with a filter that stays in the second cache as few as fill the first one; a larger one is read
   // for many.
   int64_t rows_at_once() const {
     constexpr int64_t kFirstCache = 8 * 1024, kSecondCache = 96 * 1024, kFilter = 256 * 1024;
     const bool small = elements() * columns <= kFilter;
-    const int64_t fit = (small ? kFirstCache : kSecondCache) / elements() / kUnit * kUnit;
-    return std::clamp(fit, small ? kUnit : 4 * kUnit, kMostRows);
+    const int64_t of_left = (small ? kFirstCache : kSecondCache) / elements(),
+                  of_rows = are_rows_apart() ? kSecondCache / columns : of_left;
+    return std::clamp(std::min(of_left, of_rows) / kUnit * kUnit, small ? kUnit : 4 * kUnit, kMostRows);
   }
 
-  // Rows [begin, end), columns [k0, k1) by the thread that has this scratch memory.
-  void compute(int64_t begin, int64_t end, int64_t k0, int64_t k1, float* scratch) const {
-    ProductOf<Element> product{.rows = end - begin, .columns = round_up(k1 - k0, kLanes), .depth = elements(),
-                               .left = reinterpret_cast<const Element*>(x + begin * depth), .left_row = elements(),
-                               .left_depth = 1, .right = packed + k0 * elements(),
-                               .right_panel = elements() * on.loops.columns, .right_depth = on.loops.columns};
-    if (gathered) {
-      auto* left = reinterpret_cast<Element*>(scratch);
-      for (int64_t r = begin; r < end; ++r)
-        copy_window(*gathered, x, r, 0, 0, depth, reinterpret_cast<T*>(left + (r - begin) * gathered_row()));
-      product.left = left;
+  // Rows [begin, end), columns [k0, k1) by the thread that has this scratch memory. Returns where they are.
+  T* compute(int64_t begin, int64_t end, int64_t k0, int64_t k1, float* scratch) const {
+    ProductOf<Element> product{.rows = end - begin,
+                               .columns = round_up(k1 - k0, kLanes),
+                               .depth = elements(),
+                               .left = reinterpret_cast<const Element*>(x + begin * depth),
+                               .left_row = elements(),
+                               .left_depth = 1,
+                               .right = packed + k0 * elements(),
+                               .right_panel = elements() * on.loops.columns,
+                               .right_depth = on.loops.columns};
+    auto* left = reinterpret_cast<T*>(scratch);
+    const int64_t left_row = gathered_row() * kNumbers<T>;
+    if (gathered)
+      for (int64_t r = begin; r < end; ++r) copy_window(*gathered, x, r, 0, 0, depth, left + (r - begin) * left_row);
+    if (prologue.is_there())
+      prepare(on.loops, Prepare<T>{end - begin, depth, x + begin * depth, depth, prologue, left, left_row});
+    if (gathered || prologue.is_there()) {
+      product.left = reinterpret_cast<const Element*>(left);
       product.left_row = gathered_row();
-    } else {
-      // The next rows, as many.
-      product.ahead[0] = ahead_of(x + end * depth, (end - begin) * depth * sizeof(T), elements());
     }
+    // The next rows, as many.
+    if (!gathered) product.ahead[0] = ahead_of(x + end * depth, (end - begin) * depth * sizeof(T), elements());
     for (int i = 0; i < 3 && done.call; ++i)
       if (done.reads[i])
         product.ahead[i + 1] = ahead_of(static_cast<const T*>(done.reads[i]) + begin * columns + k0,
                                         (end - begin) * columns * sizeof(T), elements());
-    T* to = y + begin * columns + k0;
-    float* sums = in_place() ? reinterpret_cast<float*>(to) : scratch + gathered_size();
-    const int64_t sums_row = in_place() ? columns : product.columns;
-    product.product = sums;
-    product.product_row = sums_row;
+    float* sums = scratch + gathered_size();
+    T* to =
+        are_rows_apart() ? reinterpret_cast<T*>(are_sums_rows() ? sums : sums + sums_size()) : y + begin * columns + k0;
+    product.product = are_sums_rows() ? reinterpret_cast<float*>(to) : sums;
+    product.product_row = are_sums_rows() ? columns : product.columns;
     multiply(on.loops, product);
-    if (!in_place() || changes(epilogue))
-      finish(on.loops, Finish<T>{end - begin, k1 - k0, sums, sums_row,
+    if (!are_sums_rows() || changes(epilogue))
+      finish(on.loops, Finish<T>{end - begin,
+                                 k1 - k0,
+                                 product.product,
+                                 product.product_row,
                                  {epilogue.bias ? epilogue.bias + k0 : nullptr, epilogue.floor, epilogue.ceiling},
-                                 to, columns});
+                                 to,
+                                 columns});
+    return to;
   }
 
   void compute_part(int64_t part, int64_t k0, int64_t k1, float* scratch) const {
@@ -108,17 +125,18 @@ struct Task {
     const int64_t calls = (last - first + most - 1) / most, step = round_up((last - first + calls - 1) / calls, kUnit);
     for (int64_t r = first; r < last; r += step) {
       const int64_t end = std::min(r + step, last);
-      compute(r, end, k0, k1, scratch);
-      if (done.call && k1 - k0 == columns) done.call(part, r, end);
+      const T* made = compute(r, end, k0, k1, scratch);
+      if (done.call && k1 - k0 == columns) done.call(part, r, end, made);
     }
   }
 
   void run() const {
     const int64_t panel = on.loops.columns, panels = (columns + panel - 1) / panel;
-    const int64_t by_columns =
-        rows.parts >= 2 * on.threads ? 1 : std::min(panels, (2 * on.threads + rows.parts - 1) / rows.parts);
+    const int64_t by_columns = rows.parts >= 2 * on.threads || are_rows_apart()
+                                   ? 1
+                                   : std::min(panels, (2 * on.threads + rows.parts - 1) / rows.parts);
     const int64_t blocks = rows.parts * by_columns, workers = std::min(on.threads, blocks),
-                  each = round_up(gathered_size() + sums_size(), kLanes);
+                  each = round_up(gathered_size() + sums_size() + rows_size(), kLanes);
     float* scratch = each > 0 ? on.scratch(workers * each) : nullptr;
     std::atomic<int64_t> next{0};
     on.run(workers, [&](int64_t worker) {
@@ -128,7 +146,7 @@ struct Task {
                      std::min(columns, panels * (column + 1) / by_columns * panel), scratch + worker * each);
       }
     });
-    if (by_columns > 1) call_for_parts(done, rows.rows, on);
+    if (by_columns > 1) call_for_parts(done, rows, y, columns, on);
   }
 };
 
@@ -141,7 +159,8 @@ void transpose_panel(const E* filter, int64_t depth, int64_t first, int64_t last
     for (int64_t c = first; c < last; ++c)
       for (int64_t i = f; i < end; ++i) to[i * panel + c - first] = filter[c * depth + i];
     if (last - first < panel)
-      for (int64_t i = f; i < end; ++i) std::memset(to + i * panel + last - first, 0, (panel - last + first) * sizeof(E));
+      for (int64_t i = f; i < end; ++i)
+        std::memset(to + i * panel + last - first, 0, (panel - last + first) * sizeof(E));
   }
 }
 
@@ -168,11 +187,19 @@ void pointwise_pack(const Convolution& c, const T* filter, float* packed, const 
 }
 
 template <typename T>
-void pointwise(const Convolution& c, const T* x, const float* packed, const Epilogue& epilogue, T* y,
-               const RowsDone& done, const Resources& on) {
-  Task<T>{c.stride > 1 || c.pad_top > 0 || c.pad_left > 0 ? &c : nullptr, x, c.channels, c.filters,
-          reinterpret_cast<const Multiplied<T>*>(packed), epilogue, y,
-          RowParts(c.batch * c.out_height * c.out_width), done, on}
+void pointwise(const Convolution& c, const T* x, const Prologue& prologue, const float* packed,
+               const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& on) {
+  Task<T>{c.stride > 1 || c.pad_top > 0 || c.pad_left > 0 ? &c : nullptr,
+          x,
+          prologue,
+          c.channels,
+          c.filters,
+          reinterpret_cast<const Multiplied<T>*>(packed),
+          epilogue,
+          y,
+          parts_of_output(c),
+          done,
+          on}
       .run();
 }
 
@@ -181,21 +208,20 @@ void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy
                               const Resources& on) {
   using Element = Multiplied<T>;
   const int64_t panel = on.loops.columns, depth = c.filters / kNumbers<T>;
-  auto* packed = reinterpret_cast<Element*>(
-      on.scratch(packed_size(c.filters, c.channels, std::is_same_v<T, float>, on)));
+  auto* packed =
+      reinterpret_cast<Element*>(on.scratch(packed_size(c.filters, c.channels, std::is_same_v<T, float>, on)));
   on.run((c.channels + panel - 1) / panel, [&](int64_t p) {
     transpose_panel(reinterpret_cast<const Element*>(filter), depth, p * panel, std::min(c.channels, (p + 1) * panel),
                     panel, packed + p * depth * panel);
   });
   const Epilogue nothing;
-  Task<T>{nullptr, dy, c.filters, c.channels, packed, nothing, dx, RowParts(c.batch * c.height * c.width), done, on}
-      .run();
+  Task<T>{nullptr, dy, Prologue{}, c.filters, c.channels, packed, nothing, dx, parts_of_input(c), done, on}.run();
 }
 
-#define MOX_INSTANTIATE(T)                                                                                           \
-  template void pointwise_pack(const Convolution&, const T*, float*, const Resources&);                             \
-  template void pointwise(const Convolution&, const T*, const float*, const Epilogue&, T*, const RowsDone&,          \
-                          const Resources&);                                                                         \
+#define MOX_INSTANTIATE(T)                                                                                  \
+  template void pointwise_pack(const Convolution&, const T*, float*, const Resources&);                     \
+  template void pointwise(const Convolution&, const T*, const Prologue&, const float*, const Epilogue&, T*, \
+                          const RowsDone&, const Resources&);                                               \
   template void pointwise_input_gradient(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&);
 MOX_INSTANTIATE(float)
 MOX_INSTANTIATE(bfloat16_bits)

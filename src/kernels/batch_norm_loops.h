@@ -46,6 +46,17 @@ struct NormalizationGradient {
   Clamp clamp;
   T* g;  // kept when not null: the gradient of the side
   T* dx;
+
+  // Row 0 of it is this one's row `row`; what arrives for it, dy, begins with that row already.
+  NormalizationGradient from_row(int64_t row, const T* arrived) const {
+    NormalizationGradient n = *this;
+    n.dy = arrived;
+    for (const T** p : {&n.more_dy, &n.x, &n.y})
+      if (*p) *p += row * channels;
+    for (T** p : {&n.g, &n.dx})
+      if (*p) *p += row * channels;
+    return n;
+  }
 };
 // Adds the sums over rows of g and g * (x - mean).
 void gradient_sums(const NormalizationGradient<float>& n, int64_t begin, int64_t end, float* sum_g, float* sum_gx);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/affine.h"
 #include "kernels/batch_norm_loops.h"
 #include "kernels/batch_norm_sums.h"
 #include "kernels/elements.h"
@@ -44,12 +45,6 @@ inline absl::Status check_image(const tf::Tensor& x) {
                                     x.shape().DebugString());
 }
 
-inline absl::Status check_vector(const tf::Tensor& v, int64_t channels, const char* what) {
-  if (v.dims() == 1 && v.dim_size(0) == channels) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("batch norm: expected {} of {} channels, got {}", what, channels, v.shape().DebugString()));
-}
-
 // What the normalisation and its gradient share.
 template <typename T>
 class NormalizeBase : public tf::OpKernel {
@@ -65,23 +60,8 @@ class NormalizeBase : public tf::OpKernel {
   }
 
  protected:
-  struct Affine {
-    std::vector<float> inverse_deviation, scale, shift;
-  };
-
-  // Inputs mean, variance, scale and offset, from `first` on, as y = x * scale + shift.
   absl::Status affine(tf::OpKernelContext* context, int first, int64_t channels, Affine* a) const {
-    const char* names[] = {"mean", "variance", "scale", "offset"};
-    for (int i = 0; i < 4; ++i) TF_RETURN_IF_ERROR(check_vector(context->input(first + i), channels, names[i]));
-    const auto mean = context->input(first).flat<float>(), variance = context->input(first + 1).flat<float>(),
-               scale = context->input(first + 2).flat<float>(), offset = context->input(first + 3).flat<float>();
-    for (std::vector<float>* v : {&a->inverse_deviation, &a->scale, &a->shift}) v->resize(channels);
-    for (int64_t c = 0; c < channels; ++c) {
-      a->inverse_deviation[c] = 1 / std::sqrt(variance(c) + epsilon_);
-      a->scale[c] = scale(c) * a->inverse_deviation[c];
-      a->shift[c] = offset(c) - mean(c) * a->scale[c];
-    }
-    return absl::OkStatus();
+    return affine_of(context, first, channels, epsilon_, a);
   }
 
   float epsilon_ = 0;
@@ -100,14 +80,14 @@ class NormalizeGradBase : public NormalizeBase<T> {
     Gradient(const tf::Tensor& x, int64_t parts) : rows(x), sums(parts, rows.channels) {}
 
     Rows rows;
-    typename NormalizeBase<T>::Affine affine;
+    Affine affine;
     NormalizationGradient<Element<T>> n{};
     GradientSumsOfParts sums;
     float *dscale = nullptr, *doffset = nullptr;
   };
 
-  // Inputs x, y where something was added, mean, variance, scale and offset, from `first` on; outputs 1 and 2. Who calls
-  // it adds what arrives, n.dy and n.more_dy, and where the results go, n.dx and n.g.
+  // Inputs x, y where something was added, mean, variance, scale and offset, from `first` on; outputs 1 and 2. Who
+  // calls it adds what arrives, n.dy and n.more_dy, and where the results go, n.dx and n.g.
   absl::Status describe(tf::OpKernelContext* context, int first, Gradient* gradient) const {
     const tf::Tensor& x = context->input(first);
     const int parameters = first + 1 + this->num_side_;

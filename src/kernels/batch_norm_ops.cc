@@ -93,7 +93,7 @@ class NormalizeOp : public NormalizeBase<T> {
     const tf::Tensor& x = context->input(0);
     OP_REQUIRES_OK(context, check_image(x));
     const Rows rows(x);
-    typename NormalizeBase<T>::Affine a;
+    Affine a;
     OP_REQUIRES_OK(context, this->affine(context, 1 + this->num_side_, rows.channels, &a));
     tf::Tensor* y = nullptr;
     if (this->num_side_ > 0) {
@@ -147,9 +147,8 @@ class NormalizeGradOp : public NormalizeGradBase<T> {
     gradient.n.more_dy = num_dy_ > 1 ? elements<T>(context->input(1)) : nullptr;
     gradient.n.g = dside ? elements<T>(dside) : nullptr;
     gradient.n.dx = elements<T>(dx);
-    for_each_part(context, rows, [&](int64_t part) {
-      gradient.sums.add(part, gradient.n, rows.begin(part), rows.begin(part + 1));
-    });
+    for_each_part(context, rows,
+                  [&](int64_t part) { gradient.sums.add(part, gradient.n, rows.begin(part), rows.begin(part + 1)); });
     this->finish(context, &gradient);
   }
 

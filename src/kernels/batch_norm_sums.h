@@ -21,7 +21,8 @@ class MomentsOfParts {
     add_moments(x, begin, end, channels_, &totals_[part], mine, mine + channels_, mine + 2 * channels_);
   }
 
-  // Vectors of channels. As FusedBatchNormV3: the moving average takes the unbiased variance; no rows give NaN, as there.
+  // Vectors of channels. As FusedBatchNormV3: the moving average takes the unbiased variance; no rows give NaN, as
+  // there.
   void finish(float* mean, float* unbiased_variance, float* variance) const {
     std::vector<float> squares(channels_);
     std::fill_n(mean, channels_, 0.f);

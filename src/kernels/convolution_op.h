@@ -85,34 +85,46 @@ class Work {
   std::vector<tf::Tensor> kept_;
 };
 
-// `groups`: of channels; the filter has the channels of one (1: all).
+// Calls compute(Work*); no memory for it is an error of the operation.
+template <typename Compute>
+void with_work(tf::OpKernelContext* context, const Compute& compute) {
+  Work work(context);
+  try {
+    compute(&work);
+  } catch (const absl::Status& status) {
+    context->SetStatus(status);
+  }
+}
+
+// A filter or a bias, which is computed with in float32.
 template <typename T>
-class ConvolutionBase : public tf::OpKernel {
+const float* widened(const tf::Tensor& tensor, Work* work) {
+  if constexpr (std::is_same_v<T, float>) {
+    return tensor.flat<float>().data();
+  } else {
+    float* to = work->scratch(tensor.NumElements());
+    const auto from = tensor.flat<T>();
+    for (int64_t i = 0; i < tensor.NumElements(); ++i) to[i] = static_cast<float>(from(i));
+    return to;
+  }
+}
+
+// How a filter goes over an image. `groups`: of channels; the filter has the channels of one (1: all).
+class Window {
  public:
-  explicit ConvolutionBase(tf::OpKernelConstruction* context) : OpKernel(context) {
-    if (context->HasAttr("groups")) OP_REQUIRES_OK(context, context->GetAttr("groups", &groups_));
-    OP_REQUIRES_OK(context, context->GetAttr("padding", &padding_));
-    OP_REQUIRES_OK(context, context->GetAttr("stride", &stride_));
-    OP_REQUIRES(context, convolutions::convolution_loops() != nullptr,
-                absl::UnimplementedError("convolution: this processor has neither AVX2 nor AVX-512"));
+  // Of an operation's attributes: "padding", "stride" and, where there is one, "groups".
+  absl::Status load(tf::OpKernelConstruction* context) {
+    if (context->HasAttr("groups")) TF_RETURN_IF_ERROR(context->GetAttr("groups", &groups_));
+    TF_RETURN_IF_ERROR(context->GetAttr("padding", &padding_));
+    TF_RETURN_IF_ERROR(context->GetAttr("stride", &stride_));
+    if (convolutions::convolution_loops()) return absl::OkStatus();
+    return absl::UnimplementedError("convolution: this processor has neither AVX2 nor AVX-512");
   }
 
- protected:
-  using Work = kernels::Work;
-
-  // Calls compute(Work*); no memory for it is an error of the operation.
-  template <typename Compute>
-  void with_work(tf::OpKernelContext* context, const Compute& compute) const {
-    Work work(context);
-    try {
-      compute(&work);
-    } catch (const absl::Status& status) {
-      context->SetStatus(status);
-    }
-  }
-
-  // is_fast: whether there is a kernel for it; nothing is known of its outputs then.
-  absl::Status describe(const tf::TensorShape& x, const tf::TensorShape& filter,
+  // is_fast: whether there is a kernel for it; nothing is known of its outputs then. `kernel`: the operation and its
+  // type, for errors.
+  absl::Status describe(const tf::OpKernel& kernel, tf::DataType type, const tf::TensorShape& x,
+                        const tf::TensorShape& filter,
                         const std::function<bool(const convolutions::Convolution&)>& is_fast,
                         convolutions::Convolution* c) const {
     if (x.dims() != 4 || filter.dims() != 4 || x.dim_size(3) != filter.dim_size(2) * groups_)
@@ -130,13 +142,35 @@ class ConvolutionBase : public tf::OpKernel {
           .stride = stride_};
     if (!is_fast(*c))
       return absl::InvalidArgumentError(fmt::format("{}: no kernel for images {} and a filter {} with stride {} in {}",
-                                                    type_string(), x.DebugString(), filter.DebugString(), stride_,
-                                                    tf::DataTypeString(tf::DataTypeToEnum<T>::value)));
+                                                    kernel.type_string(), x.DebugString(), filter.DebugString(),
+                                                    stride_, tf::DataTypeString(type)));
     int64_t after = 0;
     TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->height, c->filter_height, 1, stride_, padding_,
                                                         &c->out_height, &c->pad_top, &after));
     return tf::GetWindowedOutputSizeVerbose(c->width, c->filter_width, 1, stride_, padding_, &c->out_width,
                                             &c->pad_left, &after);
+  }
+
+  int64_t groups() const { return groups_; }
+
+ private:
+  tf::Padding padding_ = tf::VALID;
+  int64_t stride_ = 1, groups_ = 1;
+};
+
+template <typename T>
+class ConvolutionBase : public tf::OpKernel {
+ public:
+  explicit ConvolutionBase(tf::OpKernelConstruction* context) : OpKernel(context) {
+    OP_REQUIRES_OK(context, window_.load(context));
+  }
+
+ protected:
+  // As Window::describe.
+  absl::Status describe(const tf::TensorShape& x, const tf::TensorShape& filter,
+                        const std::function<bool(const convolutions::Convolution&)>& is_fast,
+                        convolutions::Convolution* c) const {
+    return window_.describe(*this, tf::DataTypeToEnum<T>::value, x, filter, is_fast, c);
   }
 
   static tf::TensorShape output_shape(const convolutions::Convolution& c) {
@@ -165,23 +199,11 @@ class ConvolutionBase : public tf::OpKernel {
     });
   }
 
-  // A filter or a bias, which is computed with in float32.
-  static const float* widened(const tf::Tensor& tensor, Work* work) {
-    if constexpr (std::is_same_v<T, float>) {
-      return tensor.flat<float>().data();
-    } else {
-      float* to = work->scratch(tensor.NumElements());
-      const auto from = tensor.flat<T>();
-      for (int64_t i = 0; i < tensor.NumElements(); ++i) to[i] = static_cast<float>(from(i));
-      return to;
-    }
-  }
-
-  int64_t groups() const { return groups_; }
+  int64_t groups() const { return window_.groups(); }
+  const Window& window() const { return window_; }
 
  private:
-  tf::Padding padding_ = tf::VALID;
-  int64_t stride_ = 1, groups_ = 1;
+  Window window_;
 };
 
 }  // namespace mox::kernels

@@ -8,6 +8,7 @@
 #include "kernels/clamp.h"
 #include "kernels/convolution_op.h"
 #include "kernels/moments_of_output.h"
+#include "kernels/norm_of_input.h"
 #include "tensorflow/core/framework/op.h"
 
 namespace mox::kernels {
@@ -17,8 +18,8 @@ using convolutions::Algorithm;
 using convolutions::Convolution;
 using convolutions::Direction;
 using convolutions::Epilogue;
+using convolutions::Prologue;
 using convolutions::Resources;
-using convolutions::RowParts;
 using convolutions::RowsDone;
 
 // is_filter_const: every run has the same filter, as oneDNN's operations call it (passes/constant_filters.cc): it is
@@ -28,11 +29,15 @@ REGISTER_OP("MoxConvolution")
     .Input("x: T")
     .Input("filter: T")
     .Input("bias: num_bias * T")
+    .Input("norm: num_norm * float")
     .Output("y: T")
     .Output("moments: num_moments * float")
     .Attr("T: {float, bfloat16}")
     .Attr("num_bias: int >= 0 = 0")
     .Attr("num_moments: int >= 0 = 0")
+    .Attr("num_norm: int >= 0 = 0")
+    .Attr("norm_epsilon: float = 0")
+    .Attr("norm_activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .Attr("activation: {'', 'Relu', 'Relu6'} = ''")
@@ -57,9 +62,13 @@ REGISTER_OP("MoxConvolutionFilterGradient")
     .Input("x: T")
     .Input("filter_sizes: int32")
     .Input("dy: T")
+    .Input("norm: num_norm * float")
     .Output("dfilter: Tdfilter")
     .Attr("T: {float, bfloat16}")
     .Attr("Tdfilter: {float, bfloat16}")
+    .Attr("num_norm: int >= 0 = 0")
+    .Attr("norm_epsilon: float = 0")
+    .Attr("norm_activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<1>);
@@ -67,6 +76,15 @@ REGISTER_OP("MoxConvolutionFilterGradient")
 template <typename T, Direction kDirection>
 bool is_fast_for(const Convolution& c) {
   return is_fast(kDirection, c, std::is_same_v<T, float>);
+}
+
+absl::Status prologue_of(tf::OpKernelContext* context, const NormOfInput& norm, int first, const Convolution& c,
+                         Affine* affine, Prologue* prologue) {
+  if (norm.is_there() && !takes_prologue(c))
+    return absl::InvalidArgumentError(
+        fmt::format("convolution: a batch norm of its input goes with filters of 1x1 and stride 1, not of {}x{} and {}",
+                    c.filter_height, c.filter_width, c.stride));
+  return norm.prologue(context, first, c.channels, affine, prologue);
 }
 
 template <typename T>
@@ -84,6 +102,7 @@ class ConvolutionOp : public ConvolutionBase<T> {
     OP_REQUIRES(context, num_bias == 1 || activation.empty(),
                 absl::InvalidArgumentError("convolution: an activation needs a bias"));
     OP_REQUIRES_OK(context, check_num_moments(num_moments_));
+    OP_REQUIRES_OK(context, norm_.load(context));
     has_bias_ = num_bias == 1;
     clamp_ = clamp_of(activation);
   }
@@ -96,23 +115,25 @@ class ConvolutionOp : public ConvolutionBase<T> {
       OP_REQUIRES(context, context->input(2).dims() == 1 && context->input(2).dim_size(0) == c.filters,
                   absl::InvalidArgumentError(fmt::format("convolution: expected a bias of {} numbers, got {}",
                                                          c.filters, context->input(2).shape().DebugString())));
+    Affine affine;
+    Prologue prologue;
+    OP_REQUIRES_OK(context, prologue_of(context, norm_, has_bias_ ? 3 : 2, c, &affine, &prologue));
     tf::Tensor* y = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, this->output_shape(c), &y));
-    const RowParts parts(c.batch * c.out_height * c.out_width);
-    MomentsOfOutput<T> moments(num_moments_, parts, c.filters, y);
+    MomentsOfOutput<T> moments(num_moments_, parts_of_output(c), c.filters);
     if (y->NumElements() > 0)
-      this->with_work(context, [&](auto* work) {
-        const Epilogue epilogue{has_bias_ ? this->widened(context->input(2), work) : nullptr, clamp_.floor,
+      with_work(context, [&](auto* work) {
+        const Epilogue epilogue{has_bias_ ? widened<T>(context->input(2), work) : nullptr, clamp_.floor,
                                 clamp_.ceiling};
-        const Algorithm algorithm = algorithm_of(c, is_filter_constant_, kFloat32);
-        convolve(c, algorithm, elements<T>(x), packed_filter(c, algorithm, filter, work), epilogue, elements<T>(y),
-                 moments.rows_done(), work->resources());
+        const Algorithm algorithm =
+            norm_.is_there() ? Algorithm::kPointwise : algorithm_of(c, is_filter_constant_, kFloat32);
+        convolve(c, algorithm, elements<T>(x), prologue, packed_filter(c, algorithm, filter, work), epilogue,
+                 elements<T>(y), moments.rows_done(), work->resources());
       });
     if (context->status().ok()) OP_REQUIRES_OK(context, moments.give(context));
   }
 
  private:
-  using typename ConvolutionBase<T>::Work;
   static constexpr bool kFloat32 = std::is_same_v<T, float>;
 
   const float* packed_filter(const Convolution& c, Algorithm algorithm, const tf::Tensor& filter, Work* work) {
@@ -134,6 +155,7 @@ class ConvolutionOp : public ConvolutionBase<T> {
 
   bool has_bias_ = false, is_filter_constant_ = false;
   int num_moments_ = 0;
+  NormOfInput norm_;
   Clamp clamp_{};
   Mutex mutex_;
   tf::Tensor for_winograd_ MOX_GUARDED_BY(mutex_), for_products_ MOX_GUARDED_BY(mutex_);
@@ -155,7 +177,7 @@ class InputGradientOp : public ConvolutionBase<T> {
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
     if (dy.NumElements() == 0) return dx->flat<T>().setZero(), void();
-    this->with_work(context, [&](auto* work) {
+    with_work(context, [&](auto* work) {
       gradient_of_input(c, elements<T>(filter), elements<T>(dy), elements<T>(dx), RowsDone{}, work->resources());
     });
   }
@@ -164,7 +186,9 @@ class InputGradientOp : public ConvolutionBase<T> {
 template <typename T, typename Gradient>
 class FilterGradientOp : public ConvolutionBase<T> {
  public:
-  using ConvolutionBase<T>::ConvolutionBase;
+  explicit FilterGradientOp(tf::OpKernelConstruction* context) : ConvolutionBase<T>(context) {
+    OP_REQUIRES_OK(context, norm_.load(context));
+  }
 
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &x = context->input(0), &dy = context->input(2);
@@ -173,20 +197,26 @@ class FilterGradientOp : public ConvolutionBase<T> {
     Convolution c;
     OP_REQUIRES_OK(context, this->describe(x.shape(), shape, is_fast_for<T, Direction::kFilterGradient>, &c));
     OP_REQUIRES_OK(context, this->check_gradient(c, dy));
+    Affine affine;
+    Prologue prologue;
+    OP_REQUIRES_OK(context, prologue_of(context, norm_, 3, c, &affine, &prologue));
     tf::Tensor* dfilter = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dfilter));
     if (dy.NumElements() == 0) return dfilter->flat<Gradient>().setZero(), void();
-    this->with_work(context, [&](auto* work) {
+    with_work(context, [&](auto* work) {
       this->with_sums(work, dfilter, [&](float* sums) {
-        gradient_of_filter(c, elements<T>(x), elements<T>(dy), sums, work->resources());
+        gradient_of_filter(c, elements<T>(x), prologue, elements<T>(dy), sums, work->resources());
       });
     });
   }
+
+ private:
+  NormOfInput norm_;
 };
 
-#define MOX_REGISTER(T)                                                                                              \
-  REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"), ConvolutionOp<T>);   \
-  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"),         \
+#define MOX_REGISTER(T)                                                                                            \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolution").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"), ConvolutionOp<T>); \
+  REGISTER_KERNEL_BUILDER(Name("MoxConvolutionInputGradient").Device(tf::DEVICE_CPU).TypeConstraint<T>("T"),       \
                           InputGradientOp<T>);
 MOX_REGISTER(float)
 MOX_REGISTER(Eigen::bfloat16)

@@ -5,32 +5,42 @@
 
 #include "convolutions/depthwise.h"
 #include "kernels/clamp.h"
-#include "kernels/convolution_op.h"
+#include "kernels/depthwise_op.h"
+#include "kernels/moments_of_output.h"
+#include "kernels/norm_of_input.h"
 #include "tensorflow/core/framework/op.h"
 
 namespace mox::kernels {
 namespace {
 
-using convolutions::Convolution;
 using convolutions::Depthwise;
 using convolutions::depthwise_loops;
 using convolutions::Epilogue;
+using convolutions::Prologue;
+using convolutions::RowsDone;
 
 absl::Status shape_of_depthwise_output(tf::shape_inference::InferenceContext* c) {
   TF_RETURN_IF_ERROR(shape_of_output(c));
   tf::shape_inference::ShapeHandle y;
   TF_RETURN_IF_ERROR(c->ReplaceDim(c->output(0), 3, c->Dim(c->input(0), 3), &y));
   c->set_output(0, y);
-  return absl::OkStatus();
+  return shapes_of_moments(c);
 }
 
+// moments: of y, as those of MoxMoments.
 REGISTER_OP("MoxDepthwiseConvolution")
     .Input("x: T")
     .Input("filter: T")
     .Input("bias: num_bias * T")
+    .Input("norm: num_norm * float")
     .Output("y: T")
+    .Output("moments: num_moments * float")
     .Attr("T: {float, bfloat16}")
     .Attr("num_bias: int >= 0 = 0")
+    .Attr("num_moments: int >= 0 = 0")
+    .Attr("num_norm: int >= 0 = 0")
+    .Attr("norm_epsilon: float = 0")
+    .Attr("norm_activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .Attr("activation: {'', 'Relu', 'Relu6'} = ''")
@@ -50,8 +60,12 @@ REGISTER_OP("MoxDepthwiseConvolutionFilterGradient")
     .Input("x: T")
     .Input("filter_sizes: int32")
     .Input("dy: T")
+    .Input("norm: num_norm * float")
     .Output("dfilter: T")
     .Attr("T: {float, bfloat16}")
+    .Attr("num_norm: int >= 0 = 0")
+    .Attr("norm_epsilon: float = 0")
+    .Attr("norm_activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
     .SetShapeFn(shape_of_sizes<1>);
@@ -63,22 +77,8 @@ class DepthwiseBase : public ConvolutionBase<T> {
   using ConvolutionBase<T>::ConvolutionBase;
 
  protected:
-  using typename ConvolutionBase<T>::Work;
-
   absl::Status describe_depthwise(const tf::TensorShape& x, const tf::TensorShape& filter, Depthwise* d) const {
-    const auto depthwise_of = [](const Convolution& c) {
-      return Depthwise{c.batch,     c.height,        c.width,  c.channels, c.out_height,
-                       c.out_width, c.filter_height, c.stride, c.pad_top,  c.pad_left};
-    };
-    Convolution c;
-    TF_RETURN_IF_ERROR(this->describe(
-        x, filter,
-        [&](const Convolution& one) {
-          return one.filters == 1 && one.filter_height == one.filter_width && is_fast(depthwise_of(one));
-        },
-        &c));
-    *d = depthwise_of(c);
-    return absl::OkStatus();
+    return kernels::describe_depthwise(this->window(), *this, tf::DataTypeToEnum<T>::value, x, filter, d);
   }
 
   static tf::TensorShape shape_of_y(const Depthwise& d) { return {d.batch, d.out_height, d.out_width, d.channels}; }
@@ -98,6 +98,9 @@ class DepthwiseOp : public DepthwiseBase<T> {
     int num_bias = 0;
     OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
     OP_REQUIRES_OK(context, context->GetAttr("num_bias", &num_bias));
+    OP_REQUIRES_OK(context, context->GetAttr("num_moments", &num_moments_));
+    OP_REQUIRES_OK(context, check_num_moments(num_moments_));
+    OP_REQUIRES_OK(context, norm_.load(context));
     OP_REQUIRES(context, num_bias <= 1,
                 absl::InvalidArgumentError(fmt::format("num_bias is 0 or 1, not {}", num_bias)));
     OP_REQUIRES(context, num_bias == 1 || activation.empty(),
@@ -114,19 +117,26 @@ class DepthwiseOp : public DepthwiseBase<T> {
       OP_REQUIRES(context, context->input(2).dims() == 1 && context->input(2).dim_size(0) == d.channels,
                   absl::InvalidArgumentError(fmt::format("depthwise convolution: expected a bias of {} numbers, got {}",
                                                          d.channels, context->input(2).shape().DebugString())));
+    Affine affine;
+    Prologue prologue;
+    OP_REQUIRES_OK(context, norm_.prologue(context, has_bias_ ? 3 : 2, d.channels, &affine, &prologue));
     tf::Tensor* y = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, this->shape_of_y(d), &y));
-    if (y->NumElements() == 0) return;
-    this->with_work(context, [&](auto* work) {
-      const Epilogue epilogue{has_bias_ ? this->widened(context->input(2), work) : nullptr, clamp_.floor,
-                              clamp_.ceiling};
-      depthwise(d, elements<T>(x), this->widened(filter, work), epilogue, elements<T>(y), *depthwise_loops(),
-                work->resources());
-    });
+    MomentsOfOutput<T> moments(num_moments_, parts_of_output(d), d.channels);
+    if (y->NumElements() > 0)
+      with_work(context, [&](auto* work) {
+        const Epilogue epilogue{has_bias_ ? widened<T>(context->input(2), work) : nullptr, clamp_.floor,
+                                clamp_.ceiling};
+        depthwise(d, elements<T>(x), prologue, widened<T>(filter, work), epilogue, elements<T>(y), moments.rows_done(),
+                  *depthwise_loops(), work->resources());
+      });
+    if (context->status().ok()) OP_REQUIRES_OK(context, moments.give(context));
   }
 
  private:
   bool has_bias_ = false;
+  int num_moments_ = 0;
+  NormOfInput norm_;
   Clamp clamp_{};
 };
 
@@ -145,9 +155,9 @@ class DepthwiseInputGradientOp : public DepthwiseBase<T> {
     tf::Tensor* dx = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
-    this->with_work(context, [&](auto* work) {
-      depthwise_input_gradient(d, this->widened(filter, work), elements<T>(dy), elements<T>(dx), *depthwise_loops(),
-                               work->resources());
+    with_work(context, [&](auto* work) {
+      depthwise_input_gradient(d, widened<T>(filter, work), elements<T>(dy), elements<T>(dx), RowsDone{},
+                               *depthwise_loops(), work->resources());
     });
   }
 };
@@ -155,7 +165,9 @@ class DepthwiseInputGradientOp : public DepthwiseBase<T> {
 template <typename T>
 class DepthwiseFilterGradientOp : public DepthwiseBase<T> {
  public:
-  using DepthwiseBase<T>::DepthwiseBase;
+  explicit DepthwiseFilterGradientOp(tf::OpKernelConstruction* context) : DepthwiseBase<T>(context) {
+    OP_REQUIRES_OK(context, norm_.load(context));
+  }
 
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &x = context->input(0), &dy = context->input(2);
@@ -164,15 +176,22 @@ class DepthwiseFilterGradientOp : public DepthwiseBase<T> {
     Depthwise d;
     OP_REQUIRES_OK(context, this->describe_depthwise(x.shape(), shape, &d));
     OP_REQUIRES_OK(context, this->check_depthwise_gradient(d, dy));
+    Affine affine;
+    Prologue prologue;
+    OP_REQUIRES_OK(context, norm_.prologue(context, 3, d.channels, &affine, &prologue));
     tf::Tensor* dfilter = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dfilter));
     if (dy.NumElements() == 0) return dfilter->flat<T>().setZero(), void();
-    this->with_work(context, [&](auto* work) {
+    with_work(context, [&](auto* work) {
       this->with_sums(work, dfilter, [&](float* sums) {
-        depthwise_filter_gradient(d, elements<T>(x), elements<T>(dy), sums, *depthwise_loops(), work->resources());
+        depthwise_filter_gradient(d, elements<T>(x), prologue, elements<T>(dy), sums, *depthwise_loops(),
+                                  work->resources());
       });
     });
   }
+
+ private:
+  NormOfInput norm_;
 };
 
 #define MOX_REGISTER_DEPTHWISE(T)                                                                                      \

@@ -79,8 +79,8 @@ class GroupedConvolutionOp : public GroupedBase<T> {
     tf::Tensor* y = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, this->output_shape(c), &y));
     if (y->NumElements() == 0) return;
-    this->with_work(context, [&](auto* work) {
-      convolve_groups(c, this->groups(), elements<T>(x), this->widened(filter, work), elements<T>(y),
+    with_work(context, [&](auto* work) {
+      convolve_groups(c, this->groups(), elements<T>(x), widened<T>(filter, work), elements<T>(y),
                       work->resources());
     });
   }
@@ -102,8 +102,8 @@ class GroupedInputGradientOp : public GroupedBase<T> {
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
     if (dy.NumElements() == 0) return dx->flat<T>().setZero(), void();
-    this->with_work(context, [&](auto* work) {
-      gradient_of_grouped_input(c, this->groups(), this->widened(filter, work), elements<T>(dy), elements<T>(dx),
+    with_work(context, [&](auto* work) {
+      gradient_of_grouped_input(c, this->groups(), widened<T>(filter, work), elements<T>(dy), elements<T>(dx),
                                 work->resources());
     });
   }
@@ -124,7 +124,7 @@ class GroupedFilterGradientOp : public GroupedBase<T> {
     tf::Tensor* dfilter = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dfilter));
     if (dy.NumElements() == 0) return dfilter->flat<T>().setZero(), void();
-    this->with_work(context, [&](auto* work) {
+    with_work(context, [&](auto* work) {
       this->with_sums(work, dfilter, [&](float* sums) {
         gradient_of_grouped_filter(c, this->groups(), elements<T>(x), elements<T>(dy), sums, work->resources());
       });

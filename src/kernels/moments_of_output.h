@@ -27,13 +27,15 @@ inline absl::Status check_num_moments(int num_moments) {
 template <typename T>
 class MomentsOfOutput {
  public:
-  // num_moments: 0 or kMoments. `y` [rows, channels] must outlive it.
-  MomentsOfOutput(int num_moments, const convolutions::RowParts& parts, int64_t channels, tensorflow::Tensor* y)
-      : wanted_(num_moments > 0), channels_(channels), y_(elements<T>(y)), sums_(wanted_ ? parts.parts : 0, channels) {}
+  // num_moments: 0 or kMoments.
+  MomentsOfOutput(int num_moments, const convolutions::RowParts& parts, int64_t channels)
+      : wanted_(num_moments > 0), channels_(channels), sums_(wanted_ ? parts.parts : 0, channels) {}
 
   convolutions::RowsDone rows_done() {
     if (!wanted_) return {};
-    return {[this](int64_t part, int64_t begin, int64_t end) { sums_.add(part, y_, begin, end); }};
+    return {[this](int64_t part, int64_t begin, int64_t end, const void* rows) {
+      sums_.add(part, static_cast<const Element<T>*>(rows), 0, end - begin);
+    }};
   }
 
   absl::Status give(tensorflow::OpKernelContext* context) const {
@@ -51,7 +53,6 @@ class MomentsOfOutput {
  private:
   const bool wanted_;
   const int64_t channels_;
-  const Element<T>* const y_;
   MomentsOfParts sums_;
 };
 

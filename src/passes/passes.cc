@@ -21,6 +21,9 @@
 #include "passes/late_weight_decay.h"
 #include "passes/matmul_layout.h"
 #include "passes/narrow_convolutions.h"
+#include "passes/norm_in_convolutions.h"
+#include "passes/norm_of_input.h"
+#include "passes/norm_of_input.h"
 #include "passes/place_on_devices.h"
 #include "passes/relu_gradients.h"
 #include "passes/stage_input.h"
@@ -135,8 +138,6 @@ const std::vector<Pass>& passes() {
          for (const VariableInfo& variable : g->variables) initializers.insert(node_of(variable.initializer));
          join_weight_decay(&g->graph, initializers);
        }},
-      // After what makes new readers of variables, or takes some away.
-      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // A GPU's step waits for the GPU, not for threads.
       {"training_step", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
@@ -154,6 +155,15 @@ const std::vector<Pass>& passes() {
        }},
       // After what looks for convolutions, their biases or ReLUs, and after what chooses their types.
       {"fast_convolutions", In::kAnyMode, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
+      // After what puts in our batch norms and convolutions.
+      {"norm_in_convolutions", In::kTrain, Fits::kCpu,
+       [](G* g, const C&) {
+         compute_norms_in_convolutions(&g->graph);
+         normalize_where_read(&g->graph);
+       }},
+      // After what makes new readers of variables, or takes some away: an update that waits for an operation whose work
+      // another one does has it run beside that.
+      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // After all that adds to gradients.
       {"early_gradients", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
