@@ -21,6 +21,7 @@
 #include "passes/late_weight_decay.h"
 #include "passes/matmul_layout.h"
 #include "passes/narrow_convolutions.h"
+#include "passes/norm_in_convolutions.h"
 #include "passes/place_on_devices.h"
 #include "passes/relu_gradients.h"
 #include "passes/stage_input.h"
@@ -154,6 +155,9 @@ const std::vector<Pass>& passes() {
        }},
       // After what looks for convolutions, their biases or ReLUs, and after what chooses their types.
       {"fast_convolutions", In::kAnyMode, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
+      // After what puts in our batch norms and convolutions.
+      {"norm_in_convolutions", In::kTrain, Fits::kCpu,
+       [](G* g, const C&) { compute_norms_in_convolutions(&g->graph); }},
       // After all that adds to gradients.
       {"early_gradients", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {

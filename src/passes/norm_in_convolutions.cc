@@ -1,0 +1,182 @@
+#include "passes/norm_in_convolutions.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/environment.h"
+#include "graph/node_defs.h"
+#include "passes/filter_shape.h"
+#include "passes/joined.h"
+
+namespace mox {
+
+namespace tf = tensorflow;
+
+namespace {
+
+constexpr char kSwitch[] = "MOX_NORM_IN_CONVOLUTIONS";
+constexpr int kMoments = 3;  // outputs of MoxMoments, and of a convolution behind its first
+
+// Which convolutions have the outputs `moments`. The 3x3 ones do not: a tile of Winograd's is no row of the result.
+struct WithMoments {
+  const char* op;
+  bool any_filter;  // else 1x1
+};
+constexpr WithMoments kWithMoments[] = {{"MoxConvolution", false}, {"MoxDepthwiseConvolution", true}};
+
+// 0 or "" where it is not given, as the operations have it.
+int64_t int_attr(const tf::NodeDef& node, const char* name) {
+  const auto found = node.attr().find(name);
+  return found == node.attr().end() ? 0 : found->second.i();
+}
+
+bool has_control_inputs(const tf::NodeDef& node) {
+  // They stand behind all others.
+  return node.input_size() > 0 && parse_tensor(node.input(node.input_size() - 1)).is_control();
+}
+
+struct Use {
+  tf::NodeDef* node;
+  int input;
+};
+
+// A gradient of batch norm, and that of the convolution which it takes along.
+struct Gradient {
+  tf::NodeDef *norm = nullptr, *convolution = nullptr;
+  int dy = 0;  // which of the norm's inputs the convolution's gradient is
+};
+
+class Norms {
+ public:
+  explicit Norms(tf::GraphDef* graph) : index_(index_nodes(*graph)) {
+    for (tf::NodeDef& node : *graph->mutable_node()) {
+      nodes_[node.name()] = &node;
+      for (int i = 0; i < node.input_size(); ++i) uses_[node_of(node.input(i))].push_back({&node, i});
+    }
+  }
+
+  // Of what is read, also by edges of control.
+  const std::vector<Use>& uses(const tf::NodeDef& node) const {
+    static const std::vector<Use> kNone;
+    const auto found = uses_.find(node.name());
+    return found == uses_.end() ? kNone : found->second;
+  }
+
+  // The convolution that can compute these statistics; nullptr: none.
+  tf::NodeDef* convolution_of_moments(const tf::NodeDef& moments) const {
+    if (moments.op() != "MoxMoments" || uses(moments).empty()) return nullptr;
+    // What reads the statistics then would no longer wait; made to wait, the convolution might for what waits for it.
+    if (has_control_inputs(moments)) return nullptr;
+    tf::NodeDef* convolution = first_output(moments.input(0));
+    if (!convolution || convolution->device() != moments.device() || int_attr(*convolution, "num_bias") != 0)
+      return nullptr;
+    const auto* kind = std::find_if(std::begin(kWithMoments), std::end(kWithMoments),
+                                    [&](const WithMoments& k) { return convolution->op() == k.op; });
+    if (kind == std::end(kWithMoments)) return nullptr;
+    return kind->any_filter || filters_if_pointwise(convolution->input(1)) > 0 ? convolution : nullptr;
+  }
+
+  std::optional<Gradient> gradient(tf::NodeDef* norm) const {
+    const int64_t num_dy = norm->op() == "MoxNormalizeGrad" ? int_attr(*norm, "num_dy") : 0;
+    if (num_dy < 1 || num_dy > 2) return std::nullopt;
+    std::optional<Gradient> best;
+    int64_t most = 0;
+    for (int dy = 0; dy < num_dy; ++dy) {
+      tf::NodeDef* convolution = first_output(norm->input(dy));
+      if (!convolution || !can_take(*convolution, *norm)) continue;
+      // Of two the larger product: what the norm reads from memory meanwhile is the same, and hides behind it better.
+      const int64_t filters = filters_if_pointwise(convolution->input(1));
+      if (filters > most) best = Gradient{norm, convolution, dy};
+      most = std::max(most, filters);
+    }
+    return best;
+  }
+
+ private:
+  // The node whose output 0 this is.
+  tf::NodeDef* first_output(const std::string& tensor) const {
+    const TensorRef at = parse_tensor(tensor);
+    const auto found = nodes_.find(at.node);
+    return at.port == 0 && found != nodes_.end() ? found->second : nullptr;
+  }
+
+  // How many filters there are; 0: another than [1, 1, channels, filters], or not known.
+  int64_t filters_if_pointwise(const std::string& filter) const {
+    const std::vector<int64_t> shape = shape_of_filter(index_, filter);
+    return shape.size() == 4 && shape[0] == 1 && shape[1] == 1 ? std::max<int64_t>(shape[3], 0) : 0;
+  }
+
+  bool can_take(const tf::NodeDef& convolution, const tf::NodeDef& norm) const {
+    return convolution.op() == "MoxConvolutionInputGradient" && convolution.device() == norm.device() &&
+           int_attr(convolution, "stride") <= 1 &&
+           std::ranges::count_if(uses(convolution), [&](const Use& use) { return !is_left_behind(*use.node); }) == 1;
+  }
+
+  // What fuse_batch_norm leaves of the gradients that it joins, which nobody runs: the ReLU's, and before it the sum of
+  // those that arrive. Who asks for one by name has the convolution's gradient computed once more.
+  bool is_left_behind(const tf::NodeDef& node) const {
+    if (!is_one_of(node.op(), {"ReluGrad", "Relu6Grad", "AddN"})) return false;
+    return std::ranges::all_of(uses(node), [&](const Use& use) { return is_left_behind(*use.node); });
+  }
+
+  const NodeIndex index_;
+  std::unordered_map<std::string, tf::NodeDef*> nodes_;
+  std::unordered_map<std::string, std::vector<Use>> uses_;
+};
+
+// Who read the statistics reads the convolution's, which they were computed of: no new way leads back to it.
+void move_moments(const std::vector<Use>& readers, tf::NodeDef* moments, tf::NodeDef* convolution) {
+  for (const Use& use : readers) {
+    const int port = parse_tensor(use.node->input(use.input)).port;
+    *use.node->mutable_input(use.input) = TensorRef{convolution->name(), port < 0 ? port : 1 + port}.text();
+  }
+  tf::SetAttrValue(kMoments, &(*convolution->mutable_attr())["num_moments"]);
+  mark_joined(moments, kSwitch);
+  // Fed, it would be computed nevertheless, for the statistics of what is not fed.
+  mark_joined(convolution, kSwitch);
+}
+
+// The norm's gradient waits for what the convolution's did. There is no way from one to the other but the input that
+// goes: nobody else reads the convolution's, so that another gradient that arrives does not depend on it.
+void join(const Gradient& found) {
+  const tf::NodeDef old = *found.norm;
+  tf::NodeDef& norm = *found.norm;
+  const int num_dy = static_cast<int>(int_attr(old, "num_dy"));
+  norm.set_op("MoxConvolutionNormalizeGrad");
+  norm.clear_input();
+  norm.add_input(found.convolution->input(1));  // filter
+  norm.add_input(found.convolution->input(2));  // dz
+  for (int i = 0; i < old.input_size(); ++i)    // the other dy, then what the norm had; last what it waits for
+    if (i != found.dy) norm.add_input(old.input(i));
+  for (const std::string& input : found.convolution->input())
+    if (parse_tensor(input).is_control() &&
+        std::find(norm.input().begin(), norm.input().end(), input) == norm.input().end())
+      norm.add_input(input);
+  norm.mutable_attr()->erase("num_dy");
+  tf::SetAttrValue(num_dy - 1, &(*norm.mutable_attr())["num_more"]);
+  mark_joined(found.convolution, kSwitch);
+}
+
+}  // namespace
+
+int compute_norms_in_convolutions(tf::GraphDef* graph) {
+  if (!bool_in_environment(kSwitch).value_or(true)) return 0;
+  const Norms norms(graph);
+  std::vector<std::pair<tf::NodeDef*, tf::NodeDef*>> moments;
+  std::vector<Gradient> gradients;
+  for (tf::NodeDef& node : *graph->mutable_node()) {
+    if (tf::NodeDef* convolution = norms.convolution_of_moments(node)) moments.push_back({&node, convolution});
+    if (std::optional<Gradient> found = norms.gradient(&node)) gradients.push_back(*found);
+  }
+  for (const auto& [node, convolution] : moments) move_moments(norms.uses(*node), node, convolution);
+  for (const Gradient& found : gradients) join(found);
+  return static_cast<int>(moments.size() + gradients.size());
+}
+
+}  // namespace mox
