@@ -136,8 +136,6 @@ const std::vector<Pass>& passes() {
          for (const VariableInfo& variable : g->variables) initializers.insert(node_of(variable.initializer));
          join_weight_decay(&g->graph, initializers);
        }},
-      // After what makes new readers of variables, or takes some away.
-      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // A GPU's step waits for the GPU, not for threads.
       {"training_step", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
@@ -158,6 +156,9 @@ const std::vector<Pass>& passes() {
       // After what puts in our batch norms and convolutions.
       {"norm_in_convolutions", In::kTrain, Fits::kCpu,
        [](G* g, const C&) { compute_norms_in_convolutions(&g->graph); }},
+      // After what makes new readers of variables, or takes some away: an update that waits for an operation whose work
+      // another one does has it run beside that.
+      {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
       // After all that adds to gradients.
       {"early_gradients", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
