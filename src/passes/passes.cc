@@ -27,6 +27,7 @@
 #include "passes/stage_input.h"
 #include "passes/stateless_random.h"
 #include "passes/update_in_place.h"
+#include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/platform/cpu_info.h"
 
 namespace mox {
@@ -155,7 +156,11 @@ const std::vector<Pass>& passes() {
       {"fast_convolutions", In::kAnyMode, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
       // After what puts in our batch norms and convolutions.
       {"norm_in_convolutions", In::kTrain, Fits::kCpu,
-       [](G* g, const C&) { compute_norms_in_convolutions(&g->graph); }},
+       [](G* g, const C&) {
+         const tensorflow::OpRegistrationData* kernel = nullptr;  // until it is there
+         if (tensorflow::OpRegistry::Global()->LookUp("MoxConvolutionNormalizeGrad", &kernel).ok())
+           compute_norms_in_convolutions(&g->graph);
+       }},
       // After what makes new readers of variables, or takes some away: an update that waits for an operation whose work
       // another one does has it run beside that.
       {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},
