@@ -1,5 +1,6 @@
 // Nodes whose work another operation does since a pass joined them: they stay under their names, for who fetches them,
-// but nothing reads them any more, so that who feeds one in a step would wonder.
+// but nothing reads them any more, so that who feeds one in a step would wonder. So are nodes whose operation computes
+// more of what follows than it did: that would not be of what is fed.
 #pragma once
 
 #include <string>

@@ -57,7 +57,7 @@ bool is_end_of(const std::string& message, const std::set<std::string>& inputs) 
   return nodes > 0 && ends == nodes;
 }
 
-// What another operation does computes nothing any more of what is fed in its place.
+// What another operation does computes nothing, or not all, any more of what is fed in its place.
 void check_feeds(const tf::GraphDef& graph, const std::vector<std::string>& feeds) {
   if (feeds.empty()) return;
   const NodeIndex index = index_nodes(graph);
@@ -65,10 +65,10 @@ void check_feeds(const tf::GraphDef& graph, const std::vector<std::string>& feed
     const auto found = index.find(node_of(feed));
     if (found == index.end()) continue;
     if (const std::string switched_by = joined_by(*found->second); !switched_by.empty())
-      throw InvalidArgumentError(
-          fmt::format("{} is fed, but nothing reads it: another operation computes what it does and what follows it; "
-                      "set {}=0 to feed it",
-                      feed, switched_by));
+      throw InvalidArgumentError(fmt::format(
+          "{} is fed, but what follows it is not computed of it: one operation computes what it does and what "
+          "follows; set {}=0 to feed it",
+          feed, switched_by));
   }
 }
 

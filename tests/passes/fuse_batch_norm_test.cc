@@ -7,12 +7,9 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "graph/graph_state.h"
 #include "moxing/layers.h"
-#include "moxing/scope.h"
-#include "tensorflow/cc/framework/gradients.h"
+#include "passes/norm_networks.h"
 #include "tensorflow/cc/ops/standard_ops.h"
-#include "tensorflow/core/public/session.h"
 
 namespace mox {
 namespace {
@@ -21,90 +18,12 @@ namespace tf = tensorflow;
 namespace ops = tensorflow::ops;
 using tensorflow::Output;
 
-struct Model {
-  tf::GraphDef graph;
-  std::vector<std::string> initializers, fetches;
-};
-
-// Numbers that repeat late, around `mean`.
-Output numbers(const Scope& s, const std::vector<int>& shape, float seed, tf::DataType type, float mean = 0) {
-  const int count = shape[0] * shape[1] * shape[2] * shape[3];
-  const Output range = ops::Range(s, 0.f, static_cast<float>(count), 1.f);
-  const Output waves = ops::Sin(s, ops::Multiply(s, range, 1.7f + seed));
-  tf::Tensor dims(tf::DT_INT32, {4});
-  for (int i = 0; i < 4; ++i) dims.flat<int32_t>()(i) = shape[i];
-  const Output rounded = ops::Cast(s, ops::Cast(s, waves, tf::DT_BFLOAT16), type);  // the same in both types
-  const Output around = mean == 0 ? rounded : Output(ops::Add(s, rounded, mean));
-  return ops::Reshape(s, around, ops::Const(s, tf::Input::Initializer(dims)));
-}
-
-using Network = std::function<Output(const Scope&, const Output& x, const Output& side)>;
-
-// The network's output, its gradients by x, side and all variables, and the moving averages' updates.
-Model build(const std::vector<int>& shape, tf::DataType type, const Network& network, float mean = 0,
-            std::vector<int> side_shape = {}) {
-  const Scope s = Scope::new_root();
-  s.state().seed = 1;
-  const Output x = ops::Identity(s.WithOpName("x"), numbers(s, shape, 0, type, mean));
-  const Output side =
-      ops::Identity(s.WithOpName("side"), numbers(s, side_shape.empty() ? shape : side_shape, 0.3f, type));
-  const Output y = network(s, x, side);
-  const Output weights = numbers(s, shape, 0.6f, tf::DT_FLOAT);
-  const Output product = ops::Multiply(s, ops::Cast(s, y, tf::DT_FLOAT), weights);
-  const Output loss =
-      ops::Add(s, ops::Sum(s, product, {0, 1, 2, 3}), ops::Sum(s, ops::Cast(s, side, tf::DT_FLOAT), {0, 1, 2, 3}));
-  Model model;
-  std::vector<Output> sources{x, side}, gradients;
-  for (const Variable& v : s.state().variables) {
-    model.initializers.push_back(v.initializer.node()->name());
-    if (v.trainable) sources.push_back(v.handle);
-  }
-  TF_CHECK_OK(tf::AddSymbolicGradients(s, {loss}, sources, &gradients));
-  auto fetch = [&](const Output& tensor) {
-    const Output kept = ops::Identity(s.WithOpName("fetched"), tensor);
-    model.fetches.push_back(kept.node()->name());
-  };
-  fetch(y);
-  for (const Output& gradient : gradients)
-    if (gradient.node()) fetch(gradient);
-  for (const Output& update : s.get_collection(collections::kUpdateOps)) {
-    const tf::Node* value = nullptr;
-    TF_CHECK_OK(update.node()->input_node(1, &value));
-    fetch(Output(const_cast<tf::Node*>(value), 0));
-  }
-  check(s, "test");
-  s.graph()->ToGraphDef(&model.graph);
-  return model;
-}
-
-std::vector<tf::Tensor> run(const Model& model) {
-  std::unique_ptr<tf::Session> session(tf::NewSession({}));
-  TF_CHECK_OK(session->Create(model.graph));
-  TF_CHECK_OK(session->Run({}, {}, model.initializers, nullptr));
-  std::vector<tf::Tensor> out;
-  TF_CHECK_OK(session->Run({}, model.fetches, {}, &out));
-  return out;
-}
-
-std::vector<float> floats(const tf::Tensor& t) {
-  std::vector<float> values(t.NumElements());
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = t.dtype() == tf::DT_FLOAT ? t.flat<float>()(i) : static_cast<float>(t.flat<Eigen::bfloat16>()(i));
-  return values;
-}
-
-// The distance of all values, relative to their length.
-double distance(const tf::Tensor& from, const tf::Tensor& to) {
-  EXPECT_EQ(from.shape(), to.shape());
-  double square = 0, difference = 0;
-  const auto a = floats(from), b = floats(to);
-  for (size_t j = 0; j < a.size(); ++j) {
-    square += a[j] * a[j];
-    difference += (a[j] - b[j]) * (a[j] - b[j]);
-  }
-  EXPECT_GT(square, 0);
-  return std::sqrt(difference / square);
-}
+using testing::build;
+using testing::distance;
+using testing::floats;
+using testing::Model;
+using testing::Network;
+using testing::run;
 
 void expect_same(Model model, int joined, double tolerance, int lone = 0) {
   const std::vector<tf::Tensor> before = run(model);
@@ -162,7 +81,7 @@ TEST(FuseBatchNorm, AResidualThatIsABatchNorm) {
 
 TEST(FuseBatchNorm, ALargeMeanCostsNoDigits) {
   // The variance is 0.5, the mean 300: a sum of squares in float32 would keep two digits.
-  expect_same(build({4, 16, 16, 8}, tf::DT_FLOAT, norm_relu, 300), 1, 1e-3);
+  expect_same(build({4, 16, 16, 8}, tf::DT_FLOAT, norm_relu, {.mean = 300}), 1, 1e-3);
 }
 
 // As near to float32 as the separate operations of 16 bits are.
@@ -203,7 +122,8 @@ TEST(FuseBatchNorm, WhatItCannotJoinStays) {
     return Output(ops::Add(s, ops::Relu(s, y), y));
   };
   expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, read_twice), 0, 1e-6);
-  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, residual, 0, {1, 1, 1, 8}), 0, 1e-6);  // a broadcast, no residual
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, residual, {.side_shape = {1, 1, 1, 8}}), 0,
+              1e-6);  // a broadcast, no residual
 }
 
 TEST(FuseBatchNorm, ANanStaysOne) {
@@ -247,7 +167,8 @@ TEST(LoneBatchNorm, BesideOthers) {
     return ops::Relu(s, ops::Add(s, norm(s, x, "a"), norm(s, side, "b")));
   };
   expect_same(build({4, 5, 7, 24}, tf::DT_FLOAT, a_shortcut), 1, 2e-5, 1);
-  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, added, 0, {1, 1, 1, 8}), 0, 2e-5, 1);  // a broadcast, no residual
+  expect_same(build({2, 4, 4, 8}, tf::DT_FLOAT, added, {.side_shape = {1, 1, 1, 8}}), 0, 2e-5,
+              1);  // a broadcast, no residual
 }
 
 // On either side of the sum, whichever of the two is joined with it.

@@ -5,6 +5,10 @@
 #include <set>
 
 #include "moxing/scope.h"
+#include "passes/joined.h"
+#include "passes/passes.h"
+#include "passes/processor.h"
+#include "tensorflow/cc/framework/gradients.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 #include "tensorflow/core/public/session.h"
 
@@ -57,6 +61,32 @@ TEST(UpdateInPlace, WaitsForTheStepsReadersAlone) {
   TF_CHECK_OK(session->Run({}, {"backward", "result", "after"}, {"update_w", "update_v"}, &after));
   for (int i = 0; i < 4; ++i)
     EXPECT_FLOAT_EQ(after[2].flat<float>()(i), -(before[0].flat<float>()(i) - after[0].flat<float>()(i) / 2));
+}
+
+// By the list of passes, in a training: the bias, the ReLU and the weights' gradient change which operation reads the
+// filter. Waited for, one whose work another does would run beside it.
+TEST(UpdateInPlace, WaitsForNothingWhoseWorkAnotherDoes) {
+  if (!testing::has_vectors()) GTEST_SKIP() << "this processor has no AVX2";
+  Scope s = Scope::new_root();
+  const auto w = s.get_variable("w", {3, 3, 16, 16}), b = s.get_variable("b", {16});
+  const tf::Output x = ops::Identity(s, ops::Const(s, 1.f, {2, 8, 8, 16}));
+  const auto conv = ops::Conv2D(s.WithOpName("conv"), x, w, {1, 1, 1, 1}, "SAME");
+  const auto relu = ops::Relu(s.WithOpName("relu"), ops::BiasAdd(s.WithOpName("bias"), conv, b));
+  std::vector<tf::Output> gradients;
+  TF_CHECK_OK(tf::AddSymbolicGradients(s, {ops::L2Loss(s, relu)}, {w}, &gradients));
+  ops::ResourceApplyGradientDescent(s.WithOpName("update"), w.op().input(0), 0.5f, gradients[0]);
+  check(s, "test");
+  BuiltGraph built;
+  built.towers.resize(1);
+  s.graph()->ToGraphDef(&built.graph);
+  run_passes(&built, {});
+  for (const tf::NodeDef& node : built.graph.node()) {
+    if (node.name() == "conv") EXPECT_NE(joined_by(node), "") << "nothing is joined: the test shows nothing";
+    if (node.name() == "relu") EXPECT_EQ(node.op(), "MoxConvolution");
+  }
+  const std::set<std::string> waits = waits_of(built.graph, "update");
+  EXPECT_TRUE(waits.count("relu"));
+  EXPECT_FALSE(waits.count("conv"));
 }
 
 TEST(UpdateInPlace, WithoutReadersNothingChanges) {
