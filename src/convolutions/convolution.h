@@ -60,7 +60,10 @@ void pack(const Convolution& convolution, Algorithm algorithm, const T* filter, 
 // Whether convolve and gradient_of_filter take a Prologue: 1x1 filters with stride 1.
 bool takes_prologue(const Convolution& convolution);
 
-// y = clamp(x * filter + bias).
+// Whether what is added at the side may be y itself.
+inline bool adds_in_place(Algorithm algorithm) { return algorithm != Algorithm::kDirect; }
+
+// y = clamp(x * filter + bias + side).
 template <typename T>
 void convolve(const Convolution& convolution, Algorithm algorithm, const T* x, const Prologue& prologue,
               const float* packed, const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& resources);

@@ -1,7 +1,5 @@
 // The loops of convolutions/depthwise_loops.h for vectors of MOX_LANES floats and MOX_PIXELS pixels at a time. Included
 // once by each file that is compiled for an instruction set, see convolutions/loops_any.h.
-#include <immintrin.h>
-
 #include "convolutions/depthwise_loops.h"
 #include "convolutions/vectors_any.h"
 
@@ -9,59 +7,6 @@ namespace mox::convolutions {
 namespace {
 
 constexpr int kPixels = MOX_PIXELS;
-
-// A vector of channels, and the first few lanes of one: the others are 0, and neither read nor written.
-struct AllLanes {
-  template <typename T>
-  static MOX_INLINE Vector get(const T* p) {
-    return load(p);
-  }
-  template <typename T>
-  static MOX_INLINE void put(T* p, Vector v) {
-    store(p, v);
-  }
-};
-#if MOX_LANES == 16
-class SomeLanes {
- public:
-  explicit MOX_INLINE SomeLanes(int64_t count) : mask_(static_cast<__mmask16>((1 << count) - 1)) {}
-  MOX_INLINE Vector get(const float* p) const { return reinterpret_cast<Vector>(_mm512_maskz_loadu_ps(mask_, p)); }
-  MOX_INLINE Vector get(const bfloat16_bits* p) const {
-    const __m256i halves = _mm256_maskz_loadu_epi16(mask_, p);
-    return reinterpret_cast<Vector>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
-  }
-  MOX_INLINE void put(float* p, Vector v) const { _mm512_mask_storeu_ps(p, mask_, reinterpret_cast<__m512>(v)); }
-  MOX_INLINE void put(bfloat16_bits* p, Vector v) const {
-    _mm256_mask_storeu_epi16(p, mask_, reinterpret_cast<__m256i>(rounded(v)));
-  }
-
- private:
-  __mmask16 mask_;
-};
-#else
-class SomeLanes {
- public:
-  explicit MOX_INLINE SomeLanes(int64_t count)
-      : count_(count),
-        mask_(_mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
-                                 _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))) {}
-  MOX_INLINE Vector get(const float* p) const { return reinterpret_cast<Vector>(_mm256_maskload_ps(p, mask_)); }
-  MOX_INLINE Vector get(const bfloat16_bits* p) const {
-    bfloat16_bits halves[kWidth] = {};
-    for (int64_t i = 0; i < count_; ++i) halves[i] = p[i];
-    return load(halves);
-  }
-  MOX_INLINE void put(float* p, Vector v) const { _mm256_maskstore_ps(p, mask_, reinterpret_cast<__m256>(v)); }
-  MOX_INLINE void put(bfloat16_bits* p, Vector v) const {
-    const Halves halves = rounded(v);
-    for (int64_t i = 0; i < count_; ++i) p[i] = halves[i];
-  }
-
- private:
-  int64_t count_;
-  __m256i mask_;
-};
-#endif
 
 // Calls body(channel, lanes) for vectors of a part's channels.
 template <typename Body>

@@ -15,17 +15,7 @@ int64_t depth_of(const Convolution& c) { return c.filter_height * c.filter_width
 
 bool changes(const Epilogue& e) {
   constexpr Epilogue kNothing{};
-  return e.bias || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
-}
-
-// y[row] = clamp(y[row] + bias), of `columns` of each row.
-void finish(const Epilogue& epilogue, int64_t rows, int64_t row, int64_t columns, float* y) {
-  for (int64_t r = 0; r < rows; ++r, y += row)
-    for (int64_t c = 0; c < columns; ++c) {
-      float v = epilogue.bias ? y[c] + epilogue.bias[c] : y[c];
-      v = v < epilogue.floor ? epilogue.floor : v;
-      y[c] = v > epilogue.ceiling ? epilogue.ceiling : v;
-    }
+  return e.bias || e.side || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
 }
 
 // Outputs of pixels [begin, end), filters [k0, k1).
@@ -49,8 +39,8 @@ void compute(const Convolution& c, const Block& b, const float* x, const float* 
     multiply_few_rows(on.loops, product, d < depth ? right + d * panel : nullptr);
   }
   if (changes(epilogue))
-    finish({epilogue.bias ? epilogue.bias + b.k0 : nullptr, epilogue.floor, epilogue.ceiling}, b.end - b.begin,
-           c.filters, b.k1 - b.k0, products);
+    on.loops.finish({b.end - b.begin, b.k1 - b.k0, products, c.filters, epilogue.of<float>(b.begin * c.filters, b.k0),
+                     products, c.filters});
 }
 
 }  // namespace

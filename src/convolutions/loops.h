@@ -75,19 +75,28 @@ struct Prologue {
   Prologue from_channel(int64_t channel) const { return {scale + channel, shift + channel, floor, ceiling}; }
 };
 
-// What follows a convolution: y = clamp(y + bias); bias may be null.
+// What follows a convolution: y = clamp(y + bias + side); both may be null.
 struct Epilogue {
   const float* bias = nullptr;
   float floor = -__builtin_inff(), ceiling = __builtin_inff();
+  const void* side = nullptr;  // of y's type and size
+
+  // For elements of y from `first` + `column` on, whose column that is.
+  template <typename T>
+  Epilogue of(int64_t first, int64_t column) const {
+    return {bias ? bias + column : nullptr, floor, ceiling,
+            side ? static_cast<const T*>(side) + first + column : nullptr};
+  }
 };
 
-// y[r][c] = clamp(sums[r][c] + bias[c]). Rows of `sums` have whole vectors; it may be y.
+// y[r][c] = clamp(sums[r][c] + bias[c] + side[r][c]). Rows of `sums` have whole vectors; they may be y's, and the
+// side's may, too.
 template <typename T>
 struct Finish {
   int64_t rows, columns;
   const float* sums;
   int64_t sums_row;
-  Epilogue epilogue;
+  Epilogue epilogue;  // its side has y's rows
   T* y;
   int64_t y_row;
 };

@@ -250,7 +250,9 @@ void output_of_frequencies(const TiledImage& image, const Frequencies& from, int
   for (int64_t tile = begin; tile < end; ++tile) {
     const Place place = place_of(image, tile);
     const int64_t height = image.out_height - place.y, width = image.out_width - place.x;
-    float* to = y + ((place.image * image.out_height + place.y) * image.out_width + place.x) * filters;
+    const int64_t first = ((place.image * image.out_height + place.y) * image.out_width + place.x) * filters;
+    float* to = y + first;
+    const float* side = epilogue.side ? static_cast<const float*>(epilogue.side) + first : nullptr;
     for (int64_t k = 0; k < filters; k += kWidth) {
       Vector half[4][6], m[6], out[4];
       const float* at = from.data + (tile - begin) * from.row_stride + k;
@@ -268,7 +270,8 @@ void output_of_frequencies(const TiledImage& image, const Frequencies& from, int
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) {
           if (j >= width) break;
-          store(to + (i * image.out_width + j) * filters + k, clamped(out[j] + bias, epilogue));
+          const int64_t at = (i * image.out_width + j) * filters + k;
+          store(to + at, clamped(side ? out[j] + bias + load(side + at) : out[j] + bias, epilogue));
         }
       }
     }
@@ -277,44 +280,52 @@ void output_of_frequencies(const TiledImage& image, const Frequencies& from, int
 
 // ---- What precedes and what follows a product
 
-// The first `count` numbers; 0 behind them.
-template <typename T>
-MOX_INLINE Vector load_some(const T* p, int64_t count) {
-  if (count >= kWidth) return load(p);
-  T some[kWidth] = {};
-  __builtin_memcpy(some, p, count * sizeof(T));
-  return load(some);
-}
-template <typename T>
-MOX_INLINE void store_some(T* p, Vector v, int64_t count) {
-  if (count >= kWidth) return store(p, v);
-  T some[kWidth];
-  store(some, v);
-  __builtin_memcpy(p, some, count * sizeof(T));
+// Calls body(column, lanes, Vectors<n>) for columns: n vectors side by side from this column on.
+template <int kCount>
+struct Vectors {
+  static constexpr int count = kCount;
+};
+template <typename Body>
+MOX_INLINE void for_columns(int64_t columns, const Body& body) {
+  constexpr int kMany = 4;
+  int64_t c = 0;
+  for (; c + kMany * kWidth <= columns; c += kMany * kWidth) body(c, AllLanes{}, Vectors<kMany>{});
+  for (; c + kWidth <= columns; c += kWidth) body(c, AllLanes{}, Vectors<1>{});
+  if (c < columns) body(c, SomeLanes(columns - c), Vectors<1>{});
 }
 
 template <typename T>
 MOX_INLINE void prepare_rows(const Prepare<T>& p) {
-  const Epilogue clamp{nullptr, p.prologue.floor, p.prologue.ceiling};
-  for (int64_t r = 0; r < p.rows; ++r)
-    for (int64_t c = 0; c < p.columns; c += kWidth) {
-      const int64_t left = p.columns - c;
-      const Vector scale = load_some(p.prologue.scale + c, left), shift = load_some(p.prologue.shift + c, left);
-      store_some(p.to + r * p.to_row + c, clamped(load_some(p.x + r * p.x_row + c, left) * scale + shift, clamp), left);
+  for_columns(p.columns, [&](int64_t c, auto lanes, auto vectors) MOX_ALWAYS {
+    Vector scale[vectors.count], shift[vectors.count];
+    for (int v = 0; v < vectors.count; ++v) {
+      scale[v] = lanes.get(p.prologue.scale + c + v * kWidth);
+      shift[v] = lanes.get(p.prologue.shift + c + v * kWidth);
     }
+    for (int64_t r = 0; r < p.rows; ++r)
+      for (int v = 0; v < vectors.count; ++v) {
+        const int64_t at = c + v * kWidth;
+        lanes.put(p.to + r * p.to_row + at, clamped(lanes.get(p.x + r * p.x_row + at) * scale[v] + shift[v],
+                                                    p.prologue.floor, p.prologue.ceiling));
+      }
+  });
 }
 
 template <typename T>
 MOX_INLINE void finish_rows(const Finish<T>& f) {
-  for (int64_t r = 0; r < f.rows; ++r) {
-    const float* sums = f.sums + r * f.sums_row;
-    T* y = f.y + r * f.y_row;
-    for (int64_t c = 0; c < f.columns; c += kWidth) {
-      const int64_t left = f.columns - c;
-      const Vector bias = f.epilogue.bias ? load_some(f.epilogue.bias + c, left) : Vector{};
-      store_some(y + c, clamped(load(sums + c) + bias, f.epilogue), left);
-    }
-  }
+  for_columns(f.columns, [&](int64_t c, auto lanes, auto vectors) MOX_ALWAYS {
+    Vector bias[vectors.count];
+    for (int v = 0; v < vectors.count; ++v)
+      bias[v] = f.epilogue.bias ? lanes.get(f.epilogue.bias + c + v * kWidth) : Vector{};
+    const auto* side = static_cast<const T*>(f.epilogue.side);
+    for (int64_t r = 0; r < f.rows; ++r)
+      for (int v = 0; v < vectors.count; ++v) {
+        const int64_t at = c + v * kWidth;
+        Vector sum = lanes.get(f.sums + r * f.sums_row + at) + bias[v];
+        if (side) sum += lanes.get(side + r * f.y_row + at);
+        lanes.put(f.y + r * f.y_row + at, clamped(sum, f.epilogue));
+      }
+  });
 }
 
 constexpr ConvolutionLoops kLoops = {

@@ -22,7 +22,7 @@ void finish(const ConvolutionLoops& loops, const Finish<bfloat16_bits>& finish) 
 
 bool changes(const Epilogue& e) {
   constexpr Epilogue kNothing{};
-  return e.bias || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
+  return e.bias || e.side || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
 }
 
 int64_t packed_size(int64_t depth, int64_t columns, bool float32, const Resources& on) {
@@ -55,7 +55,7 @@ struct Task {
   static constexpr int64_t kUnit = RowParts::kUnit, kMostRows = 96;
   int64_t elements() const { return depth / kNumbers<T>; }
   // Sums are the result's rows, but for a bias and a clamp.
-  bool are_sums_rows() const { return std::is_same_v<T, float> && columns % kLanes == 0; }
+  bool are_sums_rows() const { return std::is_same_v<T, float> && columns % kLanes == 0 && (!y || epilogue.side != y); }
   // Nobody keeps the rows: they are made elsewhere.
   bool are_rows_apart() const { return !y; }
   int64_t gathered_row() const { return elements() + kLanes; }
@@ -109,13 +109,8 @@ struct Task {
     product.product_row = are_sums_rows() ? columns : product.columns;
     multiply(on.loops, product);
     if (!are_sums_rows() || changes(epilogue))
-      finish(on.loops, Finish<T>{end - begin,
-                                 k1 - k0,
-                                 product.product,
-                                 product.product_row,
-                                 {epilogue.bias ? epilogue.bias + k0 : nullptr, epilogue.floor, epilogue.ceiling},
-                                 to,
-                                 columns});
+      finish(on.loops, Finish<T>{end - begin, k1 - k0, product.product, product.product_row,
+                                 epilogue.of<T>(begin * columns, k0), to, columns});
     return to;
   }
 

@@ -33,14 +33,14 @@ int64_t block_rows(int64_t channels) {
 }
 
 // Rows that are summed before the sums of their channels are read and written.
-constexpr int64_t kRowsAtOnce = 4;
+constexpr int64_t kRowsAtOnce = 8;
 
 template <typename T, int64_t kRows>
 MOX_INLINE void sum_rows(const T* __restrict x, int64_t channels, const float* __restrict near, float* __restrict sums,
                          float* __restrict squares, float* __restrict deviations) {
   for (int64_t c = 0; c < channels; ++c) {
     float sum = 0, square = 0, deviation = 0;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int64_t k = 0; k < kRows; ++k) {
       const float v = load(x + k * channels + c), d = v - near[c];
       sum += v;
@@ -142,7 +142,7 @@ MOX_INLINE void sums_of_some(const NormalizationGradient<T>& n, int64_t row, flo
 #pragma GCC ivdep
   for (int64_t c = 0; c < channels; ++c) {
     float of_g = 0, of_gx = 0;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int64_t k = 0; k < kRows; ++k) {
       const int64_t i = (row + k) * channels + c;
       const float g = masked<T, kTwo, kMask>(dy + i, more + (kTwo ? i : 0), x + i, y + (kMask == MaskOf::kY ? i : 0),

@@ -1,6 +1,6 @@
 // TensorFlow's operations of convolutions/convolution.h, with the inputs of Conv2D and its gradients;
-// passes/fast_convolutions.h puts them in their place. The bias and the clamp of ReLU or ReLU6 that follow a
-// convolution are computed with it, and the moments for a batch norm.
+// passes/fast_convolutions.h puts them in their place. The bias, what is added to it and the clamp of ReLU or ReLU6
+// that follow a convolution are computed with it, and the moments for a batch norm.
 #include <fmt/format.h>
 
 #include "base/mutex.h"
@@ -29,11 +29,13 @@ REGISTER_OP("MoxConvolution")
     .Input("x: T")
     .Input("filter: T")
     .Input("bias: num_bias * T")
+    .Input("side: num_side * T")
     .Input("norm: num_norm * float")
     .Output("y: T")
     .Output("moments: num_moments * float")
     .Attr("T: {float, bfloat16}")
     .Attr("num_bias: int >= 0 = 0")
+    .Attr("num_side: int >= 0 = 0")
     .Attr("num_moments: int >= 0 = 0")
     .Attr("num_norm: int >= 0 = 0")
     .Attr("norm_epsilon: float = 0")
@@ -92,13 +94,17 @@ class ConvolutionOp : public ConvolutionBase<T> {
  public:
   explicit ConvolutionOp(tf::OpKernelConstruction* context) : ConvolutionBase<T>(context) {
     std::string activation;
-    int num_bias = 0;
+    int num_bias = 0, num_side = 0;
     OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
     OP_REQUIRES_OK(context, context->GetAttr("num_bias", &num_bias));
     OP_REQUIRES_OK(context, context->GetAttr("num_moments", &num_moments_));
     OP_REQUIRES_OK(context, context->GetAttr("is_filter_const", &is_filter_constant_));
     OP_REQUIRES(context, num_bias <= 1,
                 absl::InvalidArgumentError(fmt::format("num_bias is 0 or 1, not {}", num_bias)));
+    OP_REQUIRES_OK(context, context->GetAttr("num_side", &num_side));
+    OP_REQUIRES(context, num_side <= 1,
+                absl::InvalidArgumentError(fmt::format("num_side is 0 or 1, not {}", num_side)));
+    has_side_ = num_side == 1;
     OP_REQUIRES(context, num_bias == 1 || activation.empty(),
                 absl::InvalidArgumentError("convolution: an activation needs a bias"));
     OP_REQUIRES_OK(context, check_num_moments(num_moments_));
@@ -115,18 +121,26 @@ class ConvolutionOp : public ConvolutionBase<T> {
       OP_REQUIRES(context, context->input(2).dims() == 1 && context->input(2).dim_size(0) == c.filters,
                   absl::InvalidArgumentError(fmt::format("convolution: expected a bias of {} numbers, got {}",
                                                          c.filters, context->input(2).shape().DebugString())));
+    const int side = has_bias_ ? 3 : 2;
+    if (has_side_)
+      OP_REQUIRES(context, context->input(side).shape() == this->output_shape(c),
+                  absl::InvalidArgumentError(fmt::format("convolution: expected {} to add, got {}",
+                                                         this->output_shape(c).DebugString(),
+                                                         context->input(side).shape().DebugString())));
     Affine affine;
     Prologue prologue;
-    OP_REQUIRES_OK(context, prologue_of(context, norm_, has_bias_ ? 3 : 2, c, &affine, &prologue));
+    OP_REQUIRES_OK(context, prologue_of(context, norm_, has_side_ ? side + 1 : side, c, &affine, &prologue));
+    const Algorithm algorithm =
+        norm_.is_there() ? Algorithm::kPointwise : algorithm_of(c, is_filter_constant_, kFloat32);
     tf::Tensor* y = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, this->output_shape(c), &y));
+    OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(
+                                has_side_ && adds_in_place(algorithm) ? std::vector<int>{side} : std::vector<int>{}, 0,
+                                this->output_shape(c), &y));
     MomentsOfOutput<T> moments(num_moments_, parts_of_output(c), c.filters);
     if (y->NumElements() > 0)
       with_work(context, [&](auto* work) {
-        const Epilogue epilogue{has_bias_ ? widened<T>(context->input(2), work) : nullptr, clamp_.floor,
-                                clamp_.ceiling};
-        const Algorithm algorithm =
-            norm_.is_there() ? Algorithm::kPointwise : algorithm_of(c, is_filter_constant_, kFloat32);
+        const Epilogue epilogue{has_bias_ ? widened<T>(context->input(2), work) : nullptr, clamp_.floor, clamp_.ceiling,
+                                has_side_ ? elements<T>(context->input(side)) : nullptr};
         convolve(c, algorithm, elements<T>(x), prologue, packed_filter(c, algorithm, filter, work), epilogue,
                  elements<T>(y), moments.rows_done(), work->resources());
       });
@@ -153,7 +167,7 @@ class ConvolutionOp : public ConvolutionBase<T> {
     return kept.flat<float>().data();
   }
 
-  bool has_bias_ = false, is_filter_constant_ = false;
+  bool has_bias_ = false, has_side_ = false, is_filter_constant_ = false;
   int num_moments_ = 0;
   NormOfInput norm_;
   Clamp clamp_{};

@@ -1,6 +1,7 @@
 #include "passes/fast_convolutions.h"
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "base/environment.h"
 #include "convolutions/convolution.h"
 #include "convolutions/depthwise.h"
+#include "graph/graph_shapes.h"
 #include "graph/node_defs.h"
 #include "passes/convolution_nodes.h"
 #include "passes/filter_shape.h"
@@ -85,7 +87,8 @@ bool is_on() {
 
 // What follows a convolution and nothing else reads; of the gradient of a filter, the cast of bfloat16 to float32.
 struct Followers {
-  tf::NodeDef *bias = nullptr, *activation = nullptr, *cast = nullptr;
+  tf::NodeDef *bias = nullptr, *sum = nullptr, *activation = nullptr, *cast = nullptr;
+  int side = 0;  // which input of the sum is added
 };
 
 bool is_widening(const tf::NodeDef& cast) {
@@ -94,18 +97,22 @@ bool is_widening(const tf::NodeDef& cast) {
 
 class Readers {
  public:
-  explicit Readers(tf::GraphDef* graph) {
+  explicit Readers(tf::GraphDef* graph) : graph_(*graph) {
     for (tf::NodeDef& node : *graph->mutable_node())
       for (const std::string& input : node.input()) readers_[parse_tensor(input).text()].push_back(&node);
   }
-  // The only reader of output 0, as its first input, if it is one of these kinds.
-  tf::NodeDef* only_reader(const tf::NodeDef& node, std::initializer_list<const char*> kinds) const {
+  // The only reader of output 0 if it is one of these kinds.
+  tf::NodeDef* only_reader_of(const tf::NodeDef& node, std::initializer_list<const char*> kinds) const {
     const auto found = readers_.find(node.name());
     if (found == readers_.end() || found->second.size() != 1) return nullptr;
-    tf::NodeDef* reader = found->second[0];
-    return is_one_of(reader->op(), kinds) && parse_tensor(reader->input(0)).text() == node.name() ? reader : nullptr;
+    return is_one_of(found->second[0]->op(), kinds) ? found->second[0] : nullptr;
   }
-  Followers followers(const tf::NodeDef& convolution) const {
+  // As its first input.
+  tf::NodeDef* only_reader(const tf::NodeDef& node, std::initializer_list<const char*> kinds) const {
+    tf::NodeDef* reader = only_reader_of(node, kinds);
+    return reader && parse_tensor(reader->input(0)).text() == node.name() ? reader : nullptr;
+  }
+  Followers followers(const tf::NodeDef& convolution) {
     Followers found;
     if (convolution.op() == "Conv2DBackpropFilter") {
       found.cast = only_reader(convolution, {"Cast"});
@@ -116,12 +123,28 @@ class Readers {
     if (!is_forward(convolution)) return found;
     found.bias = only_reader(convolution, {"BiasAdd"});
     if (found.bias && !is_nhwc(*found.bias)) found.bias = nullptr;
-    if (found.bias) found.activation = only_reader(*found.bias, {"Relu", "Relu6"});
+    if (!found.bias) return found;
+    if (convolution.op() == "Conv2D") found.sum = sum_of_two(*found.bias);
+    if (found.sum) found.side = parse_tensor(found.sum->input(0)).text() == found.bias->name() ? 1 : 0;
+    found.activation = only_reader(found.sum ? *found.sum : *found.bias, {"Relu", "Relu6"});
     return found;
   }
 
  private:
+  // Of what a residual adds; each sum goes with one of the convolutions that it adds.
+  tf::NodeDef* sum_of_two(const tf::NodeDef& bias) {
+    tf::NodeDef* sum = only_reader_of(bias, {"AddV2", "Add"});
+    if (!sum || sum->device() != bias.device() || taken_.count(sum) > 0) return nullptr;
+    if (!shapes_) shapes_ = std::make_unique<GraphShapes>(graph_);
+    if (!shapes_->equal_inputs(sum->name())) return nullptr;
+    taken_.insert(sum);
+    return sum;
+  }
+
+  const tf::GraphDef& graph_;
   std::map<std::string, std::vector<tf::NodeDef*>> readers_;
+  std::set<const tf::NodeDef*> taken_;
+  std::unique_ptr<GraphShapes> shapes_;  // to tell a residual from a broadcast
 };
 
 // `last`, the convolution itself or the last of its followers, becomes the fast one, and waits for what any of them
@@ -134,9 +157,10 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
   for (const std::string& input : convolution.input())
     if (!parse_tensor(input).is_control()) fast.add_input(input);
   if (followers.bias) fast.add_input(followers.bias->input(1));
+  if (followers.sum) fast.add_input(followers.sum->input(followers.side));
   std::set<std::string> control;
-  for (const tf::NodeDef* node :
-       std::initializer_list<const tf::NodeDef*>{&convolution, followers.bias, followers.activation, followers.cast})
+  for (const tf::NodeDef* node : std::initializer_list<const tf::NodeDef*>{&convolution, followers.bias, followers.sum,
+                                                                           followers.activation, followers.cast})
     for (int i = 0; node && i < node->input_size(); ++i)
       if (parse_tensor(node->input(i)).is_control()) control.insert(node->input(i));
   for (const std::string& input : control) fast.add_input(input);
@@ -146,6 +170,7 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
   tf::SetAttrValue(stride_of(convolution), &attr["stride"]);
   if (is_forward(convolution)) {
     tf::SetAttrValue(followers.bias ? 1 : 0, &attr["num_bias"]);
+    if (followers.sum) tf::SetAttrValue(1, &attr["num_side"]);
     tf::SetAttrValue(followers.activation ? followers.activation->op() : std::string(), &attr["activation"]);
   }
   if (convolution.op() == "Conv2DBackpropFilter")
@@ -165,16 +190,19 @@ int make_convolutions_fast(tf::GraphDef* graph) {
     for (tf::NodeDef& node : *graph->mutable_node())
       if (is_fast(index, node)) fast.push_back(&node);
   }
-  const Readers readers(graph);
-  for (tf::NodeDef* node : fast) {
-    const Followers followers = readers.followers(*node);
+  Readers readers(graph);
+  std::vector<Followers> followers;
+  for (const tf::NodeDef* node : fast) followers.push_back(readers.followers(*node));
+  for (size_t i = 0; i < fast.size(); ++i) {
+    const std::vector<tf::NodeDef*> chain{fast[i], followers[i].bias, followers[i].sum, followers[i].activation,
+                                          followers[i].cast};
     // What is not the last stays where it is, for who asks for it by name; nobody else runs it.
-    tf::NodeDef* last = node;
-    for (tf::NodeDef* follower : {followers.bias, followers.activation, followers.cast})
+    tf::NodeDef* last = fast[i];
+    for (tf::NodeDef* follower : chain)
       if (follower) last = follower;
-    for (tf::NodeDef* passed : {node, followers.bias})
+    for (tf::NodeDef* passed : chain)
       if (passed && passed != last) mark_joined(passed, kFastConvolutionsSwitch);
-    become_fast(*node, followers, last);
+    become_fast(*fast[i], followers[i], last);
   }
   return static_cast<int>(fast.size());
 }
