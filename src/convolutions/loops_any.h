@@ -294,21 +294,21 @@ MOX_INLINE void for_columns(int64_t columns, const Body& body) {
   if (c < columns) body(c, SomeLanes(columns - c), Vectors<1>{});
 }
 
+// Row by row: they come from memory, one behind the other.
 template <typename T>
 MOX_INLINE void prepare_rows(const Prepare<T>& p) {
-  for_columns(p.columns, [&](int64_t c, auto lanes, auto vectors) MOX_ALWAYS {
-    Vector scale[vectors.count], shift[vectors.count];
-    for (int v = 0; v < vectors.count; ++v) {
-      scale[v] = lanes.get(p.prologue.scale + c + v * kWidth);
-      shift[v] = lanes.get(p.prologue.shift + c + v * kWidth);
-    }
-    for (int64_t r = 0; r < p.rows; ++r)
+  const Prologue& of = p.prologue;
+  for (int64_t r = 0; r < p.rows; ++r) {
+    const T* x = p.x + r * p.x_row;
+    T* to = p.to + r * p.to_row;
+    for_columns(p.columns, [&](int64_t c, auto lanes, auto vectors) MOX_ALWAYS {
       for (int v = 0; v < vectors.count; ++v) {
         const int64_t at = c + v * kWidth;
-        lanes.put(p.to + r * p.to_row + at, clamped(lanes.get(p.x + r * p.x_row + at) * scale[v] + shift[v],
-                                                    p.prologue.floor, p.prologue.ceiling));
+        lanes.put(to + at, clamped(lanes.get(x + at) * lanes.get(of.scale + at) + lanes.get(of.shift + at), of.floor,
+                                   of.ceiling));
       }
-  });
+    });
+  }
 }
 
 template <typename T>

@@ -32,8 +32,8 @@ int64_t block_rows(int64_t channels) {
   return std::clamp<int64_t>(kBlockBytes / static_cast<int64_t>(channels * sizeof(T)), 4, 512);
 }
 
-// Rows that are summed before the sums of their channels are read and written.
-constexpr int64_t kRowsAtOnce = 8;
+// Rows that are summed before the sums of their channels are read and written; of two images as many in all.
+constexpr int64_t kRowsAtOnce = 8, kRowsOfTwo = 4;
 
 template <typename T, int64_t kRows>
 MOX_INLINE void sum_rows(const T* __restrict x, int64_t channels, const float* __restrict near, float* __restrict sums,
@@ -160,8 +160,8 @@ template <typename T, bool kTwo, MaskOf kMask, bool kKeep>
 MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* __restrict sum_g,
                              float* __restrict sum_gx) {
   int64_t r = begin;
-  for (; r + kRowsAtOnce <= end; r += kRowsAtOnce)
-    sums_of_some<T, kTwo, kMask, kKeep, kRowsAtOnce>(n, r, sum_g, sum_gx);
+  for (; r + kRowsOfTwo <= end; r += kRowsOfTwo)
+    sums_of_some<T, kTwo, kMask, kKeep, kRowsOfTwo>(n, r, sum_g, sum_gx);
   for (; r < end; ++r) sums_of_some<T, kTwo, kMask, kKeep, 1>(n, r, sum_g, sum_gx);
 }
 
