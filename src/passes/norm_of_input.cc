@@ -76,8 +76,10 @@ class Uses {
     return filter.size() == 4 && filter[0] == 1 && filter[1] == 1 && node.attr().at("stride").i() == 1;
   }
 
-  // What fuse_batch_norm leaves of gradients that it joins, which nobody runs.
+  // What passes leave of what they join, which nobody runs: fuse_batch_norm of gradients, make_convolutions_fast of a
+  // convolution whose bias or cast is computed with it. (Of ours some are marked that are run, see joined.h.)
   bool is_left_behind(const tf::NodeDef& node) const {
+    if (!joined_by(node).empty() && node.op().rfind("Mox", 0) != 0) return true;
     if (!is_one_of(node.op(), {"ReluGrad", "Relu6Grad"})) return false;
     return std::ranges::all_of(of(node), [&](const Use& use) { return is_left_behind(*use.node); });
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "graph/graph_session.h"
 #include "graph/node_defs.h"
@@ -12,9 +13,9 @@
 #include "passes/fuse_batch_norm.h"
 #include "passes/norm_in_convolutions.h"
 #include "passes/norm_networks.h"
+#include "passes/norm_of_input.h"
 #include "passes/processor.h"
 #include "tensorflow/cc/ops/standard_ops.h"
-#include "tensorflow/core/framework/op.h"
 
 namespace mox {
 namespace {
@@ -32,9 +33,6 @@ class NormInConvolutionsRun : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!testing::has_vectors()) GTEST_SKIP() << "this processor has no AVX2";
-    const tf::OpRegistrationData* operation = nullptr;
-    if (!tf::OpRegistry::Global()->LookUp("MoxConvolutionNormalizeGrad", &operation).ok())
-      GTEST_SKIP() << "no kernels yet";
   }
 };
 
@@ -75,10 +73,11 @@ Output norm(const Scope& s, const Output& x, const std::string& name, float gamm
   return layers::batch_norm(s, x, name, options);
 }
 
-// What is moved, by the pass's count, of a network for an image [n, h, w, 24] and a side of that shape.
+// Of a network for an image [n, h, w, 24] and a side of that shape, what the passes move, by their counts.
 struct Case {
   const char* name;
-  int moved;
+  int moved;                 // statistics and gradients
+  int read;                  // norms that are computed where they are read
   std::vector<int> y_shape;  // of {4, 5, 7, 24}; empty: the same
   Network network;
 };
@@ -87,14 +86,16 @@ const std::vector<Case>& cases() {
   using S = const Scope&;
   using O = const Output&;
   static const auto* all = new std::vector<Case>{
-      {"ReLU", 2, {}, [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), 24, "b"); }},
+      {"ReLU", 2, 1, {}, [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), 24, "b"); }},
       {"ReLU6",
        2,
+       1,
        {4, 5, 7, 40},
        [](S s, O x, O) { return conv(s, ops::Relu6(s, norm(s, conv(s, x, 64, "a"), "n", 8)), 40, "b"); }},
-      {"no activation", 2, {}, [](S s, O x, O) { return conv(s, norm(s, conv(s, x, 24, "a"), "n"), 24, "b"); }},
+      {"no activation", 2, 1, {}, [](S s, O x, O) { return conv(s, norm(s, conv(s, x, 24, "a"), "n"), 24, "b"); }},
       {"a residual and ReLU",
        2,
+       0,
        {4, 5, 7, 48},
        [](S s, O x, O side) {
          return conv(s, ops::Relu(s, ops::AddV2(s, side, norm(s, conv(s, x, 24, "a"), "n"))), 48, "b");
@@ -102,10 +103,12 @@ const std::vector<Case>& cases() {
       // What arrives is the gradient of what is added, too: it stays a tensor.
       {"a residual and no activation",
        1,
+       0,
        {},
        [](S s, O x, O side) { return conv(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n"), side), 24, "b"); }},
       {"a residual that is a batch norm",
        3,
+       0,
        {},
        [](S s, O x, O side) {
          const Output sum = ops::Add(s, norm(s, conv(s, x, 24, "a"), "n"), norm(s, conv(s, side, 24, "aa"), "m"));
@@ -113,6 +116,7 @@ const std::vector<Case>& cases() {
        }},
       {"another gradient that arrives",
        2,
+       0,
        {},
        [](S s, O x, O) -> Output {
          const Output y = ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n"));
@@ -120,6 +124,7 @@ const std::vector<Case>& cases() {
        }},
       {"another gradient that arrives, and a residual",
        2,
+       0,
        {},
        [](S s, O x, O side) -> Output {
          const Output y = ops::Relu6(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n", 8), side));
@@ -127,6 +132,7 @@ const std::vector<Case>& cases() {
        }},
       {"two convolutions' gradients arrive",
        2,
+       1,
        {4, 5, 7, 72},
        [](S s, O x, O) -> Output {
          const Output y = ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n"));
@@ -134,24 +140,48 @@ const std::vector<Case>& cases() {
        }},
       {"stride 2 before it",
        2,
+       1,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a", 2), "n")), 24, "b"); }},
       {"stride 2 behind it",
        1,
+       0,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a"), "n")), 24, "b", 2); }},
       {"depthwise",
        2,
+       1,
        {},
        [](S s, O x, O) { return conv(s, ops::Relu6(s, norm(s, depthwise(s, x, "a"), "n")), 24, "b"); }},
       {"depthwise, stride 2",
        2,
+       1,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu6(s, norm(s, depthwise(s, x, "a", 2), "n")), 24, "b"); }},
       {"3x3 before it",
        1,
+       1,
        {},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a", 1, 3), "n")), 24, "b"); }},
+      {"depthwise behind it",
+       2,
+       1,
+       {},
+       [](S s, O x, O) { return depthwise(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), "b"); }},
+      {"depthwise, stride 2, behind it",
+       2,
+       1,
+       {4, 3, 4, 40},
+       [](S s, O x, O) { return depthwise(s, ops::Relu6(s, norm(s, conv(s, x, 40, "a"), "n", 8)), "b", 2); }},
+      {"a linear bottleneck",
+       5,
+       2,
+       {},
+       [](S s, O x, O side) -> Output {
+         const Output wide = ops::Relu6(s, norm(s, conv(s, x, 72, "a"), "n"));
+         const Output deep = ops::Relu6(s, norm(s, depthwise(s, wide, "b"), "m"));
+         return ops::AddV2(s, norm(s, conv(s, deep, 24, "c"), "l"), side);
+       }},
   };
   return *all;
 }
@@ -200,19 +230,25 @@ int count_of(const tf::GraphDef& graph, const std::string& op) {
                                         [&](const tf::NodeDef& node) { return node.op() == op; }));
 }
 
-void expect_same(Model model, int moved, double tolerance, const std::string& name) {
-  take(&model);
-  const std::vector<tf::Tensor> before = testing::run(model);
-  ASSERT_EQ(compute_norms_in_convolutions(&model.graph), moved) << name;
+void expect_near(const std::vector<tf::Tensor>& before, const Model& model, double tolerance, const std::string& name) {
   const std::vector<tf::Tensor> after = testing::run(model);
   ASSERT_EQ(before.size(), after.size());
   for (size_t i = 0; i < before.size(); ++i)
     EXPECT_LE(distance(before[i], after[i]), tolerance) << name << ": " << model.fetches[i];
 }
 
+void expect_same(Model model, int moved, int read, double tolerance, const std::string& name) {
+  take(&model);
+  const std::vector<tf::Tensor> before = testing::run(model);
+  ASSERT_EQ(compute_norms_in_convolutions(&model.graph), moved) << name;
+  expect_near(before, model, tolerance, name);
+  ASSERT_EQ(normalize_where_read(&model.graph), read) << name;
+  expect_near(before, model, tolerance, name + ", where it is read");
+}
+
 TEST_F(NormInConvolutionsRun, SameNumbers) {
   for (const Case& c : cases())
-    expect_same(model_of({4, 5, 7, 24}, tf::DT_FLOAT, c.network, c.y_shape), c.moved, 2e-5, c.name);
+    expect_same(model_of({4, 5, 7, 24}, tf::DT_FLOAT, c.network, c.y_shape), c.moved, c.read, 2e-5, c.name);
 }
 
 // As many rows as several parts have; one an image; one image; channels in whole vectors and not.
@@ -222,19 +258,20 @@ TEST_F(NormInConvolutionsRun, SameNumbersOfOtherSizes) {
       for (const std::vector<int>& image : {std::vector<int>{3, 40, 40}, {2, 1, 1}, {1, 7, 7}}) {
         const auto network = [&](const Scope& s, const Output& x, const Output& side) -> Output {
           const Output normed = norm(s, conv(s, x, channels, "a"), "n");
-          const Output y = relu ? Output(ops::Relu(s, ops::AddV2(s, normed, side))) : normed;
+          if (!relu) return conv(s, normed, channels, "b");
+          const Output y = ops::Relu(s, ops::AddV2(s, normed, side));
           return ops::AddV2(s, conv(s, y, channels, "b"), ops::Tanh(s, y));
         };
         // Of so many the last bit decides for one or two on which side of the ReLU they are.
         const double tolerance = relu && image[1] == 40 ? 5e-3 : 2e-5;
-        expect_same(model_of({image[0], image[1], image[2], channels}, tf::DT_FLOAT, network), 2, tolerance,
-                    std::to_string(channels) + " channels, images " + std::to_string(image[1]));
+        expect_same(model_of({image[0], image[1], image[2], channels}, tf::DT_FLOAT, network), 2, relu ? 0 : 1,
+                    tolerance, std::to_string(channels) + " channels, images " + std::to_string(image[1]));
       }
 }
 
 TEST_F(NormInConvolutionsRun, SameNumbersOfBottlenecks) {
   // Statistics of the first convolution and of two of each block; gradients of all that a 1x1 convolution reads.
-  expect_same(model_of({4, 8, 8, 24}, tf::DT_FLOAT, bottlenecks), 1 + 3 * 2 + 1 + 3 * 2, 1e-4, "bottlenecks");
+  expect_same(model_of({4, 8, 8, 24}, tf::DT_FLOAT, bottlenecks), 1 + 3 * 2 + 1 + 3 * 2, 3, 1e-4, "bottlenecks");
 }
 
 // And those of TensorFlow's own operations.
@@ -244,6 +281,7 @@ TEST_F(NormInConvolutionsRun, SameNumbersAsTensorFlow) {
     const std::vector<tf::Tensor> before = testing::run(model);
     take(&model);
     ASSERT_EQ(compute_norms_in_convolutions(&model.graph), c.moved) << c.name;
+    ASSERT_EQ(normalize_where_read(&model.graph), c.read) << c.name;
     const std::vector<tf::Tensor> after = testing::run(model);
     for (size_t i = 0; i < before.size(); ++i)
       EXPECT_LE(distance(before[i], after[i]), 1e-4) << c.name << ": " << model.fetches[i];
@@ -260,6 +298,7 @@ TEST_F(NormInConvolutionsRun, LargeMeansCostNoDigits) {
   take(&model);
   const std::vector<tf::Tensor> before = testing::run(model);
   ASSERT_EQ(compute_norms_in_convolutions(&model.graph), 2);
+  ASSERT_EQ(normalize_where_read(&model.graph), 1);
   const std::vector<tf::Tensor> after = testing::run(model);
   constexpr size_t kFilterOfX = 3;  // y, the gradients of x and side, then those of variables
   for (size_t i = 0; i < before.size(); ++i)
@@ -280,6 +319,7 @@ TEST_F(NormInConvolutionsRun, Bfloat16) {
     take(&model);
     const std::vector<tf::Tensor> separate = testing::run(model);
     ASSERT_EQ(compute_norms_in_convolutions(&model.graph), c.moved) << c.name;
+    ASSERT_EQ(normalize_where_read(&model.graph), c.read) << c.name;
     const std::vector<tf::Tensor> joined = testing::run(model);
     for (size_t i = 0; i < truth.size(); ++i) {
       EXPECT_LE(distance(truth[i], joined[i]), std::max(0.006, 1.2 * distance(truth[i], separate[i])))
@@ -295,15 +335,15 @@ TEST_F(NormInConvolutionsRun, NamesStayForWhoAsks) {
   take(&model);
   int asked = 0;
   for (const tf::NodeDef& node : model.graph.node()) {
-    if (node.op() != "MoxMoments" && node.op() != "MoxConvolutionInputGradient") continue;
+    if (!std::set<std::string>{"MoxMoments", "MoxConvolutionInputGradient", "MoxNormalize"}.count(node.op())) continue;
     for (const char* port : {":0", ":1", ":2"})
       if (node.op() == "MoxMoments" || port == std::string(":0")) {
         model.fetches.push_back(node.name() + port);
         ++asked;
       }
   }
-  EXPECT_EQ(asked, 3 + 2);
-  expect_same(model, 2, 2e-5, "with names");
+  EXPECT_EQ(asked, 3 + 2 + 1);
+  expect_same(model, 2, 1, 2e-5, "with names");
 }
 
 TEST_F(NormInConvolutionsRun, NothingWithoutOurBatchNormOrConvolutions) {
@@ -312,6 +352,7 @@ TEST_F(NormInConvolutionsRun, NothingWithoutOurBatchNormOrConvolutions) {
     Model model = model_of({4, 5, 7, 24}, tf::DT_FLOAT, cases()[0].network);
     take(&model);
     EXPECT_EQ(compute_norms_in_convolutions(&model.graph), 0) << name;
+    EXPECT_EQ(normalize_where_read(&model.graph), 0) << name;
   }
 }
 
