@@ -32,9 +32,13 @@ MOX_INLINE void store(float* p, Vector v) { __builtin_memcpy(p, &v, sizeof(v)); 
 
 // As bfloat16, rounded to nearest, ties to even.
 MOX_INLINE Halves rounded(Vector v) {
+#if defined(__AVX512BF16__)
+  return reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v)));  // what is below 2^-126 is 0
+#else
   const Bits bits = reinterpret_cast<Bits>(v), nan = bits >> 16 | 0x40;
   const Bits nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
   return __builtin_convertvector(v == v ? nearest : nan, Halves);
+#endif
 }
 MOX_INLINE void store(bfloat16_bits* p, Vector v) {
   const Halves halves = rounded(v);

@@ -71,7 +71,8 @@ class Uses {
     const auto* reader =
         std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& r) { return node.op() == r.op; });
     if (reader == std::end(kReaders) || use.input != 0 || node.device() != norm.device()) return false;
-    if (reader->any_filter) return true;
+    // In bfloat16 it costs a depthwise convolution, which computes little, as much as it saves.
+    if (reader->any_filter) return node.attr().at("T").type() == tf::DT_FLOAT;
     const std::vector<int64_t> filter = shape_of_filter(index_, node.input(reader->filter));
     return filter.size() == 4 && filter[0] == 1 && filter[1] == 1 && node.attr().at("stride").i() == 1;
   }

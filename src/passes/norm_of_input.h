@@ -1,7 +1,7 @@
 // A pass that normalises an image where convolutions read it, so that nobody writes the result and reads it again:
 //
 //   MoxNormalize with nothing at the side, read by nothing but MoxConvolution and MoxConvolutionFilterGradient with 1x1
-//   filters and stride 1, by MoxDepthwiseConvolution and its filter's gradient
+//   filters and stride 1, in float32 by MoxDepthwiseConvolution and its filter's gradient
 //     -> these read what was normalised, and the norm's vectors
 //
 // The results are the same but for rounding of float32. MoxNormalize stays, for who asks for it by name.
