@@ -160,8 +160,7 @@ template <typename T, bool kTwo, MaskOf kMask, bool kKeep>
 MOX_INLINE void sums_of_rows(const NormalizationGradient<T>& n, int64_t begin, int64_t end, float* __restrict sum_g,
                              float* __restrict sum_gx) {
   int64_t r = begin;
-  for (; r + kRowsOfTwo <= end; r += kRowsOfTwo)
-    sums_of_some<T, kTwo, kMask, kKeep, kRowsOfTwo>(n, r, sum_g, sum_gx);
+  for (; r + kRowsOfTwo <= end; r += kRowsOfTwo) sums_of_some<T, kTwo, kMask, kKeep, kRowsOfTwo>(n, r, sum_g, sum_gx);
   for (; r < end; ++r) sums_of_some<T, kTwo, kMask, kKeep, 1>(n, r, sum_g, sum_gx);
 }
 
