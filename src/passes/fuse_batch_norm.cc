@@ -9,6 +9,7 @@
 #include "base/environment.h"
 #include "graph/graph_shapes.h"
 #include "graph/node_defs.h"
+#include "passes/joined.h"
 
 namespace mox {
 
@@ -153,6 +154,11 @@ std::vector<std::string> arriving_gradients(const Uses& uses, const std::string&
   return {sum->input(0), sum->input(1)};
 }
 
+// Their sum, where its terms are read in its place.
+void mark_left_behind(const Uses& uses, const std::vector<std::string>& dy, const std::string& sum) {
+  if (dy.size() > 1) mark_joined(uses.node(sum), kSwitch);
+}
+
 std::vector<std::string> control_inputs(const tf::NodeDef& node) {
   std::vector<std::string> controls;
   for (const std::string& input : node.input())
@@ -214,6 +220,11 @@ void fuse(tf::GraphDef* graph, const Uses& uses, const Match& m) {
   if (m.sum) inputs.push_back(m.relu->name());
   inputs.insert(inputs.end(), parameters.begin(), parameters.end());
   attrs["num_dy"] = attr_value(static_cast<int>(dy.size()));
+  mark_left_behind(uses, dy, m.relu_gradient->input(0));
+  for (tf::NodeDef* node : {m.norm, m.sum, m.relu_gradient})
+    if (node) mark_joined(node, kSwitch);
+  // Its gradient asks x where it clamps.
+  if (!m.sum) mark_joined(m.relu, kSwitch);
   become(m.norm_gradient, "MoxNormalizeGrad", inputs, attrs);
   add_moments(graph, *m.norm);
 }
@@ -278,6 +289,8 @@ void take(tf::GraphDef* graph, const Uses& uses, const Lone& lone) {
   inputs.insert(inputs.end(), parameters.begin(), parameters.end());
   attrs["num_side"] = attr_value(0);
   attrs["num_dy"] = attr_value(static_cast<int>(dy.size()));
+  mark_left_behind(uses, dy, lone.gradient->input(0));
+  mark_joined(lone.norm, kSwitch);
   become(lone.gradient, "MoxNormalizeGrad", inputs, attrs);
 }
 

@@ -162,7 +162,8 @@ class Finder {
     std::vector<Strings> inputs(3);
     for (int i = 0; i < count; ++i) {
       const tf::NodeDef* piece = node(concat->input(i));
-      if (!piece || !is_plain_convolution(*piece) || !same_attributes(*first, *piece)) return std::nullopt;
+      if (!piece || piece->op() != first->op() || !is_plain_convolution(*piece) || !same_attributes(*first, *piece))
+        return std::nullopt;
       match.pieces.push_back(piece);
       for (int k = 0; k < (first->op() == "Conv2D" ? 2 : 3); ++k) inputs[k].push_back(piece->input(k));
     }

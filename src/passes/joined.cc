@@ -10,7 +10,7 @@ constexpr char kJoined[] = "_mox_joined";
 }  // namespace
 
 void mark_joined(tensorflow::NodeDef* node, const std::string& switched_by) {
-  tensorflow::SetAttrValue(switched_by, &(*node->mutable_attr())[kJoined]);
+  if (joined_by(*node).empty()) tensorflow::SetAttrValue(switched_by, &(*node->mutable_attr())[kJoined]);
 }
 
 std::string joined_by(const tensorflow::NodeDef& node) {

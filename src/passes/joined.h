@@ -10,7 +10,7 @@
 
 namespace mox {
 
-// `switched_by`: the variable of the environment with which the pass joins nothing.
+// `switched_by`: the variable of the environment with which the pass joins nothing; the first pass counts.
 void mark_joined(tensorflow::NodeDef* node, const std::string& switched_by);
 // That variable; "" for other nodes.
 MOX_EXPORT std::string joined_by(const tensorflow::NodeDef& node);

@@ -56,6 +56,8 @@ class Uses {
     if (parse_tensor(norm.input(norm.input_size() - 1)).is_control()) return false;
     bool computes = false;
     for (const Use& use : of(norm)) {
+      // Who waits for the norm would no longer.
+      if (parse_tensor(use.node->input(use.input)).is_control()) return false;
       if (is_shape(*use.node) || is_left_behind(*use.node)) continue;
       if (!can_normalize(use, norm)) return false;
       computes = true;
