@@ -77,7 +77,7 @@ struct Sums {
   std::vector<float> plain;
 };
 
-// Inputs of a convolution; numbers between -1 and 1, the same for the same seed.
+// Inputs of a convolution; numbers of T between -1 and 1, the same for the same seed.
 template <typename T>
 struct Data {
   Data(const Shape& shape, int seed);
