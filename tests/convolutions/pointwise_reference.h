@@ -68,6 +68,7 @@ Guarded<T> compute_pointwise(Direction direction, const Data<T>& data, const Con
                              const PointwiseCall& call = {}) {
   Guarded<T> to(size_of_result(direction, data));
   compute_pointwise(direction, data, loops, call, &to);
+  EXPECT_TRUE(to.is_end_untouched()) << text(data.shape) << ": written beyond the end";
   return to;
 }
 
