@@ -225,14 +225,15 @@ Guarded<float> compute(Result result, const Data<T>& data, const ConvolutionLoop
                     : result == Result::kInputGradient ? data.x.size()
                                                        : data.dy.size());
   on_threads(loops, threads, [&](const Resources& on) {
-    if (result == Result::kFilterGradient) return gradient_of_filter(c, data.x.data(), data.dy.data(), to.data(), on);
+    if (result == Result::kFilterGradient)
+      return gradient_of_filter(c, data.x.data(), Prologue{}, data.dy.data(), to.data(), on);
     if constexpr (sizeof(T) == 4) {
       if (result == Result::kInputGradient)
         return gradient_of_input(c, data.filter.data(), data.dy.data(), to.data(), RowsDone{}, on);
       const Algorithm algorithm = result == Result::kWinograd ? Algorithm::kWinograd : Algorithm::kDirect;
       Guarded<float> packed(packed_size(c, algorithm, on));
       pack(c, algorithm, data.filter.data(), packed.data(), on);
-      convolve(c, algorithm, data.x.data(), packed.data(), epilogue, to.data(), RowsDone{}, on);
+      convolve(c, algorithm, data.x.data(), Prologue{}, packed.data(), epilogue, to.data(), RowsDone{}, on);
     }
   });
   return to;

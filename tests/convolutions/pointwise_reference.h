@@ -54,7 +54,7 @@ void compute_pointwise(Direction direction, const Data<T>& data, const Convoluti
       return gradient_of_input(c, filter.data(), data.dy.data(), to->data(), call.done, on);
     Guarded<float> packed(packed_size(c, call.algorithm, on, sizeof(T) == 4));
     pack(c, call.algorithm, filter.data(), packed.data(), on);
-    convolve(c, call.algorithm, data.x.data(), packed.data(), call.epilogue, to->data(), call.done, on);
+    convolve(c, call.algorithm, data.x.data(), Prologue{}, packed.data(), call.epilogue, to->data(), call.done, on);
   });
 }
 

@@ -87,7 +87,7 @@ void expect_told(const Data<T>& data, Direction direction, Algorithm algorithm, 
     for (const int reads : {0, 1, 3}) {
       Guarded<T> to(without.size());
       Listener<T> listener(rows, to);
-      RowsDone done{[&](int64_t part, int64_t begin, int64_t end) { listener(part, begin, end); }};
+      RowsDone done{[&](int64_t part, int64_t begin, int64_t end, const void*) { listener(part, begin, end); }};
       if (reads > 0) done.reads[1] = beside.data();
       if (reads > 1) done.reads[0] = without.data(), done.reads[2] = other.data();
       compute_pointwise(direction, data, *of.loops, {threads, epilogue, done, algorithm}, &to);
@@ -235,7 +235,7 @@ void expect_packed_once(int64_t channels, int64_t filters, int64_t stride) {
       std::memcpy(kept.data(), packed.data(), packed.size() * sizeof(float));
       for (const Data<T>* data : {&data_small, static_cast<const Data<T>*>(&of_large), &data_small}) {
         Guarded<T> y(data->dy.size());
-        convolve(data->c, pointwise, data->x.data(), packed.data(), {}, y.data(), RowsDone{}, on);
+        convolve(data->c, pointwise, data->x.data(), Prologue{}, packed.data(), {}, y.data(), RowsDone{}, on);
         EXPECT_TRUE(y.same_bits(compute_pointwise(Direction::kForward, *data, *of.loops)))
             << name_of(of, *data, Direction::kForward);
       }
@@ -263,7 +263,7 @@ TEST_F(PointwiseRows, ReadWhatWasPackedForProducts) {
           ASSERT_EQ(packed_size(data.c, by, on), packed_size(data.c, used, on));
           Guarded<float> packed(packed_size(data.c, by, on)), y(data.dy.size());
           pack(data.c, by, data.filter.data(), packed.data(), on);
-          convolve(data.c, used, data.x.data(), packed.data(), {}, y.data(), RowsDone{}, on);
+          convolve(data.c, used, data.x.data(), Prologue{}, packed.data(), {}, y.data(), RowsDone{}, on);
           EXPECT_TRUE(y.same_bits(compute_pointwise(Direction::kForward, data, *of.loops, {.algorithm = used})))
               << of.name;
         }

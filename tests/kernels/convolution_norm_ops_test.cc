@@ -73,7 +73,7 @@ Graph ours(const Case& c) {
   NodeMaker node(&to.graph, "node", "MoxConvolutionNormalizeGrad");
   for (const std::string& input : inputs) node.input(input);
   for (const std::string& name : kParameters) node.input(name);
-  node.attr("num_more", c.num_more);
+  node.attr("num_more", c.num_more).attr("padding", "SAME");
   add_attributes(c, &node);
   to.fetches = add_outputs(c, &to.graph);
   return to;
@@ -268,11 +268,17 @@ TEST_F(ConvolutionNormalizeGrad, SaysWhatIsWrong) {
       {{{2, 14, 13, 48}, 32, tf::DT_FLOAT, "Relu", 0, 2}, "", {}, {"num_side is 0 or 1, not 2"}},
       {plain, "filter", {3, 3, 48, 32}, {"MoxConvolutionNormalizeGrad: no kernel", "[2,14,13,48]", "[3,3,48,32]"}},
       {plain, "filter", {1, 3, 48, 32}, {"MoxConvolutionNormalizeGrad: no kernel", "[1,3,48,32]"}},
-      {plain, "filter", {1, 1, 40, 32}, {"convolution and of batch norm", "[1, 1, 48, filters]", "[1,1,40,32]"}},
-      {plain, "filter", {48, 32}, {"convolution and of batch norm", "[1, 1, 48, filters]", "[48,32]"}},
-      {plain, "dz", {2, 14, 12, 32}, {"convolution and of batch norm", "[2,14,13,32]", "[2,14,12,32]"}},
-      {plain, "dz", {2, 14, 13, 31}, {"convolution and of batch norm", "[2,14,13,32]", "[2,14,13,31]"}},
-      {plain, "dz", {364, 32}, {"convolution and of batch norm", "[2,14,13,32]", "[364,32]"}},
+      {plain,
+       "filter",
+       {1, 1, 40, 32},
+       {"convolution: expected [batch, height, width, channels]", "[2,14,13,48]", "[1,1,40,32]"}},
+      {plain,
+       "filter",
+       {48, 32},
+       {"convolution: expected [batch, height, width, channels]", "[2,14,13,48]", "[48,32]"}},
+      {plain, "dz", {2, 14, 12, 32}, {"gradient of a convolution: expected [2,14,13,32]", "got [2,14,12,32]"}},
+      {plain, "dz", {2, 14, 13, 31}, {"gradient of a convolution: expected [2,14,13,32]", "got [2,14,13,31]"}},
+      {plain, "dz", {364, 32}, {"gradient of a convolution: expected [2,14,13,32]", "got [364,32]"}},
       {plain, "x", {364, 48}, {"batch norm: expected [batch, height, width, channels]", "[364,48]"}},
       {{{2, 14, 13, 8}}, "", {}, {"MoxConvolutionNormalizeGrad: no kernel", "[2,14,13,8]", "float"}},
       {{{2, 14, 13, 48}, 33, tf::DT_BFLOAT16}, "", {}, {"no kernel", "[1,1,48,33]", "bfloat16"}},
