@@ -23,7 +23,6 @@
 #include "passes/narrow_convolutions.h"
 #include "passes/norm_in_convolutions.h"
 #include "passes/norm_of_input.h"
-#include "passes/norm_of_input.h"
 #include "passes/place_on_devices.h"
 #include "passes/relu_gradients.h"
 #include "passes/stage_input.h"
