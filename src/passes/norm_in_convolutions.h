@@ -3,12 +3,12 @@
 //
 //   MoxMoments(MoxConvolution), a 1x1 filter with any stride, or of MoxDepthwiseConvolution
 //     -> the convolution's own outputs 1 to 3
-//   MoxNormalizeGrad(MoxConvolutionInputGradient [, more_dy]), a 1x1 filter with stride 1, or of
-//   MoxDepthwiseConvolutionInputGradient, whose result nobody else reads
+//   MoxNormalizeGrad(MoxConvolutionInputGradient [, more_dy]), a 1x1 filter with stride 1, whose result nobody else
+//   reads, or of MoxDepthwiseConvolutionInputGradient
 //     -> MoxConvolutionNormalizeGrad, MoxDepthwiseConvolutionNormalizeGrad
 //
-// The results are the same but for rounding. MoxMoments and the gradients of inputs stay, for who asks for them by
-// name; nobody else runs them.
+// The results are the same but for rounding. MoxMoments and the gradients of inputs stay, for who asks for them by name;
+// nobody else runs them.
 #pragma once
 
 #include "moxing/export.h"

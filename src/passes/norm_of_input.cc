@@ -58,14 +58,21 @@ class Uses {
     for (const Use& use : of(norm)) {
       // Who waits for the norm would no longer.
       if (parse_tensor(use.node->input(use.input)).is_control()) return false;
-      if (is_shape(*use.node) || is_left_behind(*use.node)) continue;
+      if (is_shape(use) || is_left_behind(*use.node)) continue;
       if (!can_normalize(use, norm)) return false;
       computes = true;
     }
     return computes;
   }
 
-  static bool is_shape(const tf::NodeDef& node) { return is_one_of(node.op(), {"Shape", "ShapeN"}); }
+  static bool is_shape(const Use& use) { return is_one_of(use.node->op(), {"Shape", "ShapeN"}); }
+
+  // What passes leave of the operations that they join, which nobody runs: fuse_batch_norm of a ReLU its gradient,
+  // make_convolutions_fast a convolution before its bias and the gradient of a filter before its cast.
+  bool is_left_behind(const tf::NodeDef& node) const {
+    if (!is_one_of(node.op(), {"ReluGrad", "Relu6Grad"}) && joined_by(node).empty()) return false;
+    return std::ranges::all_of(of(node), [&](const Use& use) { return is_left_behind(*use.node); });
+  }
 
  private:
   bool can_normalize(const Use& use, const tf::NodeDef& norm) const {
@@ -77,14 +84,6 @@ class Uses {
     if (reader->any_filter) return node.attr().at("T").type() == tf::DT_FLOAT;
     const std::vector<int64_t> filter = shape_of_filter(index_, node.input(reader->filter));
     return filter.size() == 4 && filter[0] == 1 && filter[1] == 1 && node.attr().at("stride").i() == 1;
-  }
-
-  // What passes leave of what they join, which nobody runs: fuse_batch_norm of gradients, make_convolutions_fast of a
-  // convolution whose bias or cast is computed with it. (Of ours some are marked that are run, see joined.h.)
-  bool is_left_behind(const tf::NodeDef& node) const {
-    if (!joined_by(node).empty() && node.op().rfind("Mox", 0) != 0) return true;
-    if (!is_one_of(node.op(), {"ReluGrad", "Relu6Grad"})) return false;
-    return std::ranges::all_of(of(node), [&](const Use& use) { return is_left_behind(*use.node); });
   }
 
   const NodeIndex index_;
@@ -115,15 +114,15 @@ int normalize_where_read(tf::GraphDef* graph) {
   std::vector<tf::NodeDef*> norms;
   for (tf::NodeDef& node : *graph->mutable_node())
     if (uses.is_for_readers(node)) norms.push_back(&node);
-  for (tf::NodeDef* norm : norms) {
+  for (tf::NodeDef* norm : norms)
     for (const Use& use : uses.of(*norm)) {
-      const bool is_shape = Uses::is_shape(*use.node);
-      if (!is_shape && use.node->op().rfind("Mox", 0) != 0) continue;
+      const bool is_shape = Uses::is_shape(use);
+      if (!is_shape && uses.is_left_behind(*use.node)) continue;
       *use.node->mutable_input(use.input) = norm->input(0);
       if (!is_shape) give_norm(*norm, use.node);
     }
-    mark_joined(norm, kSwitch);
-  }
+  // After all that asks who was joined before.
+  for (tf::NodeDef* norm : norms) mark_joined(norm, kSwitch);
   return static_cast<int>(norms.size());
 }
 

@@ -26,18 +26,33 @@ TEST_F(ConvolutionEdges, WhichAreFast) {
       EXPECT_EQ(count(c, true), 111);
       EXPECT_EQ(count(c, false), 1);
     }
-  for (const Convolution& c : {filter_of(3, 3, 16, 16, 2), filter_of(1, 1, 16, 16), filter_of(5, 5, 19, 32, 3),
-                               filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16), filter_of(7, 7, 3, 64, 2),
-                               filter_of(1, 1, 16, 20), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
+  for (const Convolution& c :
+       {filter_of(3, 3, 16, 16, 2), filter_of(5, 5, 19, 32, 3), filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16),
+        filter_of(7, 7, 3, 64, 2), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
     EXPECT_EQ(count(c, true), 1);
     EXPECT_EQ(count(c, false), pairs);
   }
+  // 1x1: y of any number from 16 on, dx with stride 1. Pairs are of channels for y, of filters for dx.
+  for (const int64_t channels : {16, 17, 19, 31, 32, 1040})
+    for (const int64_t filters : {16, 17, 19, 20, 24, 31, 256, 257, 1040})
+      for (const int64_t stride : {1, 2, 3}) {
+        const Convolution c = filter_of(1, 1, channels, filters, stride);
+        const bool of_filter = filters % 16 == 0 || (filters >= 20 && filters <= 256);
+        EXPECT_EQ(count(c, true), 100 + (stride == 1) * 10 + of_filter) << channels << ", " << filters;
+        EXPECT_EQ(count(c, false),
+                  pairs * ((channels % 2 == 0) * 100 + (stride == 1 && filters % 2 == 0) * 10 + of_filter))
+            << channels << ", " << filters;
+      }
   for (const int64_t n : {-16, -1, 0, 1, 8, 15, 17, 19, 257})
-    for (const int64_t size : {1, 3})
-      for (const bool float32 : {false, true})
-        EXPECT_EQ(count(filter_of(size, size, 16, n), float32), 0) << n << " filters, " << size;
+    for (const bool float32 : {false, true}) {
+      EXPECT_EQ(count(filter_of(3, 3, 16, n), float32), 0) << n << " filters";
+      if (n < 16) EXPECT_EQ(count(filter_of(1, 1, 16, n), float32), 0) << n << " filters of 1x1";
+    }
   for (const int64_t n : {-16, -1, 0, 1, 5})
     for (const bool float32 : {false, true}) EXPECT_EQ(count(filter_of(3, 3, n, 16), float32), 0) << n << " channels";
+  for (const int64_t n : {-16, -1, 0, 1, 8, 15})
+    for (const bool float32 : {false, true})
+      EXPECT_EQ(count(filter_of(1, 1, n, 16), float32), 0) << n << " channels of 1x1";
   for (const int64_t size : {1, 3})
     for (const int64_t stride : {-1, 0}) EXPECT_EQ(count(filter_of(size, size, 16, 16, stride), true), 0) << stride;
   for (const int64_t size : {-1, 0}) EXPECT_EQ(count(filter_of(size, 3, 16, 16), true), 0) << size;
@@ -212,7 +227,16 @@ TEST_F(ConvolutionEdges, ChooseTheirAlgorithm) {
   EXPECT_EQ(chosen(1, false), Algorithm::kDirect);
   EXPECT_EQ(chosen(1, true), Algorithm::kWinograd);
   EXPECT_EQ(chosen(16, false), Algorithm::kWinograd);
-  EXPECT_EQ(algorithm_of(convolution_of({64, 14, 14, 64, 64, 1, 1}), true), Algorithm::kDirect);
+  // Of 1x1 filters a product of few pixels, less than two parts, is cut by its filters; in whole vectors of float32.
+  const auto of_rows = [](int64_t rows, int64_t filters, bool float32) {
+    return algorithm_of(convolution_of({1, rows, 1, 64, filters, 1, 1}), true, float32);
+  };
+  EXPECT_EQ(algorithm_of(convolution_of({64, 14, 14, 64, 64, 1, 1}), true), Algorithm::kPointwise);
+  EXPECT_EQ(algorithm_of(convolution_of({1, 28, 26, 64, 64, 1, 1, 2}), true), Algorithm::kDirect);
+  EXPECT_EQ(of_rows(191, 64, true), Algorithm::kDirect);
+  EXPECT_EQ(of_rows(192, 64, true), Algorithm::kPointwise);
+  EXPECT_EQ(of_rows(1, 72, true), Algorithm::kPointwise);
+  EXPECT_EQ(of_rows(1, 64, false), Algorithm::kPointwise);
   EXPECT_EQ(algorithm_of(convolution_of({64, 14, 14, 64, 64, 3, 3, 2}), true), Algorithm::kDirect);
 }
 

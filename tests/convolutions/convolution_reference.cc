@@ -70,6 +70,13 @@ std::vector<float> floats(const Guarded<T>& from) {
   return to;
 }
 
+// To numbers of T.
+template <typename T>
+Guarded<float> rounded(Guarded<float> values) {
+  for (int64_t i = 0; i < values.size(); ++i) values[i] = to_float(from_float<T>(values[i]));
+  return values;
+}
+
 Sums zeros(int64_t count) {
   return {std::vector<double>(count), std::vector<double>(count), std::vector<float>(count)};
 }
@@ -93,8 +100,8 @@ Data<T>::Data(const Shape& s, int seed) : shape(s), c(convolution_of(s)) {
   std::mt19937 engine(seed);
   x = numbers<T>(c.batch * c.height * c.width * c.channels, &engine);
   dy = numbers<T>(c.batch * c.out_height * c.out_width * c.filters, &engine);
-  filter = numbers<float>(c.filter_height * c.filter_width * c.channels * c.filters, &engine);
-  bias = numbers<float>(c.filters, &engine);
+  filter = rounded<T>(numbers<float>(c.filter_height * c.filter_width * c.channels * c.filters, &engine));
+  bias = rounded<T>(numbers<float>(c.filters, &engine));
   x32_ = floats(x);
   dy32_ = floats(dy);
   transposed_.resize(filter.size());
@@ -218,14 +225,15 @@ Guarded<float> compute(Result result, const Data<T>& data, const ConvolutionLoop
                     : result == Result::kInputGradient ? data.x.size()
                                                        : data.dy.size());
   on_threads(loops, threads, [&](const Resources& on) {
-    if (result == Result::kFilterGradient) return gradient_of_filter(c, data.x.data(), data.dy.data(), to.data(), on);
+    if (result == Result::kFilterGradient)
+      return gradient_of_filter(c, data.x.data(), Prologue{}, data.dy.data(), to.data(), on);
     if constexpr (sizeof(T) == 4) {
       if (result == Result::kInputGradient)
         return gradient_of_input(c, data.filter.data(), data.dy.data(), to.data(), RowsDone{}, on);
       const Algorithm algorithm = result == Result::kWinograd ? Algorithm::kWinograd : Algorithm::kDirect;
       Guarded<float> packed(packed_size(c, algorithm, on));
       pack(c, algorithm, data.filter.data(), packed.data(), on);
-      convolve(c, algorithm, data.x.data(), packed.data(), epilogue, to.data(), RowsDone{}, on);
+      convolve(c, algorithm, data.x.data(), Prologue{}, packed.data(), epilogue, to.data(), RowsDone{}, on);
     }
   });
   return to;

@@ -41,6 +41,11 @@ class Guarded {
   int64_t size() const { return count_; }
   T& operator[](int64_t i) { return data_[i]; }
   const T& operator[](int64_t i) const { return data_[i]; }
+  // Whether nobody wrote to what aligns it.
+  bool is_end_untouched() const {
+    const auto* end = reinterpret_cast<const unsigned char*>(data_ + count_);
+    return std::all_of(end, end + (64 - count_ * sizeof(T) % 64) % 64, [](unsigned char c) { return c == 0xff; });
+  }
   bool same_bits(const Guarded& other) const {
     return count_ == other.count_ && std::memcmp(data_, other.data_, count_ * sizeof(T)) == 0;
   }
@@ -77,7 +82,7 @@ struct Sums {
   std::vector<float> plain;
 };
 
-// Inputs of a convolution; numbers between -1 and 1, the same for the same seed.
+// Inputs of a convolution; numbers of T between -1 and 1, the same for the same seed.
 template <typename T>
 struct Data {
   Data(const Shape& shape, int seed);

@@ -6,6 +6,9 @@
 #include "convolutions/convolution.h"
 #include "graph/graph_session.h"
 #include "graph/node_defs.h"
+#include "tensorflow/core/common_runtime/graph_constructor.h"
+#include "tensorflow/core/common_runtime/shape_refiner.h"
+#include "tensorflow/core/graph/graph.h"
 #include "tensorflow/core/public/session.h"
 
 namespace mox::kernels::testing {
@@ -73,6 +76,20 @@ inline absl::Status run(const tf::GraphDef& graph, const Feeds& feeds, const std
   const std::unique_ptr<tf::Session> session(tf::NewSession(options));
   if (absl::Status status = session->Create(graph); !status.ok()) return status;
   return session->Run(feeds, fetches, {}, out);
+}
+
+// The shape of an output of "node" before a step runs; what is wrong where it is no valid graph.
+inline std::string shape_of(const tf::GraphDef& def, int output = 0) {
+  tf::Graph graph(tf::OpRegistry::Global());
+  tf::ShapeRefiner refiner(def.versions(), graph.op_registry());
+  if (const absl::Status status = tf::ImportGraphDef({}, def, &graph, &refiner); !status.ok())
+    return std::string(status.message());
+  for (const tf::Node* node : graph.nodes())
+    if (node->name() == "node") {
+      auto* context = refiner.GetContext(node);
+      return context->DebugString(context->output(output));
+    }
+  return "no node";
 }
 
 class ConvolutionOps : public ::testing::Test {

@@ -2,9 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "kernels/convolution_graphs.h"
-#include "tensorflow/core/common_runtime/graph_constructor.h"
-#include "tensorflow/core/common_runtime/shape_refiner.h"
-#include "tensorflow/core/graph/graph.h"
 
 namespace mox::kernels {
 namespace {
@@ -91,20 +88,6 @@ TEST_F(ConvolutionOps, SayWhatIsWrong) {
     for (const std::string& word : wrong.words)
       EXPECT_NE(status.message().find(word), std::string::npos) << word << " is not in: " << status.message();
   }
-}
-
-// The shape of "node" before a step runs; "?" where it is no valid graph.
-std::string shape_of(const tf::GraphDef& def) {
-  tf::Graph graph(tf::OpRegistry::Global());
-  tf::ShapeRefiner refiner(def.versions(), graph.op_registry());
-  if (const absl::Status status = tf::ImportGraphDef({}, def, &graph, &refiner); !status.ok())
-    return std::string(status.message());
-  for (const tf::Node* node : graph.nodes())
-    if (node->name() == "node") {
-      auto* context = refiner.GetContext(node);
-      return context->DebugString(context->output(0));
-    }
-  return "no node";
 }
 
 TEST(ConvolutionShapes, AreKnownBeforeAStep) {

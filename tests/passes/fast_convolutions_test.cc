@@ -108,13 +108,8 @@ TEST_F(FastConvolutions, TakeTheirGradientsAlong) {
 }
 
 TEST_F(FastConvolutions, AreOftenTheFiltersGradientAlone) {
-  for (const Layer& layer : std::vector<Layer>{{{1, 1, 16, 32}},
-                                               {{1, 1, 19, 16}, 2, "VALID"},
-                                               {{3, 3, 16, 16}, 2},
-                                               {{5, 5, 16, 16}},
-                                               {{3, 1, 16, 16}},
-                                               {{1, 7, 3, 64}},
-                                               {{7, 7, 3, 64}, 3}})
+  for (const Layer& layer :
+       std::vector<Layer>{{{3, 3, 16, 16}, 2}, {{5, 5, 16, 16}}, {{3, 1, 16, 16}}, {{1, 7, 3, 64}}, {{7, 7, 3, 64}, 3}})
     for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
       Layer typed = layer;
       typed.type = type;
@@ -131,11 +126,48 @@ TEST_F(FastConvolutions, AreOftenTheFiltersGradientAlone) {
   EXPECT_EQ(count_of(graph, "MoxConvolutionFilterGradient"), has_matrices() ? 0 : 1);
 }
 
+// 1x1: the convolution from 16 channels and filters on, its input's gradient with stride 1, the filter's as of other
+// sizes. In bfloat16 with pairs, of channels or of filters: an odd number has none.
+TEST_F(FastConvolutions, TakeThoseOfOnePixel) {
+  struct Wanted {
+    Layer layer;
+    std::set<std::string> in_float32, in_bfloat16;
+  };
+  const std::string forward = "MoxConvolution", dx = "MoxConvolutionInputGradient", dw = "MoxConvolutionFilterGradient";
+  for (const Wanted& wanted : std::vector<Wanted>{{{{1, 1, 16, 32}}, {forward, dx, dw}, {forward, dx, dw}},
+                                                  {{{1, 1, 16, 32}, 2}, {forward, dw}, {forward, dw}},
+                                                  {{{1, 1, 19, 16}, 2, "VALID"}, {forward, dw}, {dw}},
+                                                  {{{1, 1, 19, 24}}, {forward, dx, dw}, {dx, dw}},
+                                                  {{{1, 1, 16, 19}}, {forward, dx}, {forward}},
+                                                  {{{1, 1, 17, 19}}, {forward, dx}, {}}})
+    for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
+      Layer layer = wanted.layer;
+      layer.type = type;
+      tf::GraphDef graph = convolution(layer);
+      const int count = make_convolutions_fast(&graph);
+      std::multiset<std::string> found;
+      for (const tf::NodeDef& node : graph.node())
+        if (node.op().rfind("MoxConvolution", 0) == 0) {
+          found.insert(node.op());
+          EXPECT_EQ(node.attr().at("stride").i(), layer.stride);
+        }
+      const auto& all = type == tf::DT_FLOAT             ? wanted.in_float32
+                        : has_pairs() && !has_matrices() ? wanted.in_bfloat16
+                                                         : std::set<std::string>{};
+      EXPECT_EQ(found, (std::multiset<std::string>(all.begin(), all.end())))
+          << layer.filter[2] << " to " << layer.filter[3] << ", stride " << layer.stride << " in "
+          << tf::DataTypeString(type);
+      EXPECT_EQ(count, static_cast<int>(all.size()));
+    }
+}
+
 TEST_F(FastConvolutions, OthersStay) {
   const std::vector<std::pair<const char*, Layer>> others = {
       {"3 channels", {{3, 3, 3, 32}}},
       {"15 channels", {{7, 1, 15, 32}}},
-      {"19 filters", {{1, 1, 16, 19}}},
+      {"19 filters", {{3, 3, 16, 19}}},
+      {"1x1, 15 channels", {{1, 1, 15, 32}}},
+      {"1x1, 15 filters", {{1, 1, 16, 15}}},
       {"3x3, two strides", {.width_stride = 2}},
       {"1x1, two strides", {.filter = {1, 1, 16, 16}, .width_stride = 2}},
       {"dilated", {.dilation = 2}},

@@ -4,16 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
-#include "graph/graph_session.h"
-#include "graph/node_defs.h"
-#include "moxing/layers.h"
-#include "passes/fast_convolutions.h"
-#include "passes/fuse_batch_norm.h"
 #include "passes/norm_in_convolutions.h"
-#include "passes/norm_networks.h"
-#include "passes/norm_of_input.h"
+#include "passes/norm_layers.h"
 #include "passes/processor.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
@@ -23,11 +16,7 @@ namespace {
 namespace tf = tensorflow;
 namespace ops = tensorflow::ops;
 using tensorflow::Output;
-using testing::build;
-using testing::distance;
-using testing::Environment;
-using testing::Model;
-using testing::Network;
+using namespace testing;
 
 class NormInConvolutionsRun : public ::testing::Test {
  protected:
@@ -36,48 +25,10 @@ class NormInConvolutionsRun : public ::testing::Test {
   }
 };
 
-// The weights of one seed are the same in both types, and exact.
-Initializer weights(int seed) {
-  return [seed](const Scope& s, const tf::TensorShape& shape, tf::DataType type) -> Output {
-    tf::Tensor values = random_tensor(shape, seed, -4.5f, 4.5f);
-    auto flat = values.flat<float>();
-    for (int64_t i = 0; i < flat.size(); ++i) flat(i) = std::round(flat(i)) / 8;
-    return ops::Cast(s, ops::Const(s, tf::Input::Initializer(values)), type);
-  };
-}
-
-Output conv(const Scope& s, const Output& x, int filters, const std::string& name, int stride = 1, int size = 1) {
-  layers::Conv2dOptions options;
-  options.stride = stride;
-  options.activation = nullptr;
-  options.use_bias = false;
-  options.weights_initializer = weights(static_cast<int>(name.size()) + filters);
-  return layers::conv2d(s, x, filters, size, name, options);
-}
-
-Output depthwise(const Scope& s, const Output& x, const std::string& name, int stride = 1) {
-  layers::SeparableConv2dOptions options;
-  options.stride = stride;
-  options.activation = nullptr;
-  options.use_bias = false;
-  options.weights_initializer = weights(static_cast<int>(name.size()));
-  return layers::depthwise_conv2d(s, x, 3, name, options);
-}
-
-// `gamma` 8: so that ReLU6 has something to cut off.
-Output norm(const Scope& s, const Output& x, const std::string& name, float gamma = 1.25f) {
-  layers::BatchNormOptions options;
-  options.scale = true;
-  options.fused = true;
-  options.gamma_initializer = constant_initializer(gamma);
-  return layers::batch_norm(s, x, name, options);
-}
-
-// Of a network for an image [n, h, w, 24] and a side of that shape, what the passes move, by their counts.
+// What is moved, by the pass's count, of a network for an image [n, h, w, 24] and a side of that shape.
 struct Case {
   const char* name;
-  int moved;                 // statistics and gradients
-  int read;                  // norms that are computed where they are read
+  int moved;
   std::vector<int> y_shape;  // of {4, 5, 7, 24}; empty: the same
   Network network;
 };
@@ -86,16 +37,14 @@ const std::vector<Case>& cases() {
   using S = const Scope&;
   using O = const Output&;
   static const auto* all = new std::vector<Case>{
-      {"ReLU", 2, 1, {}, [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), 24, "b"); }},
+      {"ReLU", 2, {}, [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), 24, "b"); }},
       {"ReLU6",
        2,
-       1,
        {4, 5, 7, 40},
        [](S s, O x, O) { return conv(s, ops::Relu6(s, norm(s, conv(s, x, 64, "a"), "n", 8)), 40, "b"); }},
-      {"no activation", 2, 1, {}, [](S s, O x, O) { return conv(s, norm(s, conv(s, x, 24, "a"), "n"), 24, "b"); }},
+      {"no activation", 2, {}, [](S s, O x, O) { return conv(s, norm(s, conv(s, x, 24, "a"), "n"), 24, "b"); }},
       {"a residual and ReLU",
        2,
-       0,
        {4, 5, 7, 48},
        [](S s, O x, O side) {
          return conv(s, ops::Relu(s, ops::AddV2(s, side, norm(s, conv(s, x, 24, "a"), "n"))), 48, "b");
@@ -103,12 +52,10 @@ const std::vector<Case>& cases() {
       // What arrives is the gradient of what is added, too: it stays a tensor.
       {"a residual and no activation",
        1,
-       0,
        {},
        [](S s, O x, O side) { return conv(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n"), side), 24, "b"); }},
       {"a residual that is a batch norm",
        3,
-       0,
        {},
        [](S s, O x, O side) {
          const Output sum = ops::Add(s, norm(s, conv(s, x, 24, "a"), "n"), norm(s, conv(s, side, 24, "aa"), "m"));
@@ -116,7 +63,6 @@ const std::vector<Case>& cases() {
        }},
       {"another gradient that arrives",
        2,
-       0,
        {},
        [](S s, O x, O) -> Output {
          const Output y = ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n"));
@@ -124,7 +70,6 @@ const std::vector<Case>& cases() {
        }},
       {"another gradient that arrives, and a residual",
        2,
-       0,
        {},
        [](S s, O x, O side) -> Output {
          const Output y = ops::Relu6(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n", 8), side));
@@ -132,7 +77,6 @@ const std::vector<Case>& cases() {
        }},
       {"two convolutions' gradients arrive",
        2,
-       1,
        {4, 5, 7, 72},
        [](S s, O x, O) -> Output {
          const Output y = ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n"));
@@ -140,48 +84,39 @@ const std::vector<Case>& cases() {
        }},
       {"stride 2 before it",
        2,
-       1,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a", 2), "n")), 24, "b"); }},
       {"stride 2 behind it",
        1,
-       0,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a"), "n")), 24, "b", 2); }},
       {"depthwise",
        2,
-       1,
        {},
        [](S s, O x, O) { return conv(s, ops::Relu6(s, norm(s, depthwise(s, x, "a"), "n")), 24, "b"); }},
       {"depthwise, stride 2",
        2,
-       1,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu6(s, norm(s, depthwise(s, x, "a", 2), "n")), 24, "b"); }},
-      {"3x3 before it",
-       1,
-       1,
-       {},
-       [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a", 1, 3), "n")), 24, "b"); }},
       {"depthwise behind it",
        2,
-       1,
        {},
-       [](S s, O x, O) { return depthwise(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), "b"); }},
-      {"depthwise, stride 2, behind it",
+       [](S s, O x, O) { return depthwise(s, ops::Relu6(s, norm(s, conv(s, x, 24, "a"), "n", 8)), "b"); }},
+      {"depthwise with stride 2 behind it",
        2,
-       1,
-       {4, 3, 4, 40},
-       [](S s, O x, O) { return depthwise(s, ops::Relu6(s, norm(s, conv(s, x, 40, "a"), "n", 8)), "b", 2); }},
-      {"a linear bottleneck",
-       5,
+       {4, 3, 4, 24},
+       [](S s, O x, O) { return depthwise(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), "b", 2); }},
+      {"depthwise behind it, and another gradient that arrives",
        2,
        {},
        [](S s, O x, O side) -> Output {
-         const Output wide = ops::Relu6(s, norm(s, conv(s, x, 72, "a"), "n"));
-         const Output deep = ops::Relu6(s, norm(s, depthwise(s, wide, "b"), "m"));
-         return ops::AddV2(s, norm(s, conv(s, deep, 24, "c"), "l"), side);
+         const Output y = ops::Relu(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n"), side));
+         return ops::AddV2(s, depthwise(s, y, "b"), ops::Tanh(s, y));
        }},
+      {"3x3 before it",
+       1,
+       {},
+       [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a", 1, 3), "n")), 24, "b"); }},
   };
   return *all;
 }
@@ -197,58 +132,19 @@ Output bottlenecks(const Scope& s, const Output& x, const Output& side) {
   return ops::AddV2(s, conv(s, y, 24, "last"), side);
 }
 
-// The offsets are no 0, since what a convolution gives here often is its mean to the last bit: on which side of the
-// ReLU that is would be an accident.
-Model model_of(const std::vector<int>& shape, tf::DataType type, const Network& network,
-               const std::vector<int>& y_shape = {}, float mean = 0) {
-  Model model = build(shape, type, network, {.mean = mean, .y_shape = y_shape, .random = true});
-  std::vector<std::pair<std::string, tf::TensorShape>> offsets;  // node of the value, of which shape
-  for (const tf::NodeDef& node : model.graph.node())
-    if (node.op() == "VarHandleOp" && node.name().ends_with("/beta"))
-      offsets.emplace_back(node.name() + "/value", node.attr().at("shape").shape());
-  EXPECT_FALSE(offsets.empty());
-  for (tf::NodeDef& node : *model.graph.mutable_node())
-    if (node.op() == "AssignVariableOp" && node.input(0).ends_with("/beta"))
-      node.set_input(1, node.input(0) + "/value");
-  for (const auto& [name, shape_of_value] : offsets) {
-    tf::Tensor value(tf::DT_FLOAT, shape_of_value);
-    value.flat<float>().setConstant(0.0371f);
-    NodeMaker(&model.graph, name, "Const").attr("dtype", tf::DT_FLOAT).attr("value", value);
-  }
-  return model;
-}
-
-// Ours, each on its own.
-void take(Model* model) {
-  fuse_batch_norm(&model->graph);
-  take_lone_batch_norms(&model->graph);
-  make_convolutions_fast(&model->graph);
-}
-
-int count_of(const tf::GraphDef& graph, const std::string& op) {
-  return static_cast<int>(std::count_if(graph.node().begin(), graph.node().end(),
-                                        [&](const tf::NodeDef& node) { return node.op() == op; }));
-}
-
-void expect_near(const std::vector<tf::Tensor>& before, const Model& model, double tolerance, const std::string& name) {
+void expect_same(Model model, int moved, double tolerance, const std::string& name) {
+  take(&model);
+  const std::vector<tf::Tensor> before = testing::run(model);
+  ASSERT_EQ(compute_norms_in_convolutions(&model.graph), moved) << name;
   const std::vector<tf::Tensor> after = testing::run(model);
   ASSERT_EQ(before.size(), after.size());
   for (size_t i = 0; i < before.size(); ++i)
     EXPECT_LE(distance(before[i], after[i]), tolerance) << name << ": " << model.fetches[i];
 }
 
-void expect_same(Model model, int moved, int read, double tolerance, const std::string& name) {
-  take(&model);
-  const std::vector<tf::Tensor> before = testing::run(model);
-  ASSERT_EQ(compute_norms_in_convolutions(&model.graph), moved) << name;
-  expect_near(before, model, tolerance, name);
-  ASSERT_EQ(normalize_where_read(&model.graph), read) << name;
-  expect_near(before, model, tolerance, name + ", where it is read");
-}
-
 TEST_F(NormInConvolutionsRun, SameNumbers) {
   for (const Case& c : cases())
-    expect_same(model_of({4, 5, 7, 24}, tf::DT_FLOAT, c.network, c.y_shape), c.moved, c.read, 2e-5, c.name);
+    expect_same(model_of({4, 5, 7, 24}, tf::DT_FLOAT, c.network, c.y_shape), c.moved, 2e-5, c.name);
 }
 
 // As many rows as several parts have; one an image; one image; channels in whole vectors and not.
@@ -258,20 +154,19 @@ TEST_F(NormInConvolutionsRun, SameNumbersOfOtherSizes) {
       for (const std::vector<int>& image : {std::vector<int>{3, 40, 40}, {2, 1, 1}, {1, 7, 7}}) {
         const auto network = [&](const Scope& s, const Output& x, const Output& side) -> Output {
           const Output normed = norm(s, conv(s, x, channels, "a"), "n");
-          if (!relu) return conv(s, normed, channels, "b");
-          const Output y = ops::Relu(s, ops::AddV2(s, normed, side));
+          const Output y = relu ? Output(ops::Relu(s, ops::AddV2(s, normed, side))) : normed;
           return ops::AddV2(s, conv(s, y, channels, "b"), ops::Tanh(s, y));
         };
         // Of so many the last bit decides for one or two on which side of the ReLU they are.
         const double tolerance = relu && image[1] == 40 ? 5e-3 : 2e-5;
-        expect_same(model_of({image[0], image[1], image[2], channels}, tf::DT_FLOAT, network), 2, relu ? 0 : 1,
-                    tolerance, std::to_string(channels) + " channels, images " + std::to_string(image[1]));
+        expect_same(model_of({image[0], image[1], image[2], channels}, tf::DT_FLOAT, network), 2, tolerance,
+                    std::to_string(channels) + " channels, images " + std::to_string(image[1]));
       }
 }
 
 TEST_F(NormInConvolutionsRun, SameNumbersOfBottlenecks) {
   // Statistics of the first convolution and of two of each block; gradients of all that a 1x1 convolution reads.
-  expect_same(model_of({4, 8, 8, 24}, tf::DT_FLOAT, bottlenecks), 1 + 3 * 2 + 1 + 3 * 2, 3, 1e-4, "bottlenecks");
+  expect_same(model_of({4, 8, 8, 24}, tf::DT_FLOAT, bottlenecks), 1 + 3 * 2 + 1 + 3 * 2, 1e-4, "bottlenecks");
 }
 
 // And those of TensorFlow's own operations.
@@ -281,7 +176,6 @@ TEST_F(NormInConvolutionsRun, SameNumbersAsTensorFlow) {
     const std::vector<tf::Tensor> before = testing::run(model);
     take(&model);
     ASSERT_EQ(compute_norms_in_convolutions(&model.graph), c.moved) << c.name;
-    ASSERT_EQ(normalize_where_read(&model.graph), c.read) << c.name;
     const std::vector<tf::Tensor> after = testing::run(model);
     for (size_t i = 0; i < before.size(); ++i)
       EXPECT_LE(distance(before[i], after[i]), 1e-4) << c.name << ": " << model.fetches[i];
@@ -298,7 +192,6 @@ TEST_F(NormInConvolutionsRun, LargeMeansCostNoDigits) {
   take(&model);
   const std::vector<tf::Tensor> before = testing::run(model);
   ASSERT_EQ(compute_norms_in_convolutions(&model.graph), 2);
-  ASSERT_EQ(normalize_where_read(&model.graph), 1);
   const std::vector<tf::Tensor> after = testing::run(model);
   constexpr size_t kFilterOfX = 3;  // y, the gradients of x and side, then those of variables
   for (size_t i = 0; i < before.size(); ++i)
@@ -319,7 +212,6 @@ TEST_F(NormInConvolutionsRun, Bfloat16) {
     take(&model);
     const std::vector<tf::Tensor> separate = testing::run(model);
     ASSERT_EQ(compute_norms_in_convolutions(&model.graph), c.moved) << c.name;
-    ASSERT_EQ(normalize_where_read(&model.graph), c.read) << c.name;
     const std::vector<tf::Tensor> joined = testing::run(model);
     for (size_t i = 0; i < truth.size(); ++i) {
       EXPECT_LE(distance(truth[i], joined[i]), std::max(0.006, 1.2 * distance(truth[i], separate[i])))
@@ -335,15 +227,15 @@ TEST_F(NormInConvolutionsRun, NamesStayForWhoAsks) {
   take(&model);
   int asked = 0;
   for (const tf::NodeDef& node : model.graph.node()) {
-    if (!std::set<std::string>{"MoxMoments", "MoxConvolutionInputGradient", "MoxNormalize"}.count(node.op())) continue;
+    if (node.op() != "MoxMoments" && node.op() != "MoxConvolutionInputGradient") continue;
     for (const char* port : {":0", ":1", ":2"})
       if (node.op() == "MoxMoments" || port == std::string(":0")) {
         model.fetches.push_back(node.name() + port);
         ++asked;
       }
   }
-  EXPECT_EQ(asked, 3 + 2 + 1);
-  expect_same(model, 2, 1, 2e-5, "with names");
+  EXPECT_EQ(asked, 3 + 2);
+  expect_same(model, 2, 2e-5, "with names");
 }
 
 TEST_F(NormInConvolutionsRun, NothingWithoutOurBatchNormOrConvolutions) {
@@ -352,7 +244,6 @@ TEST_F(NormInConvolutionsRun, NothingWithoutOurBatchNormOrConvolutions) {
     Model model = model_of({4, 5, 7, 24}, tf::DT_FLOAT, cases()[0].network);
     take(&model);
     EXPECT_EQ(compute_norms_in_convolutions(&model.graph), 0) << name;
-    EXPECT_EQ(normalize_where_read(&model.graph), 0) << name;
   }
 }
 

@@ -3,11 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "graph/built_graph.h"
-#include "graph/node_defs.h"
 #include "passes/joined.h"
+#include "passes/norm_graphs.h"
 #include "passes/passes.h"
 #include "passes/processor.h"
 
@@ -15,36 +13,9 @@ namespace mox {
 namespace {
 
 namespace tf = tensorflow;
-using testing::Environment;
-using Inputs = std::vector<std::string>;
-using Edit = std::function<void(tf::GraphDef*)>;
+using namespace testing;
 
 constexpr char kSwitch[] = "MOX_NORM_IN_CONVOLUTIONS";
-
-tf::NodeDef* find(tf::GraphDef* graph, const std::string& name) {
-  for (tf::NodeDef& node : *graph->mutable_node())
-    if (node.name() == name) return &node;
-  ADD_FAILURE() << "no node " << name;
-  return graph->mutable_node(0);
-}
-
-Inputs inputs_of(tf::GraphDef* graph, const std::string& name) {
-  const auto& inputs = find(graph, name)->input();
-  return {inputs.begin(), inputs.end()};
-}
-
-void set_attr(tf::GraphDef* graph, const std::string& name, const char* attr, const auto& value) {
-  tf::SetAttrValue(value, &(*find(graph, name)->mutable_attr())[attr]);
-}
-
-void add_filter(tf::GraphDef* graph, const std::string& name, const tf::TensorShape& shape) {
-  NodeMaker(graph, name, "VarHandleOp").attr("dtype", tf::DT_FLOAT).attr("shape", shape);
-  NodeMaker(graph, name + "/read", "ReadVariableOp").input(name).attr("dtype", tf::DT_FLOAT);
-}
-
-void set_filter(tf::GraphDef* graph, const std::string& name, const tf::TensorShape& shape) {
-  set_attr(graph, name, "shape", shape);
-}
 
 void add_moments(tf::GraphDef* graph, const std::string& name, const std::string& of) {
   NodeMaker(graph, name, "MoxMoments").input(of).attr("T", tf::DT_FLOAT);
@@ -90,7 +61,7 @@ void expect_moments_moved(tf::GraphDef graph) {
 void expect_stays(tf::GraphDef graph, const std::string& what) {
   const std::string before = graph.SerializeAsString();
   EXPECT_EQ(compute_norms_in_convolutions(&graph), 0) << what;
-  EXPECT_TRUE(graph.SerializeAsString() == before) << what;
+  EXPECT_EQ(graph.SerializeAsString(), before) << what;
 }
 
 TEST(NormInConvolutions, MovesStatistics) {
@@ -217,11 +188,14 @@ tf::GraphDef backward_of_two(int64_t filters) {
   return graph;
 }
 
-void expect_gradient_joined(tf::GraphDef* graph, const Inputs& inputs, const std::string& gradient = "grad",
-                            const std::string& op = "MoxConvolutionNormalizeGrad") {
+void expect_gradient_joined(tf::GraphDef* graph, const Inputs& inputs, const std::string& gradient = "grad") {
   const tf::NodeDef before = *find(graph, gradient);
+  const bool depthwise = before.op() == "MoxDepthwiseConvolutionInputGradient";
   EXPECT_EQ(compute_norms_in_convolutions(graph), 1);
-  EXPECT_EQ(find(graph, "norm")->op(), op);
+  const tf::NodeDef& norm = *find(graph, "norm");
+  EXPECT_EQ(norm.op(), depthwise ? "MoxDepthwiseConvolutionNormalizeGrad" : "MoxConvolutionNormalizeGrad");
+  for (const char* attr : {"stride", "padding"})
+    EXPECT_EQ(norm.attr().at(attr).DebugString(), before.attr().at(attr).DebugString());
   EXPECT_EQ(inputs_of(graph, "norm"), inputs);
   EXPECT_EQ(inputs_of(graph, "dx"), Inputs{"norm"});
   // For who asks for it by name.
@@ -244,27 +218,11 @@ TEST(NormInConvolutions, JoinsGradients) {
       expect_gradient_joined(&graph, wanted);
       const auto& attr = find(&graph, "norm")->attr();
       EXPECT_EQ(attr.size(), 7u);  // one that the operation does not have would be an error
-      EXPECT_EQ(attr.at("stride").i(), 1);
-      EXPECT_EQ(attr.at("padding").s(), "VALID");
       EXPECT_EQ(attr.at("T").type(), tf::DT_BFLOAT16);
       EXPECT_EQ(attr.at("num_more").i(), more ? 1 : 0);
       EXPECT_EQ(attr.at("num_side").i(), side ? 1 : 0);
       EXPECT_EQ(attr.at("epsilon").f(), 0.25f);
       EXPECT_EQ(attr.at("activation").s(), "Relu6");
-    }
-}
-
-TEST(NormInConvolutions, JoinsDepthwiseGradients) {
-  for (const int64_t size : {3, 5})
-    for (const int stride : {1, 2}) {
-      tf::GraphDef graph = backward();
-      find(&graph, "grad")->set_op("MoxDepthwiseConvolutionInputGradient");
-      set_filter(&graph, "w", {size, size, 16, 1});
-      set_attr(&graph, "grad", "stride", stride);
-      expect_gradient_joined(&graph, {"w/read", "dz", "x", "mean", "variance", "scale", "offset"}, "grad",
-                             "MoxDepthwiseConvolutionNormalizeGrad");
-      EXPECT_EQ(find(&graph, "norm")->attr().at("stride").i(), stride);
-      EXPECT_EQ(find(&graph, "norm")->attr().at("padding").s(), "VALID");
     }
 }
 
@@ -288,6 +246,34 @@ TEST(NormInConvolutions, JoinsTheGradientOfMoreFilters) {
   graph = backward_of_two(64);
   set_attr(&graph, "grad2", "stride", 2);
   expect_gradient_joined(&graph, {"w/read", "dz", "grad2", "x", "mean", "variance", "scale", "offset"});
+}
+
+// Of any size and stride.
+TEST(NormInConvolutions, JoinsDepthwiseGradients) {
+  const auto depthwise = [](tf::GraphDef graph, const std::string& gradient = "grad") {
+    find(&graph, gradient)->set_op("MoxDepthwiseConvolutionInputGradient");
+    return graph;
+  };
+  const Inputs wanted = {"w/read", "dz", "x", "mean", "variance", "scale", "offset"};
+  for (const int64_t size : {3, 5, 7})
+    for (const int stride : {1, 2})
+      for (const char* padding : {"SAME", "VALID"}) {
+        tf::GraphDef graph = depthwise(backward());
+        set_filter(&graph, "w", {size, size, 16, 1});
+        set_attr(&graph, "grad", "stride", stride);
+        set_attr(&graph, "grad", "padding", padding);
+        expect_gradient_joined(&graph, wanted);
+      }
+  tf::GraphDef unknown = depthwise(backward());
+  find(&unknown, "grad")->set_input(1, "x");
+  expect_gradient_joined(&unknown, {"x", "dz", "x", "mean", "variance", "scale", "offset"});
+  // A 1x1 convolution's is the larger product.
+  tf::GraphDef both = depthwise(backward_of_two(64));
+  set_filter(&both, "w", {3, 3, 16, 1});
+  expect_gradient_joined(&both, {"w2/read", "dz2", "grad", "x", "mean", "variance", "scale", "offset"}, "grad2");
+  tf::GraphDef read = depthwise(backward());
+  NodeMaker(&read, "other", "Identity").input("grad").attr("T", tf::DT_BFLOAT16);
+  expect_stays(read, "read twice");
 }
 
 TEST(NormInConvolutions, KeepsControlInputs) {
@@ -372,7 +358,6 @@ TEST(NormInConvolutions, LeavesOtherGradients) {
       {"nothing in the graph", [](tf::GraphDef* g) { find(g, "norm")->set_input(0, "missing"); }},
       {"TensorFlow's", [](tf::GraphDef* g) { find(g, "grad")->set_op("Conv2DBackpropInput"); }},
       {"in groups", [](tf::GraphDef* g) { find(g, "grad")->set_op("MoxGroupedConvolutionInputGradient"); }},
-      {"a filter's", [](tf::GraphDef* g) { find(g, "grad")->set_op("MoxConvolutionFilterGradient"); }},
       {"TensorFlow's norm", [](tf::GraphDef* g) { find(g, "norm")->set_op("FusedBatchNormGradV3"); }}};
   for (const auto& [name, edit] : others) {
     tf::GraphDef graph = backward();
@@ -390,7 +375,7 @@ TEST(NormInConvolutions, LeavesAllWhereTheEnvironmentSaysSo) {
   expect_stays(backward(), "gradient");
 }
 
-// By the list of passes: in a training on CPUs alone, where kernels are.
+// By the list of passes: in a training on CPUs alone.
 TEST(NormInConvolutions, IsOneOfTheTrainingsPasses) {
   for (const ModeKeys mode : {ModeKeys::TRAIN, ModeKeys::EVAL}) {
     BuiltGraph built;
