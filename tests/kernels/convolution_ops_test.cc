@@ -135,33 +135,46 @@ TEST_F(ConvolutionOps, GiveAFiltersGradientAsItsSums) {
   }
 }
 
+// Filters of both sizes, in the types that there are for them.
+struct Typed {
+  tf::TensorShape filter;
+  tf::DataType type;
+};
+std::vector<Typed> typed_filters() {
+  std::vector<Typed> all;
+  for (const int64_t size : {1, 3})
+    for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16})
+      if (const Typed typed{{size, size, 48, 32}, type}; is_fast({kForward, type}, typed.filter)) all.push_back(typed);
+  return all;
+}
+
 TEST_F(ConvolutionOps, AddABiasAndClamp) {
-  for (const int64_t batch : {1, 16})  // each by another algorithm
-    for (const bool is_filter_const : {false, true})
-      for (const std::string activation : {"", "Relu", "Relu6"}) {
-        const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 1, activation, is_filter_const};
-        const auto results = both(call, feeds_of(call, {batch, 9, 13, 48}, {3, 3, 48, 32}));
-        ASSERT_EQ(results.size(), 2);
-        EXPECT_LE(relative_difference(results[0], results[1]), 1e-5) << batch << " " << activation;
-      }
+  for (const auto& [filter, type] : typed_filters())
+    for (const int64_t batch : {1, 16})  // each by another algorithm
+      for (const bool is_filter_const : {false, true})
+        for (const std::string activation : {"", "Relu", "Relu6"}) {
+          const Call call{kForward, type, 1, "SAME", 1, activation, is_filter_const};
+          const auto results = both(call, feeds_of(call, {batch, 9, 13, 48}, filter));
+          ASSERT_EQ(results.size(), 2);
+          EXPECT_LE(relative_difference(results[0], results[1]), tolerance(type)) << batch << " " << activation;
+        }
 }
 
 // The first filter is kept, for both algorithms: what is fed later shows that nothing is packed again.
-TEST_F(ConvolutionOps, KeepAConstantFilter) {
+void expect_kept(const tf::TensorShape& filter, tf::DataType type) {
   for (const bool is_filter_const : {true, false}) {
-    const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 0, "", is_filter_const};
+    const Call call{kForward, type, 1, "SAME", 0, "", is_filter_const};
     tf::GraphDef graph = ours(call);
     add_theirs(call, &graph);
     const std::unique_ptr<tf::Session> session(tf::NewSession({}));
     TF_CHECK_OK(session->Create(graph));
-    const tf::TensorShape filter{3, 3, 48, 32};
     std::vector<tf::Tensor> wanted[2];
     const int64_t batches[] = {1, 32};
     for (const int call_of : {0, 1, 0, 1, 0}) {
       const Feeds feeds = feeds_of(call, {batches[call_of], 9, 13, 48}, filter);
       std::vector<tf::Tensor> results;
       TF_CHECK_OK(session->Run(feeds, {"ours", "theirs"}, {}, &results));
-      EXPECT_LE(relative_difference(results[0], results[1]), 1e-5) << batches[call_of];
+      EXPECT_LE(relative_difference(results[0], results[1]), tolerance(type)) << batches[call_of];
       if (wanted[call_of].empty()) wanted[call_of] = results;
       EXPECT_EQ(results[0].tensor_data(), wanted[call_of][0].tensor_data());
     }
@@ -171,10 +184,14 @@ TEST_F(ConvolutionOps, KeepAConstantFilter) {
       std::vector<tf::Tensor> results;
       TF_CHECK_OK(session->Run(feeds, {"ours", "theirs"}, {}, &results));
       EXPECT_EQ(results[0].tensor_data() == wanted[call_of][0].tensor_data(), is_filter_const) << batches[call_of];
-      if (!is_filter_const) EXPECT_LE(relative_difference(results[0], results[1]), 1e-5);
+      if (!is_filter_const) EXPECT_LE(relative_difference(results[0], results[1]), tolerance(type));
     }
   }
-  const auto of_batch = [](int64_t batch) {
+}
+
+TEST_F(ConvolutionOps, KeepAConstantFilter) {
+  for (const auto& [filter, type] : typed_filters()) expect_kept(filter, type);
+  const auto of_batch = [](int64_t batch, int64_t size) {
     return convolutions::algorithm_of({.batch = batch,
                                        .height = 9,
                                        .width = 13,
@@ -182,20 +199,21 @@ TEST_F(ConvolutionOps, KeepAConstantFilter) {
                                        .out_height = 9,
                                        .out_width = 13,
                                        .filters = 32,
-                                       .filter_height = 3,
-                                       .filter_width = 3},
+                                       .filter_height = size,
+                                       .filter_width = size},
                                       true);
   };
-  EXPECT_NE(of_batch(1), of_batch(32)) << "one algorithm for both: the test shows half";
+  for (const int64_t size : {1, 3})
+    EXPECT_NE(of_batch(1, size), of_batch(32, size)) << "one algorithm for both: the test shows half";
 }
 
 // Steps of one session at the same time, the first of them too.
-TEST_F(ConvolutionOps, KeepAConstantFilterForSeveralThreads) {
-  const Call call{kForward, tf::DT_FLOAT, 1, "SAME", 0, "", true};
+void expect_kept_for_several_threads(const tf::TensorShape& filter, tf::DataType type) {
+  const Call call{kForward, type, 1, "SAME", 0, "", true};
   const std::unique_ptr<tf::Session> session(tf::NewSession({}));
   TF_CHECK_OK(session->Create(ours(call)));
   std::vector<tf::Tensor> wanted[2], results[8];
-  const auto feeds = [&](int i) { return feeds_of(call, {i % 2 ? 32 : 1, 9, 13, 48}, {3, 3, 48, 32}); };
+  const auto feeds = [&](int i) { return feeds_of(call, {i % 2 ? 32 : 1, 9, 13, 48}, filter); };
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i)
     threads.emplace_back([&, i] {
@@ -206,6 +224,10 @@ TEST_F(ConvolutionOps, KeepAConstantFilterForSeveralThreads) {
   each_time.is_filter_const = false;
   for (const int i : {0, 1}) TF_CHECK_OK(run(ours(each_time), feeds(i), {"ours"}, &wanted[i]));
   for (int i = 0; i < 8; ++i) EXPECT_LE(relative_difference(results[i][0], wanted[i % 2][0]), 1e-5) << i;
+}
+
+TEST_F(ConvolutionOps, KeepAConstantFilterForSeveralThreads) {
+  for (const auto& [filter, type] : typed_filters()) expect_kept_for_several_threads(filter, type);
 }
 
 // What sees a NaN in TensorFlow does here. Its optimizers are off: oneDNN's fusion of a convolution and a ReLU makes a
