@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <set>
+#include <string>
 
 #include "moxing/layers.h"
+#include "passes/joined.h"
 #include "passes/norm_networks.h"
 #include "tensorflow/cc/ops/standard_ops.h"
 
@@ -204,6 +207,22 @@ TEST(LoneBatchNorm, Bfloat16) {
       EXPECT_LE(distance(truth[i], joined[i]), std::max(0.005, 1.1 * distance(truth[i], separate[i])))
           << model.fetches[i];
   }
+}
+
+// Who feeds what nobody reads any more, or what the clamp's gradient is not computed of, is told so.
+TEST(FuseBatchNorm, SaysWhatItJoined) {
+  const auto joined = [](const Network& network, bool lone = false) {
+    Model model = build({2, 4, 4, 8}, tf::DT_FLOAT, network);
+    EXPECT_EQ(lone ? take_lone_batch_norms(&model.graph) : fuse_batch_norm(&model.graph), 1);
+    std::set<std::string> kinds;
+    for (const tf::NodeDef& node : model.graph.node())
+      if (joined_by(node) == "MOX_FUSE_BATCH_NORM") kinds.insert(node.op());
+    return kinds;
+  };
+  using Kinds = std::set<std::string>;
+  EXPECT_EQ(joined(norm_relu), (Kinds{"FusedBatchNormV3", "ReluGrad", "MoxNormalize"}));
+  EXPECT_EQ(joined(residual), (Kinds{"AddV2", "FusedBatchNormV3", "ReluGrad"}));
+  EXPECT_EQ(joined(alone, true), (Kinds{"FusedBatchNormV3"}));
 }
 
 TEST(LoneBatchNorm, WhatItIsNotStays) {

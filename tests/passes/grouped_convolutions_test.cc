@@ -269,6 +269,21 @@ TEST_F(GroupedConvolutions, StayWhereAnAxisDiffers) {
   EXPECT_EQ(join_grouped_convolutions(&graph), 2);
 }
 
+// DenseNet's: what else is joined to a convolution's result may have none of its attributes.
+TEST_F(GroupedConvolutions, StayBesideSomethingElse) {
+  for (const int convolution : {0, 1}) {
+    const Scope s = Scope::new_root();
+    const auto x = ops::Placeholder(s, tf::DT_FLOAT);
+    const Output conv = ops::Conv2D(s, x, ops::Const(s, 1.f, {3, 3, 16, 16}), {1, 1, 1, 1}, "SAME");
+    std::vector<Output> pieces{x, x};
+    pieces[convolution] = conv;
+    ops::Concat(s, pieces, 3);
+    tf::GraphDef graph;
+    s.graph()->ToGraphDef(&graph);
+    EXPECT_EQ(join_grouped_convolutions(&graph), 0);
+  }
+}
+
 TEST_F(GroupedConvolutions, StayWhereTheEnvironmentSaysSo) {
   const Environment off("MOX_FAST_CONVOLUTIONS", "0");
   tf::GraphDef graph = grouped({});

@@ -28,13 +28,13 @@ void add_norm(tf::GraphDef* graph, const std::string& name, const std::string& o
   NodeMaker norm(graph, name, "MoxNormalize");
   norm.input(of);
   for (const std::string& vector : kVectors) norm.input(vector);
-  norm.attr("T", tf::DT_BFLOAT16).attr("num_side", 0).attr("epsilon", 0.25f).attr("activation", "Relu6");
+  norm.attr("T", tf::DT_FLOAT).attr("num_side", 0).attr("epsilon", 0.25f).attr("activation", "Relu6");
 }
 
 NodeMaker add_reader(tf::GraphDef* graph, const std::string& name, const std::string& op, const Inputs& inputs) {
   NodeMaker node(graph, name, op);
   for (const std::string& input : inputs) node.input(input);
-  return node.attr("T", tf::DT_BFLOAT16).attr("stride", 1).attr("padding", "SAME");
+  return node.attr("T", tf::DT_FLOAT).attr("stride", 1).attr("padding", "SAME");
 }
 
 // "norm" of "x", read by "conv" and by "dw", which is the gradient of its filter "w".
@@ -43,7 +43,7 @@ tf::GraphDef network(bool depthwise = false, const tf::TensorShape& filter = {1,
   tf::GraphDef graph;
   // Before what it reads: a graph is in no order.
   add_reader(&graph, "dw", kind + "FilterGradient", {"norm", "w/sizes", "dy"});
-  for (const char* name : {"x", "dy"}) NodeMaker(&graph, name, "Placeholder").attr("dtype", tf::DT_BFLOAT16);
+  for (const char* name : {"x", "dy"}) NodeMaker(&graph, name, "Placeholder").attr("dtype", tf::DT_FLOAT);
   for (const std::string& name : kVectors) NodeMaker(&graph, name, "Placeholder").attr("dtype", tf::DT_FLOAT);
   add_filter(&graph, "w", filter);
   NodeMaker(&graph, "w/sizes", "Shape").input("w/read").attr("T", tf::DT_FLOAT);
@@ -94,7 +94,7 @@ TEST(NormOfInput, IsGivenToConvolutions) {
   // x may be any output, and others may read it.
   tf::GraphDef port = network();
   *find(&port, "norm")->mutable_input(0) = "split:2";
-  NodeMaker(&port, "other", "Identity").input("split:2").attr("T", tf::DT_BFLOAT16);
+  NodeMaker(&port, "other", "Identity").input("split:2").attr("T", tf::DT_FLOAT);
   EXPECT_EQ(normalize_where_read(&port), 1);
   EXPECT_EQ(inputs_of(&port, "conv"), with_vectors({"split:2", "w/read"}));
   EXPECT_EQ(inputs_of(&port, "other"), Inputs{"split:2"});
@@ -133,7 +133,7 @@ TEST(NormOfInput, IsGivenInChains) {
   add_reader(&graph, "conv2", "MoxDepthwiseConvolution", {"norm2", "w2/read"});
   add_norm(&graph, "norm3", "conv2");
   add_reader(&graph, "conv3", "MoxConvolution", {"norm3", "w/read"});
-  NodeMaker(&graph, "relu", "Relu").input("norm3").attr("T", tf::DT_BFLOAT16);
+  NodeMaker(&graph, "relu", "Relu").input("norm3").attr("T", tf::DT_FLOAT);
   EXPECT_EQ(normalize_where_read(&graph), 2);
   expect_normalizes(&graph, "conv", with_vectors({"x", "w/read"}));
   expect_normalizes(&graph, "conv2", with_vectors({"conv", "w2/read"}));
@@ -145,15 +145,15 @@ TEST(NormOfInput, IsGivenInChains) {
 // What is normalised has the same shape.
 TEST(NormOfInput, GivesItsShape) {
   tf::GraphDef graph = network();
-  NodeMaker(&graph, "shape", "Shape").input("norm").attr("T", tf::DT_BFLOAT16);
-  NodeMaker(&graph, "shapes", "ShapeN").input("dy").input("norm").attr("T", tf::DT_BFLOAT16).attr("N", 2);
+  NodeMaker(&graph, "shape", "Shape").input("norm").attr("T", tf::DT_FLOAT);
+  NodeMaker(&graph, "shapes", "ShapeN").input("dy").input("norm").attr("T", tf::DT_FLOAT).attr("N", 2);
   EXPECT_EQ(normalize_where_read(&graph), 1);
   EXPECT_EQ(inputs_of(&graph, "shape"), Inputs{"x"});
   EXPECT_EQ(inputs_of(&graph, "shapes"), (Inputs{"dy", "x"}));
   EXPECT_FALSE(find(&graph, "shape")->attr().contains("num_norm"));
   // One that waits for the norm knows its own tensor.
   tf::GraphDef waits = network();
-  NodeMaker(&waits, "shape", "Shape").input("dy").control("norm").attr("T", tf::DT_BFLOAT16);
+  NodeMaker(&waits, "shape", "Shape").input("dy").control("norm").attr("T", tf::DT_FLOAT);
   expect_stays(waits, "a shape that waits");
 }
 
@@ -162,9 +162,9 @@ TEST(NormOfInput, GivesItsShape) {
 TEST(NormOfInput, IsGivenBesidesWhatWasLeftBehind) {
   for (const char* relu : {"ReluGrad", "Relu6Grad"}) {
     tf::GraphDef graph = network();
-    NodeMaker(&graph, "left", relu).input("dy").input("norm").attr("T", tf::DT_BFLOAT16);
+    NodeMaker(&graph, "left", relu).input("dy").input("norm").attr("T", tf::DT_FLOAT);
     expect_given(graph, relu);
-    NodeMaker(&graph, "reader", "Identity").input("left").attr("T", tf::DT_BFLOAT16);
+    NodeMaker(&graph, "reader", "Identity").input("left").attr("T", tf::DT_FLOAT);
     expect_stays(graph, "a gradient that is read");
   }
   for (const char* op : {"Conv2D", "Conv2DBackpropFilter"}) {
@@ -181,10 +181,21 @@ TEST(NormOfInput, IsGivenBesidesWhatWasLeftBehind) {
   }
 }
 
+// A depthwise convolution computes little: in bfloat16 what it would save is spent on rounding.
+TEST(NormOfInput, OfBfloat16StaysBeforeDepthwiseConvolutions) {
+  for (const bool depthwise : {false, true}) {
+    tf::GraphDef graph = network(depthwise);
+    for (tf::NodeDef& node : *graph.mutable_node())
+      if (node.name() == "conv" || node.name() == "dw" || node.name() == "norm")
+        tf::SetAttrValue(tf::DT_BFLOAT16, &(*node.mutable_attr())["T"]);
+    EXPECT_EQ(normalize_where_read(&graph), depthwise ? 0 : 1);
+  }
+}
+
 TEST(NormOfInput, OthersStay) {
   const std::vector<std::pair<const char*, Edit>> others = {
       {"another reader",
-       [](tf::GraphDef* g) { NodeMaker(g, "other", "Identity").input("norm").attr("T", tf::DT_BFLOAT16); }},
+       [](tf::GraphDef* g) { NodeMaker(g, "other", "Identity").input("norm").attr("T", tf::DT_FLOAT); }},
       {"waited for", [](tf::GraphDef* g) { NodeMaker(g, "other", "NoOp").control("norm"); }},
       {"waited for by a reader", [](tf::GraphDef* g) { find(g, "conv")->add_input("^norm"); }},
       {"3x3",
@@ -233,7 +244,7 @@ TEST(NormOfInput, OthersStay) {
       {"TensorFlow's norm", [](tf::GraphDef* g) { find(g, "norm")->set_op("FusedBatchNormV3"); }},
       {"not read", [](tf::GraphDef* g) {
          for (const char* name : {"conv", "dw"}) find(g, name)->set_input(0, "x");
-         NodeMaker(g, "shape", "Shape").input("norm").attr("T", tf::DT_BFLOAT16);
+         NodeMaker(g, "shape", "Shape").input("norm").attr("T", tf::DT_FLOAT);
        }}};
   for (const auto& [name, edit] : others) {
     tf::GraphDef graph = network();
