@@ -80,8 +80,7 @@ class GroupedConvolutionOp : public GroupedBase<T> {
     OP_REQUIRES_OK(context, context->allocate_output(0, this->output_shape(c), &y));
     if (y->NumElements() == 0) return;
     with_work(context, [&](auto* work) {
-      convolve_groups(c, this->groups(), elements<T>(x), widened<T>(filter, work), elements<T>(y),
-                      work->resources());
+      convolve_groups(c, this->groups(), elements<T>(x), widened<T>(filter, work), elements<T>(y), work->resources());
     });
   }
 };
