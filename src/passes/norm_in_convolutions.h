@@ -7,8 +7,8 @@
 //   reads, or of MoxDepthwiseConvolutionInputGradient
 //     -> MoxConvolutionNormalizeGrad, MoxDepthwiseConvolutionNormalizeGrad
 //
-// The results are the same but for rounding. MoxMoments and the gradients of inputs stay, for who asks for them by name;
-// nobody else runs them.
+// The results are the same but for rounding. MoxMoments and the gradients of inputs stay, for who asks for them by
+// name; nobody else runs them.
 #pragma once
 
 #include "moxing/export.h"

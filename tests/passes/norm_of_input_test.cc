@@ -55,6 +55,7 @@ tf::GraphDef network(bool depthwise = false, const tf::TensorShape& filter = {1,
 void expect_normalizes(tf::GraphDef* graph, const std::string& name, const Inputs& inputs) {
   EXPECT_EQ(inputs_of(graph, name), inputs) << name;
   const auto& attr = find(graph, name)->attr();
+  ASSERT_TRUE(attr.contains("num_norm")) << name;
   EXPECT_EQ(attr.at("num_norm").i(), 4) << name;
   EXPECT_EQ(attr.at("norm_epsilon").f(), 0.25f) << name;
   EXPECT_EQ(attr.at("norm_activation").s(), "Relu6") << name;
