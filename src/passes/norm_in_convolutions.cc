@@ -5,7 +5,6 @@
 #include <iterator>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "graph/node_defs.h"
 #include "passes/filter_shape.h"
 #include "passes/joined.h"
+#include "passes/node_uses.h"
 
 namespace mox {
 
@@ -45,7 +45,7 @@ const WithNorm* with_norm(const tf::NodeDef& gradient) {
   return kind == std::end(kWithNorm) ? nullptr : kind;
 }
 
-// 0 or "" where it is not given, as the operations have it.
+// 0 where it is not given.
 int64_t int_attr(const tf::NodeDef& node, const char* name) {
   const auto found = node.attr().find(name);
   return found == node.attr().end() ? 0 : found->second.i();
@@ -56,11 +56,6 @@ bool has_control_inputs(const tf::NodeDef& node) {
   return node.input_size() > 0 && parse_tensor(node.input(node.input_size() - 1)).is_control();
 }
 
-struct Use {
-  tf::NodeDef* node;
-  int input;
-};
-
 // A gradient of batch norm, and that of the convolution which it takes along.
 struct Gradient {
   tf::NodeDef *norm = nullptr, *convolution = nullptr;
@@ -69,19 +64,9 @@ struct Gradient {
 
 class Norms {
  public:
-  explicit Norms(tf::GraphDef* graph) : index_(index_nodes(*graph)) {
-    for (tf::NodeDef& node : *graph->mutable_node()) {
-      nodes_[node.name()] = &node;
-      for (int i = 0; i < node.input_size(); ++i) uses_[node_of(node.input(i))].push_back({&node, i});
-    }
-  }
+  explicit Norms(tf::GraphDef* graph) : index_(index_nodes(*graph)), uses_(graph) {}
 
-  // Of what is read, also by edges of control.
-  const std::vector<Use>& uses(const tf::NodeDef& node) const {
-    static const std::vector<Use> kNone;
-    const auto found = uses_.find(node.name());
-    return found == uses_.end() ? kNone : found->second;
-  }
+  const std::vector<NodeUse>& uses(const tf::NodeDef& node) const { return uses_.of(node); }
 
   // The convolution that can compute these statistics; nullptr: none.
   tf::NodeDef* convolution_of_moments(const tf::NodeDef& moments) const {
@@ -117,8 +102,7 @@ class Norms {
   // The node whose output 0 this is.
   tf::NodeDef* first_output(const std::string& tensor) const {
     const TensorRef at = parse_tensor(tensor);
-    const auto found = nodes_.find(at.node);
-    return at.port == 0 && found != nodes_.end() ? found->second : nullptr;
+    return at.port == 0 ? uses_.node(at.node) : nullptr;
   }
 
   // How many filters there are; 0: another than [1, 1, channels, filters], or not known.
@@ -132,24 +116,17 @@ class Norms {
     return kind && convolution.device() == norm.device() &&
            (kind->any_filter ||
             (int_attr(convolution, "stride") <= 1 && filters_if_pointwise(convolution.input(1)) > 0)) &&
-           std::ranges::count_if(uses(convolution), [&](const Use& use) { return !is_left_behind(*use.node); }) == 1;
-  }
-
-  // What fuse_batch_norm leaves of the gradients that it joins, which nobody runs: the ReLU's, and before it the sum of
-  // those that arrive. Who asks for one by name has the convolution's gradient computed once more.
-  bool is_left_behind(const tf::NodeDef& node) const {
-    if (!is_one_of(node.op(), {"ReluGrad", "Relu6Grad", "AddN"})) return false;
-    return std::ranges::all_of(uses(node), [&](const Use& use) { return is_left_behind(*use.node); });
+           std::ranges::count_if(uses(convolution),
+                                 [&](const NodeUse& use) { return !uses_.is_left_behind(*use.node); }) == 1;
   }
 
   const NodeIndex index_;
-  std::unordered_map<std::string, tf::NodeDef*> nodes_;
-  std::unordered_map<std::string, std::vector<Use>> uses_;
+  const NodeUses uses_;
 };
 
 // Who read the statistics reads the convolution's, which they were computed of: no new way leads back to it.
-void move_moments(const std::vector<Use>& readers, tf::NodeDef* moments, tf::NodeDef* convolution) {
-  for (const Use& use : readers) {
+void move_moments(const std::vector<NodeUse>& readers, tf::NodeDef* moments, tf::NodeDef* convolution) {
+  for (const NodeUse& use : readers) {
     const int port = parse_tensor(use.node->input(use.input)).port;
     *use.node->mutable_input(use.input) = TensorRef{convolution->name(), port < 0 ? port : 1 + port}.text();
   }

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/environment.h"
 #include "graph/node_defs.h"
 #include "passes/filter_shape.h"
 #include "passes/joined.h"
+#include "passes/node_uses.h"
 
 namespace mox {
 
@@ -31,23 +31,13 @@ constexpr Reader kReaders[] = {{"MoxConvolution", 1, false},
                                {"MoxDepthwiseConvolution", 1, true},
                                {"MoxDepthwiseConvolutionFilterGradient", 1, true}};
 
-struct Use {
-  tf::NodeDef* node;
-  int input;
-};
+bool is_shape(const tf::NodeDef& node) { return is_one_of(node.op(), {"Shape", "ShapeN"}); }
 
-class Uses {
+class Norms {
  public:
-  explicit Uses(tf::GraphDef* graph) : index_(index_nodes(*graph)) {
-    for (tf::NodeDef& node : *graph->mutable_node())
-      for (int i = 0; i < node.input_size(); ++i) uses_[node_of(node.input(i))].push_back({&node, i});
-  }
+  explicit Norms(tf::GraphDef* graph) : index_(index_nodes(*graph)), uses_(graph) {}
 
-  const std::vector<Use>& of(const tf::NodeDef& node) const {
-    static const std::vector<Use> kNone;
-    const auto found = uses_.find(node.name());
-    return found == uses_.end() ? kNone : found->second;
-  }
+  const NodeUses& uses() const { return uses_; }
 
   // Whether all readers can do it themselves, and one of them computes something.
   bool is_for_readers(const tf::NodeDef& norm) const {
@@ -55,27 +45,18 @@ class Uses {
     // What reads the image then would not wait.
     if (parse_tensor(norm.input(norm.input_size() - 1)).is_control()) return false;
     bool computes = false;
-    for (const Use& use : of(norm)) {
+    for (const NodeUse& use : uses_.of(norm)) {
       // Who waits for the norm would no longer.
       if (parse_tensor(use.node->input(use.input)).is_control()) return false;
-      if (is_shape(use) || is_left_behind(*use.node)) continue;
+      if (is_shape(*use.node) || uses_.is_left_behind(*use.node)) continue;
       if (!can_normalize(use, norm)) return false;
       computes = true;
     }
     return computes;
   }
 
-  static bool is_shape(const Use& use) { return is_one_of(use.node->op(), {"Shape", "ShapeN"}); }
-
-  // What passes leave of the operations that they join, which nobody runs: fuse_batch_norm of a ReLU its gradient,
-  // make_convolutions_fast a convolution before its bias and the gradient of a filter before its cast.
-  bool is_left_behind(const tf::NodeDef& node) const {
-    if (!is_one_of(node.op(), {"ReluGrad", "Relu6Grad"}) && joined_by(node).empty()) return false;
-    return std::ranges::all_of(of(node), [&](const Use& use) { return is_left_behind(*use.node); });
-  }
-
  private:
-  bool can_normalize(const Use& use, const tf::NodeDef& norm) const {
+  bool can_normalize(const NodeUse& use, const tf::NodeDef& norm) const {
     const tf::NodeDef& node = *use.node;
     const auto* reader =
         std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& r) { return node.op() == r.op; });
@@ -87,7 +68,7 @@ class Uses {
   }
 
   const NodeIndex index_;
-  std::unordered_map<std::string, std::vector<Use>> uses_;
+  const NodeUses uses_;
 };
 
 // Inputs of `node`, and before what it waits for the norm's vectors.
@@ -110,20 +91,19 @@ void give_norm(const tf::NodeDef& norm, tf::NodeDef* node) {
 
 int normalize_where_read(tf::GraphDef* graph) {
   if (!bool_in_environment(kSwitch).value_or(true)) return 0;
-  const Uses uses(graph);
-  std::vector<tf::NodeDef*> norms;
+  const Norms norms(graph);
+  std::vector<tf::NodeDef*> given;
   for (tf::NodeDef& node : *graph->mutable_node())
-    if (uses.is_for_readers(node)) norms.push_back(&node);
-  for (tf::NodeDef* norm : norms)
-    for (const Use& use : uses.of(*norm)) {
-      const bool is_shape = Uses::is_shape(use);
-      if (!is_shape && uses.is_left_behind(*use.node)) continue;
+    if (norms.is_for_readers(node)) given.push_back(&node);
+  for (tf::NodeDef* norm : given)
+    for (const NodeUse& use : norms.uses().of(*norm)) {
+      if (!is_shape(*use.node) && norms.uses().is_left_behind(*use.node)) continue;
       *use.node->mutable_input(use.input) = norm->input(0);
-      if (!is_shape) give_norm(*norm, use.node);
+      if (!is_shape(*use.node)) give_norm(*norm, use.node);
     }
   // After all that asks who was joined before.
-  for (tf::NodeDef* norm : norms) mark_joined(norm, kSwitch);
-  return static_cast<int>(norms.size());
+  for (tf::NodeDef* norm : given) mark_joined(norm, kSwitch);
+  return static_cast<int>(given.size());
 }
 
 }  // namespace mox

@@ -288,6 +288,8 @@ TEST(NormInConvolutions, KeepsControlInputs) {
 void add_left_behind(tf::GraphDef* graph, bool sum) {
   if (sum) NodeMaker(graph, "sum", "AddN").input("grad").input("dy").attr("T", tf::DT_BFLOAT16).attr("N", 2);
   NodeMaker(graph, "relu_grad", "ReluGrad").input(sum ? "sum" : "grad").input("y").attr("T", tf::DT_BFLOAT16);
+  set_attr(graph, "relu_grad", "_mox_joined", "MOX_FUSE_BATCH_NORM");
+  if (sum) set_attr(graph, "sum", "_mox_joined", "MOX_FUSE_BATCH_NORM");
 }
 
 TEST(NormInConvolutions, JoinsWhatIsReadByWhatWasLeftBehind) {

@@ -164,6 +164,7 @@ TEST(NormOfInput, IsGivenBesidesWhatWasLeftBehind) {
   for (const char* relu : {"ReluGrad", "Relu6Grad"}) {
     tf::GraphDef graph = network();
     NodeMaker(&graph, "left", relu).input("dy").input("norm").attr("T", tf::DT_FLOAT);
+    set_attr(&graph, "left", "_mox_joined", "MOX_FUSE_BATCH_NORM");
     expect_given(graph, relu);
     NodeMaker(&graph, "reader", "Identity").input("left").attr("T", tf::DT_FLOAT);
     expect_stays(graph, "a gradient that is read");
