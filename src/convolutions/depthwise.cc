@@ -1,7 +1,6 @@
 #include "convolutions/depthwise.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "convolutions/parts.h"
@@ -28,15 +27,6 @@ int64_t parts_of(const Depthwise& d, const Resources& on) {
 std::pair<int64_t, int64_t> channels_of(const Depthwise& d, int64_t i, int64_t count) {
   const int64_t vectors = (d.channels + kLanes - 1) / kLanes;
   return {vectors * i / count * kLanes, std::min(d.channels, vectors * (i + 1) / count * kLanes)};
-}
-
-// Calls work(part, worker) for `parts` parts, each worker being one thread, whose scratch memory may be its own.
-template <typename Work>
-void for_all(int64_t parts, const Resources& on, const Work& work) {
-  std::atomic<int64_t> next{0};
-  on.run(std::min(on.threads, parts), [&](int64_t worker) {
-    for (int64_t part = next++; part < parts; part = next++) work(part, worker);
-  });
 }
 
 // Runs work(part, rows' number, worker) for parts of `rows` rows, by_rows of them, shared by channels where these are
@@ -102,14 +92,14 @@ class Prepared {
 };
 
 // Runs work(part, y, worker) for all lines of the result y, which may be null: they are only shown then. `lines` at a
-// time where somebody looks at them, one where y is null.
+// time where somebody looks at them.
 template <typename T, typename Work>
 void for_lines(const Depthwise& d, const RowParts& parts, int64_t lines, T* y, const RowsDone& done,
                const Resources& on, const Work& work) {
   if (!done.call)
     return for_parts(d, parts.units(), std::min(parts.units(), parts_of(d, on)), on,
                      [&](const DepthwisePart& part, int64_t, int64_t worker) { work(part, y, worker); });
-  const int64_t size = parts.unit * d.channels, each = (size * sizeof(T) / sizeof(float) / kLanes + 1) * kLanes;
+  const int64_t size = parts.unit * d.channels, each = (lines * size * sizeof(T) / sizeof(float) / kLanes + 1) * kLanes;
   float* scratch = y ? nullptr : on.scratch(on.threads * each);
   for_all(parts.parts, on, [&](int64_t part, int64_t worker) {
     const int64_t last = parts.begin(part + 1) / parts.unit;

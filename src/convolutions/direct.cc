@@ -13,11 +13,6 @@ constexpr int64_t kDepth = 256, kRowsOfBlock = 96;
 
 int64_t depth_of(const Convolution& c) { return c.filter_height * c.filter_width * c.channels; }
 
-bool changes(const Epilogue& e) {
-  constexpr Epilogue kNothing{};
-  return e.bias || e.side || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
-}
-
 // Outputs of pixels [begin, end), filters [k0, k1).
 struct Block {
   int64_t begin, end, k0, k1;
@@ -38,7 +33,7 @@ void compute(const Convolution& c, const Block& b, const float* x, const float* 
     d += end - begin;
     multiply_few_rows(on.loops, product, d < depth ? right + d * panel : nullptr);
   }
-  if (changes(epilogue))
+  if (epilogue.is_there())
     on.loops.finish({b.end - b.begin, b.k1 - b.k0, products, c.filters, epilogue.of<float>(b.begin * c.filters, b.k0),
                      products, c.filters});
 }

@@ -73,15 +73,6 @@ void convolve_pixels(const GroupedRow& row, const float* x, float* to) {
   for (int p = 0; p < kPixels; ++p) store(to + p * kWidth, sums[p]);
 }
 
-MOX_INLINE void store_rounded(float* to, const float* from) { store(to, load(from)); }
-MOX_INLINE void store_rounded(bfloat16_bits* to, const float* from) {
-  const Vector v = load(from);
-  const Bits bits = reinterpret_cast<Bits>(v);
-  const Bits rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
-  const Halves halves = __builtin_convertvector(v == v ? rounded : quiet, Halves);
-  __builtin_memcpy(to, &halves, sizeof(halves));
-}
-
 // A vector is a line of the cache: it needs not be read to be written.
 MOX_INLINE bool can_go_past_caches(const float* y) {
   return MOX_LANES == 16 && reinterpret_cast<uintptr_t>(y) % sizeof(Vector) == 0;
@@ -107,7 +98,7 @@ void convolve_row(const GroupedRow& row, T* y) {
       for (int64_t p = 0; p < pixels && p < left; ++p)
         store_past_caches(y + (begin + p) * row.y_step, sums + p * kWidth);
     else
-      for (int64_t p = 0; p < pixels && p < left; ++p) store_rounded(y + (begin + p) * row.y_step, sums + p * kWidth);
+      for (int64_t p = 0; p < pixels && p < left; ++p) store(y + (begin + p) * row.y_step, load(sums + p * kWidth));
     begin += pixels;
   }
 }

@@ -81,6 +81,7 @@ struct Epilogue {
   float floor = -__builtin_inff(), ceiling = __builtin_inff();
   const void* side = nullptr;  // of y's type and size
 
+  bool is_there() const { return bias || side || floor != -__builtin_inff() || ceiling != __builtin_inff(); }
   // For elements of y from `first` + `column` on, whose column that is.
   template <typename T>
   Epilogue of(int64_t first, int64_t column) const {

@@ -1,6 +1,9 @@
 // What the files of convolutions/convolution.h share: arguments are as there.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+
 #include "convolutions/convolution.h"
 
 namespace mox::convolutions {
@@ -23,6 +26,15 @@ void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, co
 
 inline void prepare(const ConvolutionLoops& loops, const Prepare<float>& p) { loops.prepare(p); }
 inline void prepare(const ConvolutionLoops& loops, const Prepare<bfloat16_bits>& p) { loops.prepare_bfloat16(p); }
+
+// Calls work(part, worker) for `parts` parts, each worker being one thread, whose scratch memory may be its own.
+template <typename Work>
+void for_all(int64_t parts, const Resources& on, const Work& work) {
+  std::atomic<int64_t> next{0};
+  on.run(std::min(on.threads, parts), [&](int64_t worker) {
+    for (int64_t part = next++; part < parts; part = next++) work(part, worker);
+  });
+}
 
 // All parts, after a result is there.
 template <typename T>

@@ -1,6 +1,5 @@
 // Convolutions with 1x1 filters: the matrix of pixels times the filter, as they lie in memory.
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <type_traits>
 
@@ -20,11 +19,6 @@ void multiply(const ConvolutionLoops& loops, const PairProduct& product) { loops
 void finish(const ConvolutionLoops& loops, const Finish<float>& finish) { loops.finish(finish); }
 void finish(const ConvolutionLoops& loops, const Finish<bfloat16_bits>& finish) { loops.finish_bfloat16(finish); }
 
-bool changes(const Epilogue& e) {
-  constexpr Epilogue kNothing{};
-  return e.bias || e.side || e.floor != kNothing.floor || e.ceiling != kNothing.ceiling;
-}
-
 int64_t packed_size(int64_t depth, int64_t columns, bool float32, const Resources& on) {
   return (float32 ? depth : depth / 2) * round_up(columns, on.loops.columns);
 }
@@ -36,7 +30,7 @@ Ahead ahead_of(const void* data, int64_t bytes, int64_t depth) {
   return {data, (bytes + depth * kLine - 1) / (depth * kLine), depth * kLine, kLine};
 }
 
-// y [rows, columns] = clamp(left [rows, depth] * right + bias).
+// y [rows, columns] = clamp(left [rows, depth] * right + bias + side); y may be null, its rows are only shown then.
 template <typename T>
 struct Task {
   using Element = Multiplied<T>;
@@ -54,16 +48,14 @@ struct Task {
 
   static constexpr int64_t kUnit = RowParts::kUnit, kMostRows = 96;
   int64_t elements() const { return depth / kNumbers<T>; }
-  // Sums are the result's rows, but for a bias and a clamp.
+  // Sums are the result's rows, but for what follows.
   bool are_sums_rows() const { return std::is_same_v<T, float> && columns % kLanes == 0 && (!y || epilogue.side != y); }
-  // Nobody keeps the rows: they are made elsewhere.
-  bool are_rows_apart() const { return !y; }
   int64_t gathered_row() const { return elements() + kLanes; }
 
   // Scratch memory of a thread, in floats.
   int64_t gathered_size() const { return gathered || prologue.is_there() ? kMostRows * gathered_row() : 0; }
-  int64_t sums_size() const { return are_sums_rows() && !are_rows_apart() ? 0 : kMostRows * round_up(columns, kLanes); }
-  int64_t rows_size() const { return are_sums_rows() || !are_rows_apart() ? 0 : kMostRows * round_up(columns, kLanes); }
+  int64_t sums_size() const { return are_sums_rows() && y ? 0 : kMostRows * round_up(columns, kLanes); }
+  int64_t rows_size() const { return are_sums_rows() || y ? 0 : kMostRows * round_up(columns, kLanes); }
 
   // Pixels at a time: with a filter that stays in the second cache as few as fill the first one; a larger one is read
   // for many.
@@ -71,7 +63,7 @@ struct Task {
     constexpr int64_t kFirstCache = 8 * 1024, kSecondCache = 96 * 1024, kFilter = 256 * 1024;
     const bool small = elements() * columns <= kFilter;
     const int64_t of_left = (small ? kFirstCache : kSecondCache) / elements(),
-                  of_rows = are_rows_apart() ? kSecondCache / columns : of_left;
+                  of_rows = y ? of_left : kSecondCache / columns;
     return std::clamp(std::min(of_left, of_rows) / kUnit * kUnit, small ? kUnit : 4 * kUnit, kMostRows);
   }
 
@@ -103,12 +95,11 @@ struct Task {
         product.ahead[i + 1] = ahead_of(static_cast<const T*>(done.reads[i]) + begin * columns + k0,
                                         (end - begin) * columns * sizeof(T), elements());
     float* sums = scratch + gathered_size();
-    T* to =
-        are_rows_apart() ? reinterpret_cast<T*>(are_sums_rows() ? sums : sums + sums_size()) : y + begin * columns + k0;
+    T* to = y ? y + begin * columns + k0 : reinterpret_cast<T*>(are_sums_rows() ? sums : sums + sums_size());
     product.product = are_sums_rows() ? reinterpret_cast<float*>(to) : sums;
     product.product_row = are_sums_rows() ? columns : product.columns;
     multiply(on.loops, product);
-    if (!are_sums_rows() || changes(epilogue))
+    if (!are_sums_rows() || epilogue.is_there())
       finish(on.loops, Finish<T>{end - begin, k1 - k0, product.product, product.product_row,
                                  epilogue.of<T>(begin * columns, k0), to, columns});
     return to;
@@ -127,19 +118,15 @@ struct Task {
 
   void run() const {
     const int64_t panel = on.loops.columns, panels = (columns + panel - 1) / panel;
-    const int64_t by_columns = rows.parts >= 2 * on.threads || are_rows_apart()
-                                   ? 1
-                                   : std::min(panels, (2 * on.threads + rows.parts - 1) / rows.parts);
-    const int64_t blocks = rows.parts * by_columns, workers = std::min(on.threads, blocks),
+    const int64_t by_columns =
+        rows.parts >= 2 * on.threads || !y ? 1 : std::min(panels, (2 * on.threads + rows.parts - 1) / rows.parts);
+    const int64_t blocks = rows.parts * by_columns,
                   each = round_up(gathered_size() + sums_size() + rows_size(), kLanes);
-    float* scratch = each > 0 ? on.scratch(workers * each) : nullptr;
-    std::atomic<int64_t> next{0};
-    on.run(workers, [&](int64_t worker) {
-      for (int64_t block = next++; block < blocks; block = next++) {
-        const int64_t column = block % by_columns;
-        compute_part(block / by_columns, panels * column / by_columns * panel,
-                     std::min(columns, panels * (column + 1) / by_columns * panel), scratch + worker * each);
-      }
+    float* scratch = each > 0 ? on.scratch(std::min(on.threads, blocks) * each) : nullptr;
+    for_all(blocks, on, [&](int64_t block, int64_t worker) {
+      const int64_t column = block % by_columns;
+      compute_part(block / by_columns, panels * column / by_columns * panel,
+                   std::min(columns, panels * (column + 1) / by_columns * panel), scratch + worker * each);
     });
     if (by_columns > 1) call_for_parts(done, rows, y, columns, on);
   }
