@@ -52,7 +52,11 @@ def test_none_is_made_one_by_one(mox, monkeypatch):
 
 
 def test_paths_at_once_have_the_gradients_of_one_after_the_other(mox):
-    """The first 32 paths of resnext_b_50 in TRAIN, against convolutions and batch norms of one path each on the same variables."""
+    """The first 32 paths of resnext_b_50 in TRAIN, against convolutions and batch norms of one path each on the same variables.
+
+    What a ReLU lets through is asked once: a value that rounding alone brings to the other side of 0 changes the gradients of its whole channel,
+    in one run of thirty.
+    """
     with tf.Graph().as_default() as graph, tf.Session() as session:
         images = tf.constant(np.random.RandomState(1).rand(3, 32, 32, 3), tf.float32)
         end_points = mox.get_model_fn("resnext_b_50", "TRAIN", 10)(images)[1]
@@ -61,23 +65,25 @@ def test_paths_at_once_have_the_gradients_of_one_after_the_other(mox):
         at_once = end_points[scope + "concat"]
         variables = {v.op.name[len(scope):]: v for v in tf.trainable_variables(scope + "path_")}
 
-        def layer(x, name):
+        def layer(x, path, name):
+            passes = graph.get_tensor_by_name(f"resnext_b_50/{scope}{name}/Relu:0")[..., 4 * path:4 * path + 4] > 0
+            name = f"path_{path + 1}/{name}"
             x = tf.nn.conv2d(x, variables[name + "/weights"], 1, "SAME")
             mean, variance = tf.nn.moments(x, [0, 1, 2])
             offset, scale = variables[name + "/BatchNorm/beta"], variables[name + "/BatchNorm/gamma"]
-            return tf.nn.relu(tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-5))
+            return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-5) * tf.cast(passes, tf.float32)
 
-        one_by_one = tf.concat([layer(layer(x, f"path_{k}/conv1"), f"path_{k}/conv2") for k in range(1, 33)], 3)
+        one_by_one = tf.concat([layer(layer(x, path, "conv1"), path, "conv2") for path in range(32)], 3)
         weights = tf.constant(np.random.RandomState(2).randn(*at_once.shape), tf.float32)
         of = [x, *variables.values()]
         found = [tf.gradients(tf.reduce_sum(y * weights), of) for y in (at_once, one_by_one)]
         session.run(tf.variables_initializer(tf.global_variables("resnext_b_50/conv1") + tf.global_variables(scope)))
         outputs, (first, second) = session.run([[at_once, one_by_one], found])
     assert len(of) == 1 + 32 * 6
-    np.testing.assert_allclose(*outputs, atol=1e-5)
+    np.testing.assert_allclose(*outputs, atol=3e-5)
     largest = max(np.abs(gradient).max() for gradient in second)
     for a, b in zip(first, second):
-        np.testing.assert_allclose(a, b, atol=1e-5 * largest)
+        np.testing.assert_allclose(a, b, atol=3e-5 * largest)
 
 
 def test_they_train_save_and_restore(tmp_path, mox):
