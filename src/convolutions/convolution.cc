@@ -8,13 +8,15 @@
 
 namespace mox::convolutions {
 
-void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on) {
+void transpose(const float* from, int64_t matrices, int64_t rows, int64_t columns, float* to, const Resources& on) {
   constexpr int64_t kBlock = 16;
-  on.run(rows / kBlock, [&](int64_t part) {
-    const int64_t r = part * kBlock;
+  const int64_t blocks = rows / kBlock;
+  on.run(matrices * blocks, [&](int64_t part) {
+    const int64_t r = part % blocks * kBlock, first = part / blocks * rows * columns;
     for (int64_t c = 0; c < columns; c += kBlock)
       for (int64_t i = 0; i < kBlock; ++i)
-        for (int64_t j = 0; j < kBlock; ++j) to[(c + i) * rows + r + j] = from[(r + j) * columns + c + i];
+        for (int64_t j = 0; j < kBlock; ++j)
+          to[first + (c + i) * rows + r + j] = from[first + (r + j) * columns + c + i];
   });
 }
 
@@ -51,8 +53,8 @@ void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, co
 namespace {
 
 bool is_for_winograd(const Convolution& c) {
-  return c.filter_height == 3 && c.filter_width == 3 && c.stride == 1 && c.channels % kLanes == 0 &&
-         c.filters % kLanes == 0;
+  return (c.filter_height == 3 || c.filter_height == 5) && c.filter_width == c.filter_height && c.stride == 1 &&
+         c.channels % kLanes == 0 && c.filters % kLanes == 0;
 }
 
 bool is_pointwise(const Convolution& c) { return c.filter_height == 1 && c.filter_width == 1; }
@@ -88,12 +90,14 @@ bool is_fast(Direction direction, const Convolution& c, bool float32) {
 Algorithm algorithm_of(const Convolution& c, bool is_packed, bool float32) {
   if (is_pointwise(c) && !(float32 && few_rows(c))) return Algorithm::kPointwise;
   if (!is_for_winograd(c)) return Algorithm::kDirect;
-  // In units of a pass over the filter, with 400 GFLOP/s and 30 GB/s: few pixels do not pay for four times as many
-  // numbers, which are read, and made unless they were made before.
+  // In units of a pass over the filter, with 400 GFLOP/s and 30 GB/s: few pixels do not pay for more numbers than the
+  // filter has, four times as many of 3x3, which are read, and made unless they were made before.
   const double pixels = static_cast<double>(c.batch * c.out_height * c.out_width);
+  const int64_t tile = tile_of(c.filter_height);
   const double tiles =
-      static_cast<double>(c.batch * ((c.out_height + kTile - 1) / kTile) * ((c.out_width + kTile - 1) / kTile));
-  return 0.045 * pixels > 0.21 * tiles + (is_packed ? 3.6 : 8.4) ? Algorithm::kWinograd : Algorithm::kDirect;
+      static_cast<double>(c.batch * ((c.out_height + tile - 1) / tile) * ((c.out_width + tile - 1) / tile));
+  const double of_3x3 = 9.0 / static_cast<double>(c.filter_height * c.filter_width);
+  return 0.045 * pixels > of_3x3 * (0.21 * tiles + (is_packed ? 3.6 : 8.4)) ? Algorithm::kWinograd : Algorithm::kDirect;
 }
 
 int64_t packed_size(const Convolution& c, Algorithm algorithm, const Resources& on, bool float32) {

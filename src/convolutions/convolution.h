@@ -1,5 +1,5 @@
-// Convolutions of NHWC images for CPUs, where oneDNN is slower: 3x3 filters with stride 1 by Winograd's transforms, and
-// gradients of filters as products of matrices. kernels/convolution_ops.cc makes operations of them;
+// Convolutions of NHWC images for CPUs, where oneDNN is slower: 3x3 and 5x5 filters with stride 1 by Winograd's
+// transforms, and gradients of filters as products of matrices. kernels/convolution_ops.cc makes operations of them;
 // passes/fast_convolutions.h puts these in.
 //
 // Each number is the same whatever the threads: who computes it changes, the order of its sums does not.
@@ -27,10 +27,10 @@ enum class Direction { kForward, kInputGradient, kFilterGradient };
 inline RowParts parts_of_output(const Convolution& c) { return RowParts(c.batch * c.out_height * c.out_width); }
 inline RowParts parts_of_input(const Convolution& c) { return RowParts(c.batch * c.height * c.width); }
 
-// Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 filters with stride 1 where
-// channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; 1x1 filters,
-// their gradients of inputs with stride 1; and all gradients by filters, a multiple of kLanes or 20 to 256, whose rows
-// are long enough. With bfloat16 images where the processor multiplies bfloat16.
+// Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 and 5x5 filters with stride 1
+// where channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; 1x1
+// filters, their gradients of inputs with stride 1; and all gradients by filters, a multiple of kLanes or 20 to 256,
+// whose rows are long enough. With bfloat16 images where the processor multiplies bfloat16.
 bool is_fast(Direction direction, const Convolution& convolution, bool float32);
 
 // What a computation runs on.

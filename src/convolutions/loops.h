@@ -1,10 +1,11 @@
 // The arithmetic of convolutions in float32, for one thread and one instruction set: products of matrices whose sums
-// stay in registers, and Winograd's transforms of 3x3 filters. convolutions/convolution.h puts them together.
+// stay in registers, and Winograd's transforms of 3x3 and 5x5 filters. convolutions/convolution.h puts them together.
 //
 // Winograd's minimal filtering F(4x4, 3x3) (Lavin, Gray 2015) computes 4x4 outputs of a 3x3 filter from a tile of 6x6
 // inputs with 36 products a channel instead of 144. The polynomials' points are 0, +-5/8, +-3/2 and infinity: with them
 // the error is that of sums in float32, twice that of a convolution by its definition (with 0, +-1, +-2, the usual
-// ones, four times).
+// ones, four times). F(2x2, 5x5) computes 2x2 outputs of a 5x5 filter from the same tile with 36 products instead of
+// 100.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +15,23 @@ namespace mox::convolutions {
 // bfloat16 as its bits.
 using bfloat16_bits = uint16_t;
 
-constexpr int64_t kTile = 4, kInputTile = 6, kFrequencies = kInputTile * kInputTile;
+constexpr int64_t kInputTile = 6, kFrequencies = kInputTile * kInputTile;
+// A side of a tile's outputs, for a filter of so many taps a side.
+constexpr int64_t tile_of(int64_t taps) { return kInputTile + 1 - taps; }
 // Channels and filters are multiples of it.
 constexpr int64_t kLanes = 16;
 
-// An image batch [batch, height, width, channels], and what a 3x3 filter with stride 1 makes of it. Tiles are counted
-// over the outputs of all images, row by row.
+// An image batch [batch, height, width, channels], and what a filter of taps x taps (3 or 5) with stride 1 makes of it.
+// Tiles are counted over the outputs of all images, row by row.
 struct TiledImage {
   int64_t batch, height, width, channels;
   int64_t out_height, out_width;
   int64_t pad_top, pad_left;
+  int64_t taps;
 
-  int64_t tile_rows() const { return (out_height + kTile - 1) / kTile; }
-  int64_t tile_columns() const { return (out_width + kTile - 1) / kTile; }
+  int64_t tile() const { return tile_of(taps); }
+  int64_t tile_rows() const { return (out_height + tile() - 1) / tile(); }
+  int64_t tile_columns() const { return (out_width + tile() - 1) / tile(); }
   int64_t tiles() const { return batch * tile_rows() * tile_columns(); }
 };
 
@@ -120,13 +125,14 @@ struct ConvolutionLoops {
   int64_t columns;  // of a panel
   void (*multiply)(const Product& product);
 
-  // Of filter [3, 3, channels, filters] into panels [frequency][filters / columns][channels][columns], for channels
-  // [begin, end). `rotated`: by 180 degrees, as the gradient of the input needs it. frequency_stride: of `panels`.
-  void (*transform_filter)(const float* filter, int64_t channels, int64_t filters, int64_t begin, int64_t end,
-                           bool rotated, float* panels, int64_t frequency_stride);
-  // dfilter[3, 3, channels, filters] from its 36 matrices [channels, filters], for channels [begin, end).
-  void (*filter_of_frequencies)(const Frequencies& from, int64_t channels, int64_t filters, int64_t begin, int64_t end,
-                                float* dfilter);
+  // Of filter [taps, taps, channels, filters] into panels [frequency][filters / columns][channels][columns], for
+  // channels [begin, end). `rotated`: by 180 degrees, as the gradient of the input needs it. frequency_stride: of
+  // `panels`.
+  void (*transform_filter)(int64_t taps, const float* filter, int64_t channels, int64_t filters, int64_t begin,
+                           int64_t end, bool rotated, float* panels, int64_t frequency_stride);
+  // dfilter[taps, taps, channels, filters] from its 36 matrices [channels, filters], for channels [begin, end).
+  void (*filter_of_frequencies)(int64_t taps, const Frequencies& from, int64_t channels, int64_t filters, int64_t begin,
+                                int64_t end, float* dfilter);
   // Tiles [begin, end) of x, one a row; row 0 is tile `begin`.
   void (*transform_input)(const TiledImage& image, const float* x, int64_t begin, int64_t end, const Frequencies& to);
   void (*transform_input_bfloat16)(const TiledImage& image, const bfloat16_bits* x, int64_t begin, int64_t end,

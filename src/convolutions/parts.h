@@ -10,8 +10,8 @@ namespace mox::convolutions {
 
 inline int64_t round_up(int64_t n, int64_t of) { return (n + of - 1) / of * of; }
 
-// [rows][columns] -> [columns][rows]; both are multiples of kLanes.
-void transpose(const float* from, int64_t rows, int64_t columns, float* to, const Resources& on);
+// Each of `matrices` [rows][columns] -> [columns][rows]; both are multiples of kLanes.
+void transpose(const float* from, int64_t matrices, int64_t rows, int64_t columns, float* to, const Resources& on);
 
 // A row of a window, of `filter_width * channels` numbers that lie side by side in the image: numbers [begin, end) of
 // it for the pixel `pixel` of the output and the row `filter_row` of the filter; 0 in the padding.
@@ -67,7 +67,7 @@ template <typename T>
 void direct_filter_gradient(const Convolution& c, const T* x, const Prologue& prologue, const T* dy, float* dfilter,
                             const Resources& on);
 
-// 3x3 filters with stride 1, by Winograd's transforms.
+// 3x3 and 5x5 filters with stride 1, by Winograd's transforms.
 int64_t winograd_size(const Convolution& c, const Resources& on);
 void winograd_pack(const Convolution& c, const float* filter, float* packed, const Resources& on);
 void winograd(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,

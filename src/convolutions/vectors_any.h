@@ -13,6 +13,7 @@ namespace mox::convolutions {
 namespace {
 
 constexpr int64_t kWidth = MOX_LANES;
+constexpr int64_t kColumns = 2 * kWidth;  // of a panel of a product's right side
 using Vector = float __attribute__((vector_size(MOX_LANES * 4)));
 using Bits = uint32_t __attribute__((vector_size(MOX_LANES * 4)));
 using Halves = uint16_t __attribute__((vector_size(MOX_LANES * 2)));

@@ -87,11 +87,12 @@ int64_t stride_of(int64_t channels, int64_t filters, const Resources& on) {
   return channels * round_up(filters, on.loops.columns) + kLanes;
 }
 
-Panels panels_of(const Resources& on, const float* filter, int64_t channels, int64_t filters, bool rotated, float* to) {
+Panels panels_of(const Resources& on, int64_t taps, const float* filter, int64_t channels, int64_t filters,
+                 bool rotated, float* to) {
   constexpr int64_t kParts = 8;
   const Panels panels{to, stride_of(channels, filters, on)};
   on.run(kParts, [&](int64_t part) {
-    on.loops.transform_filter(filter, channels, filters, channels * part / kParts, channels * (part + 1) / kParts,
+    on.loops.transform_filter(taps, filter, channels, filters, channels * part / kParts, channels * (part + 1) / kParts,
                               rotated, to, panels.stride);
   });
   return panels;
@@ -186,7 +187,7 @@ struct Task {
 };
 
 TiledImage image_of(const Convolution& c) {
-  return {c.batch, c.height, c.width, c.channels, c.out_height, c.out_width, c.pad_top, c.pad_left};
+  return {c.batch, c.height, c.width, c.channels, c.out_height, c.out_width, c.pad_top, c.pad_left, c.filter_height};
 }
 
 }  // namespace
@@ -196,7 +197,7 @@ int64_t winograd_size(const Convolution& c, const Resources& on) {
 }
 
 void winograd_pack(const Convolution& c, const float* filter, float* packed, const Resources& on) {
-  panels_of(on, filter, c.channels, c.filters, false, packed);
+  panels_of(on, c.filter_height, filter, c.channels, c.filters, false, packed);
 }
 
 void winograd(const Convolution& c, const float* x, const float* packed, const Epilogue& epilogue, float* y,
@@ -206,14 +207,14 @@ void winograd(const Convolution& c, const float* x, const float* packed, const E
 
 void winograd_input_gradient(const Convolution& c, const float* filter, const float* dy, float* dx,
                              const Resources& on) {
-  float* transposed = on.scratch(9 * c.channels * c.filters);
-  for (int64_t place = 0; place < 9; ++place)
-    transpose(filter + place * c.channels * c.filters, c.channels, c.filters,
-              transposed + place * c.channels * c.filters, on);
-  const TiledImage image{c.batch,  c.out_height, c.out_width,   c.filters,
-                         c.height, c.width,      2 - c.pad_top, 2 - c.pad_left};
+  const int64_t taps = c.filter_height, size = taps * taps * c.channels * c.filters;
+  float* transposed = on.scratch(size);
+  transpose(filter, taps * taps, c.channels, c.filters, transposed, on);
+  const TiledImage image{c.batch, c.out_height,         c.out_width,           c.filters, c.height,
+                         c.width, taps - 1 - c.pad_top, taps - 1 - c.pad_left, taps};
   float* panels = on.scratch(kFrequencies * stride_of(c.filters, c.channels, on));
-  Task{on, image, c.channels, dy, panels_of(on, transposed, c.filters, c.channels, true, panels), Epilogue{}, dx}.run();
+  Task{on, image, c.channels, dy, panels_of(on, taps, transposed, c.filters, c.channels, true, panels), Epilogue{}, dx}
+      .run();
 }
 
 // As many tiles at a time as their transforms fit into the last cache: first all are transformed, then the frequencies,
@@ -257,7 +258,7 @@ void winograd_filter_gradient(const Convolution& c, const T* x, const T* dy, flo
     });
   }
   on.run(kParts, [&](int64_t part) {
-    on.loops.filter_of_frequencies(sums, c.channels, c.filters, c.channels * part / kParts,
+    on.loops.filter_of_frequencies(c.filter_height, sums, c.channels, c.filters, c.channels * part / kParts,
                                    c.channels * (part + 1) / kParts, dfilter);
   });
 }

@@ -22,13 +22,14 @@ TEST_F(ConvolutionEdges, WhichAreFast) {
            is_fast(Direction::kFilterGradient, c, float32);
   };
   for (const int64_t n : {16, 32, 48, 272})
-    for (const Convolution& c : {filter_of(3, 3, n, 16), filter_of(3, 3, 16, n)}) {
+    for (const Convolution& c :
+         {filter_of(3, 3, n, 16), filter_of(3, 3, 16, n), filter_of(5, 5, n, 16), filter_of(5, 5, 16, n)}) {
       EXPECT_EQ(count(c, true), 111);
       EXPECT_EQ(count(c, false), 1);
     }
-  for (const Convolution& c :
-       {filter_of(3, 3, 16, 16, 2), filter_of(5, 5, 19, 32, 3), filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16),
-        filter_of(7, 7, 3, 64, 2), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
+  for (const Convolution& c : {filter_of(3, 3, 16, 16, 2), filter_of(5, 5, 16, 16, 2), filter_of(3, 5, 16, 16),
+                               filter_of(5, 5, 19, 32, 3), filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16),
+                               filter_of(7, 7, 3, 64, 2), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
     EXPECT_EQ(count(c, true), 1);
     EXPECT_EQ(count(c, false), pairs);
   }
@@ -227,6 +228,12 @@ TEST_F(ConvolutionEdges, ChooseTheirAlgorithm) {
   EXPECT_EQ(chosen(1, false), Algorithm::kDirect);
   EXPECT_EQ(chosen(1, true), Algorithm::kWinograd);
   EXPECT_EQ(chosen(16, false), Algorithm::kWinograd);
+  const auto of_5x5 = [](int64_t side, bool is_packed) {
+    return algorithm_of(convolution_of({1, side, side, 64, 64, 5, 5}), is_packed);
+  };
+  EXPECT_EQ(of_5x5(9, false), Algorithm::kDirect);
+  EXPECT_EQ(of_5x5(9, true), Algorithm::kWinograd);
+  EXPECT_EQ(of_5x5(14, false), Algorithm::kWinograd);
   // Of 1x1 filters a product of few pixels, less than two parts, is cut by its filters; in whole vectors of float32.
   const auto of_rows = [](int64_t rows, int64_t filters, bool float32) {
     return algorithm_of(convolution_of({1, rows, 1, 64, filters, 1, 1}), true, float32);

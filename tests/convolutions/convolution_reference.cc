@@ -201,8 +201,8 @@ const char* name_of(Result result) {
 namespace {
 
 bool is_for_winograd(const Convolution& c) {
-  return c.filter_height == 3 && c.filter_width == 3 && c.stride == 1 && c.channels % kLanes == 0 &&
-         c.filters % kLanes == 0;
+  return (c.filter_height == 3 || c.filter_height == 5) && c.filter_width == c.filter_height && c.stride == 1 &&
+         c.channels % kLanes == 0 && c.filters % kLanes == 0;
 }
 
 }  // namespace
