@@ -49,6 +49,9 @@ struct MapOptions {
   std::vector<tensorflow::Output> captured;  // tensors from outside that the body reads
   int64_t parallel = 0;                      // > 0: that many elements at once
   bool deterministic = true;                 // keep the order when elements are made in parallel
+  // The body's operations run one after the other in the thread that asks for the element, not on a pool of threads:
+  // for a few cheap ones, which handing over would cost as much as. Not with `parallel`; the body has no control flow.
+  bool in_asking_thread = false;
 };
 // What `body` makes of each element.
 MOX_EXPORT DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& body,

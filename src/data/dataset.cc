@@ -163,8 +163,7 @@ DatasetNode sample_numbers(const Scope& scope, const SampleOrder& order, int64_t
   // From where it starts: a start in the middle leaves another rest.
   if (drop_remainder && !forever) end = ops::Sub(scope, end, ops::FloorMod(scope, ops::Sub(scope, end, begin), size));
   const bool all_full = forever || drop_remainder || (total % size == 0 && !order.resumes && !order.dealt);
-  MapOptions options;
-  options.captured = {feeds.seed, last};
+  MapOptions options{.captured = {feeds.seed, last}, .in_asking_thread = true};
   if (order.dealt) options.captured.push_back(feeds.share);
   return map(
       scope, range(scope, begin, end, size),

@@ -204,6 +204,9 @@ BodyFunction add_function(const Scope& scope, const DatasetNode& input, const Ma
 }
 
 DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& body, const MapOptions& options) {
+  if (options.in_asking_thread && options.parallel > 0)
+    throw InvalidArgumentError("a map of a data set: parallel is " + std::to_string(options.parallel) +
+                               ", and in_asking_thread is true; expected one of the two");
   const BodyFunction function = add_function(scope, input, body, options.captured);
   tf::NameAttrList f;
   f.set_name(function.name);
@@ -214,6 +217,7 @@ DatasetNode map(const Scope& scope, const DatasetNode& input, const MapBody& bod
         .Attr("deterministic", options.deterministic ? "true" : "false");
   // An operation of the function that reports OutOfRange has failed; it does not end the data.
   builder.Attr("preserve_cardinality", true)
+      .Attr("use_inter_op_parallelism", !options.in_asking_thread)
       .Attr("f", f)
       .Attr("Targuments", types_of(options.captured))
       .Attr("output_types", function.types)

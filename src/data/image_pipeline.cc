@@ -137,7 +137,7 @@ DatasetNode listed_files(const Scope& scope, const DatasetNode& numbers, const R
   const ImageTable& table = raw.files.table();
   std::vector<std::string> folders;
   for (const auto& folder : table.folders) folders.push_back(join_path(raw.dir, folder));
-  MapOptions columns;
+  MapOptions columns{.captured = {}, .in_asking_thread = true};
   columns.captured = {
       fed_tensor(scope, "image_names", table.names),       fed_tensor(scope, "image_name_ends", table.ends),
       fed_tensor(scope, "image_folders", table.folder_of), fed_tensor(scope, "folders", strings(folders)),

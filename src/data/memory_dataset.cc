@@ -17,7 +17,7 @@ std::vector<std::string> MemoryDataset::keys() const {
 Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std::string>& keys) {
   SampleOrder order = checked_order(scope, options_, num_samples(), options_.shuffle.value_or(shuffle_));
   order.resumes = true;
-  MapOptions map_options;
+  MapOptions map_options{.captured = {}, .in_asking_thread = true};
   for (const auto& key : keys)
     for (const auto& [name, tensor] : columns_.columns)
       if (name == key) map_options.captured.push_back(fed_tensor(scope, "all_" + name + "s", tensor));
