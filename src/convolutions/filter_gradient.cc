@@ -106,7 +106,17 @@ Run<T> run_at(const Convolution& c, const T* x, int64_t pixel, int64_t count, co
           std::min({count, c.out_width - column, left / step + 1}), step};
 }
 
-// float32: the matrices as they are; their columns are brought apart (see Frequencies).
+bool is_plain(const Convolution& c) { return c.filter_height == 1 && c.filter_width == 1 && c.stride == 1; }
+
+// The left side of a product, its depth `row` elements apart.
+template <typename Element>
+struct Left {
+  const Element* data;
+  int64_t row;
+};
+
+// float32: the matrices as they are. The columns of what is gathered are brought apart (see Frequencies); where the
+// windows lie side by side, they are not gathered: each meets the filters but once for each of their panels.
 class Floats {
  public:
   static constexpr int64_t kRows = 192, kPixels = kRows;  // of a chunk
@@ -122,21 +132,27 @@ class Floats {
       if (filters < s_.k1 - s_.k0) std::memset(to + filters, 0, (s_.k1 - s_.k0 - filters) * sizeof(float));
     }
   }
-  void gather_windows(const float* x, int64_t pixel, int64_t count, const WindowRow& row, float* to) const {
+  void gather_windows(const float* x, int64_t pixel, int64_t count, const WindowRow& row, float* to,
+                      int64_t to_row) const {
     if (prologue_.is_there())
       return on_.loops.prepare({count, row.end - row.begin, x + pixel * c_.channels + row.begin, c_.channels,
-                                prologue_.from_channel(row.begin), to, left_row()});
+                                prologue_.from_channel(row.begin), to, to_row});
     for (int64_t i = 0; i < count;) {
       const Run<float> run = run_at(c_, x, pixel + i, count - i, row);
-      if (!run.from) copy_window(c_, x, pixel + i, row.filter_row, row.begin, row.end, to + i * left_row());
+      if (!run.from) copy_window(c_, x, pixel + i, row.filter_row, row.begin, row.end, to + i * to_row);
       for (int64_t j = 0; run.from && j < run.count; ++j)
-        std::memcpy(to + (i + j) * left_row(), run.from + j * run.step, (row.end - row.begin) * sizeof(float));
+        std::memcpy(to + (i + j) * to_row, run.from + j * run.step, (row.end - row.begin) * sizeof(float));
       i += run.count;
     }
   }
-  void multiply(int64_t rows, int64_t count, const float* left, const float* right, float* sums, bool add,
+  Left<float> windows(const float* x, int64_t pixel, int64_t count, const WindowRow& row, float* to) const {
+    if (is_plain(c_) && !prologue_.is_there()) return {x + pixel * c_.channels + row.begin, c_.channels};
+    gather_windows(x, pixel, count, row, to, left_row());
+    return {to, left_row()};
+  }
+  void multiply(int64_t rows, int64_t count, const Left<float>& left, const float* right, float* sums, bool add,
                 const float* x, const float* dy) const {
-    Product product{rows,        s_.k1 - s_.k0, count,        left, 1, left_row(), right, on_.loops.columns,
+    Product product{rows,        s_.k1 - s_.k0, count,        left.data, 1, left.row, right, on_.loops.columns,
                     right_row(), sums,          sums_row(c_), add};
     product.ahead[0] = ahead_of(dy, s_.k1 - s_.k0, c_.filters);
     product.ahead[1] = ahead_of(x, rows, c_.channels);
@@ -145,11 +161,11 @@ class Floats {
   static int64_t left_row() { return kColumns + kLine; }
   int64_t right_row() const { return s_.k1 - s_.k0 + kLine; }
 
- private:
   static Ahead ahead_of(const float* data, int64_t columns, int64_t row) {
     return {data, data ? columns / kLine : 0, kLine * sizeof(float), row * static_cast<int64_t>(sizeof(float))};
   }
 
+ private:
   const Convolution& c_;
   const Prologue& prologue_;
   const Share& s_;
@@ -168,7 +184,7 @@ class Pairs {
   void gather_gradients(const bfloat16_bits* dy, int64_t pixel, int64_t count, uint32_t* to) const {
     on_.loops.interleave(dy + pixel * c_.filters + s_.k0, c_.filters, count, s_.filters(c_), to, right_row());
   }
-  void gather_windows(const bfloat16_bits* x, int64_t pixel, int64_t count, const WindowRow& row, uint32_t* to) {
+  Left<uint32_t> windows(const bfloat16_bits* x, int64_t pixel, int64_t count, const WindowRow& row, uint32_t* to) {
     const int64_t columns = row.end - row.begin;
     for (int64_t i = 0; prologue_.is_there() && i < count; i += 2) {
       const int64_t pair = std::min<int64_t>(2, count - i);
@@ -187,10 +203,11 @@ class Pairs {
       on_.loops.interleave(run.from, run.step, run.count, columns, to + i / 2 * left_row(), left_row());
       i += run.count;
     }
+    return {to, left_row()};
   }
-  void multiply(int64_t rows, int64_t count, const uint32_t* left, const uint32_t* right, float* sums, bool add,
+  void multiply(int64_t rows, int64_t count, const Left<uint32_t>& left, const uint32_t* right, float* sums, bool add,
                 const bfloat16_bits* x, const bfloat16_bits* dy) const {
-    PairProduct product{rows,        s_.k1 - s_.k0, (count + 1) / 2, left, 1, left_row(), right, on_.loops.columns,
+    PairProduct product{rows,        s_.k1 - s_.k0, (count + 1) / 2, left.data, 1, left.row, right, on_.loops.columns,
                         right_row(), sums,          sums_row(c_),    add};
     for (const int64_t i : {0, 1}) {
       product.ahead[i] = ahead_of(dy, i, s_.k1 - s_.k0, c_.filters);
@@ -223,17 +240,49 @@ void sum_share(const Convolution& c, const Prologue& prologue, const Cuts& cuts,
   Kind kind(c, prologue, s, on);
   auto *left = scratch, *right = scratch + Kind::kRows * Kind::left_row();
   const int64_t window = c.filter_width * c.channels;
-  const bool is_plain = c.filter_height == 1 && c.filter_width == 1 && c.stride == 1;
   for (int64_t chunk = s.first; chunk < s.last; ++chunk) {
     const int64_t pixel = cuts.begin(chunk), after = cuts.begin(chunk + 1), count = after - pixel;
     const bool is_last = chunk + 1 == s.last;
     kind.gather_gradients(dy, pixel, count, right);
     for (int64_t l = s.l0; l < s.l1;) {
       const int64_t begin = l % window, end = std::min({begin + kColumns, window, begin + s.l1 - l});
-      kind.gather_windows(x, pixel, count, {l / window, begin, end}, left);
-      kind.multiply(end - begin, count, left, right, sums + l * sums_row(c) + s.k0, chunk > s.first,
-                    !is_last && is_plain ? x + after * c.channels + begin : nullptr,
+      kind.multiply(end - begin, count, kind.windows(x, pixel, count, {l / window, begin, end}, left), right,
+                    sums + l * sums_row(c) + s.k0, chunk > s.first,
+                    !is_last && is_plain(c) ? x + after * c.channels + begin : nullptr,
                     !is_last && l == s.l0 ? dy + after * c.filters + s.k0 : nullptr);
+      l += end - begin;
+    }
+  }
+}
+
+// Whether the sums are computed with rows and columns exchanged, and transposed at last: the gradients of the output
+// are the left side then, as they lie, and the windows, which are gathered or prepared in any case or are the fewer,
+// alone are copied. To be worth transposing, the filter's gradient must be small beside what is multiplied for it.
+bool is_transposed(const Convolution& c, const Prologue& prologue) {
+  constexpr int64_t kFewestPixels = 6000;
+  return c.channels % kLanes == 0 && c.filters % kLanes == 0 && c.batch * c.out_height * c.out_width >= kFewestPixels &&
+         (!is_plain(c) || prologue.is_there() || c.filters > c.channels);
+}
+
+// As sum_share; `sums` is [filters, columns of the windows]. Without pairs.
+void sum_transposed(const Convolution& c, const Prologue& prologue, const Cuts& cuts, const Share& s, const float* x,
+                    const float* dy, float* sums, float* scratch, const Resources& on) {
+  const Floats kind(c, prologue, s, on);
+  const int64_t window = c.filter_width * c.channels, sums_row = c.filter_height * window;
+  for (int64_t chunk = s.first; chunk < s.last; ++chunk) {
+    const int64_t pixel = cuts.begin(chunk), after = cuts.begin(chunk + 1), count = after - pixel;
+    const bool is_last = chunk + 1 == s.last;
+    for (int64_t l = s.l0; l < s.l1;) {
+      const int64_t begin = l % window, end = std::min({begin + kColumns, window, begin + s.l1 - l}),
+                    row = end - begin + kLine;
+      kind.gather_windows(x, pixel, count, {l / window, begin, end}, scratch, row);
+      Product product{s.k1 - s.k0, end - begin,      count, dy + pixel * c.filters + s.k0, 1,        c.filters,
+                      scratch,     on.loops.columns, row,   sums + s.k0 * sums_row + l,    sums_row, chunk > s.first};
+      if (!is_last && is_plain(c))
+        product.ahead[0] = Floats::ahead_of(x + after * c.channels + begin, end - begin, c.channels);
+      if (!is_last && l == s.l0)
+        product.ahead[1] = Floats::ahead_of(dy + after * c.filters + s.k0, s.k1 - s.k0, c.filters);
+      on.loops.multiply(product);
       l += end - begin;
     }
   }
@@ -271,19 +320,29 @@ void direct_filter_gradient(const Convolution& c, const T* x, const Prologue& pr
                 workers = std::min(on.threads, shares.count());
   auto* scratch = reinterpret_cast<typename Kind::Element*>(on.scratch(workers * each));
   float* sums = cuts.count > 1 ? on.scratch((cuts.count - 1) * size) : nullptr;
-  float* total = sums_row(c) == c.filters ? dfilter : on.scratch(size);
+  const bool transposed = std::is_same_v<T, float> && is_transposed(c, prologue);
+  float* total = sums_row(c) == c.filters && !transposed ? dfilter : on.scratch(size);
   std::atomic<int64_t> next{0};
   on.run(workers, [&](int64_t worker) {
     for (int64_t part = next++; part < shares.count(); part = next++) {
       const Share share = shares.share(part);
       const int64_t cut = shares.cut_of(part);
-      if (share.l1 > share.l0 && share.k1 > share.k0)
-        sum_share<Kind>(c, prologue, cuts, share, x, dy, cut > 0 ? sums + (cut - 1) * size : total,
-                        scratch + worker * each, on);
+      if (share.l1 <= share.l0 || share.k1 <= share.k0) continue;
+      float* to = cut > 0 ? sums + (cut - 1) * size : total;
+      if constexpr (std::is_same_v<T, float>) {
+        if (transposed) {
+          sum_transposed(c, prologue, cuts, share, x, dy, to, scratch + worker * each, on);
+          continue;
+        }
+      }
+      sum_share<Kind>(c, prologue, cuts, share, x, dy, to, scratch + worker * each, on);
     }
   });
   if (sums) add_all(sums, cuts.count - 1, size, total, on);
-  if (total != dfilter) leave_out(c, total, rows, dfilter, on);
+  if (transposed)
+    transpose(total, 1, c.filters, rows, dfilter, on);
+  else if (total != dfilter)
+    leave_out(c, total, rows, dfilter, on);
 }
 template void direct_filter_gradient(const Convolution&, const float*, const Prologue&, const float*, float*,
                                      const Resources&);

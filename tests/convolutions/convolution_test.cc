@@ -154,6 +154,12 @@ TEST_F(Convolutions, OfManyBlocks) {
                                                {1, 129, 65, 3, 32, 7, 7, 2},  // 2,145, windows at every edge
                                                {1, 9, 11, 48, 1040, 1, 1},    // more filters than columns
                                                {1, 5, 5, 528, 560, 1, 1, 2},
+                                               // 6,000 pixels and more: rows and columns exchanged
+                                               {3, 47, 49, 80, 96, 1, 1},
+                                               {2, 113, 115, 48, 32, 3, 3, 2},
+                                               {1, 79, 83, 272, 16, 1, 3, 1, false},
+                                               {1, 241, 239, 16, 528, 3, 1, 3},
+                                               {3, 71, 61, 96, 32, 1, 1},  // and not
                                                {3, 71, 61, 32, 44, 1, 1},  // filters that fill no vector
                                                {2, 31, 29, 88, 88, 3, 3, 2},
                                                {1, 47, 49, 530, 21, 1, 1},
