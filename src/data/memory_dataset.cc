@@ -30,9 +30,8 @@ Dataset::Pipeline MemoryDataset::build(const Scope& scope, const std::vector<std
         "lower batch_size");
   DatasetNode node = sample_numbers(scope, order, rows, batches && options_.drop_remainder);
   node = rows_of(scope, node, map_options);
-  const int64_t ahead = std::max<int64_t>(1, options_.capacity / rows);
-  node = prefetch(scope, node, ahead);
-  if (!batches) node = unbatch(scope, node);
+  // A batch is a copy in memory, made by who asks for it: handing it over would wake a thread for each.
+  if (!batches) node = unbatch(scope, prefetch(scope, node, std::max<int64_t>(1, options_.capacity / rows)));
   return {unrewritten(scope, node)};
 }
 
