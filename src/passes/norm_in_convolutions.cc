@@ -58,7 +58,7 @@ bool has_control_inputs(const tf::NodeDef& node) {
   return node.input_size() > 0 && parse_tensor(node.input(node.input_size() - 1)).is_control();
 }
 
-// The gradient of the input of a convolution by TensorFlow or ours: its stride; 0: another operation, or another kind.
+// Of the gradient of a convolution's input, TensorFlow's or ours; 0: of something else, or of another kind.
 int64_t stride_of_input_gradient(const tf::NodeDef& node) {
   if (node.op() == "MoxConvolutionInputGradient") return int_attr(node, "stride");
   return node.op() == "Conv2DBackpropInput" && is_plain_convolution(node) ? stride_of(node) : 0;
@@ -178,7 +178,7 @@ std::string add_compact(tf::GraphDef* graph, tf::NodeDef* gradient) {
   compact.device(gradient->device())
       .attr("T", gradient->attr().at("T").type())
       .attr("stride", stride_of_input_gradient(*gradient))
-      .attr("padding", gradient->attr().at("padding").s())
+      .attr("padding", "VALID")  // there is nothing to pad
       .attr("compact", true);
   mark_joined(gradient, kSwitch);
   return compact.name();
