@@ -36,24 +36,41 @@ class StridedRows {
  public:
   StridedRows() = default;
   StridedRows(const Convolution& c, const StridedSide& side)
-      : side_(side.side), stride_(side.stride), height_(c.height), width_(c.width), channels_(c.channels) {}
+      : side_(side.side),
+        stride_(side.stride),
+        height_(c.height),
+        width_(c.width),
+        channels_(c.channels),
+        in_line_(divided(c.width)) {}
 
   bool is_there() const { return side_ != nullptr; }
-  bool has(int64_t pixel) const { return pixel % width_ % stride_ == 0 && pixel / width_ % height_ % stride_ == 0; }
   // What is added to `pixel`, or to the first one behind it that has something.
   template <typename T>
   const T* from(int64_t pixel) const {
     const int64_t column = pixel % width_, line = pixel / width_ % height_, image = pixel / (width_ * height_),
                   lines = divided(height_) * image + divided(line);
-    const int64_t rows = lines * divided(width_) + (line % stride_ == 0 ? divided(column) : 0);
+    const int64_t rows = lines * in_line_ + (line % stride_ == 0 ? divided(column) : 0);
     return static_cast<const T*>(side_) + rows * channels_;
+  }
+
+  // Calls work(pixel, side) for those of [begin, end) that have one; no division for each.
+  template <typename T, typename Work>
+  void for_each(int64_t begin, int64_t end, const Work& work) const {
+    const T* side = from<T>(begin);
+    const int64_t first_line = begin / width_, column = begin % width_;
+    int64_t line = first_line % height_;  // of its image
+    for (int64_t pixel = begin - column; pixel < end; pixel += width_, line = line + 1 < height_ ? line + 1 : 0) {
+      if (line % stride_ != 0) continue;
+      const int64_t first = pixel < begin ? divided(column) * stride_ : 0, last = std::min(width_, end - pixel);
+      for (int64_t x = first; x < last; x += stride_, side += channels_) work(pixel + x, side);
+    }
   }
 
  private:
   int64_t divided(int64_t n) const { return (n + stride_ - 1) / stride_; }
 
   const void* side_ = nullptr;
-  int64_t stride_ = 1, height_ = 1, width_ = 1, channels_ = 0;
+  int64_t stride_ = 1, height_ = 1, width_ = 1, channels_ = 0, in_line_ = 1;
 };
 
 // y [rows, columns] = clamp(left [rows, depth] * right + bias + side); y may be null, its rows are only shown then.
@@ -131,26 +148,36 @@ struct Task {
     product.product = are_sums_rows() ? reinterpret_cast<float*>(to) : sums;
     product.product_row = are_sums_rows() ? columns : product.columns;
     multiply(on.loops, product);
-    for (int64_t r = begin; r < end;) r = finish_rows(r, begin, end, k0, k1, product, to);
+    if (strided.is_there())
+      finish_strided(product, begin, end, k0, k1, to);
+    else if (!are_sums_rows() || epilogue.is_there())
+      finish_rows(product, epilogue.of<T>(begin * columns, k0), 0, end - begin, k1 - k0, to);
     return to;
   }
 
-  // Rows from `row` on to one that has another side: which that is. `product` and `to` are of `begin`.
-  int64_t finish_rows(int64_t row, int64_t begin, int64_t end, int64_t k0, int64_t k1,
-                      const ProductOf<Element>& product, T* to) const {
-    Epilogue of_rows = epilogue.of<T>(row * columns, k0);
-    int64_t last = end;
-    if (strided.is_there()) {
-      last = row + 1;
-      if (strided.has(row))
-        of_rows.side = strided.from<T>(row) + k0;
-      else
-        while (last < end && !strided.has(last)) ++last;
-    }
-    if (!are_sums_rows() || of_rows.is_there())
-      finish(on.loops, Finish<T>{last - row, k1 - k0, product.product + (row - begin) * product.product_row,
-                                 product.product_row, of_rows, to + (row - begin) * columns, columns});
-    return last;
+  // Of those that `product` and `to` have.
+  void finish_rows(const ProductOf<Element>& product, const Epilogue& of_rows, int64_t first, int64_t last,
+                   int64_t width, T* to) const {
+    finish(on.loops, Finish<T>{last - first, width, product.product + first * product.product_row, product.product_row,
+                               of_rows, to + first * columns, columns});
+  }
+
+  // Rows that have a side one by one, those between them together.
+  void finish_strided(const ProductOf<Element>& product, int64_t begin, int64_t end, int64_t k0, int64_t k1,
+                      T* to) const {
+    int64_t next = begin;
+    const auto finish_between = [&](int64_t row) {
+      if (next < row && (!are_sums_rows() || epilogue.is_there()))
+        finish_rows(product, epilogue.of<T>(next * columns, k0), next - begin, row - begin, k1 - k0, to);
+    };
+    strided.for_each<T>(begin, end, [&](int64_t row, const T* side) {
+      finish_between(row);
+      Epilogue of_row = epilogue.of<T>(row * columns, k0);
+      of_row.side = side + k0;
+      finish_rows(product, of_row, row - begin, row + 1 - begin, k1 - k0, to);
+      next = row + 1;
+    });
+    finish_between(end);
   }
 
   void compute_part(int64_t part, int64_t k0, int64_t k1, float* scratch) const {
