@@ -132,11 +132,12 @@ class ConvolutionNormalizeGradOp : public NormalizeGradBase<T> {
     const Element<T>* more = num_more_ > 0 ? elements<T>(context->input(2)) : nullptr;
     n.more_dy = is_more_strided() ? nullptr : more;
     const StridedSide side{is_more_strided() ? more : nullptr, more_stride_};
+    // What is kept is written where more_dy lay, or else where nobody has read before.
     const RowsDone done{[&](int64_t part, int64_t begin, int64_t end, const void* rows) {
                           gradient.sums.add(part, n.from_row(begin, static_cast<const Element<T>*>(rows)), 0,
                                             end - begin);
                         },
-                        {n.x, n.y, n.more_dy}};
+                        {n.x, n.y, n.more_dy ? n.more_dy : n.g}};
     // What is kept at the side is what the second pass reads.
     Element<T>* arrived = n.g ? nullptr : n.dx;
     n.dy = arrived;
