@@ -66,6 +66,15 @@ bool few_rows(const Convolution& c) {
 
 }  // namespace
 
+Convolution without_stride(const Convolution& c) {
+  Convolution compact = c;
+  compact.height = c.out_height;
+  compact.width = c.out_width;
+  compact.stride = 1;
+  compact.pad_top = compact.pad_left = 0;
+  return compact;
+}
+
 bool takes_prologue(const Convolution& c) { return is_pointwise(c) && c.stride == 1; }
 
 bool is_fast(Direction direction, const Convolution& c, bool float32) {
@@ -129,14 +138,14 @@ void convolve(const Convolution& c, Algorithm algorithm, const T* x, const Prolo
 
 template <typename T>
 void gradient_of_input(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
-                       const Resources& on) {
+                       const Resources& on, const StridedSide& side) {
   if constexpr (std::is_same_v<T, float>) {
     if (is_for_winograd(c)) {
       winograd_input_gradient(c, filter, dy, dx, on);
       return call_for_parts(done, parts_of_input(c), dx, c.channels, on);
     }
   }
-  pointwise_input_gradient(c, filter, dy, dx, done, on);
+  pointwise_input_gradient(c, filter, dy, dx, done, side, on);
 }
 
 template <typename T>
@@ -150,7 +159,8 @@ void gradient_of_filter(const Convolution& c, const T* x, const Prologue& prolog
   template void pack(const Convolution&, Algorithm, const T*, float*, const Resources&);                              \
   template void convolve(const Convolution&, Algorithm, const T*, const Prologue&, const float*, const Epilogue&, T*, \
                          const RowsDone&, const Resources&);                                                          \
-  template void gradient_of_input(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&);
+  template void gradient_of_input(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&,      \
+                                  const StridedSide&);
 MOX_INSTANTIATE(float)
 MOX_INSTANTIATE(bfloat16_bits)
 #undef MOX_INSTANTIATE

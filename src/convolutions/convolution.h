@@ -68,10 +68,22 @@ template <typename T>
 void convolve(const Convolution& convolution, Algorithm algorithm, const T* x, const Prologue& prologue,
               const float* packed, const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& resources);
 
+// What is added to some pixels of images [batch, height, width, channels], those whose line and column are multiples of
+// `stride`: [batch, ceil(height / stride), ceil(width / stride), channels] of the images' type. Null: nothing.
+struct StridedSide {
+  const void* side = nullptr;
+  int64_t stride = 1;
+};
+
 // Filters are [height, width, channels, filters]. dx may be null for 1x1 filters: its rows are only shown to `done`.
+// `side`: of 1x1 filters, added before dx is rounded.
 template <typename T>
 void gradient_of_input(const Convolution& convolution, const T* filter, const T* dy, T* dx, const RowsDone& done,
-                       const Resources& resources);
+                       const Resources& resources, const StridedSide& side = {});
+
+// What the gradient of the input of a convolution with 1x1 filters is but for the pixels between those that a stride
+// reads, where it is 0: that of one with stride 1, whose input is [batch, out_height, out_width, channels].
+Convolution without_stride(const Convolution& convolution);
 
 template <typename T>
 void gradient_of_filter(const Convolution& convolution, const T* x, const Prologue& prologue, const T* dy,

@@ -56,7 +56,7 @@ void pointwise(const Convolution& c, const T* x, const Prologue& prologue, const
 // With stride 1.
 template <typename T>
 void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
-                              const Resources& on);
+                              const StridedSide& side, const Resources& on);
 
 // As products of matrices. Packed: [filters / loops.columns][filter_height * filter_width * channels][loops.columns].
 int64_t direct_size(const Convolution& c, const Resources& on);

@@ -1,6 +1,7 @@
 // Convolutions with 1x1 filters: the matrix of pixels times the filter, as they lie in memory.
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <type_traits>
 
 #include "convolutions/parts.h"
@@ -30,6 +31,48 @@ Ahead ahead_of(const void* data, int64_t bytes, int64_t depth) {
   return {data, (bytes + depth * kLine - 1) / (depth * kLine), depth * kLine, kLine};
 }
 
+// Rows of a StridedSide and the pixels of `c`'s input that they are added to, in the same order.
+class StridedRows {
+ public:
+  StridedRows() = default;
+  StridedRows(const Convolution& c, const StridedSide& side)
+      : side_(side.side),
+        stride_(side.stride),
+        height_(c.height),
+        width_(c.width),
+        channels_(c.channels),
+        in_line_(divided(c.width)) {}
+
+  bool is_there() const { return side_ != nullptr; }
+  // What is added to `pixel`, or to the first one behind it that has something.
+  template <typename T>
+  const T* from(int64_t pixel) const {
+    const int64_t column = pixel % width_, line = pixel / width_ % height_, image = pixel / (width_ * height_),
+                  lines = divided(height_) * image + divided(line);
+    const int64_t rows = lines * in_line_ + (line % stride_ == 0 ? divided(column) : 0);
+    return static_cast<const T*>(side_) + rows * channels_;
+  }
+
+  // Calls work(pixel, side) for those of [begin, end) that have one; no division for each.
+  template <typename T, typename Work>
+  void for_each(int64_t begin, int64_t end, const Work& work) const {
+    const T* side = from<T>(begin);
+    const int64_t first_line = begin / width_, column = begin % width_;
+    int64_t line = first_line % height_;  // of its image
+    for (int64_t pixel = begin - column; pixel < end; pixel += width_, line = line + 1 < height_ ? line + 1 : 0) {
+      if (line % stride_ != 0) continue;
+      const int64_t first = pixel < begin ? divided(column) * stride_ : 0, last = std::min(width_, end - pixel);
+      for (int64_t x = first; x < last; x += stride_, side += channels_) work(pixel + x, side);
+    }
+  }
+
+ private:
+  int64_t divided(int64_t n) const { return (n + stride_ - 1) / stride_; }
+
+  const void* side_ = nullptr;
+  int64_t stride_ = 1, height_ = 1, width_ = 1, channels_ = 0, in_line_ = 1;
+};
+
 // y [rows, columns] = clamp(left [rows, depth] * right + bias + side); y may be null, its rows are only shown then.
 template <typename T>
 struct Task {
@@ -45,6 +88,7 @@ struct Task {
   RowParts rows;
   const RowsDone& done;
   const Resources& on;
+  StridedRows strided = {};  // where the epilogue has no side
 
   static constexpr int64_t kUnit = RowParts::kUnit, kMostRows = 96;
   int64_t elements() const { return depth / kNumbers<T>; }
@@ -90,19 +134,50 @@ struct Task {
     }
     // The next rows, as many.
     if (!gathered) product.ahead[0] = ahead_of(x + end * depth, (end - begin) * depth * sizeof(T), elements());
+    int aheads = 1;
     for (int i = 0; i < 3 && done.call; ++i)
       if (done.reads[i])
-        product.ahead[i + 1] = ahead_of(static_cast<const T*>(done.reads[i]) + begin * columns + k0,
-                                        (end - begin) * columns * sizeof(T), elements());
+        product.ahead[aheads++] = ahead_of(static_cast<const T*>(done.reads[i]) + begin * columns + k0,
+                                           (end - begin) * columns * sizeof(T), elements());
+    if (strided.is_there() && aheads < static_cast<int>(std::size(product.ahead))) {
+      const T *first = strided.from<T>(begin), *last = strided.from<T>(end);
+      if (first < last) product.ahead[aheads] = ahead_of(first + k0, (last - first) * sizeof(T), elements());
+    }
     float* sums = scratch + gathered_size();
     T* to = y ? y + begin * columns + k0 : reinterpret_cast<T*>(are_sums_rows() ? sums : sums + sums_size());
     product.product = are_sums_rows() ? reinterpret_cast<float*>(to) : sums;
     product.product_row = are_sums_rows() ? columns : product.columns;
     multiply(on.loops, product);
-    if (!are_sums_rows() || epilogue.is_there())
-      finish(on.loops, Finish<T>{end - begin, k1 - k0, product.product, product.product_row,
-                                 epilogue.of<T>(begin * columns, k0), to, columns});
+    if (strided.is_there())
+      finish_strided(product, begin, end, k0, k1, to);
+    else if (!are_sums_rows() || epilogue.is_there())
+      finish_rows(product, epilogue.of<T>(begin * columns, k0), 0, end - begin, k1 - k0, to);
     return to;
+  }
+
+  // Of those that `product` and `to` have.
+  void finish_rows(const ProductOf<Element>& product, const Epilogue& of_rows, int64_t first, int64_t last,
+                   int64_t width, T* to) const {
+    finish(on.loops, Finish<T>{last - first, width, product.product + first * product.product_row, product.product_row,
+                               of_rows, to + first * columns, columns});
+  }
+
+  // Rows that have a side one by one, those between them together.
+  void finish_strided(const ProductOf<Element>& product, int64_t begin, int64_t end, int64_t k0, int64_t k1,
+                      T* to) const {
+    int64_t next = begin;
+    const auto finish_between = [&](int64_t row) {
+      if (next < row && (!are_sums_rows() || epilogue.is_there()))
+        finish_rows(product, epilogue.of<T>(next * columns, k0), next - begin, row - begin, k1 - k0, to);
+    };
+    strided.for_each<T>(begin, end, [&](int64_t row, const T* side) {
+      finish_between(row);
+      Epilogue of_row = epilogue.of<T>(row * columns, k0);
+      of_row.side = side + k0;
+      finish_rows(product, of_row, row - begin, row + 1 - begin, k1 - k0, to);
+      next = row + 1;
+    });
+    finish_between(end);
   }
 
   void compute_part(int64_t part, int64_t k0, int64_t k1, float* scratch) const {
@@ -187,7 +262,7 @@ void pointwise(const Convolution& c, const T* x, const Prologue& prologue, const
 
 template <typename T>
 void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
-                              const Resources& on) {
+                              const StridedSide& side, const Resources& on) {
   using Element = Multiplied<T>;
   const int64_t panel = on.loops.columns, depth = c.filters / kNumbers<T>;
   auto* packed =
@@ -197,14 +272,17 @@ void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy
                     panel, packed + p * depth * panel);
   });
   const Epilogue nothing;
-  Task<T>{nullptr, dy, Prologue{}, c.filters, c.channels, packed, nothing, dx, parts_of_input(c), done, on}.run();
+  Task<T>{nullptr, dy, Prologue{},        c.filters, c.channels, packed,
+          nothing, dx, parts_of_input(c), done,      on,         StridedRows(c, side)}
+      .run();
 }
 
 #define MOX_INSTANTIATE(T)                                                                                  \
   template void pointwise_pack(const Convolution&, const T*, float*, const Resources&);                     \
   template void pointwise(const Convolution&, const T*, const Prologue&, const float*, const Epilogue&, T*, \
                           const RowsDone&, const Resources&);                                               \
-  template void pointwise_input_gradient(const Convolution&, const T*, const T*, T*, const RowsDone&, const Resources&);
+  template void pointwise_input_gradient(const Convolution&, const T*, const T*, T*, const RowsDone&,       \
+                                         const StridedSide&, const Resources&);
 MOX_INSTANTIATE(float)
 MOX_INSTANTIATE(bfloat16_bits)
 #undef MOX_INSTANTIATE

@@ -26,7 +26,7 @@ struct RowParts {
 struct RowsDone {
   // `rows`: of the result's type, one behind the other; while it is called. Empty: nobody looks.
   std::function<void(int64_t part, int64_t begin, int64_t end, const void* rows)> call;
-  // What is read beside them, each of the result's type and size or null: fetched ahead.
+  // What is read or written beside them, each of the result's type and size or null: fetched ahead.
   const void* reads[3] = {};
 };
 

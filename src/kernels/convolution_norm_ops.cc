@@ -15,9 +15,12 @@ using convolutions::Depthwise;
 using convolutions::Direction;
 using convolutions::RowParts;
 using convolutions::RowsDone;
+using convolutions::StridedSide;
 
 // As MoxNormalizeGrad of what MoxConvolutionInputGradient (of a 1x1 filter) or MoxDepthwiseConvolutionInputGradient
-// gives, and of `more_dy`.
+// gives, and of `more_dy`. With more_stride > 1, which goes with 1x1 filters, that is only the pixels whose line and
+// column are multiples of it, [batch, ceil(height / more_stride), ceil(width / more_stride), channels]; all others' is
+// 0.
 #define MOX_REGISTER(name)                                                        \
   REGISTER_OP(name)                                                               \
       .Input("filter: T")                                                         \
@@ -35,6 +38,7 @@ using convolutions::RowsDone;
       .Output("dside: num_side * T")                                              \
       .Attr("T: {float, bfloat16}")                                               \
       .Attr("num_more: int >= 0 = 0")                                             \
+      .Attr("more_stride: int >= 1 = 1")                                          \
       .Attr("num_side: int >= 0")                                                 \
       .Attr("stride: int >= 1 = 1")                                               \
       .Attr("padding: {'SAME', 'VALID'}")                                         \
@@ -68,8 +72,10 @@ class Pointwise {
   }
   tf::TensorShape shape_of_dz() const { return {c_.batch, c_.out_height, c_.out_width, c_.filters}; }
   RowParts parts() const { return parts_of_input(c_); }
-  void compute(const tf::Tensor& filter, const tf::Tensor& dz, Element<T>* to, const RowsDone& done, Work* work) const {
-    gradient_of_input(c_, elements<T>(filter), elements<T>(dz), to, done, work->resources());
+  static constexpr bool kTakesStridedSide = true;
+  void compute(const tf::Tensor& filter, const tf::Tensor& dz, const StridedSide& side, Element<T>* to,
+               const RowsDone& done, Work* work) const {
+    gradient_of_input(c_, elements<T>(filter), elements<T>(dz), to, done, work->resources(), side);
   }
 
  private:
@@ -85,7 +91,9 @@ class OfDepthwise {
   }
   tf::TensorShape shape_of_dz() const { return {d_.batch, d_.out_height, d_.out_width, d_.channels}; }
   RowParts parts() const { return parts_of_input(d_); }
-  void compute(const tf::Tensor& filter, const tf::Tensor& dz, Element<T>* to, const RowsDone& done, Work* work) const {
+  static constexpr bool kTakesStridedSide = false;
+  void compute(const tf::Tensor& filter, const tf::Tensor& dz, const StridedSide& /*side*/, Element<T>* to,
+               const RowsDone& done, Work* work) const {
     depthwise_input_gradient(d_, widened<T>(filter, work), elements<T>(dz), to, done, *convolutions::depthwise_loops(),
                              work->resources());
   }
@@ -102,6 +110,10 @@ class ConvolutionNormalizeGradOp : public NormalizeGradBase<T> {
     OP_REQUIRES_OK(context, context->GetAttr("num_more", &num_more_));
     OP_REQUIRES(context, num_more_ <= 1,
                 absl::InvalidArgumentError(fmt::format("num_more is 0 or 1, not {}", num_more_)));
+    OP_REQUIRES_OK(context, context->GetAttr("more_stride", &more_stride_));
+    OP_REQUIRES(
+        context, more_stride_ == 1 || Kind<T>::kTakesStridedSide,
+        absl::InvalidArgumentError(fmt::format("{}: more_stride is 1, not {}", this->type_string(), more_stride_)));
   }
 
   void Compute(tf::OpKernelContext* context) override {
@@ -117,16 +129,20 @@ class ConvolutionNormalizeGradOp : public NormalizeGradBase<T> {
     OP_REQUIRES_OK(context, this->describe(context, first, &gradient));
     OP_REQUIRES_OK(context, allocate(context, x, &gradient));
     auto& n = gradient.n;
-    n.more_dy = num_more_ > 0 ? elements<T>(context->input(2)) : nullptr;
+    const Element<T>* more = num_more_ > 0 ? elements<T>(context->input(2)) : nullptr;
+    n.more_dy = is_more_strided() ? nullptr : more;
+    const StridedSide side{is_more_strided() ? more : nullptr, more_stride_};
+    // What is kept is written where more_dy lay, or else where nobody has read before.
     const RowsDone done{[&](int64_t part, int64_t begin, int64_t end, const void* rows) {
                           gradient.sums.add(part, n.from_row(begin, static_cast<const Element<T>*>(rows)), 0,
                                             end - begin);
                         },
-                        {n.x, n.y, n.more_dy}};
+                        {n.x, n.y, n.more_dy ? n.more_dy : n.g}};
     // What is kept at the side is what the second pass reads.
     Element<T>* arrived = n.g ? nullptr : n.dx;
     n.dy = arrived;
-    if (x.NumElements() > 0) with_work(context, [&](Work* work) { kind.compute(filter, dz, arrived, done, work); });
+    if (x.NumElements() > 0)
+      with_work(context, [&](Work* work) { kind.compute(filter, dz, side, arrived, done, work); });
     if (context->status().ok()) this->finish(context, &gradient);
   }
 
@@ -134,13 +150,16 @@ class ConvolutionNormalizeGradOp : public NormalizeGradBase<T> {
   absl::Status check(tf::OpKernelContext* context, int first) const {
     const tf::Tensor& x = context->input(first);
     TF_RETURN_IF_ERROR(check_image(x));
+    tf::TensorShape more = x.shape();
+    for (const int size : {1, 2}) more.set_dim(size, (x.dim_size(size) + more_stride_ - 1) / more_stride_);
     for (int i = 2; i <= first + this->num_side_; ++i)
-      if (context->input(i).shape() != x.shape())
+      if (const tf::TensorShape& wanted = i < first ? more : x.shape(); context->input(i).shape() != wanted)
         return absl::InvalidArgumentError(fmt::format("gradient of batch norm: input {} has shape {}, expected {}", i,
-                                                      context->input(i).shape().DebugString(),
-                                                      x.shape().DebugString()));
+                                                      context->input(i).shape().DebugString(), wanted.DebugString()));
     return absl::OkStatus();
   }
+
+  bool is_more_strided() const { return more_stride_ > 1; }
 
   // Outputs 0 and 3. In place where that can be: every pass reads a place before it writes it.
   absl::Status allocate(tf::OpKernelContext* context, const tf::Tensor& x,
@@ -150,13 +169,14 @@ class ConvolutionNormalizeGradOp : public NormalizeGradBase<T> {
     gradient->n.dx = elements<T>(dx);
     if (this->num_side_ == 0) return absl::OkStatus();
     TF_RETURN_IF_ERROR(context->forward_input_or_allocate_output(
-        num_more_ > 0 ? std::vector<int>{2} : std::vector<int>{}, 3, x.shape(), &dside));
+        num_more_ > 0 && !is_more_strided() ? std::vector<int>{2} : std::vector<int>{}, 3, x.shape(), &dside));
     gradient->n.g = elements<T>(dside);
     return absl::OkStatus();
   }
 
   Window window_;
   int num_more_ = 0;
+  int64_t more_stride_ = 1;
 };
 
 #define MOX_REGISTER(T)                                                                                               \

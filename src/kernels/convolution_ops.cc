@@ -49,6 +49,8 @@ REGISTER_OP("MoxConvolution")
       return shapes_of_moments(c);
     });
 
+// With `compact`, of 1x1 filters, only the pixels that the stride reads, [batch, out_height, out_width, channels]: the
+// others' gradient is 0.
 REGISTER_OP("MoxConvolutionInputGradient")
     .Input("input_sizes: int32")
     .Input("filter: T")
@@ -57,7 +59,18 @@ REGISTER_OP("MoxConvolutionInputGradient")
     .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1 = 1")
     .Attr("padding: {'SAME', 'VALID'}")
-    .SetShapeFn(shape_of_sizes<0>);
+    .Attr("compact: bool = false")
+    .SetShapeFn([](tf::shape_inference::InferenceContext* c) {
+      TF_RETURN_IF_ERROR(shape_of_sizes<0>(c));
+      bool compact = false;
+      TF_RETURN_IF_ERROR(c->GetAttr("compact", &compact));
+      if (!compact) return absl::OkStatus();
+      tf::shape_inference::ShapeHandle dy, dx;
+      TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 4, &dy));
+      TF_RETURN_IF_ERROR(c->ReplaceDim(dy, 3, c->Dim(c->output(0), 3), &dx));
+      c->set_output(0, dx);
+      return absl::OkStatus();
+    });
 
 // Tdfilter: T, or float where T is bfloat16, the type of the sums.
 REGISTER_OP("MoxConvolutionFilterGradient")
@@ -178,15 +191,21 @@ class ConvolutionOp : public ConvolutionBase<T> {
 template <typename T>
 class InputGradientOp : public ConvolutionBase<T> {
  public:
-  using ConvolutionBase<T>::ConvolutionBase;
+  explicit InputGradientOp(tf::OpKernelConstruction* context) : ConvolutionBase<T>(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("compact", &is_compact_));
+  }
 
   void Compute(tf::OpKernelContext* context) override {
     const tf::Tensor &filter = context->input(1), &dy = context->input(2);
     tf::TensorShape shape;
     OP_REQUIRES_OK(context, shape_of(context->input(0), &shape));
     Convolution c;
-    OP_REQUIRES_OK(context, this->describe(shape, filter.shape(), is_fast_for<T, Direction::kInputGradient>, &c));
+    OP_REQUIRES_OK(context, this->describe(shape, filter.shape(), is_compact_ ? is_compact : is_whole, &c));
     OP_REQUIRES_OK(context, this->check_gradient(c, dy));
+    if (is_compact_) {
+      c = without_stride(c);
+      shape = {c.batch, c.height, c.width, c.channels};
+    }
     tf::Tensor* dx = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &dx));
     if (dx->NumElements() == 0) return;
@@ -195,6 +214,14 @@ class InputGradientOp : public ConvolutionBase<T> {
       gradient_of_input(c, elements<T>(filter), elements<T>(dy), elements<T>(dx), RowsDone{}, work->resources());
     });
   }
+
+ private:
+  static bool is_whole(const Convolution& c) { return is_fast_for<T, Direction::kInputGradient>(c); }
+  static bool is_compact(const Convolution& c) {
+    return c.filter_height == 1 && c.filter_width == 1 && is_whole(without_stride(c));
+  }
+
+  bool is_compact_ = false;
 };
 
 template <typename T, typename Gradient>

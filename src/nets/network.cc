@@ -41,6 +41,8 @@ tf::Output Net::conv2d_same(const Scope& scope, const tf::Output& x, int num_out
   options.stride = stride;
   if (stride == 1) return layers::conv2d(scope, x, num_outputs, kernel, name, options);
   options.padding = Padding::kValid;
+  // A Pad by nothing would stand between convolution and batch norm.
+  if (kernel == 1) return layers::conv2d(scope, x, num_outputs, kernel, name, options);
   const int before = (kernel - 1) / 2, after = kernel - 1 - before;
   const tf::Output padded = layers::pad2d(scope, x, {before, after, before, after}, name + "/Pad", data_format());
   return layers::conv2d(scope, padded, num_outputs, kernel, name, options);

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/environment.h"
+#include "convolutions/convolution.h"
 #include "graph/node_defs.h"
+#include "passes/convolution_nodes.h"
 #include "passes/filter_shape.h"
 #include "passes/joined.h"
 #include "passes/node_uses.h"
@@ -56,11 +58,20 @@ bool has_control_inputs(const tf::NodeDef& node) {
   return node.input_size() > 0 && parse_tensor(node.input(node.input_size() - 1)).is_control();
 }
 
+// Of the gradient of a convolution's input, TensorFlow's or ours; 0: of something else, or of another kind.
+int64_t stride_of_input_gradient(const tf::NodeDef& node) {
+  if (node.op() == "MoxConvolutionInputGradient") return int_attr(node, "stride");
+  return node.op() == "Conv2DBackpropInput" && is_plain_convolution(node) ? stride_of(node) : 0;
+}
+
 // A gradient of batch norm, and that of the convolution which it takes along.
 struct Gradient {
   tf::NodeDef *norm = nullptr, *convolution = nullptr;
-  int dy = 0;  // which of the norm's inputs the convolution's gradient is
+  int dy = 0;                      // which of the norm's inputs the convolution's gradient is
+  tf::NodeDef* strided = nullptr;  // the other one if that is 0 but where a stride reads
 };
+
+std::string name_of_compact(const tf::NodeDef& gradient) { return gradient.name() + "/compact"; }
 
 class Norms {
  public:
@@ -95,6 +106,7 @@ class Norms {
       if (filters > most) best = Gradient{norm, convolution, dy};
       most = std::max(most, filters);
     }
+    if (best && num_dy == 2) best->strided = strided(*best);
     return best;
   }
 
@@ -111,13 +123,36 @@ class Norms {
     return shape.size() == 4 && shape[0] == 1 && shape[1] == 1 ? std::max<int64_t>(shape[3], 0) : 0;
   }
 
+  // Whether there is one who reads `node` or waits for it.
+  bool has_one_reader(const tf::NodeDef& node) const {
+    return std::ranges::count_if(uses(node), [&](const NodeUse& use) { return !uses_.is_left_behind(*use.node); }) == 1;
+  }
+
   bool can_take(const tf::NodeDef& convolution, const tf::NodeDef& norm) const {
     const WithNorm* kind = with_norm(convolution);
     return kind && convolution.device() == norm.device() &&
            (kind->any_filter ||
             (int_attr(convolution, "stride") <= 1 && filters_if_pointwise(convolution.input(1)) > 0)) &&
-           std::ranges::count_if(uses(convolution),
-                                 [&](const NodeUse& use) { return !uses_.is_left_behind(*use.node); }) == 1;
+           has_one_reader(convolution);
+  }
+
+  // What else arrives at `found`'s norm, if that is a 1x1 convolution's with a stride, which it can take compact.
+  tf::NodeDef* strided(const Gradient& found) const {
+    tf::NodeDef* other = first_output(found.norm->input(1 - found.dy));
+    if (!other || stride_of_input_gradient(*other) < 2 || stride_of_input_gradient(*found.convolution) != 1 ||
+        other->device() != found.norm->device() || !has_one_reader(*other))
+      return nullptr;
+    const std::string &filter_of_other = other->input(1), &filter_of_taken = found.convolution->input(1);
+    if (filters_if_pointwise(filter_of_other) == 0 || filters_if_pointwise(filter_of_taken) == 0) return nullptr;
+    const std::vector<int64_t> filter = shape_of_filter(index_, filter_of_other);
+    const tf::DataType type = found.norm->attr().at("T").type();
+    // Another count of channels is that of a group.
+    if (filter[2] != shape_of_filter(index_, filter_of_taken)[2] || other->attr().at("T").type() != type ||
+        uses_.node(name_of_compact(*other)))
+      return nullptr;
+    const bool is_fast = convolutions::is_fast(convolutions::Direction::kInputGradient,
+                                               {.channels = filter[2], .filters = filter[3]}, type == tf::DT_FLOAT);
+    return is_fast ? other : nullptr;
   }
 
   const NodeIndex index_;
@@ -136,9 +171,22 @@ void move_moments(const std::vector<NodeUse>& readers, tf::NodeDef* moments, tf:
   mark_joined(convolution, kSwitch);
 }
 
+// Beside the whole one, which is for who asks for it by name.
+std::string add_compact(tf::GraphDef* graph, tf::NodeDef* gradient) {
+  NodeMaker compact(graph, name_of_compact(*gradient), "MoxConvolutionInputGradient");
+  for (const std::string& input : gradient->input()) compact.input(input);
+  compact.device(gradient->device())
+      .attr("T", gradient->attr().at("T").type())
+      .attr("stride", stride_of_input_gradient(*gradient))
+      .attr("padding", "VALID")  // there is nothing to pad
+      .attr("compact", true);
+  mark_joined(gradient, kSwitch);
+  return compact.name();
+}
+
 // The norm's gradient waits for what the convolution's did. There is no way from one to the other but the input that
 // goes: nobody else reads the convolution's, so that another gradient that arrives does not depend on it.
-void join(const Gradient& found) {
+void join(tf::GraphDef* graph, const Gradient& found) {
   const tf::NodeDef old = *found.norm;
   tf::NodeDef& norm = *found.norm;
   const int num_dy = static_cast<int>(int_attr(old, "num_dy"));
@@ -147,7 +195,10 @@ void join(const Gradient& found) {
   norm.add_input(found.convolution->input(1));  // filter
   norm.add_input(found.convolution->input(2));  // dz
   for (int i = 0; i < old.input_size(); ++i)    // the other dy, then what the norm had; last what it waits for
-    if (i != found.dy) norm.add_input(old.input(i));
+    if (found.strided && i == 1 - found.dy)
+      norm.add_input(add_compact(graph, found.strided));
+    else if (i != found.dy)
+      norm.add_input(old.input(i));
   for (const std::string& input : found.convolution->input())
     if (parse_tensor(input).is_control() &&
         std::find(norm.input().begin(), norm.input().end(), input) == norm.input().end())
@@ -155,6 +206,7 @@ void join(const Gradient& found) {
   norm.mutable_attr()->erase("num_dy");
   for (const char* name : {"stride", "padding"}) (*norm.mutable_attr())[name] = found.convolution->attr().at(name);
   tf::SetAttrValue(num_dy - 1, &(*norm.mutable_attr())["num_more"]);
+  if (found.strided) tf::SetAttrValue(stride_of_input_gradient(*found.strided), &(*norm.mutable_attr())["more_stride"]);
   mark_joined(found.convolution, kSwitch);
 }
 
@@ -170,7 +222,7 @@ int compute_norms_in_convolutions(tf::GraphDef* graph) {
     if (std::optional<Gradient> found = norms.gradient(&node)) gradients.push_back(*found);
   }
   for (const auto& [node, convolution] : moments) move_moments(norms.uses(*node), node, convolution);
-  for (const Gradient& found : gradients) join(found);
+  for (const Gradient& found : gradients) join(graph, found);
   return static_cast<int>(moments.size() + gradients.size());
 }
 

@@ -6,6 +6,9 @@
 //   MoxNormalizeGrad(MoxConvolutionInputGradient [, more_dy]), a 1x1 filter with stride 1, whose result nobody else
 //   reads, or of MoxDepthwiseConvolutionInputGradient
 //     -> MoxConvolutionNormalizeGrad, MoxDepthwiseConvolutionNormalizeGrad
+//   more_dy of a 1x1 filter with a larger stride (a residual network's shortcut), whose result nobody else reads: most
+//   of it is 0
+//     -> without these, of a MoxConvolutionInputGradient that is compact
 //
 // The results are the same but for rounding. MoxMoments and the gradients of inputs stay, for who asks for them by
 // name; nobody else runs them.

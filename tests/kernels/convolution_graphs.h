@@ -30,6 +30,7 @@ struct Call {
   std::string activation;
   bool is_filter_const = false;
   tf::DataType gradient = type;  // of a filter
+  bool compact = false;          // the gradient of an input
 };
 
 // Placeholders "in0" to "in2", float32 or sizes, to "ours"; nothing is known of their shapes, so that the operation
@@ -53,6 +54,7 @@ inline tf::GraphDef ours(const Call& call, const std::vector<tf::PartialTensorSh
     node.attr("num_bias", call.num_bias)
         .attr("activation", call.activation)
         .attr("is_filter_const", call.is_filter_const);
+  if (call.kind == kInputGradient) node.attr("compact", call.compact);
   if (call.kind == kFilterGradient) node.attr("Tdfilter", call.gradient);
   NodeMaker(&graph, "ours", "Cast")
       .input("node")

@@ -9,6 +9,12 @@ namespace {
 namespace tf = tensorflow;
 using namespace testing;
 
+Call compact_of(int64_t stride) {
+  Call call{kInputGradient, tf::DT_FLOAT, stride};
+  call.compact = true;
+  return call;
+}
+
 struct Wrong {
   Call call;
   Feeds feeds;
@@ -23,7 +29,7 @@ TEST_F(ConvolutionOps, SayWhatIsWrong) {
     return t;
   };
   const Call forward, biased{kForward, tf::DT_FLOAT, 1, "SAME", 1}, valid{kForward, tf::DT_FLOAT, 1, "VALID"},
-      dx{kInputGradient}, dw{kFilterGradient}, strided{kForward, tf::DT_FLOAT, 2};
+      dx{kInputGradient}, compact = compact_of(2), dw{kFilterGradient}, strided{kForward, tf::DT_FLOAT, 2};
   const std::vector<Wrong> wrongs = {
       {forward,
        {{"in0", images({2, 8, 8, 32})}, {"in1", images({3, 3, 16, 16})}},
@@ -59,6 +65,15 @@ TEST_F(ConvolutionOps, SayWhatIsWrong) {
       {dx,
        {{"in0", sizes({2, 8, 8, 32})}, {"in1", images({3, 3, 16, 32})}, {"in2", images({2, 8, 8, 32})}},
        {"[2,8,8,32]", "[3,3,16,32]"}},
+      {compact,
+       {{"in0", sizes({2, 8, 8, 16})}, {"in1", images({3, 3, 16, 32})}, {"in2", images({2, 4, 4, 32})}},
+       {"MoxConvolutionInputGradient: no kernel", "[2,8,8,16]", "[3,3,16,32]", "stride 2"}},
+      {compact,
+       {{"in0", sizes({2, 8, 8, 8})}, {"in1", images({1, 1, 8, 32})}, {"in2", images({2, 4, 4, 32})}},
+       {"no kernel", "[1,1,8,32]"}},
+      {compact,
+       {{"in0", sizes({2, 8, 7, 16})}, {"in1", images({1, 1, 16, 32})}, {"in2", images({2, 8, 7, 32})}},
+       {"expected [2,4,4,32]", "got [2,8,7,32]"}},
       {dw,
        {{"in0", images({2, 8, 8, 16})}, {"in1", sizes({3, 3, 16, 32})}, {"in2", images({1, 8, 8, 32})}},
        {"expected [2,8,8,32]", "got [1,8,8,32]"}},
@@ -112,6 +127,14 @@ TEST(ConvolutionShapes, AreKnownBeforeAStep) {
     tf::SetAttrValue(sizes_of({3, 3, 16, 32}), &(*sizes->mutable_attr())["value"]);
     EXPECT_EQ(shape_of(graph), "[3,3,16,32]");
   }
+  // Compact: the images of what arrives, the channels of the sizes.
+  tf::GraphDef graph = ours(compact_of(2), Shapes{{4}, {1, 1, 16, 32}, {2, 4, -1, 32}});
+  EXPECT_EQ(shape_of(graph), "[2,4,?,?]");
+  tf::NodeDef* sizes = graph.mutable_node(0);
+  sizes->set_op("Const");
+  sizes->mutable_attr()->erase("shape");
+  tf::SetAttrValue(sizes_of({2, 7, 8, 16}), &(*sizes->mutable_attr())["value"]);
+  EXPECT_EQ(shape_of(graph), "[2,4,?,16]");
 }
 
 }  // namespace

@@ -109,6 +109,38 @@ TEST_F(ConvolutionOps, GiveTensorFlowsNumbers) {
   EXPECT_GE(calls[kFilterGradient], 60);
 }
 
+// The pixels that a stride reads, of TensorFlow's whole gradient, which is 0 elsewhere.
+TEST_F(ConvolutionOps, GiveTheCompactGradientOfAStridedInput) {
+  int calls = 0;
+  for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16})
+    for (const int64_t stride : {1, 2, 3})
+      for (const std::string padding : {"SAME", "VALID"})
+        for (const tf::TensorShape& x : {tf::TensorShape{2, 9, 13, 48}, tf::TensorShape{3, 14, 15, 272},
+                                         tf::TensorShape{1, 1, 2, 17}, tf::TensorShape{0, 9, 13, 48}}) {
+          const int64_t channels = x.dim_size(3);
+          Call call{kInputGradient, type, stride, padding};
+          if (!is_fast({kInputGradient, type}, {1, 1, channels, 32})) continue;
+          call.compact = true;
+          ++calls;
+          const auto results = both(call, feeds_of(call, x, {1, 1, channels, 32}));
+          ASSERT_EQ(results.size(), 2);
+          const auto read = [&](int i) { return (x.dim_size(i) + stride - 1) / stride; };
+          ASSERT_EQ(results[0].shape(), (tf::TensorShape{x.dim_size(0), read(1), read(2), channels}));
+          tf::Tensor wanted(tf::DT_FLOAT, results[0].shape());
+          auto to = wanted.tensor<float, 4>();
+          const auto from = results[1].tensor<float, 4>();
+          for (int64_t i = 0; i < to.size(); ++i) {
+            const int64_t c = i % channels, column = i / channels % read(2), line = i / channels / read(2) % read(1),
+                          image = i / channels / read(2) / read(1);
+            to(image, line, column, c) = from(image, line * stride, column * stride, c);
+          }
+          if (wanted.NumElements() == 0) continue;
+          EXPECT_LE(relative_difference(results[0], wanted), tolerance(type))
+              << fmt::format("{} stride {} {} {}", tf::DataTypeString(type), stride, padding, x.DebugString());
+        }
+  EXPECT_EQ(calls, (convolutions::convolution_loops()->multiply_pairs ? 2 : 1) * 3 * 2 * 4);
+}
+
 // Of bfloat16 images: as the sums are, and the same rounded. 62,208 numbers are more than one thread rounds.
 TEST_F(ConvolutionOps, GiveAFiltersGradientAsItsSums) {
   for (const tf::TensorShape& filter : {tf::TensorShape{3, 3, 48, 144}, tf::TensorShape{1, 1, 48, 32}}) {

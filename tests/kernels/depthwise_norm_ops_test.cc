@@ -232,6 +232,15 @@ TEST_F(DepthwiseNormalizeGrad, SaysWhatIsWrong) {
     for (const std::string& word : wrong.words)
       EXPECT_NE(status.message().find(word), std::string::npos) << word << " is not in: " << status.message();
   }
+  // Its rows are not told of before they are rounded.
+  tf::GraphDef strided = graph_of(all, true).graph;
+  for (tf::NodeDef& node : *strided.mutable_node())
+    if (node.name() == "node") tf::SetAttrValue(2, &(*node.mutable_attr())["more_stride"]);
+  std::vector<tf::Tensor> results;
+  const absl::Status status = run_plainly(strided, feeds_of(all), {"dx"}, &results);
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.message().find("MoxDepthwiseConvolutionNormalizeGrad: more_stride is 1, not 2"), std::string::npos)
+      << status.message();
 }
 
 }  // namespace

@@ -40,4 +40,33 @@ inline void set_filter(tf::GraphDef* graph, const std::string& name, const tf::T
   set_attr(graph, name, "shape", shape);
 }
 
+// "grad", the gradient of a convolution's input, is what arrives at "norm"; with `more` a "dy" that is no
+// convolution's; with `side` what was added.
+inline tf::GraphDef backward(bool more = false, bool side = false, tf::DataType type = tf::DT_BFLOAT16) {
+  tf::GraphDef graph;
+  for (const char* name : {"sizes", "dz", "dy", "x", "y", "mean", "variance", "scale", "offset"})
+    NodeMaker(&graph, name, "Placeholder").attr("dtype", name == std::string("sizes") ? tf::DT_INT32 : tf::DT_FLOAT);
+  NodeMaker norm(&graph, "norm", "MoxNormalizeGrad");
+  norm.input("grad");
+  if (more) norm.input("dy");
+  norm.input("x");
+  if (side) norm.input("y");
+  for (const char* name : {"mean", "variance", "scale", "offset"}) norm.input(name);
+  norm.attr("T", type)
+      .attr("num_dy", more ? 2 : 1)
+      .attr("num_side", side ? 1 : 0)
+      .attr("epsilon", 0.25f)
+      .attr("activation", "Relu6");
+  add_filter(&graph, "w", {1, 1, 16, 32});
+  NodeMaker(&graph, "grad", "MoxConvolutionInputGradient")
+      .input("sizes")
+      .input("w/read")
+      .input("dz")
+      .attr("T", type)
+      .attr("stride", 1)
+      .attr("padding", "VALID");
+  NodeMaker(&graph, "dx", "Identity").input("norm").attr("T", type);
+  return graph;
+}
+
 }  // namespace mox::testing

@@ -33,6 +33,12 @@ struct Case {
   Network network;
 };
 
+// Of two gradients that arrive at x the shortcut's is 0 but where its stride reads.
+Output strided_block(const Scope& s, const Output& x, int stride) {
+  const Output inner = conv(s, conv(s, x, 32, "b"), 24, "bbb", stride, 3);
+  return ops::AddV2(s, inner, conv(s, x, 24, "bb", stride));
+}
+
 const std::vector<Case>& cases() {
   using S = const Scope&;
   using O = const Output&;
@@ -113,6 +119,20 @@ const std::vector<Case>& cases() {
          const Output y = ops::Relu(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n"), side));
          return ops::AddV2(s, depthwise(s, y, "b"), ops::Tanh(s, y));
        }},
+      {"a shortcut with stride 2",
+       2,
+       {4, 3, 4, 24},
+       [](S s, O x, O) { return strided_block(s, ops::Relu(s, norm(s, conv(s, x, 24, "a"), "n")), 2); }},
+      {"a shortcut with stride 3 of a residual",
+       2,
+       {4, 2, 3, 24},
+       [](S s, O x, O side) {
+         return strided_block(s, ops::Relu6(s, ops::AddV2(s, norm(s, conv(s, x, 24, "a"), "n", 8), side)), 3);
+       }},
+      {"a shortcut with stride 2 and no activation",
+       2,
+       {4, 3, 4, 24},
+       [](S s, O x, O) { return strided_block(s, norm(s, conv(s, x, 24, "a"), "n"), 2); }},
       {"3x3 before it",
        1,
        {},
@@ -130,6 +150,26 @@ Output bottlenecks(const Scope& s, const Output& x, const Output& side) {
     y = ops::Relu(s, ops::AddV2(s, norm(s, conv(s, inner, 64, block + "c"), block + "norm_c"), y));
   }
   return ops::AddV2(s, conv(s, y, 24, "last"), side);
+}
+
+// The same with a shortcut of stride 2 in the second block: its gradient arrives beside that of the block's first
+// convolution.
+Output strided_bottlenecks(const Scope& s, const Output& x, const Output& /*side*/) {
+  Output y = ops::Relu(s, norm(s, conv(s, x, 64, "first"), "first_norm"));
+  for (const std::string block : {"i", "ii", "iii"}) {
+    const int stride = block == "ii" ? 2 : 1;
+    Output inner = ops::Relu(s, norm(s, conv(s, y, 16, block + "a"), block + "norm_a"));
+    inner = ops::Relu(s, norm(s, conv(s, inner, 16, block + "b", stride, 3), block + "norm_b"));
+    const Output shortcut = stride == 1 ? y : norm(s, conv(s, y, 64, block + "s", stride), block + "norm_s");
+    y = ops::Relu(s, ops::AddV2(s, norm(s, conv(s, inner, 64, block + "c"), block + "norm_c"), shortcut));
+  }
+  return conv(s, y, 24, "last");
+}
+
+int count_of_compact(const tf::GraphDef& graph) {
+  return static_cast<int>(std::ranges::count_if(graph.node(), [](const tf::NodeDef& node) {
+    return node.op() == "MoxConvolutionInputGradient" && node.attr().contains("compact");
+  }));
 }
 
 void expect_same(Model model, int moved, double tolerance, const std::string& name) {
@@ -167,6 +207,41 @@ TEST_F(NormInConvolutionsRun, SameNumbersOfOtherSizes) {
 TEST_F(NormInConvolutionsRun, SameNumbersOfBottlenecks) {
   // Statistics of the first convolution and of two of each block; gradients of all that a 1x1 convolution reads.
   expect_same(model_of({4, 8, 8, 24}, tf::DT_FLOAT, bottlenecks), 1 + 3 * 2 + 1 + 3 * 2, 1e-4, "bottlenecks");
+}
+
+TEST_F(NormInConvolutionsRun, SameNumbersOfShortcutsWithAStride) {
+  for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
+    Model model = model_of({4, 9, 8, 24}, type, strided_bottlenecks, {4, 5, 4, 24});
+    const std::vector<tf::Tensor> theirs = testing::run(model);
+    take(&model);
+    if (type == tf::DT_BFLOAT16 && count_of(model.graph, "MoxConvolution") == 0) continue;  // oneDNN's are faster here
+    const std::vector<tf::Tensor> before = testing::run(model);
+    ASSERT_GT(compute_norms_in_convolutions(&model.graph), 0);
+    EXPECT_EQ(count_of_compact(model.graph), 1);
+    const std::vector<tf::Tensor> after = testing::run(model);
+    ASSERT_EQ(before.size(), after.size());
+    for (size_t i = 0; i < before.size(); ++i) {
+      const double tolerance = type == tf::DT_FLOAT ? 1e-4 : std::max(0.01, 1.5 * distance(theirs[i], before[i]));
+      EXPECT_LE(distance(theirs[i], after[i]), tolerance) << model.fetches[i];
+    }
+  }
+}
+
+// The whole gradient of a shortcut, asked for by name in the same step, is what it was.
+TEST_F(NormInConvolutionsRun, NamesOfStridedGradientsStayForWhoAsks) {
+  const auto network = std::ranges::find(cases(), std::string("a shortcut with stride 2"), &Case::name);
+  Model model = model_of({4, 5, 7, 24}, tf::DT_FLOAT, network->network, network->y_shape);
+  take(&model);
+  std::string asked;
+  for (const tf::NodeDef& node : model.graph.node())
+    if (node.op() == "Conv2DBackpropInput" && node.attr().at("strides").list().i(1) == 2 &&
+        node.name().find("bbb") == std::string::npos)
+      asked = node.name();
+  for (const tf::NodeDef& node : model.graph.node())
+    if (node.op() == "MoxNormalizeGrad")
+      EXPECT_NE(std::ranges::find(node.input(), asked), node.input().end()) << asked << " is not the shortcut's";
+  model.fetches.push_back(asked);
+  expect_same(model, network->moved, 2e-5, "with " + asked);
 }
 
 // And those of TensorFlow's own operations.
