@@ -37,6 +37,47 @@ void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter
 template void copy_window(const Convolution&, const float*, int64_t, int64_t, int64_t, int64_t, float*);
 template void copy_window(const Convolution&, const bfloat16_bits*, int64_t, int64_t, int64_t, int64_t, bfloat16_bits*);
 
+namespace {
+
+// to[j][i] = from[i][j] of 4x4 elements.
+using Four = uint32_t __attribute__((vector_size(16)));
+void transpose_four(const void* from, int64_t from_row, void* to, int64_t to_row) {
+  Four r[4];
+  for (int64_t i = 0; i < 4; ++i) std::memcpy(&r[i], static_cast<const uint32_t*>(from) + i * from_row, sizeof(Four));
+  const Four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5),
+             c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  const Four columns[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                           __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+  for (int64_t i = 0; i < 4; ++i) std::memcpy(static_cast<uint32_t*>(to) + i * to_row, &columns[i], sizeof(Four));
+}
+
+}  // namespace
+
+// A line of so many rows at a time, which stay in the first cache also where rows lie a power of two apart; what is
+// read some lines later is fetched meanwhile, since each row is a stream of its own.
+template <typename E>
+void transpose_panel(const E* filter, int64_t depth, int64_t first, int64_t last, int64_t panel, E* to) {
+  static_assert(sizeof(E) == sizeof(uint32_t));
+  constexpr int64_t kRows = 16, kOfLine = 16, kAhead = 4 * kOfLine;
+  for (int64_t c = first; c < last; c += kRows)
+    for (int64_t f = 0; f < depth; f += kOfLine) {
+      const int64_t rows = std::min(kRows, last - c), end = std::min(f + kOfLine, depth);
+      for (int64_t i = 0; i < rows; ++i) __builtin_prefetch(filter + (c + i) * depth + f + kAhead);
+      if (rows == kRows && end - f == kOfLine) {
+        for (int64_t i = f; i < end; i += 4)
+          for (int64_t j = 0; j < kRows; j += 4)
+            transpose_four(filter + (c + j) * depth + i, depth, to + i * panel + c - first + j, panel);
+        continue;
+      }
+      for (int64_t i = f; i < end; ++i)
+        for (int64_t j = 0; j < rows; ++j) to[i * panel + c - first + j] = filter[(c + j) * depth + i];
+    }
+  if (last - first == panel) return;
+  for (int64_t f = 0; f < depth; ++f) std::memset(to + f * panel + last - first, 0, (panel - last + first) * sizeof(E));
+}
+template void transpose_panel(const float*, int64_t, int64_t, int64_t, int64_t, float*);
+template void transpose_panel(const uint32_t*, int64_t, int64_t, int64_t, int64_t, uint32_t*);
+
 void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, const float* then) {
   constexpr int64_t kFloats = 16, kLine = kFloats * sizeof(float);
   Product p = product;
@@ -66,6 +107,10 @@ bool few_rows(const Convolution& c) {
 
 }  // namespace
 
+RowParts parts_of_input(const Convolution& c) {
+  return RowParts(c.batch * c.height * c.width, c.stride > 1 ? strided_unit(c) : RowParts::kUnit);
+}
+
 Convolution without_stride(const Convolution& c) {
   Convolution compact = c;
   compact.height = c.out_height;
@@ -77,16 +122,18 @@ Convolution without_stride(const Convolution& c) {
 
 bool takes_prologue(const Convolution& c) { return is_pointwise(c) && c.stride == 1; }
 
+bool tells_rows(const Convolution& c) { return is_pointwise(c) || c.stride > 1; }
+
 bool is_fast(Direction direction, const Convolution& c, bool float32) {
   constexpr int64_t kShortRow = 16;
   if (!convolution_loops()) return false;
   // A graph may say so before a step runs: such a convolution is an error of TensorFlow's operations.
   if (c.stride <= 0 || c.channels <= 0 || c.filters <= 0 || c.filter_height <= 0 || c.filter_width <= 0) return false;
   if (is_for_winograd(c)) return float32 || direction == Direction::kFilterGradient;
-  if (is_pointwise(c) && direction != Direction::kFilterGradient) {
-    const bool forward = direction == Direction::kForward;
+  const bool forward = direction == Direction::kForward;
+  if (direction != Direction::kFilterGradient && (is_pointwise(c) || (!forward && c.stride > 1))) {
     const int64_t depth = forward ? c.channels : c.filters;
-    return (forward || c.stride == 1) && std::min(c.channels, c.filters) >= kLanes &&
+    return std::min(c.channels, c.filters) >= kLanes &&
            (float32 || (depth % 2 == 0 && convolution_loops()->multiply_pairs));
   }
   // Of few filters those that fill no vector cost less than oneDNN's slower products.
@@ -145,6 +192,7 @@ void gradient_of_input(const Convolution& c, const T* filter, const T* dy, T* dx
       return call_for_parts(done, parts_of_input(c), dx, c.channels, on);
     }
   }
+  if (c.stride > 1) return strided_input_gradient(c, filter, dy, dx, done, on);
   pointwise_input_gradient(c, filter, dy, dx, done, side, on);
 }
 

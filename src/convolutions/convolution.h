@@ -1,10 +1,11 @@
 // Convolutions of NHWC images for CPUs, where oneDNN is slower: 3x3 and 5x5 filters with stride 1 by Winograd's
-// transforms, and gradients of filters as products of matrices. kernels/convolution_ops.cc makes operations of them;
-// passes/fast_convolutions.h puts these in.
+// transforms, 1x1 filters, and gradients of filters and of inputs with a stride as products of matrices.
+// kernels/convolution_ops.cc makes operations of them; passes/fast_convolutions.h puts these in.
 //
 // Each number is the same whatever the threads: who computes it changes, the order of its sums does not.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -25,13 +26,19 @@ enum class Direction { kForward, kInputGradient, kFilterGradient };
 
 // What RowsDone is called with, for what convolve and gradient_of_input give.
 inline RowParts parts_of_output(const Convolution& c) { return RowParts(c.batch * c.out_height * c.out_width); }
-inline RowParts parts_of_input(const Convolution& c) { return RowParts(c.batch * c.height * c.width); }
+RowParts parts_of_input(const Convolution& c);
 
 // Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 and 5x5 filters with stride 1
 // where channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; 1x1
-// filters, their gradients of inputs with stride 1; and all gradients by filters, a multiple of kLanes or 20 to 256,
-// whose rows are long enough. With bfloat16 images where the processor multiplies bfloat16.
+// filters, and gradients of inputs with a larger stride of any filter, of kLanes channels and filters at least; and all
+// gradients by filters, a multiple of kLanes or 20 to 256, whose rows are long enough. With bfloat16 images where the
+// processor multiplies bfloat16.
 bool is_fast(Direction direction, const Convolution& convolution, bool float32);
+
+// Whether an image may be padded so: by less than the filter on each side, so that all windows meet the image.
+inline bool takes_paddings(const Convolution& c, int64_t top, int64_t bottom, int64_t left, int64_t right) {
+  return std::max(top, bottom) < c.filter_height && std::max(left, right) < c.filter_width;
+}
 
 // What a computation runs on.
 struct Resources {
@@ -60,6 +67,10 @@ void pack(const Convolution& convolution, Algorithm algorithm, const T* filter, 
 // Whether convolve and gradient_of_filter take a Prologue: 1x1 filters with stride 1.
 bool takes_prologue(const Convolution& convolution);
 
+// Whether gradient_of_input tells of rows while they are in the cache, and dx may be null, its rows only shown: all
+// that is not Winograd's.
+bool tells_rows(const Convolution& convolution);
+
 // Whether what is added at the side may be y itself.
 inline bool adds_in_place(Algorithm algorithm) { return algorithm != Algorithm::kDirect; }
 
@@ -75,8 +86,8 @@ struct StridedSide {
   int64_t stride = 1;
 };
 
-// Filters are [height, width, channels, filters]. dx may be null for 1x1 filters: its rows are only shown to `done`.
-// `side`: of 1x1 filters, added before dx is rounded.
+// Filters are [height, width, channels, filters]. dx: see tells_rows. `side`: of 1x1 filters with stride 1, added
+// before dx is rounded.
 template <typename T>
 void gradient_of_input(const Convolution& convolution, const T* filter, const T* dy, T* dx, const RowsDone& done,
                        const Resources& resources, const StridedSide& side = {});

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
+#include <type_traits>
 
 #include "convolutions/convolution.h"
 
@@ -23,6 +25,23 @@ void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter
 // multiplying: the lines of the next panel, and after the last of `then` (nullptr: of nothing), as many as a panel has,
 // come into the second cache meanwhile.
 void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, const float* then);
+
+// What numbers are multiplied as: float32 one by one, bfloat16 by pairs that lie side by side.
+template <typename T>
+using Multiplied = std::conditional_t<std::is_same_v<T, float>, float, uint32_t>;
+template <typename T>
+constexpr int64_t kNumbers = sizeof(Multiplied<T>) / sizeof(T);
+
+inline void multiply(const ConvolutionLoops& loops, const Product& product) { loops.multiply(product); }
+inline void multiply(const ConvolutionLoops& loops, const PairProduct& product) { loops.multiply_pairs(product); }
+inline void finish(const ConvolutionLoops& loops, const Finish<float>& finish) { loops.finish(finish); }
+inline void finish(const ConvolutionLoops& loops, const Finish<bfloat16_bits>& finish) {
+  loops.finish_bfloat16(finish);
+}
+
+// A panel of the filter's transpose: right(f, c) = filter[c][f] for columns c of [first, last), 0 behind them.
+template <typename E>
+void transpose_panel(const E* filter, int64_t depth, int64_t first, int64_t last, int64_t panel, E* to);
 
 inline void prepare(const ConvolutionLoops& loops, const Prepare<float>& p) { loops.prepare(p); }
 inline void prepare(const ConvolutionLoops& loops, const Prepare<bfloat16_bits>& p) { loops.prepare_bfloat16(p); }
@@ -57,6 +76,13 @@ void pointwise(const Convolution& c, const T* x, const Prologue& prologue, const
 template <typename T>
 void pointwise_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
                               const StridedSide& side, const Resources& on);
+
+// With a stride of 2 or more, any filter, of any channels; of an even number of filters in bfloat16.
+template <typename T>
+void strided_input_gradient(const Convolution& c, const T* filter, const T* dy, T* dx, const RowsDone& done,
+                            const Resources& on);
+// The rows of dx whose lines are made together.
+int64_t strided_unit(const Convolution& c);
 
 // As products of matrices. Packed: [filters / loops.columns][filter_height * filter_width * channels][loops.columns].
 int64_t direct_size(const Convolution& c, const Resources& on);

@@ -2,23 +2,11 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
-#include <type_traits>
 
 #include "convolutions/parts.h"
 
 namespace mox::convolutions {
 namespace {
-
-// What numbers are multiplied as: float32 one by one, bfloat16 by pairs that lie side by side.
-template <typename T>
-using Multiplied = std::conditional_t<std::is_same_v<T, float>, float, uint32_t>;
-template <typename T>
-constexpr int64_t kNumbers = sizeof(Multiplied<T>) / sizeof(T);
-
-void multiply(const ConvolutionLoops& loops, const Product& product) { loops.multiply(product); }
-void multiply(const ConvolutionLoops& loops, const PairProduct& product) { loops.multiply_pairs(product); }
-void finish(const ConvolutionLoops& loops, const Finish<float>& finish) { loops.finish(finish); }
-void finish(const ConvolutionLoops& loops, const Finish<bfloat16_bits>& finish) { loops.finish_bfloat16(finish); }
 
 int64_t packed_size(int64_t depth, int64_t columns, bool float32, const Resources& on) {
   return (float32 ? depth : depth / 2) * round_up(columns, on.loops.columns);
@@ -206,20 +194,6 @@ struct Task {
     if (by_columns > 1) call_for_parts(done, rows, y, columns, on);
   }
 };
-
-// A panel of the filter's transpose: right(f, c) = filter[c][f] for columns c of [first, last).
-template <typename E>
-void transpose_panel(const E* filter, int64_t depth, int64_t first, int64_t last, int64_t panel, E* to) {
-  constexpr int64_t kBlock = 16;
-  for (int64_t f = 0; f < depth; f += kBlock) {
-    const int64_t end = std::min(f + kBlock, depth);
-    for (int64_t c = first; c < last; ++c)
-      for (int64_t i = f; i < end; ++i) to[i * panel + c - first] = filter[c * depth + i];
-    if (last - first < panel)
-      for (int64_t i = f; i < end; ++i)
-        std::memset(to + i * panel + last - first, 0, (panel - last + first) * sizeof(E));
-  }
-}
 
 }  // namespace
 

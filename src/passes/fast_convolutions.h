@@ -1,7 +1,8 @@
 // A pass that gives convolutions on CPUs, and gradients of convolutions, to our own kernels where these are faster than
-// oneDNN's (convolutions/convolution.h): 3x3 filters with stride 1 and the gradients of all filters in float32, in
-// bfloat16 the gradients of filters; in both depthwise convolutions and their gradients (convolutions/depthwise.h).
-// docs/benchmarks.md has the figures.
+// oneDNN's (convolutions/convolution.h): 3x3 and 5x5 filters with stride 1 in float32, 1x1 filters, the gradients of
+// all filters and those of inputs with a larger stride; in bfloat16 the same but for 3x3 and 5x5 filters with stride 1,
+// of which only their gradients; depthwise convolutions and their gradients (convolutions/depthwise.h). Their padding
+// is SAME, VALID or, but of depthwise ones, EXPLICIT. docs/benchmarks.md has the figures.
 //
 // A bias and a ReLU that follow are computed with the convolution, and where nothing but a cast to float32 reads the
 // gradient of a bfloat16 filter, it leaves as the sums in float32 that it is. MOX_FAST_CONVOLUTIONS=0 leaves all to

@@ -27,21 +27,29 @@ TEST_F(ConvolutionEdges, WhichAreFast) {
       EXPECT_EQ(count(c, true), 111);
       EXPECT_EQ(count(c, false), 1);
     }
-  for (const Convolution& c : {filter_of(3, 3, 16, 16, 2), filter_of(5, 5, 16, 16, 2), filter_of(3, 5, 16, 16),
-                               filter_of(5, 5, 19, 32, 3), filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16),
-                               filter_of(7, 7, 3, 64, 2), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
+  for (const Convolution& c :
+       {filter_of(3, 5, 16, 16), filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16), filter_of(7, 7, 3, 64, 2),
+        filter_of(3, 3, 15, 64, 2), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
     EXPECT_EQ(count(c, true), 1);
     EXPECT_EQ(count(c, false), pairs);
   }
-  // 1x1: y of any number from 16 on, dx with stride 1. Pairs are of channels for y, of filters for dx.
+  // With a stride dx, too, of 16 channels and filters on; of pairs of filters.
+  for (const Convolution& c : {filter_of(3, 3, 16, 16, 2), filter_of(5, 5, 16, 16, 2), filter_of(5, 5, 19, 32, 3),
+                               filter_of(1, 7, 17, 24, 2), filter_of(2, 2, 4096, 64, 7)}) {
+    EXPECT_EQ(count(c, true), 11);
+    EXPECT_EQ(count(c, false), 11 * pairs);
+  }
+  EXPECT_EQ(count(filter_of(3, 3, 16, 21, 2), true), 11);
+  EXPECT_EQ(count(filter_of(3, 3, 16, 21, 2), false), pairs);
+  EXPECT_EQ(count(filter_of(3, 3, 64, 15, 2), true), 0);
+  // 1x1: y and dx of any number from 16 on. Pairs are of channels for y, of filters for dx.
   for (const int64_t channels : {16, 17, 19, 31, 32, 1040})
     for (const int64_t filters : {16, 17, 19, 20, 24, 31, 256, 257, 1040})
       for (const int64_t stride : {1, 2, 3}) {
         const Convolution c = filter_of(1, 1, channels, filters, stride);
         const bool of_filter = filters % 16 == 0 || (filters >= 20 && filters <= 256);
-        EXPECT_EQ(count(c, true), 100 + (stride == 1) * 10 + of_filter) << channels << ", " << filters;
-        EXPECT_EQ(count(c, false),
-                  pairs * ((channels % 2 == 0) * 100 + (stride == 1 && filters % 2 == 0) * 10 + of_filter))
+        EXPECT_EQ(count(c, true), 110 + of_filter) << channels << ", " << filters;
+        EXPECT_EQ(count(c, false), pairs * ((channels % 2 == 0) * 100 + (filters % 2 == 0) * 10 + of_filter))
             << channels << ", " << filters;
       }
   for (const int64_t n : {-16, -1, 0, 1, 8, 15, 17, 19, 257})

@@ -1,6 +1,7 @@
 #include "convolutions/convolution_reference.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <atomic>
 #include <cmath>
@@ -31,7 +32,10 @@ bfloat16_bits from_float<bfloat16_bits>(float v) {
 
 std::string text(const Shape& s) {
   return fmt::format("[{},{},{},{}] with {}x{} to {}, stride {}, {}", s.batch, s.height, s.width, s.channels,
-                     s.filter_height, s.filter_width, s.filters, s.stride, s.same ? "SAME" : "VALID");
+                     s.filter_height, s.filter_width, s.filters, s.stride,
+                     !s.pads.empty() ? fmt::format("padded by {}", fmt::join(s.pads, ","))
+                     : s.same        ? "SAME"
+                                     : "VALID");
 }
 
 Convolution convolution_of(const Shape& s) {
@@ -43,12 +47,18 @@ Convolution convolution_of(const Shape& s) {
                 .filter_height = s.filter_height,
                 .filter_width = s.filter_width,
                 .stride = s.stride};
-  const auto side = [&](int64_t in, int64_t filter, int64_t* out, int64_t* pad) {
+  const auto side = [&](int64_t in, int64_t filter, const int64_t* pads, int64_t* out, int64_t* pad) {
+    if (pads) {
+      *out = (in + pads[0] + pads[1] - filter + s.stride) / s.stride;
+      *pad = pads[0];
+      return;
+    }
     *out = s.same ? (in + s.stride - 1) / s.stride : (in - filter + s.stride) / s.stride;
     *pad = s.same ? std::max<int64_t>((*out - 1) * s.stride + filter - in, 0) / 2 : 0;
   };
-  side(s.height, s.filter_height, &c.out_height, &c.pad_top);
-  side(s.width, s.filter_width, &c.out_width, &c.pad_left);
+  const int64_t* pads = s.pads.empty() ? nullptr : s.pads.data();
+  side(s.height, s.filter_height, pads, &c.out_height, &c.pad_top);
+  side(s.width, s.filter_width, pads ? pads + 2 : nullptr, &c.out_width, &c.pad_left);
   if (c.out_height <= 0 || c.out_width <= 0) c.batch = 0;
   return c;
 }

@@ -70,6 +70,8 @@ struct Shape {
   int64_t batch, height, width, channels, filters;
   int64_t filter_height = 3, filter_width = 3, stride = 1;
   bool same = true;  // the padding: SAME or VALID
+  // In its place, where it is given: above, below, left and right.
+  std::vector<int64_t> pads = {};
 };
 std::string text(const Shape& shape);
 // Empty outputs (VALID, and the image smaller than the filter): batch 0.

@@ -1,4 +1,5 @@
-// What tests of convolutions with 1x1 filters compute: y and dx of both types, and what they may be.
+// What tests of convolutions with 1x1 filters, and of gradients of inputs with a stride, compute: y and dx of both
+// types, and what they may be.
 #pragma once
 
 #include <cmath>
@@ -78,6 +79,26 @@ bool is_rounded(T got, double sum, double bound) {
   const float low = to_float(from_float<T>(static_cast<float>(sum - bound))),
               high = to_float(from_float<T>(static_cast<float>(sum + bound)));
   return low <= to_float(got) && to_float(got) <= high;  // never of a NaN
+}
+
+// `wanted`: some rows of it. What is not written is a NaN, which is no row's.
+template <typename T>
+void expect_rows(const Guarded<T>& got, const Wanted& wanted, const std::string& name) {
+  int64_t wrong = 0, not_finite = 0;
+  std::string first;
+  for (int64_t i = 0; i < got.size(); ++i) not_finite += !std::isfinite(to_float(got[i]));
+  for (size_t n = 0; n < wanted.rows.size(); ++n) {
+    const Sums& sums = wanted.sums[n];
+    const auto columns = static_cast<int64_t>(sums.values.size());
+    for (int64_t i = 0; i < columns; ++i) {
+      const T found = got[wanted.rows[n] * columns + i];
+      if (is_rounded(found, sums.values[i], kBound * sums.magnitudes[i]) || wrong++ > 0) continue;
+      first = "row " + std::to_string(wanted.rows[n]) + ", column " + std::to_string(i) + ": expected " +
+              std::to_string(sums.values[i]) + ", got " + std::to_string(to_float(found));
+    }
+  }
+  EXPECT_EQ(not_finite, 0) << name;
+  EXPECT_EQ(wrong, 0) << name << ": " << first;
 }
 
 }  // namespace mox::convolutions::testing
