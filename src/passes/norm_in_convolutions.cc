@@ -35,7 +35,7 @@ constexpr WithMoments kWithMoments[] = {{"MoxConvolution", false}, {"MoxDepthwis
 // Gradients of a convolution's input that a norm's takes along, and what that becomes.
 struct WithNorm {
   const char *op, *joined;
-  bool any_filter;  // else 1x1 with stride 1
+  bool is_depthwise;  // of others those that tell of rows
 };
 constexpr WithNorm kWithNorm[] = {
     {"MoxConvolutionInputGradient", "MoxConvolutionNormalizeGrad", false},
@@ -97,14 +97,19 @@ class Norms {
     const int64_t num_dy = norm->op() == "MoxNormalizeGrad" ? int_attr(*norm, "num_dy") : 0;
     if (num_dy < 1 || num_dy > 2) return std::nullopt;
     std::optional<Gradient> best;
-    int64_t most = 0;
+    std::pair<bool, double> most;
     for (int dy = 0; dy < num_dy; ++dy) {
       tf::NodeDef* convolution = first_output(norm->input(dy));
       if (!convolution || !can_take(*convolution, *norm)) continue;
       // Of two the larger product: what the norm reads from memory meanwhile is the same, and hides behind it better.
-      const int64_t filters = std::max<int64_t>(filters_if_pointwise(convolution->input(1)), 1);
-      if (filters > most) best = Gradient{norm, convolution, dy};
-      most = std::max(most, filters);
+      // One of 1x1 with a stride is mostly 0, and can be taken compact beside another.
+      const std::pair<bool, double> size{
+          filters_if_pointwise(convolution->input(1)) == 0 || stride_of_input_gradient(*convolution) < 2,
+          products_a_number(*convolution)};
+      if (!best || size > most) {
+        best = Gradient{norm, convolution, dy};
+        most = size;
+      }
     }
     if (best && num_dy == 2) best->strided = strided(*best);
     return best;
@@ -123,6 +128,25 @@ class Norms {
     return shape.size() == 4 && shape[0] == 1 && shape[1] == 1 ? std::max<int64_t>(shape[3], 0) : 0;
   }
 
+  // Of a gradient of an input, as far as the graph knows it; filters = 0: it does not.
+  convolutions::Convolution described(const tf::NodeDef& gradient) const {
+    const std::vector<int64_t> filter = shape_of_filter(index_, gradient.input(1));
+    if (filter.size() != 4) return {};
+    return {.channels = filter[2],
+            .filters = filter[3],
+            .filter_height = filter[0],
+            .filter_width = filter[1],
+            .stride = std::max<int64_t>(int_attr(gradient, "stride"), 1)};
+  }
+
+  // For each number of the gradient.
+  double products_a_number(const tf::NodeDef& gradient) const {
+    const convolutions::Convolution c = described(gradient);
+    const auto places = static_cast<double>(c.filter_height * c.filter_width),
+               pixels = static_cast<double>(c.stride * c.stride);
+    return places / pixels * static_cast<double>(with_norm(gradient)->is_depthwise ? 1 : c.filters);
+  }
+
   // Whether there is one who reads `node` or waits for it.
   bool has_one_reader(const tf::NodeDef& node) const {
     return std::ranges::count_if(uses(node), [&](const NodeUse& use) { return !uses_.is_left_behind(*use.node); }) == 1;
@@ -130,10 +154,9 @@ class Norms {
 
   bool can_take(const tf::NodeDef& convolution, const tf::NodeDef& norm) const {
     const WithNorm* kind = with_norm(convolution);
-    return kind && convolution.device() == norm.device() &&
-           (kind->any_filter ||
-            (int_attr(convolution, "stride") <= 1 && filters_if_pointwise(convolution.input(1)) > 0)) &&
-           has_one_reader(convolution);
+    if (!kind || convolution.device() != norm.device()) return false;
+    const convolutions::Convolution c = described(convolution);
+    return (kind->is_depthwise || (c.filters > 0 && tells_rows(c))) && has_one_reader(convolution);
   }
 
   // What else arrives at `found`'s norm, if that is a 1x1 convolution's with a stride, which it can take compact.
@@ -204,7 +227,9 @@ void join(tf::GraphDef* graph, const Gradient& found) {
         std::find(norm.input().begin(), norm.input().end(), input) == norm.input().end())
       norm.add_input(input);
   norm.mutable_attr()->erase("num_dy");
-  for (const char* name : {"stride", "padding"}) (*norm.mutable_attr())[name] = found.convolution->attr().at(name);
+  for (const char* name : {"stride", "padding", "explicit_paddings"})
+    if (const auto of = found.convolution->attr().find(name); of != found.convolution->attr().end())
+      (*norm.mutable_attr())[name] = of->second;
   tf::SetAttrValue(num_dy - 1, &(*norm.mutable_attr())["num_more"]);
   if (found.strided) tf::SetAttrValue(stride_of_input_gradient(*found.strided), &(*norm.mutable_attr())["more_stride"]);
   mark_joined(found.convolution, kSwitch);

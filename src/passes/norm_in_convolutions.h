@@ -3,8 +3,8 @@
 //
 //   MoxMoments(MoxConvolution), a 1x1 filter with any stride, or of MoxDepthwiseConvolution
 //     -> the convolution's own outputs 1 to 3
-//   MoxNormalizeGrad(MoxConvolutionInputGradient [, more_dy]), a 1x1 filter with stride 1, whose result nobody else
-//   reads, or of MoxDepthwiseConvolutionInputGradient
+//   MoxNormalizeGrad(MoxConvolutionInputGradient [, more_dy]), a 1x1 filter or a stride of 2 or more (tells_rows in
+//   convolutions/convolution.h), whose result nobody else reads, or of MoxDepthwiseConvolutionInputGradient
 //     -> MoxConvolutionNormalizeGrad, MoxDepthwiseConvolutionNormalizeGrad
 //   more_dy of a 1x1 filter with a larger stride (a residual network's shortcut), whose result nobody else reads: most
 //   of it is 0

@@ -93,9 +93,13 @@ const std::vector<Case>& cases() {
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a", 2), "n")), 24, "b"); }},
       {"stride 2 behind it",
-       1,
+       2,
        {4, 3, 4, 24},
        [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a"), "n")), 24, "b", 2); }},
+      {"3x3 with stride 2 behind it",
+       2,
+       {4, 3, 4, 24},
+       [](S s, O x, O) { return conv(s, ops::Relu(s, norm(s, conv(s, x, 32, "a"), "n")), 24, "b", 2, 3); }},
       {"depthwise",
        2,
        {},
@@ -234,7 +238,7 @@ TEST_F(NormInConvolutionsRun, NamesOfStridedGradientsStayForWhoAsks) {
   take(&model);
   std::string asked;
   for (const tf::NodeDef& node : model.graph.node())
-    if (node.op() == "Conv2DBackpropInput" && node.attr().at("strides").list().i(1) == 2 &&
+    if (node.op() == "MoxConvolutionInputGradient" && node.attr().at("stride").i() == 2 &&
         node.name().find("bbb") == std::string::npos)
       asked = node.name();
   for (const tf::NodeDef& node : model.graph.node())

@@ -219,6 +219,40 @@ TEST(NormInConvolutions, JoinsTheGradientOfMoreFilters) {
   expect_gradient_joined(&graph, {"w/read", "dz", "grad2", "x", "mean", "variance", "scale", "offset"});
 }
 
+// What a 1x1 convolution with a stride gives is mostly 0: the other one is taken, whichever is the larger. Of a 3x3
+// filter with a stride it is not.
+TEST(NormInConvolutions, JoinsTheGradientThatHasNoHoles) {
+  for (const int64_t filters : {32, 128, 512}) {
+    tf::GraphDef graph = backward_of_two(filters);
+    set_attr(&graph, "grad2", "stride", 2);
+    EXPECT_EQ(compute_norms_in_convolutions(&graph), 1);
+    EXPECT_EQ(inputs_of(&graph, "norm")[0], "w/read") << filters;
+  }
+  tf::GraphDef graph = backward_of_two(32);
+  set_attr(&graph, "grad2", "stride", 2);
+  set_filter(&graph, "w2", {3, 3, 16, 32});  // nine products for four numbers
+  expect_gradient_joined(&graph, {"w2/read", "dz2", "grad", "x", "mean", "variance", "scale", "offset"}, "grad2");
+}
+
+TEST(NormInConvolutions, JoinsStridedGradientsOfAllFilters) {
+  for (const int64_t size : {1, 3, 7}) {
+    tf::GraphDef graph = backward();
+    set_filter(&graph, "w", {size, size, 16, 32});
+    set_attr(&graph, "grad", "stride", 2);
+    expect_gradient_joined(&graph, {"w/read", "dz", "x", "mean", "variance", "scale", "offset"});
+    EXPECT_FALSE(find(&graph, "norm")->attr().contains("explicit_paddings"));
+    graph = backward();
+    set_filter(&graph, "w", {size, size, 16, 32});
+    set_attr(&graph, "grad", "stride", 2);
+    set_attr(&graph, "grad", "padding", "EXPLICIT");
+    const std::vector<int64_t> paddings{0, 0, size - 1, 0, 0, size - 1, 0, 0};
+    set_attr(&graph, "grad", "explicit_paddings", paddings);
+    expect_gradient_joined(&graph, {"w/read", "dz", "x", "mean", "variance", "scale", "offset"});
+    const auto& kept = find(&graph, "norm")->attr().at("explicit_paddings").list().i();
+    EXPECT_EQ(std::vector<int64_t>(kept.begin(), kept.end()), paddings);
+  }
+}
+
 // Of any size and stride.
 TEST(NormInConvolutions, JoinsDepthwiseGradients) {
   const auto depthwise = [](tf::GraphDef graph, const std::string& gradient = "grad") {
@@ -303,7 +337,6 @@ TEST(NormInConvolutions, JoinsChains) {
 
 TEST(NormInConvolutions, LeavesOtherGradients) {
   const std::vector<std::pair<const char*, Edit>> others = {
-      {"strided", [](tf::GraphDef* g) { set_attr(g, "grad", "stride", 2); }},
       {"3x3",
        [](tf::GraphDef* g) {
          set_filter(g, "w", {3, 3, 16, 32});
@@ -316,7 +349,11 @@ TEST(NormInConvolutions, LeavesOtherGradients) {
        [](tf::GraphDef* g) {
          set_filter(g, "w", {3, 1, 16, 32});
        }},
-      {"a filter that is not known", [](tf::GraphDef* g) { *find(g, "grad")->mutable_input(1) = "x"; }},
+      {"a filter that is not known",
+       [](tf::GraphDef* g) {
+         *find(g, "grad")->mutable_input(1) = "x";
+         set_attr(g, "grad", "stride", 2);
+       }},
       {"another device", [](tf::GraphDef* g) { find(g, "grad")->set_device("/device:CPU:1"); }},
       {"read twice",
        [](tf::GraphDef* g) { NodeMaker(g, "other", "Identity").input("grad").attr("T", tf::DT_BFLOAT16); }},
