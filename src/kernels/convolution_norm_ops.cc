@@ -17,11 +17,11 @@ using convolutions::RowParts;
 using convolutions::RowsDone;
 using convolutions::StridedSide;
 
-// As MoxNormalizeGrad of what MoxConvolutionInputGradient (of a 1x1 filter) or MoxDepthwiseConvolutionInputGradient
-// gives, and of `more_dy`. With more_stride > 1, which goes with 1x1 filters, that is only the pixels whose line and
-// column are multiples of it, [batch, ceil(height / more_stride), ceil(width / more_stride), channels]; all others' is
-// 0.
-#define MOX_REGISTER(name)                                                        \
+// As MoxNormalizeGrad of what MoxConvolutionInputGradient (where it tells of rows) or
+// MoxDepthwiseConvolutionInputGradient gives, and of `more_dy`. With more_stride > 1, which goes with 1x1 filters and
+// stride 1, that is only the pixels whose line and column are multiples of it, [batch, ceil(height / more_stride),
+// ceil(width / more_stride), channels]; all others' is 0.
+#define MOX_REGISTER(name, paddings)                                              \
   REGISTER_OP(name)                                                               \
       .Input("filter: T")                                                         \
       .Input("dz: T")                                                             \
@@ -41,7 +41,8 @@ using convolutions::StridedSide;
       .Attr("more_stride: int >= 1 = 1")                                          \
       .Attr("num_side: int >= 0")                                                 \
       .Attr("stride: int >= 1 = 1")                                               \
-      .Attr("padding: {'SAME', 'VALID'}")                                         \
+      .Attr("padding: {'SAME', 'VALID'" paddings "}")                             \
+      .Attr("explicit_paddings: list(int) = []")                                  \
       .Attr("epsilon: float")                                                     \
       .Attr("activation: {'', 'Relu', 'Relu6'}")                                  \
       .SetShapeFn([](tf::shape_inference::InferenceContext* c) {                  \
@@ -54,8 +55,8 @@ using convolutions::StridedSide;
         for (int i = 3; i < c->num_outputs(); ++i) c->set_output(i, c->input(x)); \
         return absl::OkStatus();                                                  \
       });
-MOX_REGISTER("MoxConvolutionNormalizeGrad")
-MOX_REGISTER("MoxDepthwiseConvolutionNormalizeGrad")
+MOX_REGISTER("MoxConvolutionNormalizeGrad", ", 'EXPLICIT'")
+MOX_REGISTER("MoxDepthwiseConvolutionNormalizeGrad", "")
 #undef MOX_REGISTER
 
 // The gradient of the input of one kind of convolution, for images [batch, height, width, channels].
@@ -65,14 +66,14 @@ class Pointwise {
   absl::Status describe(const Window& window, const tf::OpKernel& kernel, const tf::TensorShape& image,
                         const tf::TensorShape& filter) {
     const auto is_ours = [](const Convolution& c) {
-      return c.filter_height == 1 && c.filter_width == 1 &&
-             is_fast(Direction::kInputGradient, c, std::is_same_v<T, float>);
+      return tells_rows(c) && is_fast(Direction::kInputGradient, c, std::is_same_v<T, float>);
     };
     return window.describe(kernel, tf::DataTypeToEnum<T>::value, image, filter, is_ours, &c_);
   }
   tf::TensorShape shape_of_dz() const { return {c_.batch, c_.out_height, c_.out_width, c_.filters}; }
   RowParts parts() const { return parts_of_input(c_); }
   static constexpr bool kTakesStridedSide = true;
+  bool takes_strided_side() const { return takes_prologue(c_); }
   void compute(const tf::Tensor& filter, const tf::Tensor& dz, const StridedSide& side, Element<T>* to,
                const RowsDone& done, Work* work) const {
     gradient_of_input(c_, elements<T>(filter), elements<T>(dz), to, done, work->resources(), side);
@@ -92,6 +93,7 @@ class OfDepthwise {
   tf::TensorShape shape_of_dz() const { return {d_.batch, d_.out_height, d_.out_width, d_.channels}; }
   RowParts parts() const { return parts_of_input(d_); }
   static constexpr bool kTakesStridedSide = false;
+  static bool takes_strided_side() { return false; }
   void compute(const tf::Tensor& filter, const tf::Tensor& dz, const StridedSide& /*side*/, Element<T>* to,
                const RowsDone& done, Work* work) const {
     depthwise_input_gradient(d_, widened<T>(filter, work), elements<T>(dz), to, done, *convolutions::depthwise_loops(),
@@ -125,6 +127,9 @@ class ConvolutionNormalizeGradOp : public NormalizeGradBase<T> {
     OP_REQUIRES(context, dz.shape() == kind.shape_of_dz(),
                 absl::InvalidArgumentError(fmt::format("gradient of a convolution: expected {}, got {}",
                                                        kind.shape_of_dz().DebugString(), dz.shape().DebugString())));
+    OP_REQUIRES(context, !is_more_strided() || kind.takes_strided_side(),
+                absl::InvalidArgumentError(fmt::format("{}: more_stride is 1 but with 1x1 filters and stride 1, not {}",
+                                                       this->type_string(), more_stride_)));
     typename NormalizeGradBase<T>::Gradient gradient(x, kind.parts().parts);
     OP_REQUIRES_OK(context, this->describe(context, first, &gradient));
     OP_REQUIRES_OK(context, allocate(context, x, &gradient));

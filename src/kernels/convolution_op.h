@@ -21,6 +21,21 @@ namespace mox::kernels {
 
 namespace tf = tensorflow;
 
+// Those above, below, left and right of an image: of the attribute "explicit_paddings", as Conv2D has it, where the
+// padding is EXPLICIT; else 0.
+struct Paddings {
+  int64_t top = 0, bottom = 0, left = 0, right = 0;
+};
+template <typename Context>
+absl::Status explicit_paddings(const Context& context, tf::Padding padding, Paddings* paddings) {
+  std::vector<int64_t> list;
+  if (padding != tf::EXPLICIT) return absl::OkStatus();
+  TF_RETURN_IF_ERROR(context.GetAttr("explicit_paddings", &list));
+  TF_RETURN_IF_ERROR(tf::CheckValidPadding(padding, list, 4, tf::FORMAT_NHWC));
+  *paddings = {list[2], list[3], list[4], list[5]};
+  return absl::OkStatus();
+}
+
 // Of images and a filter, inputs 0 and 1.
 inline absl::Status shape_of_output(tf::shape_inference::InferenceContext* c) {
   tf::shape_inference::ShapeHandle x, filter;
@@ -30,10 +45,13 @@ inline absl::Status shape_of_output(tf::shape_inference::InferenceContext* c) {
   int64_t stride = 1;
   TF_RETURN_IF_ERROR(c->GetAttr("padding", &padding));
   TF_RETURN_IF_ERROR(c->GetAttr("stride", &stride));
+  Paddings paddings;
+  TF_RETURN_IF_ERROR(explicit_paddings(*c, padding, &paddings));
   tf::shape_inference::DimensionHandle sizes[2];
   for (int i = 0; i < 2; ++i)
-    TF_RETURN_IF_ERROR(tf::shape_inference::GetWindowedOutputSizeFromDims(c, c->Dim(x, 1 + i), c->Dim(filter, i),
-                                                                          stride, padding, &sizes[i]));
+    TF_RETURN_IF_ERROR(tf::shape_inference::GetWindowedOutputSizeFromDimsV2(
+        c, c->Dim(x, 1 + i), c->Dim(filter, i), 1, stride, padding, i == 0 ? paddings.top : paddings.left,
+        i == 0 ? paddings.bottom : paddings.right, &sizes[i]));
   c->set_output(0, c->MakeShape({c->Dim(x, 0), sizes[0], sizes[1], c->Dim(filter, 3)}));
   return absl::OkStatus();
 }
@@ -112,10 +130,11 @@ const float* widened(const tf::Tensor& tensor, Work* work) {
 // How a filter goes over an image. `groups`: of channels; the filter has the channels of one (1: all).
 class Window {
  public:
-  // Of an operation's attributes: "padding", "stride" and, where there is one, "groups".
+  // Of an operation's attributes: "padding", "stride" and, where there are any, "explicit_paddings" and "groups".
   absl::Status load(tf::OpKernelConstruction* context) {
     if (context->HasAttr("groups")) TF_RETURN_IF_ERROR(context->GetAttr("groups", &groups_));
     TF_RETURN_IF_ERROR(context->GetAttr("padding", &padding_));
+    TF_RETURN_IF_ERROR(explicit_paddings(*context, padding_, &paddings_));
     TF_RETURN_IF_ERROR(context->GetAttr("stride", &stride_));
     if (convolutions::convolution_loops()) return absl::OkStatus();
     return absl::UnimplementedError("convolution: this processor has neither AVX2 nor AVX-512");
@@ -144,17 +163,26 @@ class Window {
       return absl::InvalidArgumentError(fmt::format("{}: no kernel for images {} and a filter {} with stride {} in {}",
                                                     kernel.type_string(), x.DebugString(), filter.DebugString(),
                                                     stride_, tf::DataTypeString(type)));
-    int64_t after = 0;
+    if (!convolutions::takes_paddings(*c, paddings_.top, paddings_.bottom, paddings_.left, paddings_.right))
+      return absl::InvalidArgumentError(
+          fmt::format("{}: no kernel for a filter {} and paddings of {}, {}, {} and {} above, below, left and right",
+                      kernel.type_string(), filter.DebugString(), paddings_.top, paddings_.bottom, paddings_.left,
+                      paddings_.right));
+    Paddings of = paddings_;
     TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->height, c->filter_height, 1, stride_, padding_,
-                                                        &c->out_height, &c->pad_top, &after));
-    return tf::GetWindowedOutputSizeVerbose(c->width, c->filter_width, 1, stride_, padding_, &c->out_width,
-                                            &c->pad_left, &after);
+                                                        &c->out_height, &of.top, &of.bottom));
+    TF_RETURN_IF_ERROR(tf::GetWindowedOutputSizeVerbose(c->width, c->filter_width, 1, stride_, padding_, &c->out_width,
+                                                        &of.left, &of.right));
+    c->pad_top = of.top;
+    c->pad_left = of.left;
+    return absl::OkStatus();
   }
 
   int64_t groups() const { return groups_; }
 
  private:
   tf::Padding padding_ = tf::VALID;
+  Paddings paddings_;
   int64_t stride_ = 1, groups_ = 1;
 };
 

@@ -41,7 +41,8 @@ REGISTER_OP("MoxConvolution")
     .Attr("norm_epsilon: float = 0")
     .Attr("norm_activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("stride: int >= 1 = 1")
-    .Attr("padding: {'SAME', 'VALID'}")
+    .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}")
+    .Attr("explicit_paddings: list(int) = []")
     .Attr("activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("is_filter_const: bool = false")
     .SetShapeFn([](tf::shape_inference::InferenceContext* c) {
@@ -58,7 +59,8 @@ REGISTER_OP("MoxConvolutionInputGradient")
     .Output("dx: T")
     .Attr("T: {float, bfloat16}")
     .Attr("stride: int >= 1 = 1")
-    .Attr("padding: {'SAME', 'VALID'}")
+    .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}")
+    .Attr("explicit_paddings: list(int) = []")
     .Attr("compact: bool = false")
     .SetShapeFn([](tf::shape_inference::InferenceContext* c) {
       TF_RETURN_IF_ERROR(shape_of_sizes<0>(c));
@@ -85,7 +87,8 @@ REGISTER_OP("MoxConvolutionFilterGradient")
     .Attr("norm_epsilon: float = 0")
     .Attr("norm_activation: {'', 'Relu', 'Relu6'} = ''")
     .Attr("stride: int >= 1 = 1")
-    .Attr("padding: {'SAME', 'VALID'}")
+    .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}")
+    .Attr("explicit_paddings: list(int) = []")
     .SetShapeFn(shape_of_sizes<1>);
 
 template <typename T, Direction kDirection>

@@ -19,12 +19,36 @@ bool is_nhwc(const tensorflow::NodeDef& node) {
   return format == node.attr().end() || format->second.s() == "NHWC";
 }
 
-bool is_plain_convolution(const tensorflow::NodeDef& node) {
+bool is_plain_but_for_paddings(const tensorflow::NodeDef& node) {
   if (!is_nhwc(node)) return false;
   if (const auto dilations = node.attr().find("dilations"); dilations != node.attr().end())
     for (const int64_t dilation : dilations->second.list().i())
       if (dilation != 1) return false;
-  return is_one_of(node.attr().at("padding").s(), {"SAME", "VALID"});
+  return true;
+}
+
+bool is_plain_convolution(const tensorflow::NodeDef& node) {
+  return is_plain_but_for_paddings(node) && is_one_of(node.attr().at("padding").s(), {"SAME", "VALID"});
+}
+
+std::optional<ExplicitPaddings> explicit_paddings_of(const tensorflow::NodeDef& node) {
+  if (node.attr().at("padding").s() != "EXPLICIT") return std::nullopt;
+  const auto found = node.attr().find("explicit_paddings");
+  if (found == node.attr().end() || found->second.list().i_size() != 8) return std::nullopt;
+  const auto& list = found->second.list().i();
+  const bool others = list[0] != 0 || list[1] != 0 || list[6] != 0 || list[7] != 0;
+  if (others || std::ranges::any_of(list, [](int64_t padding) { return padding < 0; })) return std::nullopt;
+  return ExplicitPaddings{list[2], list[3], list[4], list[5]};
+}
+
+void set_paddings(const ExplicitPaddings& p, tensorflow::NodeDef* node) {
+  auto& attr = *node->mutable_attr();
+  attr.erase("explicit_paddings");
+  tensorflow::SetAttrValue("VALID", &attr["padding"]);
+  if (p.top + p.bottom + p.left + p.right == 0) return;
+  tensorflow::SetAttrValue("EXPLICIT", &attr["padding"]);
+  tensorflow::SetAttrValue(std::vector<int64_t>{0, 0, p.top, p.bottom, p.left, p.right, 0, 0},
+                           &attr["explicit_paddings"]);
 }
 
 namespace {

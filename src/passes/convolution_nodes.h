@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "graph/node_defs.h"
@@ -17,8 +18,18 @@ int64_t stride_of(const tensorflow::NodeDef& node);
 
 bool is_nhwc(const tensorflow::NodeDef& node);
 
-// NHWC, no dilation, padding SAME or VALID.
+// NHWC, no dilation; of any padding.
+bool is_plain_but_for_paddings(const tensorflow::NodeDef& node);
+// And padding SAME or VALID.
 bool is_plain_convolution(const tensorflow::NodeDef& node);
+
+// Of padding EXPLICIT, of height and width alone, none negative; else nullopt.
+struct ExplicitPaddings {
+  int64_t top, bottom, left, right;
+};
+std::optional<ExplicitPaddings> explicit_paddings_of(const tensorflow::NodeDef& node);
+// EXPLICIT, or VALID where there are none.
+void set_paddings(const ExplicitPaddings& paddings, tensorflow::NodeDef* node);
 
 // The channels of an image, as far as it is seen without looking at all shapes of the graph; -1: not seen. TensorFlow's
 // convolution of an image with n times the filter's channels is one of n groups.

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -61,7 +62,9 @@ bool is_in_groups(const NodeIndex& index, const tf::NodeDef& node, int64_t chann
 }
 
 bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
-  if (!fast_kind(node) || !is_plain_convolution(node)) return false;
+  if (!fast_kind(node) || !is_plain_but_for_paddings(node)) return false;
+  const std::optional<ExplicitPaddings> paddings = explicit_paddings_of(node);
+  if (!is_plain_convolution(node) && (is_depthwise(node) || !paddings)) return false;
   const tf::DataType type = node.attr().at("T").type();
   if (type != tf::DT_FLOAT && type != tf::DT_BFLOAT16) return false;
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
@@ -78,7 +81,8 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
                                               .filter_height = filter[0],
                                               .filter_width = filter[1],
                                               .stride = stride};
-  return convolutions::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
+  return (!paddings || takes_paddings(convolution, paddings->top, paddings->bottom, paddings->left, paddings->right)) &&
+         convolutions::is_fast(direction_of(node), convolution, type == tf::DT_FLOAT);
 }
 
 bool is_on() {
@@ -167,6 +171,7 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
   auto& attr = *fast.mutable_attr();
   attr["T"] = convolution.attr().at("T");
   attr["padding"] = convolution.attr().at("padding");
+  if (explicit_paddings_of(convolution)) attr["explicit_paddings"] = convolution.attr().at("explicit_paddings");
   tf::SetAttrValue(stride_of(convolution), &attr["stride"]);
   if (is_forward(convolution)) {
     tf::SetAttrValue(followers.bias ? 1 : 0, &attr["num_bias"]);

@@ -11,6 +11,7 @@
 #include "passes/dense_convolutions.h"
 #include "passes/depthwise_precision.h"
 #include "passes/early_gradients.h"
+#include "passes/explicit_padding.h"
 #include "passes/fast_convolutions.h"
 #include "passes/fold_batch_norm.h"
 #include "passes/fuse_augment.h"
@@ -152,6 +153,8 @@ const std::vector<Pass>& passes() {
        [](G* g, const C& c) {
          if (c.half_precision) compute_in_half_precision(&g->graph);
        }},
+      // Before fast_convolutions, which computes what it makes; after what chooses types, as that.
+      {"explicit_padding", In::kTrain, Fits::kCpu, [](G* g, const C&) { pad_in_convolutions(&g->graph); }},
       // After what looks for convolutions, their biases or ReLUs, and after what chooses their types.
       {"fast_convolutions", In::kAnyMode, Fits::kCpu, [](G* g, const C&) { make_convolutions_fast(&g->graph); }},
       // After what puts in our batch norms and convolutions.

@@ -29,8 +29,14 @@ struct Call {
   int num_bias = 0;
   std::string activation;
   bool is_filter_const = false;
-  tf::DataType gradient = type;  // of a filter
-  bool compact = false;          // the gradient of an input
+  tf::DataType gradient = type;        // of a filter
+  bool compact = false;                // the gradient of an input
+  std::vector<int64_t> paddings = {};  // with padding EXPLICIT: above, below, left and right
+
+  std::vector<int64_t> explicit_paddings() const {
+    if (paddings.empty()) return {};
+    return {0, 0, paddings[0], paddings[1], paddings[2], paddings[3], 0, 0};
+  }
 };
 
 // Placeholders "in0" to "in2", float32 or sizes, to "ours"; nothing is known of their shapes, so that the operation
@@ -50,6 +56,7 @@ inline tf::GraphDef ours(const Call& call, const std::vector<tf::PartialTensorSh
   NodeMaker node(&graph, "node", kOurs[call.kind]);
   for (int i = 0; i < inputs; ++i) node.input("in" + std::to_string(i) + (i == sizes_at ? "" : "/T"));
   node.attr("T", call.type).attr("stride", call.stride).attr("padding", call.padding);
+  node.attr("explicit_paddings", call.explicit_paddings());
   if (call.kind == kForward)
     node.attr("num_bias", call.num_bias)
         .attr("activation", call.activation)

@@ -21,6 +21,13 @@ struct Case {
   std::string activation = "Relu";
   int num_more = 0, num_side = 0;
   int64_t more_stride = 1;
+  int64_t size = 1, stride = 1;  // of the filter
+
+  // SAME, or with a larger filter EXPLICIT ones.
+  std::string padding() const { return size == 1 ? "SAME" : "EXPLICIT"; }
+  std::vector<int64_t> paddings() const {
+    return size == 1 ? std::vector<int64_t>{} : std::vector<int64_t>{0, 0, 1, size - 2, size - 1, 0, 0, 0};
+  }
 };
 
 tf::TensorShape shape_of_more(const Case& c) {
@@ -30,16 +37,20 @@ tf::TensorShape shape_of_more(const Case& c) {
 }
 
 std::string text(const Case& c) {
-  return fmt::format("{} of {} filters, '{}'{}{} in {}", c.x.DebugString(), c.filters, c.activation,
+  return fmt::format("{} of {} filters of {}x{}, stride {}, '{}'{}{} in {}", c.x.DebugString(), c.filters, c.size,
+                     c.size, c.stride, c.activation,
                      c.num_more ? fmt::format(", with more of stride {}", c.more_stride) : "",
                      c.num_side ? ", with a side" : "", tf::DataTypeString(c.type));
 }
 
 bool is_fast(const Case& c) {
-  return convolutions::is_fast(
-      convolutions::Direction::kInputGradient,
-      {.channels = c.x.dim_size(3), .filters = c.filters, .filter_height = 1, .filter_width = 1},
-      c.type == tf::DT_FLOAT);
+  return convolutions::is_fast(convolutions::Direction::kInputGradient,
+                               {.channels = c.x.dim_size(3),
+                                .filters = c.filters,
+                                .filter_height = c.size,
+                                .filter_width = c.size,
+                                .stride = c.stride},
+                               c.type == tf::DT_FLOAT);
 }
 
 const std::vector<std::string> kParameters = {"mean", "variance", "scale", "offset"};
@@ -81,7 +92,8 @@ Graph ours(const Case& c) {
   NodeMaker node(&to.graph, "node", "MoxConvolutionNormalizeGrad");
   for (const std::string& input : inputs) node.input(input);
   for (const std::string& name : kParameters) node.input(name);
-  node.attr("num_more", c.num_more).attr("more_stride", c.more_stride).attr("padding", "SAME");
+  node.attr("num_more", c.num_more).attr("more_stride", c.more_stride);
+  node.attr("stride", c.stride).attr("padding", c.padding()).attr("explicit_paddings", c.paddings());
   add_attributes(c, &node);
   to.fetches = add_outputs(c, &to.graph);
   return to;
@@ -117,7 +129,9 @@ Graph theirs(const Case& c) {
       .input("filter/T")
       .input("dz/T")
       .attr("T", c.type)
-      .attr("padding", "SAME");
+      .attr("stride", c.stride)
+      .attr("padding", c.padding())
+      .attr("explicit_paddings", c.paddings());
   const std::string more = c.more_stride > 1 ? add_whole(c, &to.graph) : "more0/T";
   NodeMaker node(&to.graph, "node", "MoxNormalizeGrad");
   node.input("arrived");
@@ -135,11 +149,12 @@ Feeds feeds_of(const Case& c) {
   const int64_t channels = c.x.dim_size(3);
   tf::TensorShape dz = c.x;
   dz.set_dim(3, c.filters);
+  for (const int i : {1, 2}) dz.set_dim(i, (c.x.dim_size(i) + c.stride - 1) / c.stride);
   Feeds feeds;
   for (const std::string& name : images_of(c)) {
     const int seed = static_cast<int>(feeds.size()) + 1;
     if (name == "filter")
-      feeds.emplace_back(name, random_tensor({1, 1, channels, c.filters}, seed, -0.3f, 0.3f));
+      feeds.emplace_back(name, random_tensor({c.size, c.size, channels, c.filters}, seed, -0.3f, 0.3f));
     else if (name == "y0")
       feeds.emplace_back(name, negated(random_tensor(c.x, seed, -3, 9)));
     else
@@ -188,16 +203,24 @@ void expect_close(const std::vector<tf::Tensor>& got, const std::vector<tf::Tens
 }
 
 // Of each kind: all activations, types, with and without more and a side.
-std::vector<Case> cases_of(const tf::TensorShape& x, int64_t filters) {
+std::vector<Case> cases_of(const tf::TensorShape& x, int64_t filters, int64_t size = 1, int64_t stride = 1) {
   std::vector<Case> all;
   for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16})
     for (const std::string activation : {"", "Relu", "Relu6"})
       for (const int64_t more_stride : {0, 1, 2, 3})  // 0: without more
         for (const int num_side : {0, 1})
-          if (const Case c{x, filters, type, activation, more_stride > 0, num_side, std::max<int64_t>(more_stride, 1)};
-              is_fast(c))
+          if (const Case c{x, filters, type, activation, more_stride > 0, num_side, std::max<int64_t>(more_stride, 1),
+                           size, stride};
+              is_fast(c) && (c.more_stride == 1 || (size == 1 && stride == 1)))
             all.push_back(c);
   return all;
+}
+
+void expect_what_the_two_give(const Case& c) {
+  const Feeds feeds = feeds_of(c);
+  const auto got = results_of(ours(c), feeds, text(c)), wanted = results_of(theirs(c), feeds, text(c));
+  expect_close(got, wanted, c, text(c));
+  for (const tf::Tensor& tensor : wanted) EXPECT_GT(max_abs(tensor), 0) << text(c) << " shows nothing";
 }
 
 TEST_F(ConvolutionNormalizeGrad, GivesWhatTheTwoGive) {
@@ -206,12 +229,15 @@ TEST_F(ConvolutionNormalizeGrad, GivesWhatTheTwoGive) {
                                                                                    {{1, 7, 7, 100}, 34},
                                                                                    {{1, 1, 3, 304}, 33},
                                                                                    {{1, 83, 79, 16}, 16}})
-    for (const Case& c : cases_of(x, filters)) {
-      const Feeds feeds = feeds_of(c);
-      const auto got = results_of(ours(c), feeds, text(c)), wanted = results_of(theirs(c), feeds, text(c));
-      expect_close(got, wanted, c, text(c));
-      for (const tf::Tensor& tensor : wanted) EXPECT_GT(max_abs(tensor), 0) << text(c) << " shows nothing";
-    }
+    for (const Case& c : cases_of(x, filters)) expect_what_the_two_give(c);
+}
+
+TEST_F(ConvolutionNormalizeGrad, GivesWhatTheTwoGiveWithAStride) {
+  for (const auto& [x, filters] : std::vector<std::pair<tf::TensorShape, int64_t>>{
+           {{2, 14, 12, 48}, 32}, {{3, 31, 29, 17}, 24}, {{1, 8, 8, 100}, 34}, {{1, 83, 79, 16}, 16}})
+    for (const int64_t size : {1, 3, 5})
+      for (const int64_t stride : {2, 3})
+        for (const Case& c : cases_of(x, filters, size, stride)) expect_what_the_two_give(c);
 }
 
 // Of 16 bits, how far from what float32 gives of the same numbers. What is kept at the side is nearer than the two,
@@ -238,8 +264,9 @@ TEST_F(ConvolutionNormalizeGrad, RoundsWhatAStrideReadsOnce) {
 }
 
 TEST_F(ConvolutionNormalizeGrad, IsTheSameWhateverTheThreads) {
-  for (const tf::TensorShape& x : {tf::TensorShape{3, 31, 29, 40}, tf::TensorShape{1, 7, 7, 304}})
-    for (const Case& c : cases_of(x, 48)) {
+  for (const auto& [x, size, stride] : std::vector<std::tuple<tf::TensorShape, int64_t, int64_t>>{
+           {{3, 31, 29, 40}, 1, 1}, {{1, 7, 7, 304}, 1, 1}, {{3, 30, 28, 40}, 3, 2}, {{1, 7, 7, 304}, 3, 2}})
+    for (const Case& c : cases_of(x, 48, size, stride)) {
       const Feeds feeds = feeds_of(c);
       const auto one = results_of(ours(c), feeds, text(c), 1);
       for (const int threads : {2, 3, 7}) {

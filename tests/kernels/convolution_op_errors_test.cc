@@ -89,6 +89,18 @@ TEST_F(ConvolutionOps, SayWhatIsWrong) {
       {dw,
        {{"in0", images({2, 8, 8, 16})}, {"in1", sizes({3, 3, 16, 32})}, {"in2", images({2, 8, 32})}},
        {"expected [2,8,8,32]", "got [2,8,32]"}},
+      {{.kind = kFilterGradient, .padding = "EXPLICIT", .paddings = {1, 3, 0, 0}},
+       {{"in0", images({2, 8, 8, 16})}, {"in1", sizes({3, 3, 16, 32})}, {"in2", images({2, 8, 8, 32})}},
+       {"MoxConvolutionFilterGradient: no kernel", "[3,3,16,32]", "paddings of 1, 3, 0 and 0"}},
+      {{.kind = kInputGradient, .padding = "EXPLICIT", .paddings = {1, 1, 1, 1}},
+       {{"in0", sizes({2, 8, 8, 16})}, {"in1", images({3, 3, 16, 32})}, {"in2", images({2, 6, 6, 32})}},
+       {"expected [2,8,8,32]", "got [2,6,6,32]"}},
+      {{.padding = "EXPLICIT"},
+       {{"in0", images({2, 8, 8, 16})}, {"in1", images({3, 3, 16, 32})}},
+       {"explicit_paddings"}},
+      {{.padding = "EXPLICIT", .paddings = {-1, 1, 1, 1}},
+       {{"in0", images({2, 8, 8, 16})}, {"in1", images({3, 3, 16, 32})}},
+       {"non"}},
       {{kForward, tf::DT_FLOAT, 1, "SAME", 2},
        {{"in0", images({2, 8, 8, 16})}, {"in1", images({3, 3, 16, 32})}, {"in2", images({32})}, {"in3", images({32})}},
        {"num_bias is 0 or 1, not 2"}},
@@ -111,6 +123,8 @@ TEST(ConvolutionShapes, AreKnownBeforeAStep) {
   EXPECT_EQ(shape_of(ours(forward, Shapes{{2, 9, 13, 48}, {3, 3, 48, 32}})), "[2,9,13,32]");
   EXPECT_EQ(shape_of(ours(valid, Shapes{{-1, 9, -1, 48}, {3, 3, 48, 32}})), "[?,7,?,32]");
   EXPECT_EQ(shape_of(ours(strided, Shapes{{2, 9, 14, 48}, {1, 1, 48, 32}})), "[2,5,7,32]");
+  const Call padded{.padding = "EXPLICIT", .paddings = {1, 0, 2, 2}};
+  EXPECT_EQ(shape_of(ours(padded, Shapes{{2, 9, 14, 48}, {3, 3, 48, 32}})), "[2,8,16,32]");
   EXPECT_EQ(shape_of(ours(forward)), "[?,?,?,?]");
   EXPECT_NE(shape_of(ours(forward, Shapes{{2, 9, 48}, {3, 3, 48, 32}})).find("must be rank 4"), std::string::npos);
   EXPECT_NE(shape_of(ours(valid, Shapes{{2, 2, 9, 48}, {3, 3, 48, 32}})).find("Negative dimension"), std::string::npos);

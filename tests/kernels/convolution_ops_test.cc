@@ -1,5 +1,6 @@
 // MoxConvolution and its gradients, as TensorFlow runs them, against its own Conv2D.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -26,6 +27,7 @@ void add_theirs(const Call& call, tf::GraphDef* graph) {
   NodeMaker node(graph, "theirs/convolution", kTheirs[call.kind]);
   node.attr("T", tf::DT_FLOAT)
       .attr("padding", call.padding)
+      .attr("explicit_paddings", call.explicit_paddings())
       .attr("strides", std::vector<int64_t>{1, call.stride, call.stride, 1});
   if (call.kind == kForward) node.input(rounded(0)).input(rounded(1));
   if (call.kind == kInputGradient) node.input("in0").input(rounded(1)).input(rounded(2));
@@ -42,7 +44,9 @@ void add_theirs(const Call& call, tf::GraphDef* graph) {
 
 Feeds feeds_of(const Call& call, const tf::TensorShape& x, const tf::TensorShape& filter) {
   const auto side = [&](int i) {
-    const int64_t size = x.dim_size(i), stride = call.stride;
+    int64_t size = x.dim_size(i);
+    const int64_t stride = call.stride;
+    if (!call.paddings.empty()) size += call.paddings[2 * (i - 1)] + call.paddings[2 * (i - 1) + 1];
     return call.padding == "SAME" ? (size + stride - 1) / stride : (size - filter.dim_size(i - 1)) / stride + 1;
   };
   const tf::TensorShape y{x.dim_size(0), side(1), side(2), filter.dim_size(3)};
@@ -102,11 +106,40 @@ TEST_F(ConvolutionOps, GiveTensorFlowsNumbers) {
                   << fmt::format("{} {} {} stride {} {} {}", kOurs[kind], tf::DataTypeString(type),
                                  filter.DebugString(), stride, padding, x.DebugString());
             }
-  // 3x3 of 48 and 272 channels; 1x1 of all, in bfloat16 y of an even number of channels.
+  // 3x3 and 5x5 of 48 and 272 channels; 1x1 of all, in bfloat16 y of an even number of channels.
   const bool pairs = convolutions::convolution_loops()->multiply_pairs;
-  EXPECT_EQ(calls[kForward], 4 + 12 + pairs * 8);
-  EXPECT_EQ(calls[kInputGradient], 4 + 6 + pairs * 6);
+  EXPECT_EQ(calls[kForward], 8 + 12 + pairs * 8);
+  // And all with stride 2.
+  EXPECT_EQ(calls[kInputGradient], 8 + 6 + 30 + pairs * (6 + 30));
   EXPECT_GE(calls[kFilterGradient], 60);
+}
+
+// Explicit paddings, also uneven ones: each of the algorithms.
+TEST_F(ConvolutionOps, PadAsTheyAreTold) {
+  int calls[3] = {};
+  for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16})
+    for (const auto& [filter, paddings] :
+         std::vector<std::pair<tf::TensorShape, std::vector<int64_t>>>{{{3, 3, 48, 32}, {1, 1, 1, 1}},
+                                                                       {{3, 3, 48, 32}, {0, 2, 1, 0}},
+                                                                       {{5, 5, 19, 32}, {4, 0, 2, 3}},
+                                                                       {{7, 7, 3, 64}, {3, 3, 3, 3}},
+                                                                       {{1, 1, 48, 32}, {0, 0, 0, 0}},
+                                                                       {{1, 7, 48, 32}, {0, 0, 5, 6}}})
+      for (const int64_t stride : {1, 2, 3})
+        for (const Kind kind : kKinds) {
+          Call call{kind, type, stride, "EXPLICIT"};
+          call.paddings = paddings;
+          if (!is_fast(call, filter)) continue;
+          ++calls[kind];
+          const auto results = both(call, feeds_of(call, {2, 9, 14, filter.dim_size(2)}, filter));
+          ASSERT_EQ(results.size(), 2);
+          EXPECT_LE(relative_difference(results[0], results[1]), tolerance(type))
+              << fmt::format("{} {} {} stride {} padded by {}", kOurs[kind], tf::DataTypeString(type),
+                             filter.DebugString(), stride, fmt::join(paddings, ","));
+        }
+  EXPECT_GE(calls[kForward], 2 + 3);
+  EXPECT_GE(calls[kInputGradient], 2 + 11);
+  EXPECT_GE(calls[kFilterGradient], 18);
 }
 
 // The pixels that a stride reads, of TensorFlow's whole gradient, which is 0 elsewhere.

@@ -22,15 +22,16 @@ using tf::Output;
 
 constexpr size_t kSteps = 6;
 
-// A small network: 3x3 and 1x1 convolutions with stride 1 and 2, one of them in groups, with batch norm or a bias, and
-// depthwise ones.
+// A small network: 3x3 and 1x1 convolutions with stride 1 and 2, one of them in groups, one of a padded image, with
+// batch norm or a bias, and depthwise ones.
 Output logits_of(const Scope& s, Output x, ModeKeys mode) {
   const layers::Normalizer norm =
       layers::batch_normalizer({.decay = 0.5f, .scale = true, .is_training = mode == ModeKeys::TRAIN, .fused = true});
   x = layers::conv2d(s, x, 32, 3, "a", {.normalizer = norm});
   const Output skip = layers::conv2d(s, x, 48, 1, "skip", {.stride = 2, .activation = nullptr, .normalizer = norm});
   x = layers::conv2d(s, x, 16, 1, "b", {.normalizer = norm});
-  x = layers::conv2d(s, x, 16, 3, "c", {.stride = 2});
+  x = layers::pad2d(s, x, {1, 1, 1, 1}, "c/Pad");
+  x = layers::conv2d(s, x, 16, 3, "c", {.stride = 2, .padding = layers::Padding::kValid});
   x = layers::conv2d(s, x, 48, 3, "d", {.activation = layers::relu6});
   x = ops::AddV2(s, x, skip);
   x = ops::AddV2(s, x, layers::conv2d(s, x, 48, 3, "grouped", {.groups = 12, .activation = nullptr}));

@@ -71,8 +71,10 @@ tf::GraphDef convolution(const Layer& layer) {
   tf::GraphDef graph;
   s.graph()->ToGraphDef(&graph);
   for (tf::NodeDef& node : *graph.mutable_node())  // TensorFlow's C++ gradients forget it
-    if (node.op().rfind("Conv2DBackprop", 0) == 0)
+    if (node.op().rfind("Conv2DBackprop", 0) == 0) {
       tf::SetAttrValue(std::vector<int64_t>{1, d, d, 1}, &(*node.mutable_attr())["dilations"]);
+      tf::SetAttrValue(pads, &(*node.mutable_attr())["explicit_paddings"]);
+    }
   return graph;
 }
 
@@ -109,7 +111,7 @@ TEST_F(FastConvolutions, TakeTheirGradientsAlong) {
 
 TEST_F(FastConvolutions, AreOftenTheFiltersGradientAlone) {
   for (const Layer& layer :
-       std::vector<Layer>{{{3, 3, 16, 16}, 2}, {{5, 5, 16, 16}}, {{3, 1, 16, 16}}, {{1, 7, 3, 64}}, {{7, 7, 3, 64}, 3}})
+       std::vector<Layer>{{{3, 3, 15, 32}, 2}, {{5, 5, 17, 16}}, {{3, 1, 16, 16}}, {{1, 7, 3, 64}}, {{7, 7, 3, 64}, 3}})
     for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
       Layer typed = layer;
       typed.type = type;
@@ -126,7 +128,36 @@ TEST_F(FastConvolutions, AreOftenTheFiltersGradientAlone) {
   EXPECT_EQ(count_of(graph, "MoxConvolutionFilterGradient"), has_matrices() ? 0 : 1);
 }
 
-// 1x1: the convolution from 16 channels and filters on, its input's gradient with stride 1, the filter's as of other
+// Of 16 channels and filters on; in bfloat16 an odd number of filters has no pairs.
+TEST_F(FastConvolutions, AreBothGradientsWithAStride) {
+  for (const auto& [layer, in_bfloat16] : std::vector<std::pair<Layer, int>>{
+           {{{3, 3, 16, 16}, 2}, 2}, {{{5, 3, 17, 32}, 3, "VALID"}, 2}, {{{2, 2, 64, 21}, 2}, 1}})
+    for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
+      Layer typed = layer;
+      typed.type = type;
+      tf::GraphDef graph = convolution(typed);
+      const int wanted = type == tf::DT_FLOAT ? 2 : has_pairs() && !has_matrices() ? in_bfloat16 : 0;
+      EXPECT_EQ(make_convolutions_fast(&graph), wanted);
+      EXPECT_EQ(count_of(graph, "MoxConvolutionFilterGradient"), wanted > 0);
+      EXPECT_EQ(count_of(graph, "MoxConvolutionInputGradient"), wanted > 1);
+      EXPECT_EQ(node_of(graph, "conv").op(), "Conv2D");
+    }
+}
+
+TEST_F(FastConvolutions, PadAsTheyAreTold) {
+  const Layer layer{.filter = {3, 3, 16, 32}, .padding = "EXPLICIT"};
+  tf::GraphDef graph = convolution(layer);
+  EXPECT_EQ(make_convolutions_fast(&graph), 3);
+  for (const tf::NodeDef& node : graph.node())
+    if (node.op().rfind("MoxConvolution", 0) == 0) {
+      EXPECT_EQ(node.attr().at("padding").s(), "EXPLICIT");
+      const auto& paddings = node.attr().at("explicit_paddings").list().i();
+      EXPECT_EQ((std::vector<int64_t>(paddings.begin(), paddings.end())),
+                (std::vector<int64_t>{0, 0, 1, 1, 1, 1, 0, 0}));
+    }
+}
+
+// 1x1: the convolution from 16 channels and filters on, its input's gradient, the filter's as of other
 // sizes. In bfloat16 with pairs, of channels or of filters: an odd number has none.
 TEST_F(FastConvolutions, TakeThoseOfOnePixel) {
   struct Wanted {
@@ -135,8 +166,8 @@ TEST_F(FastConvolutions, TakeThoseOfOnePixel) {
   };
   const std::string forward = "MoxConvolution", dx = "MoxConvolutionInputGradient", dw = "MoxConvolutionFilterGradient";
   for (const Wanted& wanted : std::vector<Wanted>{{{{1, 1, 16, 32}}, {forward, dx, dw}, {forward, dx, dw}},
-                                                  {{{1, 1, 16, 32}, 2}, {forward, dw}, {forward, dw}},
-                                                  {{{1, 1, 19, 16}, 2, "VALID"}, {forward, dw}, {dw}},
+                                                  {{{1, 1, 16, 32}, 2}, {forward, dx, dw}, {forward, dx, dw}},
+                                                  {{{1, 1, 19, 16}, 2, "VALID"}, {forward, dx, dw}, {dx, dw}},
                                                   {{{1, 1, 19, 24}}, {forward, dx, dw}, {dx, dw}},
                                                   {{{1, 1, 16, 19}}, {forward, dx}, {forward}},
                                                   {{{1, 1, 17, 19}}, {forward, dx}, {}}})
@@ -174,7 +205,7 @@ TEST_F(FastConvolutions, OthersStay) {
       {"in groups", {.groups = 2}},
       {"1x1 in groups", {.filter = {1, 1, 16, 32}, .groups = 4}},
       {"NCHW", {.format = "NCHW"}},
-      {"EXPLICIT", {.padding = "EXPLICIT"}},
+      {"padded by more than the filter", {.filter = {1, 1, 16, 32}, .padding = "EXPLICIT"}},
       {"float16", {.type = tf::DT_HALF}},
       {"float64", {.type = tf::DT_DOUBLE}},
       {"1x1 in float16", {.filter = {1, 1, 16, 16}, .type = tf::DT_HALF}}};
