@@ -5,6 +5,7 @@
 
 #include "graph/graph_state.h"
 #include "moxing/error.h"
+#include "run/convolution_gradients.h"
 #include "run/model_checks.h"
 #include "tensorflow/cc/framework/gradients.h"
 #include "tensorflow/cc/ops/standard_ops.h"
@@ -71,9 +72,13 @@ TrainBuilder::Gradients TrainBuilder::gradients(const Scope& scope, const tf::Ou
   std::vector<tf::Output> handles, results;
   for (const Variable& v : variables) handles.push_back(v.handle);
   const tf::Scope s = scope.NewSubScope("gradients");
-  if (!handles.empty())
-    throw_if_error(tf::AddSymbolicGradients(s, {scaled(s, loss)}, handles, &results),
+  if (!handles.empty()) {
+    const tf::Output start = scaled(s, loss);
+    const int first = s.graph()->num_node_ids();
+    throw_if_error(tf::AddSymbolicGradients(s, {start}, handles, &results),
                    "computing the gradients of the loss '" + loss.name() + "'");
+    complete_convolution_gradients(s.graph(), first);
+  }
   Gradients found;
   for (size_t i = 0; i < results.size(); ++i) {
     if (!results[i].node()) continue;
