@@ -50,7 +50,7 @@ struct MapOptions {
   int64_t parallel = 0;                      // > 0: that many elements at once
   bool deterministic = true;                 // keep the order when elements are made in parallel
   // The body's operations run one after the other in the thread that asks for the element, not on a pool of threads:
-  // for a few cheap ones, which handing over would cost as much as. Not with `parallel`; the body has no control flow.
+  // faster where they are few and cheap. Not with `parallel`; the body has no control flow.
   bool in_asking_thread = false;
 };
 // What `body` makes of each element.

@@ -168,15 +168,21 @@ struct Task {
     finish_between(end);
   }
 
-  void compute_part(int64_t part, int64_t k0, int64_t k1, float* scratch) const {
+  // Calls work(begin, end) for the rows of a part, those that are computed at once: as they are told, whoever tells
+  // them, since sums that are made of them are grouped so.
+  template <typename Work>
+  void for_rows(int64_t part, const Work& work) const {
     const int64_t first = rows.begin(part), last = rows.begin(part + 1), most = rows_at_once();
     if (first == last) return;
     const int64_t calls = (last - first + most - 1) / most, step = round_up((last - first + calls - 1) / calls, kUnit);
-    for (int64_t r = first; r < last; r += step) {
-      const int64_t end = std::min(r + step, last);
-      const T* made = compute(r, end, k0, k1, scratch);
-      if (done.call && k1 - k0 == columns) done.call(part, r, end, made);
-    }
+    for (int64_t r = first; r < last; r += step) work(r, std::min(r + step, last));
+  }
+
+  void compute_part(int64_t part, int64_t k0, int64_t k1, float* scratch) const {
+    for_rows(part, [&](int64_t begin, int64_t end) {
+      const T* made = compute(begin, end, k0, k1, scratch);
+      if (done.call && k1 - k0 == columns) done.call(part, begin, end, made);
+    });
   }
 
   void run() const {
@@ -191,7 +197,10 @@ struct Task {
       compute_part(block / by_columns, panels * column / by_columns * panel,
                    std::min(columns, panels * (column + 1) / by_columns * panel), scratch + worker * each);
     });
-    if (by_columns > 1) call_for_parts(done, rows, y, columns, on);
+    if (by_columns == 1 || !done.call) return;
+    on.run(rows.parts, [&](int64_t part) {
+      for_rows(part, [&](int64_t begin, int64_t end) { done.call(part, begin, end, y + begin * columns); });
+    });
   }
 };
 

@@ -220,14 +220,22 @@ struct Task {
     }
   }
 
-  void compute_part(int64_t part, int64_t first_panel, int64_t last_panel, float* scratch) const {
+  // Calls work(first, last) for the lines of positions of a part, those that are computed at once: as they are told,
+  // whoever tells them, since sums that are made of them are grouped so.
+  template <typename Work>
+  void for_lines(int64_t part, const Work& work) const {
     const int64_t begin = line_of(parts.begin(part) / c.width), end = line_of(parts.begin(part + 1) / c.width),
                   calls = (end - begin + most_lines() - 1) / most_lines();
+    for (int64_t call = 0; call < calls; ++call)
+      work(begin + (end - begin) * call / calls, begin + (end - begin) * (call + 1) / calls);
+  }
+
+  void compute_part(int64_t part, int64_t first_panel, int64_t last_panel, float* scratch) const {
     float* sums = scratch + left_size();
-    for (int64_t call = 0; call < calls; ++call) {
+    for_lines(part, [&](int64_t first, int64_t last) {
       auto* windows = reinterpret_cast<Element*>(scratch);
-      Lines<T> lines{begin + (end - begin) * call / calls, begin + (end - begin) * (call + 1) / calls, windows,
-                     reinterpret_cast<T*>(sums + sums_size()), done.call && last_panel - first_panel == panels()};
+      Lines<T> lines{first, last, windows, reinterpret_cast<T*>(sums + sums_size()),
+                     done.call && last_panel - first_panel == panels()};
       const int64_t first_row = input_line(lines.first) * c.width, last_row = input_line(lines.last) * c.width;
       if (dx) lines.to = dx + first_row * c.channels;
       gather(lines.first, lines.last, windows);
@@ -237,7 +245,7 @@ struct Task {
           give(phase, p, lines, sums);
         }
       if (lines.are_told) done.call(part, first_row, last_row, lines.to);
-    }
+    });
   }
 
   void run() const {
@@ -250,7 +258,13 @@ struct Task {
       compute_part(block / by_columns, panels() * column / by_columns, panels() * (column + 1) / by_columns,
                    scratch + worker * each);
     });
-    if (by_columns > 1) call_for_parts(done, parts, dx, c.channels, on);
+    if (by_columns == 1 || !done.call) return;
+    on.run(parts.parts, [&](int64_t part) {
+      for_lines(part, [&](int64_t first, int64_t last) {
+        const int64_t first_row = input_line(first) * c.width;
+        done.call(part, first_row, input_line(last) * c.width, dx + first_row * c.channels);
+      });
+    });
   }
 
   void pack(const T* filter) {

@@ -73,6 +73,53 @@ int64_t channels_of_source(const tensorflow::NodeDef& node, int port) {
   return -1;
 }
 
+// The numbers of a Const of int32 or int64; none of another node.
+std::vector<int64_t> constant(const NodeIndex& index, const std::string& tensor) {
+  const auto found = index.find(node_of(tensor));
+  tensorflow::Tensor value;
+  std::vector<int64_t> numbers;
+  if (found == index.end() || found->second->op() != "Const" ||
+      !value.FromProto(found->second->attr().at("value").tensor()))
+    return numbers;
+  for (int64_t i = 0; i < value.NumElements(); ++i)
+    if (value.dtype() == tensorflow::DT_INT32)
+      numbers.push_back(value.flat<int32_t>()(i));
+    else if (value.dtype() == tensorflow::DT_INT64)
+      numbers.push_back(value.flat<int64_t>()(i));
+  return numbers;
+}
+
+// What changes an image's channels by constants: paddings, a size, an order. `of`: the channels of an input.
+template <typename Of>
+int64_t channels_of_changed(const NodeIndex& index, const tensorflow::NodeDef& node, const Of& of) {
+  if (is_one_of(node.op(), {"Pad", "PadV2", "MirrorPad"})) {
+    const std::vector<int64_t> paddings = constant(index, node.input(1));
+    return paddings.size() == 8 && of(0) >= 0 ? of(0) + paddings[6] + paddings[7] : -1;
+  }
+  if (node.op() == "Slice") {
+    const std::vector<int64_t> begin = constant(index, node.input(1)), size = constant(index, node.input(2));
+    if (size.size() != 4) return -1;
+    if (size[3] >= 0) return size[3];
+    return begin.size() == 4 && of(0) >= 0 ? of(0) - begin[3] : -1;
+  }
+  if (node.op() == "Reshape") {
+    const std::vector<int64_t> shape = constant(index, node.input(1));
+    return shape.size() == 4 ? shape[3] : -1;
+  }
+  const int last = node.op() == "ConcatV2" ? static_cast<int>(node.attr().at("N").i()) : 0;
+  if (last == 0) return -1;
+  const std::vector<int64_t> axis = constant(index, node.input(last));
+  if (axis.size() != 1) return -1;
+  if (axis[0] != 3 && axis[0] != -1) return of(0);
+  int64_t sum = 0;
+  for (int i = 0; i < last; ++i) {
+    const int64_t channels = of(i);
+    if (channels < 0) return -1;
+    sum += channels;
+  }
+  return sum;
+}
+
 int64_t channels_at(const NodeIndex& index, const std::string& image, int depth) {
   constexpr int kDeep = 16;  // sums have two ways back
   const TensorRef at = parse_tensor(image);
@@ -87,6 +134,8 @@ int64_t channels_at(const NodeIndex& index, const std::string& image, int depth)
   if (keeps_channels(node.op())) return is_nhwc(node) ? of(0) : -1;
   if (is_one_of(node.op(), {"Add", "AddV2", "Sub", "Mul", "Maximum", "RealDiv"})) return std::max(of(0), of(1));
   if (node.op() == "AddN") return of(0);
+  if (is_one_of(node.op(), {"Pad", "PadV2", "MirrorPad", "Slice", "Reshape", "ConcatV2"}))
+    return channels_of_changed(index, node, of);
   return channels_of_source(node, at.port);
 }
 

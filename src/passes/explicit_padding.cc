@@ -122,7 +122,7 @@ class Paddings {
     const std::optional<Numbers> from = numbers(padded), to = numbers(slice.input(2));
     if (pad && pad->op() == "Pad") {
       if (are_sizes_of(slice.input(2), pad->input(0))) all = numbers(pad->input(1)).value_or(Numbers{});
-    } else if (from && to && from->size() == 4 && to->size() == 4) {
+    } else if (from && to && from->size() == 4 && to->size() == 4 && std::ranges::min(*to) >= 0) {
       for (int i = 0; i < 4; ++i) {
         all.push_back((*begin)[i]);
         all.push_back((*from)[i] - (*to)[i] - (*begin)[i]);

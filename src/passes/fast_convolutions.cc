@@ -1,5 +1,6 @@
 #include "passes/fast_convolutions.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,8 +46,11 @@ convolutions::Direction direction_of(const tf::NodeDef& node) {
                                             : convolutions::Direction::kFilterGradient;
 }
 
+// The channels of an image that are not seen from the nodes before it; -1: not known.
+using FurtherChannels = std::function<int64_t(const std::string& image)>;
+
 // Whether the image is seen to have more channels than the filter. The gradient of the input has the image's sizes.
-bool is_in_groups(const NodeIndex& index, const tf::NodeDef& node, int64_t channels) {
+bool is_in_groups(const NodeIndex& index, const FurtherChannels& further, const tf::NodeDef& node, int64_t channels) {
   std::string image = node.input(0);
   if (node.op() == "Conv2DBackpropInput") {
     const auto sizes = index.find(node_of(image));
@@ -57,11 +61,12 @@ bool is_in_groups(const NodeIndex& index, const tf::NodeDef& node, int64_t chann
     if (!is_one_of(of.op(), {"Shape", "ShapeN"})) return false;
     image = of.input(of.op() == "ShapeN" ? parse_tensor(image).port : 0);
   }
-  const int64_t seen = channels_of(index, image);
+  int64_t seen = channels_of(index, image);
+  if (seen < 0 && further) seen = further(image);
   return seen >= 0 && seen != channels;
 }
 
-bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
+bool is_fast(const NodeIndex& index, const FurtherChannels& further, const tf::NodeDef& node) {
   if (!fast_kind(node) || !is_plain_but_for_paddings(node)) return false;
   const std::optional<ExplicitPaddings> paddings = explicit_paddings_of(node);
   if (!is_plain_convolution(node) && (is_depthwise(node) || !paddings)) return false;
@@ -73,7 +78,7 @@ bool is_fast(const NodeIndex& index, const tf::NodeDef& node) {
   if (is_depthwise(node))
     return filter[0] == filter[1] && filter[3] == 1 &&
            convolutions::is_fast({.channels = filter[2], .size = filter[0], .stride = stride});
-  if (is_in_groups(index, node, filter[2])) return false;
+  if (is_in_groups(index, further, node, filter[2])) return false;
   // Matrix instructions of bfloat16 are faster than any product of float32.
   if (type == tf::DT_BFLOAT16 && tf::port::TestCPUFeature(tf::port::AMX_BF16)) return false;
   const convolutions::Convolution convolution{.channels = filter[2],
@@ -185,15 +190,22 @@ void become_fast(const tf::NodeDef convolution, const Followers& followers, tf::
 
 }  // namespace
 
-bool becomes_fast(const NodeIndex& index, const tf::NodeDef& node) { return is_on() && is_fast(index, node); }
+bool becomes_fast(const NodeIndex& index, const tf::NodeDef& node) { return is_on() && is_fast(index, {}, node); }
 
 int make_convolutions_fast(tf::GraphDef* graph) {
   if (!is_on()) return 0;
   std::vector<tf::NodeDef*> fast;
   {
     const NodeIndex index = index_nodes(*graph);
+    std::unique_ptr<GraphShapes> shapes;  // takes its time: only where it is needed
+    const FurtherChannels further = [&](const std::string& image) {
+      if (!shapes) shapes = std::make_unique<GraphShapes>(*graph);
+      const std::vector<int64_t> shape = shapes->of(image);
+      return shape.size() == 4 ? shape[3] : -1;
+    };
+    // What was left behind is for who asks for it by name, and keeps its mark.
     for (tf::NodeDef& node : *graph->mutable_node())
-      if (is_fast(index, node)) fast.push_back(&node);
+      if (joined_by(node).empty() && is_fast(index, further, node)) fast.push_back(&node);
   }
   Readers readers(graph);
   std::vector<Followers> followers;

@@ -43,6 +43,7 @@ TEST_F(PointwiseRows, AreToldOfOnceInOrderWhenTheyAreThere) {
                                                {1, 7, 7, 48, 304, 1, 1},
                                                {1, 7, 7, 48, 299, 1, 1},
                                                {2, 14, 14, 100, 33, 1, 1},  // four parts: in parts of filters, or not
+                                               {4, 13, 12, 64, 96, 1, 1},   // and parts of several pieces
                                                {3, 23, 21, 64, 40, 1, 1, 2},
                                                {3, 61, 67, 24, 40, 1, 1},
                                                {1, 1229, 5, 17, 16, 1, 1},

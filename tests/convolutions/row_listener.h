@@ -31,6 +31,7 @@ class Listener {
       std::memcpy(seen_.data() + begin * columns_, result_.data() + begin * columns_,
                   (end - begin) * columns_ * sizeof(T));
       at.next = end;
+      at.ends.push_back(end);
     }
     ++calls_;
     at.busy = false;
@@ -46,10 +47,18 @@ class Listener {
     EXPECT_GE(calls_, parts_.parts) << name;
   }
 
+  // Where what it was told of at once ended.
+  std::vector<int64_t> ends() const {
+    std::vector<int64_t> all;
+    for (const Part& part : parts_at_) all.insert(all.end(), part.ends.begin(), part.ends.end());
+    return all;
+  }
+
  private:
   struct Part {
     std::atomic<bool> busy{false};
     int64_t next = 0;
+    std::vector<int64_t> ends;
   };
   const RowParts parts_;
   const int64_t columns_;
@@ -59,13 +68,15 @@ class Listener {
   std::atomic<int64_t> wrong_parts_{0}, at_once_{0}, out_of_order_{0}, calls_{0};
 };
 
-// With rows told of and without, and with what is fetched ahead, the bits are the same.
+// With rows told of and without, and with what is fetched ahead, the bits are the same. Rows are told of in the same
+// pieces whatever the threads: sums over them are grouped so.
 template <typename T>
 void expect_told(const Data<T>& data, Direction direction, Algorithm algorithm, const LoopsOf& of) {
   const Epilogue epilogue{data.bias.data(), -0.5f, 6};
   const Guarded<T> without = compute_pointwise(direction, data, *of.loops, {2, epilogue, {}, algorithm});
   const RowParts parts = direction == Direction::kForward ? parts_of_output(data.c) : parts_of_input(data.c);
   Guarded<T> beside(without.size()), other(without.size());
+  std::vector<int64_t> ends;
   for (const int64_t threads : {1, 2, 3, 7})
     for (const int reads : {0, 1, 3}) {
       Guarded<T> to(without.size());
@@ -78,6 +89,8 @@ void expect_told(const Data<T>& data, Direction direction, Algorithm algorithm, 
                                std::to_string(static_cast<int>(algorithm)) + ", " + std::to_string(threads) +
                                " threads, reads " + std::to_string(reads);
       listener.expect_all(name);
+      if (ends.empty()) ends = listener.ends();
+      EXPECT_EQ(listener.ends(), ends) << name;
       EXPECT_TRUE(to.same_bits(without)) << name;
     }
 }

@@ -320,6 +320,28 @@ TEST_F(ExplicitPadding, OthersStay) {
   EXPECT_EQ(graph.SerializeAsString(), before);
 }
 
+// Of constant sizes to its end, as -1 says it.
+TEST_F(ExplicitPadding, ASliceToTheEndStays) {
+  tf::GraphDef graph = padded({});
+  tf::NodeDef* slice = find(&graph, inputs_of(&graph, "dx")[0]);
+  slice->set_input(1, add_constant(&graph, "begin", {0, 1, 1, 0}));
+  slice->set_input(2, add_constant(&graph, "size", {2, -1, -1, 16}));
+  find_kind(&graph, "Conv2DBackpropInput")->set_input(0, add_constant(&graph, "sizes", {2, 11, 14, 16}));
+  pad_in_convolutions(&graph);
+  EXPECT_EQ(find(&graph, inputs_of(&graph, "dx")[0])->op(), "Slice");
+  EXPECT_EQ(joined_by(*find_kind(&graph, "Conv2DBackpropInput")), "");
+}
+
+// Fed, it would be ignored: passes that follow let it keep its mark, by which it is refused.
+TEST_F(ExplicitPadding, TheGradientThatWasLeftBehindStaysSo) {
+  tf::GraphDef graph = padded({});
+  const std::string whole = find_kind(&graph, "Conv2DBackpropInput")->name();
+  ASSERT_GT(pad_in_convolutions(&graph), 0);
+  EXPECT_EQ(make_convolutions_fast(&graph), 2);  // both gradients
+  EXPECT_EQ(find(&graph, whole)->op(), "Conv2DBackpropInput");
+  EXPECT_EQ(joined_by(*find(&graph, whole)), kSwitch);
+}
+
 // What the nodes that go waited for, the others wait for.
 TEST_F(ExplicitPadding, WaitsForWhatWasWaitedFor) {
   tf::GraphDef graph = padded({});

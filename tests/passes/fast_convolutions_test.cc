@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "passes/convolution_layers.h"
@@ -145,6 +146,64 @@ TEST_F(FastConvolutions, OthersStay) {
   // The filter's gradient says its sizes itself, by the placeholder's shape: not known either.
   tf::GraphDef unknown = convolution({.known_filter = false});
   EXPECT_EQ(make_convolutions_fast(&unknown), 0);
+}
+
+// An image of 32 channels behind each of these; the convolution's filter has as many, or half as many in two groups.
+TEST_F(FastConvolutions, SeeTheChannelsOfAChangedImage) {
+  using Change = std::function<Output(const Scope& s, const Output& x)>;  // of an image of 32 channels
+  const auto numbers = [](const Scope& s, const std::vector<int>& values) {
+    tf::Tensor tensor(tf::DT_INT32, {static_cast<int64_t>(values.size())});
+    std::copy(values.begin(), values.end(), tensor.flat<int>().data());
+    return Output(ops::Const(s, tf::Input::Initializer(tensor)));
+  };
+  const std::vector<std::pair<const char*, Change>> changes = {
+      {"Pad",
+       [](const Scope& s, const Output& x) -> Output {
+         return ops::Pad(s, x, {{0, 0}, {1, 1}, {1, 1}, {0, 0}});
+       }},
+      {"Pad of channels",
+       [&](const Scope& s, const Output& x) -> Output {
+         const Output half = ops::Slice(s, x, {0, 0, 0, 0}, {-1, -1, -1, 16});
+         return ops::Pad(s, half, {{0, 0}, {0, 0}, {0, 0}, {8, 8}});
+       }},
+      {"MirrorPad",
+       [](const Scope& s, const Output& x) -> Output {
+         return ops::MirrorPad(s, x, {{0, 0}, {1, 1}, {1, 1}, {0, 0}}, "REFLECT");
+       }},
+      {"ConcatV2 of channels",
+       [](const Scope& s, const Output& x) -> Output {
+         const Output half = ops::Slice(s, x, {0, 0, 0, 16}, {-1, -1, -1, -1});
+         return ops::Concat(s, {half, half}, 3);
+       }},
+      {"ConcatV2 of images",
+       [](const Scope& s, const Output& x) -> Output {
+         return ops::Concat(s, {x, x}, 0);
+       }},
+      {"a shuffle",
+       [&](const Scope& s, const Output& x) -> Output {
+         const Output apart = ops::Reshape(s, x, numbers(s, {2, 9, 12, 2, 16}));
+         return ops::Reshape(s, ops::Transpose(s, apart, {0, 1, 2, 4, 3}), numbers(s, {2, 9, 12, 32}));
+       }},
+      {"Transpose",
+       [](const Scope& s, const Output& x) -> Output {
+         return ops::Transpose(s, ops::Transpose(s, x, {0, 3, 1, 2}), {0, 2, 3, 1});
+       }},
+      {"StridedSlice", [&](const Scope& s, const Output& x) -> Output {
+         const Output twice = ops::Concat(s, {x, x}, 3);
+         return ops::StridedSlice(s, twice, numbers(s, {0, 0, 0, 32}), numbers(s, {2, 9, 12, 64}),
+                                  numbers(s, {1, 1, 1, 1}));
+       }}};
+  for (const auto& [name, change] : changes)
+    for (const int64_t groups : {1, 2}) {
+      const Scope s = Scope::new_root();
+      const Output x = change(s, ops::Const(s, tf::Input::Initializer(random_tensor({2, 9, 12, 32}, 1)))),
+                   w = s.get_variable("w", {3, 3, 32 / groups, 64});
+      ops::Conv2D(s.WithOpName("conv"), x, w, {1, 1, 1, 1}, "SAME");
+      check(s, name);
+      tf::GraphDef graph;
+      s.graph()->ToGraphDef(&graph);
+      EXPECT_EQ(make_convolutions_fast(&graph), groups == 1) << name << " in " << groups;
+    }
 }
 
 TEST_F(FastConvolutions, StayWhereTheEnvironmentSaysSo) {
