@@ -131,6 +131,10 @@ int64_t channels_at(const NodeIndex& index, const std::string& image, int depth)
     const std::vector<int64_t> filter = is_nhwc(node) ? shape_of_filter(index, node.input(1)) : std::vector<int64_t>();
     return filter.size() == 4 ? filter[3] : -1;
   }
+  if (node.op() == "DepthwiseConv2dNative") {
+    const std::vector<int64_t> filter = is_nhwc(node) ? shape_of_filter(index, node.input(1)) : std::vector<int64_t>();
+    return filter.size() == 4 && filter[2] >= 0 && filter[3] >= 0 ? filter[2] * filter[3] : -1;
+  }
   if (keeps_channels(node.op())) return is_nhwc(node) ? of(0) : -1;
   if (is_one_of(node.op(), {"Add", "AddV2", "Sub", "Mul", "Maximum", "RealDiv"})) return std::max(of(0), of(1));
   if (node.op() == "AddN") return of(0);
