@@ -51,6 +51,20 @@ void set_paddings(const ExplicitPaddings& p, tensorflow::NodeDef* node) {
                            &attr["explicit_paddings"]);
 }
 
+std::optional<std::vector<int64_t>> int_constants(const tensorflow::NodeDef* node) {
+  tensorflow::Tensor value;
+  if (!node || node->op() != "Const" || !value.FromProto(node->attr().at("value").tensor())) return std::nullopt;
+  std::vector<int64_t> numbers;
+  for (int64_t i = 0; i < value.NumElements(); ++i)
+    if (value.dtype() == tensorflow::DT_INT32)
+      numbers.push_back(value.flat<int32_t>()(i));
+    else if (value.dtype() == tensorflow::DT_INT64)
+      numbers.push_back(value.flat<int64_t>()(i));
+    else
+      return std::nullopt;
+  return numbers;
+}
+
 namespace {
 
 // Whose result has the channels of input 0.
@@ -73,20 +87,10 @@ int64_t channels_of_source(const tensorflow::NodeDef& node, int port) {
   return -1;
 }
 
-// The numbers of a Const of int32 or int64; none of another node.
+// Nothing where they are not known.
 std::vector<int64_t> constant(const NodeIndex& index, const std::string& tensor) {
   const auto found = index.find(node_of(tensor));
-  tensorflow::Tensor value;
-  std::vector<int64_t> numbers;
-  if (found == index.end() || found->second->op() != "Const" ||
-      !value.FromProto(found->second->attr().at("value").tensor()))
-    return numbers;
-  for (int64_t i = 0; i < value.NumElements(); ++i)
-    if (value.dtype() == tensorflow::DT_INT32)
-      numbers.push_back(value.flat<int32_t>()(i));
-    else if (value.dtype() == tensorflow::DT_INT64)
-      numbers.push_back(value.flat<int64_t>()(i));
-  return numbers;
+  return found == index.end() ? std::vector<int64_t>() : int_constants(found->second).value_or(std::vector<int64_t>());
 }
 
 // What changes an image's channels by constants: paddings, a size, an order. `of`: the channels of an input.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "graph/node_defs.h"
 #include "tensorflow/core/framework/node_def.pb.h"
@@ -30,6 +31,9 @@ struct ExplicitPaddings {
 std::optional<ExplicitPaddings> explicit_paddings_of(const tensorflow::NodeDef& node);
 // EXPLICIT, or VALID where there are none.
 void set_paddings(const ExplicitPaddings& paddings, tensorflow::NodeDef* node);
+
+// The numbers of a Const of int32 or int64; nullopt: of another node, or of none.
+std::optional<std::vector<int64_t>> int_constants(const tensorflow::NodeDef* node);
 
 // The channels of an image, as far as it is seen without looking at all shapes of the graph; -1: not seen. TensorFlow's
 // convolution of an image with n times the filter's channels is one of n groups.

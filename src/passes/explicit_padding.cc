@@ -30,21 +30,6 @@ bool is_float(const tf::NodeDef& node) {
   return is_one_of(tf::DataTypeString(node.attr().at("T").type()), {"float", "bfloat16"});
 }
 
-// A Const's; nullopt: of another node, or no int32 or int64.
-std::optional<Numbers> constants(const tf::NodeDef* node) {
-  tf::Tensor value;
-  if (!node || node->op() != "Const" || !value.FromProto(node->attr().at("value").tensor())) return std::nullopt;
-  Numbers numbers;
-  for (int64_t i = 0; i < value.NumElements(); ++i)
-    if (value.dtype() == tf::DT_INT32)
-      numbers.push_back(value.flat<int32_t>()(i));
-    else if (value.dtype() == tf::DT_INT64)
-      numbers.push_back(value.flat<int64_t>()(i));
-    else
-      return std::nullopt;
-  return numbers;
-}
-
 // What a Pad puts before and after each of four dimensions, as [4, 2].
 std::optional<ExplicitPaddings> paddings_of(const Numbers& p) {
   const bool of_images = p.size() == 8 && p[0] == 0 && p[1] == 0 && p[6] == 0 && p[7] == 0;
@@ -73,7 +58,7 @@ class Paddings {
 
   tf::NodeDef* node(const std::string& tensor) const { return uses_.node(node_of(tensor)); }
 
-  std::optional<Numbers> numbers(const std::string& tensor) const { return constants(node(tensor)); }
+  std::optional<Numbers> numbers(const std::string& tensor) const { return int_constants(node(tensor)); }
 
   // What stands before each dimension: constants, or how gradients of a Pad take them from its paddings, the first
   // column of these as a vector.
@@ -94,7 +79,7 @@ class Paddings {
     if (!pack || pack->op() != "Pack" || pack->attr().at("N").i() != 2 || numbers(pack->input(1)) != Numbers{1})
       return false;
     const tf::NodeDef* rank = node(pack->input(0));
-    return rank && (rank->op() == "Rank" || constants(rank) == Numbers{4});
+    return rank && (rank->op() == "Rank" || int_constants(rank) == Numbers{4});
   }
 
   // The tensor whose shape this is; "" where it is none.
