@@ -8,15 +8,31 @@
 
 namespace mox::convolutions {
 
+namespace {
+
+// to[j][i] = from[i][j] of 4x4 elements.
+using Four = uint32_t __attribute__((vector_size(16)));
+void transpose_four(const void* from, int64_t from_row, void* to, int64_t to_row) {
+  Four r[4];
+  for (int64_t i = 0; i < 4; ++i) std::memcpy(&r[i], static_cast<const uint32_t*>(from) + i * from_row, sizeof(Four));
+  const Four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5),
+             c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  const Four columns[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+                           __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+  for (int64_t i = 0; i < 4; ++i) std::memcpy(static_cast<uint32_t*>(to) + i * to_row, &columns[i], sizeof(Four));
+}
+
+}  // namespace
+
 void transpose(const float* from, int64_t matrices, int64_t rows, int64_t columns, float* to, const Resources& on) {
   constexpr int64_t kBlock = 16;
   const int64_t blocks = rows / kBlock;
   on.run(matrices * blocks, [&](int64_t part) {
     const int64_t r = part % blocks * kBlock, first = part / blocks * rows * columns;
     for (int64_t c = 0; c < columns; c += kBlock)
-      for (int64_t i = 0; i < kBlock; ++i)
-        for (int64_t j = 0; j < kBlock; ++j)
-          to[first + (c + i) * rows + r + j] = from[first + (r + j) * columns + c + i];
+      for (int64_t i = 0; i < kBlock; i += 4)
+        for (int64_t j = 0; j < kBlock; j += 4)
+          transpose_four(from + first + (r + j) * columns + c + i, columns, to + first + (c + i) * rows + r + j, rows);
   });
 }
 
@@ -36,22 +52,6 @@ void copy_window(const Convolution& c, const T* x, int64_t pixel, int64_t filter
 
 template void copy_window(const Convolution&, const float*, int64_t, int64_t, int64_t, int64_t, float*);
 template void copy_window(const Convolution&, const bfloat16_bits*, int64_t, int64_t, int64_t, int64_t, bfloat16_bits*);
-
-namespace {
-
-// to[j][i] = from[i][j] of 4x4 elements.
-using Four = uint32_t __attribute__((vector_size(16)));
-void transpose_four(const void* from, int64_t from_row, void* to, int64_t to_row) {
-  Four r[4];
-  for (int64_t i = 0; i < 4; ++i) std::memcpy(&r[i], static_cast<const uint32_t*>(from) + i * from_row, sizeof(Four));
-  const Four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5),
-             c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-  const Four columns[4] = {__builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
-                           __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
-  for (int64_t i = 0; i < 4; ++i) std::memcpy(static_cast<uint32_t*>(to) + i * to_row, &columns[i], sizeof(Four));
-}
-
-}  // namespace
 
 // A line of so many rows at a time, which stay in the first cache also where rows lie a power of two apart; what is
 // read some lines later is fetched meanwhile, since each row is a stream of its own.
