@@ -93,6 +93,9 @@ void multiply_few_rows(const ConvolutionLoops& loops, const Product& product, co
 
 namespace {
 
+// Numbers of a window's row: to gather fewer takes as long as to multiply them.
+constexpr int64_t kShortRow = 16;
+
 bool is_for_winograd(const Convolution& c) {
   return (c.filter_height == 3 || c.filter_height == 5) && c.filter_width == c.filter_height && c.stride == 1 &&
          c.channels % kLanes == 0 && c.filters % kLanes == 0;
@@ -106,6 +109,10 @@ bool few_rows(const Convolution& c) {
 }
 
 }  // namespace
+
+RowParts parts_of_output(const Convolution& c) {
+  return RowParts(c.batch * c.out_height * c.out_width, has_few_channels(c) ? c.out_width : RowParts::kUnit);
+}
 
 RowParts parts_of_input(const Convolution& c) {
   return RowParts(c.batch * c.height * c.width, c.stride > 1 ? strided_unit(c) : RowParts::kUnit);
@@ -122,15 +129,17 @@ Convolution without_stride(const Convolution& c) {
 
 bool takes_prologue(const Convolution& c) { return is_pointwise(c) && c.stride == 1; }
 
+bool tells_rows_of_output(const Convolution& c) { return is_pointwise(c) || has_few_channels(c); }
+
 bool tells_rows(const Convolution& c) { return is_pointwise(c) || c.stride > 1; }
 
 bool is_fast(Direction direction, const Convolution& c, bool float32) {
-  constexpr int64_t kShortRow = 16;
   if (!convolution_loops()) return false;
   // A graph may say so before a step runs: such a convolution is an error of TensorFlow's operations.
   if (c.stride <= 0 || c.channels <= 0 || c.filters <= 0 || c.filter_height <= 0 || c.filter_width <= 0) return false;
   if (is_for_winograd(c)) return float32 || direction == Direction::kFilterGradient;
   const bool forward = direction == Direction::kForward;
+  if (direction != Direction::kInputGradient && has_few_channels(c)) return true;
   if (direction != Direction::kFilterGradient && (is_pointwise(c) || (!forward && c.stride > 1))) {
     const int64_t depth = forward ? c.channels : c.filters;
     return std::min(c.channels, c.filters) >= kLanes &&
@@ -145,6 +154,7 @@ bool is_fast(Direction direction, const Convolution& c, bool float32) {
 
 Algorithm algorithm_of(const Convolution& c, bool is_packed, bool float32) {
   if (is_pointwise(c) && !(float32 && few_rows(c))) return Algorithm::kPointwise;
+  if (has_few_channels(c)) return Algorithm::kFewChannels;
   if (!is_for_winograd(c)) return Algorithm::kDirect;
   // In units of a pass over the filter, with 400 GFLOP/s and 30 GB/s: few pixels do not pay for more numbers than the
   // filter has, four times as many of 3x3, which are read, and made unless they were made before.
@@ -163,6 +173,7 @@ int64_t packed_size(const Convolution& c, Algorithm algorithm, const Resources& 
 
 template <typename T>
 void pack(const Convolution& c, Algorithm algorithm, const T* filter, float* packed, const Resources& on) {
+  if (algorithm == Algorithm::kFewChannels) return few_channels_pack(c, filter, packed, on);
   if constexpr (std::is_same_v<T, float>) {
     if (algorithm == Algorithm::kWinograd) return winograd_pack(c, filter, packed, on);
     if (algorithm == Algorithm::kDirect) return direct_pack(c, filter, packed, on);
@@ -173,6 +184,7 @@ void pack(const Convolution& c, Algorithm algorithm, const T* filter, float* pac
 template <typename T>
 void convolve(const Convolution& c, Algorithm algorithm, const T* x, const Prologue& prologue, const float* packed,
               const Epilogue& epilogue, T* y, const RowsDone& done, const Resources& on) {
+  if (algorithm == Algorithm::kFewChannels) return few_channels(c, x, packed, epilogue, y, done, on);
   if constexpr (std::is_same_v<T, float>) {
     if (algorithm != Algorithm::kPointwise) {
       const auto compute = algorithm == Algorithm::kWinograd ? winograd : direct;
@@ -196,9 +208,16 @@ void gradient_of_input(const Convolution& c, const T* filter, const T* dy, T* dx
   pointwise_input_gradient(c, filter, dy, dx, done, side, on);
 }
 
+// Of rows that are long enough to be gathered, products of pairs make up for it.
+template <typename T>
+bool pairs_are_faster(const Convolution& c, const Resources& on) {
+  return !std::is_same_v<T, float> && on.loops.multiply_pairs && c.filter_width * c.channels >= kShortRow;
+}
+
 template <typename T>
 void gradient_of_filter(const Convolution& c, const T* x, const Prologue& prologue, const T* dy, float* dfilter,
                         const Resources& on) {
+  if (has_few_channels(c) && !pairs_are_faster<T>(c, on)) return few_channels_filter_gradient(c, x, dy, dfilter, on);
   if (!is_for_winograd(c)) return direct_filter_gradient(c, x, prologue, dy, dfilter, on);
   winograd_filter_gradient(c, x, dy, dfilter, on);
 }

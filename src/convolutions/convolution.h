@@ -25,14 +25,14 @@ struct Convolution {
 enum class Direction { kForward, kInputGradient, kFilterGradient };
 
 // What RowsDone is called with, for what convolve and gradient_of_input give.
-inline RowParts parts_of_output(const Convolution& c) { return RowParts(c.batch * c.out_height * c.out_width); }
+RowParts parts_of_output(const Convolution& c);
 RowParts parts_of_input(const Convolution& c);
 
 // Whether the functions below compute it on this processor, faster than oneDNN does: 3x3 and 5x5 filters with stride 1
-// where channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; 1x1
-// filters, and gradients of inputs with a larger stride of any filter, of kLanes channels and filters at least; and all
-// gradients by filters, a multiple of kLanes or 20 to 256, whose rows are long enough. With bfloat16 images where the
-// processor multiplies bfloat16.
+// where channels and filters are multiples of kLanes, with bfloat16 images only their gradients by the filter; filters
+// of images of four channels at most and their gradients, a multiple of kLanes; 1x1 filters, and gradients of inputs
+// with a larger stride of any filter, of kLanes channels and filters at least; and all gradients by filters, a multiple
+// of kLanes or 20 to 256, whose rows are long enough. With bfloat16 images where the processor multiplies bfloat16.
 bool is_fast(Direction direction, const Convolution& convolution, bool float32);
 
 // Whether an image may be padded so: by less than the filter on each side, so that all windows meet the image.
@@ -50,8 +50,8 @@ struct Resources {
   std::function<float*(int64_t count)> scratch;
 };
 
-// kPointwise: of 1x1 filters; the others are of float32 alone.
-enum class Algorithm { kDirect, kWinograd, kPointwise };
+// kPointwise: of 1x1 filters; kFewChannels: of images of a few; the others are of float32 alone.
+enum class Algorithm { kDirect, kWinograd, kPointwise, kFewChannels };
 
 // The faster one; `is_packed`: the filter is packed once for many calls.
 Algorithm algorithm_of(const Convolution& convolution, bool is_packed, bool float32 = true);
@@ -67,12 +67,17 @@ void pack(const Convolution& convolution, Algorithm algorithm, const T* filter, 
 // Whether convolve and gradient_of_filter take a Prologue: 1x1 filters with stride 1.
 bool takes_prologue(const Convolution& convolution);
 
+// Whether convolve tells of rows while they are in the cache: of 1x1 filters, and of images of few channels.
+bool tells_rows_of_output(const Convolution& convolution);
+
 // Whether gradient_of_input tells of rows while they are in the cache, and dx may be null, its rows only shown: all
 // that is not Winograd's.
 bool tells_rows(const Convolution& convolution);
 
 // Whether what is added at the side may be y itself.
-inline bool adds_in_place(Algorithm algorithm) { return algorithm != Algorithm::kDirect; }
+inline bool adds_in_place(Algorithm algorithm) {
+  return algorithm == Algorithm::kWinograd || algorithm == Algorithm::kPointwise;
+}
 
 // y = clamp(x * filter + bias + side).
 template <typename T>

@@ -69,6 +69,13 @@ using Product = ProductOf<float>;
 // Of bfloat16 numbers, two of the depth in an element (the first in the lower half); sums are float32.
 using PairProduct = ProductOf<uint32_t>;
 
+// The left side of which is windows of an image's lines: its depth is `lines` times `product.depth`, and the left
+// element of line l lies l * line elements behind that of line 0.
+struct WindowProduct {
+  Product product;
+  int64_t lines = 1, line = 0;
+};
+
 // What precedes a convolution, a batch norm: of x it takes clamp(x * scale + shift), a scale and a shift for each
 // channel; of x itself where there is none. In bfloat16 that is rounded.
 struct Prologue {
@@ -124,6 +131,7 @@ struct GroupedLoops;  // convolutions/grouped_loops.h
 struct ConvolutionLoops {
   int64_t columns;  // of a panel
   void (*multiply)(const Product& product);
+  void (*multiply_windows)(const WindowProduct& product);
 
   // Of filter [taps, taps, channels, filters] into panels [frequency][filters / columns][channels][columns], for
   // channels [begin, end). `rotated`: by 180 degrees, as the gradient of the input needs it. frequency_stride: of
@@ -150,6 +158,7 @@ struct ConvolutionLoops {
 
   void (*prepare)(const Prepare<float>& prepare);
   void (*prepare_bfloat16)(const Prepare<bfloat16_bits>& prepare);
+  void (*widen)(const bfloat16_bits* from, int64_t count, float* to);
   void (*finish)(const Finish<float>& finish);
   void (*finish_bfloat16)(const Finish<bfloat16_bits>& finish);
 

@@ -20,28 +20,39 @@ struct Floats {
   static MOX_INLINE Vector add_products(Vector sums, float left, Right right) { return sums + left * right; }
 };
 
-template <typename Kind, int64_t kHeight, int64_t kVectors>
-MOX_INLINE void multiply_block(const ProductOf<typename Kind::Element>& p, int64_t row, int64_t column,
+// Of windows: what is multiplied begins anew in each line of them.
+struct OneLine {
+  static constexpr int64_t lines = 1, line = 0;
+};
+struct Lines {
+  int64_t lines, line;
+};
+
+template <typename Kind, int64_t kHeight, int64_t kVectors, typename Of>
+MOX_INLINE void multiply_block(const ProductOf<typename Kind::Element>& p, const Of& of, int64_t row, int64_t column,
                                const Ahead& next) {
   Vector sums[kHeight][kVectors];
   for (int64_t r = 0; r < kHeight; ++r)
     for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Vector{};
-  const auto* left = p.left + row * p.left_row;
+  const auto* line = p.left + row * p.left_row;
   const auto* right = p.right + column / kColumns * p.right_panel;
   const int64_t left_row = p.left_row;
   const char* ahead = static_cast<const char*>(next.data);
-  for (int64_t d = 0; d < p.depth; ++d) {
-    __builtin_prefetch(ahead, 0, 2);
-    ahead += next.depth;
-    typename Kind::Right b[kVectors];
-    for (int64_t v = 0; v < kVectors; ++v) b[v] = Kind::load_right(right + v * kWidth);
+  for (int64_t l = 0; l < of.lines; ++l, line += of.line) {
+    const auto* left = line;
+    for (int64_t d = 0; d < p.depth; ++d) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += next.depth;
+      typename Kind::Right b[kVectors];
+      for (int64_t v = 0; v < kVectors; ++v) b[v] = Kind::load_right(right + v * kWidth);
 #pragma GCC unroll 16
-    for (int64_t r = 0; r < kHeight; ++r) {
-      const typename Kind::Element a = left[r * left_row];
-      for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Kind::add_products(sums[r][v], a, b[v]);
+      for (int64_t r = 0; r < kHeight; ++r) {
+        const typename Kind::Element a = left[r * left_row];
+        for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = Kind::add_products(sums[r][v], a, b[v]);
+      }
+      left += p.left_depth;
+      right += p.right_depth;
     }
-    left += p.left_depth;
-    right += p.right_depth;
   }
   float* to = p.product + row * p.product_row + column;
   for (int64_t r = 0; r < kHeight; ++r, to += p.product_row)
@@ -49,11 +60,11 @@ MOX_INLINE void multiply_block(const ProductOf<typename Kind::Element>& p, int64
       store(to + v * kWidth, p.add ? load(to + v * kWidth) + sums[r][v] : sums[r][v]);
 }
 
-template <typename Kind, int64_t kVectors, int64_t kHeight = kRows>
-MOX_INLINE void multiply_rows(const ProductOf<typename Kind::Element>& p, int64_t row, int64_t rows, int64_t column,
-                              const Ahead& next) {
-  if (rows == kHeight) return multiply_block<Kind, kHeight, kVectors>(p, row, column, next);
-  if constexpr (kHeight > 1) multiply_rows<Kind, kVectors, kHeight - 1>(p, row, rows, column, next);
+template <typename Kind, int64_t kVectors, int64_t kHeight = kRows, typename Of>
+MOX_INLINE void multiply_rows(const ProductOf<typename Kind::Element>& p, const Of& of, int64_t row, int64_t rows,
+                              int64_t column, const Ahead& next) {
+  if (rows == kHeight) return multiply_block<Kind, kHeight, kVectors>(p, of, row, column, next);
+  if constexpr (kHeight > 1) multiply_rows<Kind, kVectors, kHeight - 1>(p, of, row, rows, column, next);
 }
 
 // For block `block` of a product; a line that is there already when there is nothing left.
@@ -65,8 +76,8 @@ MOX_INLINE Ahead ahead_in(const Ahead (&all)[4], int64_t block, const void* ther
   return {there, 1, 0, 0};
 }
 
-template <typename Kind>
-MOX_INLINE void multiply_any(const ProductOf<typename Kind::Element>& p) {
+template <typename Kind, typename Of>
+MOX_INLINE void multiply_any(const ProductOf<typename Kind::Element>& p, const Of& of) {
   const int64_t groups = (p.rows + kRows - 1) / kRows;  // of about as many rows each: few rows are as dear as many
   int64_t block = 0;
   for (int64_t column = 0; column < p.columns; column += kColumns)
@@ -74,13 +85,14 @@ MOX_INLINE void multiply_any(const ProductOf<typename Kind::Element>& p) {
       const Ahead next = ahead_in(p.ahead, block++, p.left);
       const int64_t row = p.rows * g / groups, rows = p.rows * (g + 1) / groups - row;
       if (p.columns - column > kWidth)
-        multiply_rows<Kind, 2>(p, row, rows, column, next);
+        multiply_rows<Kind, 2>(p, of, row, rows, column, next);
       else
-        multiply_rows<Kind, 1>(p, row, rows, column, next);
+        multiply_rows<Kind, 1>(p, of, row, rows, column, next);
     }
 }
 
-void multiply(const Product& p) { multiply_any<Floats>(p); }
+void multiply(const Product& p) { multiply_any<Floats>(p, OneLine{}); }
+void multiply_windows(const WindowProduct& p) { multiply_any<Floats>(p.product, Lines{p.lines, p.line}); }
 
 // ---- What precedes and what follows a product
 
@@ -115,6 +127,12 @@ MOX_INLINE void prepare_rows(const Prepare<T>& p) {
   }
 }
 
+void widen(const bfloat16_bits* from, int64_t count, float* to) {
+  for_columns(count, [&](int64_t c, auto lanes, auto vectors) MOX_ALWAYS {
+    for (int v = 0; v < vectors.count; ++v) lanes.put(to + c + v * kWidth, lanes.get(from + c + v * kWidth));
+  });
+}
+
 template <typename T>
 MOX_INLINE void finish_rows(const Finish<T>& f) {
   for_columns(f.columns, [&](int64_t c, auto lanes, auto vectors) MOX_ALWAYS {
@@ -135,6 +153,7 @@ MOX_INLINE void finish_rows(const Finish<T>& f) {
 constexpr ConvolutionLoops kLoops = {
     .columns = kColumns,
     .multiply = multiply,
+    .multiply_windows = multiply_windows,
     .transform_filter = transform_filter,
     .filter_of_frequencies = filter_of_frequencies,
     .transform_input = transform_input<float>,
@@ -145,6 +164,7 @@ constexpr ConvolutionLoops kLoops = {
     .grouped = &kGroupedLoops,
     .prepare = [](const Prepare<float>& p) { prepare_rows(p); },
     .prepare_bfloat16 = [](const Prepare<bfloat16_bits>& p) { prepare_rows(p); },
+    .widen = widen,
     .finish = [](const Finish<float>& f) { finish_rows(f); },
     .finish_bfloat16 = [](const Finish<bfloat16_bits>& f) { finish_rows(f); },
 };

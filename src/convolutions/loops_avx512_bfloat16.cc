@@ -21,7 +21,7 @@ struct Pairs {
   }
 };
 
-void multiply_pairs(const PairProduct& p) { multiply_any<Pairs>(p); }
+void multiply_pairs(const PairProduct& p) { multiply_any<Pairs>(p, OneLine{}); }
 
 void interleave(const bfloat16_bits* from, int64_t from_row, int64_t rows, int64_t columns, uint32_t* to,
                 int64_t to_row) {

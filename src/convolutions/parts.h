@@ -93,6 +93,16 @@ template <typename T>
 void direct_filter_gradient(const Convolution& c, const T* x, const Prologue& prologue, const T* dy, float* dfilter,
                             const Resources& on);
 
+// Images of at most four channels, larger filters than 1x1, a multiple of kLanes of them. Packed as for `direct`.
+bool has_few_channels(const Convolution& c);
+template <typename T>
+void few_channels_pack(const Convolution& c, const T* filter, float* packed, const Resources& on);
+template <typename T>
+void few_channels(const Convolution& c, const T* x, const float* packed, const Epilogue& epilogue, T* y,
+                  const RowsDone& done, const Resources& on);
+template <typename T>
+void few_channels_filter_gradient(const Convolution& c, const T* x, const T* dy, float* dfilter, const Resources& on);
+
 // 3x3 and 5x5 filters with stride 1, by Winograd's transforms.
 int64_t winograd_size(const Convolution& c, const Resources& on);
 void winograd_pack(const Convolution& c, const float* filter, float* packed, const Resources& on);

@@ -123,10 +123,11 @@ class Paddings {
            stride_of(node) > 0;
   }
 
-  // Nobody runs it but who asks for it by name: C++'s gradients have one of each image, also of the first.
+  // Nobody runs it but who asks for it by name: C++'s gradients have one of each image, also of the first; it may have
+  // been computed in another type.
   bool is_dead(const tf::NodeDef& node) const {
     if (replaced_.contains(&node)) return true;
-    return (is_one_of(node.op(), {"Shape", "Conv2DBackpropInput", "Slice"}) || !joined_by(node).empty()) &&
+    return (is_one_of(node.op(), {"Shape", "Conv2DBackpropInput", "Cast", "Slice"}) || !joined_by(node).empty()) &&
            std::ranges::all_of(uses_.of(node), [&](const NodeUse& use) { return is_dead(*use.node); });
   }
 

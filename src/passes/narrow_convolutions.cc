@@ -31,8 +31,7 @@ bool is_bfloat16(const tf::NodeDef& node) {
 bool is_narrow(const NodeIndex& index, const tf::NodeDef& node) {
   if (!is_one_of(node.op(), {"Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter"}) || !is_bfloat16(node))
     return false;
-  // Ours multiplies bfloat16 there as fast as elsewhere.
-  if (node.op() == "Conv2DBackpropFilter" && becomes_fast(index, node)) return false;
+  if (becomes_fast(index, node)) return false;  // ours is as fast there as in float32
   const std::vector<int64_t> filter = shape_of_filter(index, node.input(1));
   return filter.size() == 4 && filter[0] * filter[1] > 1 && filter[2] <= few_channels();
 }

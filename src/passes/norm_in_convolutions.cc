@@ -90,7 +90,8 @@ class Norms {
     const auto* kind = std::find_if(std::begin(kWithMoments), std::end(kWithMoments),
                                     [&](const WithMoments& k) { return convolution->op() == k.op; });
     if (kind == std::end(kWithMoments)) return nullptr;
-    return kind->any_filter || filters_if_pointwise(convolution->input(1)) > 0 ? convolution : nullptr;
+    const convolutions::Convolution c = described(*convolution);
+    return kind->any_filter || (c.filters > 0 && tells_rows_of_output(c)) ? convolution : nullptr;
   }
 
   std::optional<Gradient> gradient(tf::NodeDef* norm) const {
@@ -128,15 +129,15 @@ class Norms {
     return shape.size() == 4 && shape[0] == 1 && shape[1] == 1 ? std::max<int64_t>(shape[3], 0) : 0;
   }
 
-  // Of a gradient of an input, as far as the graph knows it; filters = 0: it does not.
-  convolutions::Convolution described(const tf::NodeDef& gradient) const {
-    const std::vector<int64_t> filter = shape_of_filter(index_, gradient.input(1));
+  // Of a convolution or the gradient of its input, as far as the graph knows it; filters = 0: it does not.
+  convolutions::Convolution described(const tf::NodeDef& node) const {
+    const std::vector<int64_t> filter = shape_of_filter(index_, node.input(1));
     if (filter.size() != 4) return {};
     return {.channels = filter[2],
             .filters = filter[3],
             .filter_height = filter[0],
             .filter_width = filter[1],
-            .stride = std::max<int64_t>(int_attr(gradient, "stride"), 1)};
+            .stride = std::max<int64_t>(int_attr(node, "stride"), 1)};
   }
 
   // For each number of the gradient.

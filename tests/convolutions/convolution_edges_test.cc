@@ -28,7 +28,7 @@ TEST_F(ConvolutionEdges, WhichAreFast) {
       EXPECT_EQ(count(c, false), 1);
     }
   for (const Convolution& c :
-       {filter_of(3, 5, 16, 16), filter_of(7, 1, 17, 16), filter_of(1, 6, 3, 16), filter_of(7, 7, 3, 64, 2),
+       {filter_of(3, 5, 16, 16), filter_of(7, 1, 17, 16), filter_of(1, 6, 5, 16), filter_of(7, 7, 5, 64, 2),
         filter_of(3, 3, 15, 64, 2), filter_of(3, 3, 16, 24), filter_of(3, 3, 16, 255)}) {
     EXPECT_EQ(count(c, true), 1);
     EXPECT_EQ(count(c, false), pairs);
@@ -57,7 +57,7 @@ TEST_F(ConvolutionEdges, WhichAreFast) {
       EXPECT_EQ(count(filter_of(3, 3, 16, n), float32), 0) << n << " filters";
       if (n < 16) EXPECT_EQ(count(filter_of(1, 1, 16, n), float32), 0) << n << " filters of 1x1";
     }
-  for (const int64_t n : {-16, -1, 0, 1, 5})
+  for (const int64_t n : {-16, -1, 0, 5})
     for (const bool float32 : {false, true}) EXPECT_EQ(count(filter_of(3, 3, n, 16), float32), 0) << n << " channels";
   for (const int64_t n : {-16, -1, 0, 1, 8, 15})
     for (const bool float32 : {false, true})

@@ -39,7 +39,7 @@ TEST_F(FastConvolutions, TakeTheirGradientsAlong) {
 
 TEST_F(FastConvolutions, AreOftenTheFiltersGradientAlone) {
   for (const Layer& layer :
-       std::vector<Layer>{{{3, 3, 15, 32}, 2}, {{5, 5, 17, 16}}, {{3, 1, 16, 16}}, {{1, 7, 3, 64}}, {{7, 7, 3, 64}, 3}})
+       std::vector<Layer>{{{3, 3, 15, 32}, 2}, {{5, 5, 17, 16}}, {{3, 1, 16, 16}}, {{1, 7, 5, 64}}, {{7, 7, 5, 64}, 3}})
     for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
       Layer typed = layer;
       typed.type = type;
@@ -54,6 +54,22 @@ TEST_F(FastConvolutions, AreOftenTheFiltersGradientAlone) {
   tf::GraphDef graph = convolution({.type = tf::DT_BFLOAT16});
   EXPECT_EQ(make_convolutions_fast(&graph), has_matrices() ? 0 : 1);
   EXPECT_EQ(count_of(graph, "MoxConvolutionFilterGradient"), has_matrices() ? 0 : 1);
+}
+
+// All but the gradient of the image, whatever the type.
+TEST_F(FastConvolutions, TakeTheFirstOfANetwork) {
+  for (const Layer& layer :
+       std::vector<Layer>{{{3, 3, 3, 32}, 2}, {{5, 5, 1, 16}}, {{1, 7, 4, 64}}, {{7, 7, 3, 64}, 3}})
+    for (const tf::DataType type : {tf::DT_FLOAT, tf::DT_BFLOAT16}) {
+      Layer typed = layer;
+      typed.type = type;
+      tf::GraphDef graph = convolution(typed);
+      const int wanted = type == tf::DT_FLOAT || !has_matrices();
+      EXPECT_EQ(make_convolutions_fast(&graph), 2 * wanted);
+      EXPECT_EQ(count_of(graph, "Conv2D"), 3 - 2 * wanted);
+      EXPECT_EQ(count_of(graph, "Conv2DBackpropInput"), 1);
+      EXPECT_EQ(node_of(graph, "conv").op(), wanted ? "MoxConvolution" : "Conv2D");
+    }
 }
 
 // Of 16 channels and filters on; in bfloat16 an odd number of filters has no pairs.
@@ -122,7 +138,9 @@ TEST_F(FastConvolutions, TakeThoseOfOnePixel) {
 
 TEST_F(FastConvolutions, OthersStay) {
   const std::vector<std::pair<const char*, Layer>> others = {
-      {"3 channels", {{3, 3, 3, 32}}},
+      {"3 channels, 24 filters", {{3, 3, 3, 24}}},
+      {"1x1, 3 channels", {{1, 1, 3, 32}}},
+      {"5 channels", {{3, 3, 5, 32}}},
       {"15 channels", {{7, 1, 15, 32}}},
       {"19 filters", {{3, 3, 16, 19}}},
       {"1x1, 15 channels", {{1, 1, 15, 32}}},
