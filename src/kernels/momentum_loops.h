@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 
 namespace mox::kernels {
 
@@ -12,6 +13,14 @@ struct MomentumUpdate {
   float *new_variable, *new_accumulation;
   float rate, momentum, decay;
   bool use_nesterov;
+
+  // Of the numbers from `first` on, but for the gradient.
+  MomentumUpdate from(int64_t first) const {
+    MomentumUpdate rest = *this;
+    for (const float **p : {&rest.variable, &rest.accumulation}) *p += first;
+    for (float **p : {&rest.new_variable, &rest.new_accumulation}) *p += first;
+    return rest;
+  }
 };
 
 // Of numbers [begin, end), rounded as TensorFlow's Mul, AddN and ResourceApplyMomentum round, one after the other.

@@ -25,6 +25,7 @@
 #include "passes/norm_in_convolutions.h"
 #include "passes/norm_of_input.h"
 #include "passes/place_on_devices.h"
+#include "passes/product_updates.h"
 #include "passes/relu_gradients.h"
 #include "passes/stage_input.h"
 #include "passes/stateless_random.h"
@@ -138,6 +139,8 @@ const std::vector<Pass>& passes() {
          for (const VariableInfo& variable : g->variables) initializers.insert(node_of(variable.initializer));
          join_weight_decay(&g->graph, initializers);
        }},
+      // After all that looks for products, or for decayed updates.
+      {"product_updates", In::kTrain, Fits::kCpu, [](G* g, const C&) { join_products_with_updates(&g->graph); }},
       // A GPU's step waits for the GPU, not for threads.
       {"training_step", In::kTrain, Fits::kCpu,
        [](G* g, const C& c) {
