@@ -13,6 +13,7 @@
 #include "passes/early_gradients.h"
 #include "passes/explicit_padding.h"
 #include "passes/fast_convolutions.h"
+#include "passes/fast_pools.h"
 #include "passes/fold_batch_norm.h"
 #include "passes/fuse_augment.h"
 #include "passes/fuse_batch_norm.h"
@@ -166,6 +167,8 @@ const std::vector<Pass>& passes() {
          compute_norms_in_convolutions(&g->graph);
          normalize_where_read(&g->graph);
        }},
+      // After what looks for poolings and for gradients of ReLUs.
+      {"fast_pools", In::kTrain, Fits::kCpu, [](G* g, const C&) { make_pools_fast(&g->graph); }},
       // After what makes new readers of variables, or takes some away: an update that waits for an operation whose work
       // another one does has it run beside that.
       {"update_in_place", In::kTrain, Fits::kCpu, [](G* g, const C&) { update_variables_in_place(g); }},

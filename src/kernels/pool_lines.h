@@ -1,0 +1,51 @@
+// What the loops of pooling share: numbers, and how windows lie. For files that are compiled with -O3.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+#include "kernels/pool_loops.h"
+
+#define MOX_INLINED __attribute__((always_inline))
+#define MOX_INLINE inline MOX_INLINED
+
+namespace mox::kernels {
+
+MOX_INLINE float load(const float* p) { return *p; }
+MOX_INLINE float load(const bfloat16_bits* p) { return std::bit_cast<float>(static_cast<uint32_t>(*p) << 16); }
+MOX_INLINE void store(float* p, float v) { *p = v; }
+MOX_INLINE void store(bfloat16_bits* p, float v) {
+  const uint32_t bits = std::bit_cast<uint32_t>(v);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;      // to nearest, ties to even
+  *p = static_cast<bfloat16_bits>(v != v ? (bits >> 16) | 0x40 : rounded);  // a NaN stays one
+}
+// A range of indices.
+struct Span {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+// How windows lie on one side of an image.
+struct Side {
+  int64_t size, out_size, window, stride, pad;
+
+  // The places of the image in window `o`.
+  MOX_INLINE Span seen(int64_t o) const {
+    const int64_t first = o * stride - pad;
+    return {std::max<int64_t>(first, 0), std::min(first + window, size)};
+  }
+  // The windows in which place `i` of the image is.
+  MOX_INLINE Span windows(int64_t i) const {
+    const int64_t last = i + pad, before = last - window;  // before: the last start of a window that ends before i
+    return {before < 0 ? 0 : before / stride + 1, std::min(last / stride + 1, out_size)};
+  }
+};
+
+MOX_INLINE Side down(const Pooling& p) { return {p.height, p.out_height, p.window_height, p.stride_down, p.pad_top}; }
+MOX_INLINE Side across(const Pooling& p) { return {p.width, p.out_width, p.window_width, p.stride_across, p.pad_left}; }
+
+// Channels whose sums are held at once where the number of their terms is not known to the compiler.
+constexpr int64_t kChannelsAtOnce = 64;
+
+}  // namespace mox::kernels
