@@ -11,8 +11,7 @@ namespace mox::kernels {
 namespace {
 
 // ResourceApplyMomentum, or with a decay ResourceApplyDecayedMomentum, with the gradient left^T * right, of [depth,
-// rows] and [depth, columns], whose numbers are the variable's as they lie: [rows, columns], or [..., columns] of as
-// many.
+// rows] and [depth, columns]. The variable has as many numbers, which lie in the same order, whatever its shape.
 REGISTER_OP("ResourceApplyProductMomentum")
     .Input("var: resource")
     .Input("accum: resource")
@@ -43,8 +42,7 @@ class ProductMomentumOp : public MomentumBase {
       return absl::InvalidArgumentError(
           fmt::format("{}: expected [depth, rows] and [depth, columns] to multiply, got {} and {}", name(),
                       left.DebugString(), right.DebugString()));
-    if (value.dtype() != tf::DT_FLOAT || of.dims() == 0 || of.dim_size(of.dims() - 1) != right.dim_size(1) ||
-        of.num_elements() != left.dim_size(1) * right.dim_size(1))
+    if (value.dtype() != tf::DT_FLOAT || of.num_elements() != left.dim_size(1) * right.dim_size(1))
       return absl::InvalidArgumentError(fmt::format("{}: {} is {} {}, the gradient [{},{}]", name(), which,
                                                     tf::DataTypeString(value.dtype()), of.DebugString(),
                                                     left.dim_size(1), right.dim_size(1)));

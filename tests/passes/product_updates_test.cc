@@ -25,12 +25,12 @@ struct Layer {
   Scope s = Scope::new_root();
   Output w, slot, gradient;
 
-  explicit Layer(const tf::TensorShape& shape = {300, 250}, bool decays = false) {
+  explicit Layer(const tf::TensorShape& shape = {300, 250}, bool decays = false, int columns = 250) {
     s.state().seed = 7;
     w = s.get_variable("w", shape);
     slot = s.get_variable("slot", shape);
-    const int columns = static_cast<int>(shape.dim_size(shape.dims() - 1));
-    const Output matrix = shape.dims() == 2 ? w : ops::Reshape(s, w, ops::Const(s, {-1, columns}));
+    const bool is_matrix = shape.dims() == 2 && shape.dim_size(1) == columns;
+    const Output matrix = is_matrix ? w : ops::Reshape(s, w, ops::Const(s, {-1, columns}));
     const int rows = static_cast<int>(shape.num_elements()) / columns;
     const Output x = ops::Sin(s, ops::Reshape(s, ops::Range(s, 0.f, 9.f * rows, 1.f), ops::Const(s, {9, rows})));
     const Output y = ops::Tanh(s, ops::MatMul(s, x, matrix));
@@ -85,8 +85,12 @@ class ProductUpdates : public ::testing::Test {
 TEST_F(ProductUpdates, ComputeTheSameButForRounding) {
   for (const bool decays : {false, true})
     for (const bool nesterov : {false, true})
-      for (const tf::TensorShape& shape : {tf::TensorShape{300, 250}, {3, 5, 20, 250}, {70, 1024}}) {
-        Layer layer(shape, decays);
+      for (const auto& [shape, columns] : std::vector<std::pair<tf::TensorShape, int>>{{{300, 250}, 250},
+                                                                                       {{3, 5, 20, 250}, 250},
+                                                                                       {{70, 1024}, 1024},
+                                                                                       {{300, 10, 25}, 250},
+                                                                                       {{256, 1024}, 512}}) {
+        Layer layer(shape, decays, columns);
         layer.update(nesterov);
         tf::GraphDef graph = layer.graph();
         const std::vector<tf::Tensor> wanted = trained(graph);
@@ -105,7 +109,7 @@ TEST_F(ProductUpdates, ComputeTheSameButForRounding) {
 }
 
 int joined(const std::function<void(Layer*)>& more, const tf::TensorShape& shape = {300, 250}) {
-  Layer layer(shape);
+  Layer layer(shape, false, static_cast<int>(shape.dim_size(1)));
   more(&layer);
   tf::GraphDef graph = layer.graph();
   return join_products_with_updates(&graph);
