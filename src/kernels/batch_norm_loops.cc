@@ -1,24 +1,14 @@
 #include "kernels/batch_norm_loops.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "base/for_each_cpu.h"
+#include "kernels/numbers.h"
 
 // Compiled with -O3 (src/CMakeLists.txt): the loops over channels become vector instructions of each set.
-#define MOX_INLINE inline __attribute__((always_inline))
 
 namespace mox::kernels {
 namespace {
-
-MOX_INLINE float load(const float* p) { return *p; }
-MOX_INLINE float load(const bfloat16_bits* p) { return std::bit_cast<float>(static_cast<uint32_t>(*p) << 16); }
-MOX_INLINE void store(float* p, float v) { *p = v; }
-MOX_INLINE void store(bfloat16_bits* p, float v) {
-  const uint32_t bits = std::bit_cast<uint32_t>(v);
-  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;      // to nearest, ties to even
-  *p = static_cast<bfloat16_bits>(v != v ? (bits >> 16) | 0x40 : rounded);  // a NaN stays one
-}
 
 MOX_INLINE float clamped(float v, Clamp clamp) {
   v = v < clamp.floor ? clamp.floor : v;  // in this order a NaN passes

@@ -2,24 +2,13 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 
+#include "kernels/numbers.h"
 #include "kernels/pool_loops.h"
-
-#define MOX_INLINED __attribute__((always_inline))
-#define MOX_INLINE inline MOX_INLINED
 
 namespace mox::kernels {
 
-MOX_INLINE float load(const float* p) { return *p; }
-MOX_INLINE float load(const bfloat16_bits* p) { return std::bit_cast<float>(static_cast<uint32_t>(*p) << 16); }
-MOX_INLINE void store(float* p, float v) { *p = v; }
-MOX_INLINE void store(bfloat16_bits* p, float v) {
-  const uint32_t bits = std::bit_cast<uint32_t>(v);
-  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;      // to nearest, ties to even
-  *p = static_cast<bfloat16_bits>(v != v ? (bits >> 16) | 0x40 : rounded);  // a NaN stays one
-}
 // A range of indices.
 struct Span {
   int64_t begin, end;
